@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds: build.sh radio   the module, installed into build/env/radio
+#         build.sh asan    the core and its tests under the address and undefined-behaviour sanitizers
+# Words after the first go to `cmake --build`. CMAKE_OPTIONS holds more options for configuring.
+
+. "$(dirname "$0")/common.sh"
+
+kind=${1:-radio}
+shift || true
+venv=$build/env/radio
+python=$venv/bin/python
+# shellcheck disable=SC2206  # words on purpose
+options=(${CMAKE_OPTIONS:-} -DDIFFSEM_WERROR="${WERROR:-OFF}" -DDIFFSEM_VENV="$venv")
+case $kind in
+radio)
+    tree=$build/cmake
+    [ -x "$python" ] || die "there is no environment 'radio'" "remedy: make env"
+    options+=(-DCMAKE_INSTALL_PREFIX="$venv" -DDIFFSEM_TOOLS=OFF -DCMAKE_BUILD_TYPE=Release
+        -DGR_PYTHON_DIR="$("$python" -c 'import os, sys, sysconfig
+print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))')"
+        -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)")
+    ;;
+asan)
+    tree=$build/asan
+    options+=(-DDIFFSEM_CORE_ONLY=ON -DDIFFSEM_SANITIZE=ON
+        -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1")
+    ;;
+*) die "usage: build.sh radio|asan" ;;
+esac
+if command -v ninja >/dev/null; then
+    options+=(-G Ninja)
+fi
+
+# Two builds in one tree would ruin each other.
+mkdir -p "$tree"
+exec 9>"$tree/.lock"
+if ! flock -n 9; then
+    note "another build is running in ${tree#"$root"/}; waiting for it"
+    flock 9
+fi
+
+# A new ONNX Runtime wheel is a new default library, so the environment counts too.
+print=$(fingerprint "${options[@]}" "$venv/.made-from")
+if ! is_done "$tree/.configured-with" "$print" || [ ! -f "$tree/CMakeCache.txt" ]; then
+    step "Configuring ${tree#"$root"/}"
+    # A changed option must not meet an old cache.
+    rm -rf "$tree/CMakeCache.txt" "$tree/CMakeFiles" "$tree/.configured-with"
+    cmake -S "$root" -B "$tree" "${options[@]}"
+    mark_done "$tree/.configured-with" "$print"
+fi
+
+step "Building ${tree#"$root"/} (${kind})"
+cmake --build "$tree" --parallel "${JOBS:-$(nproc)}" "$@"
+if [ "$kind" = radio ] && [ $# -eq 0 ]; then
+    cmake --install "$tree" | { grep -v -e ' Up-to-date: ' -e '^-- Install configuration' || true; }
+fi
