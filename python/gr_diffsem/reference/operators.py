@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How x became the measurement: y = A x + w, w of known variance per complex element of y.
+
+Each operator offers apply(x) -> y, adjoint(y) -> x, and the closed-form proximal step
+
+    prox(z, weight, y, noise) = argmin_x  sum |y - A x|^2 / noise + sum |x - z|^2 / weight
+
+(Parikh and Boyd 2014, section 6.1.1). x, z: [B, N]; y: [B, M]; noise and weight are variances.
+"""
+
+import numpy as np
+
+
+class Identity:
+    """y = x + w. noise and weight may be given per element."""
+
+    def apply(self, x):
+        return x
+
+    def adjoint(self, y):
+        return y
+
+    def prox(self, z, weight, y, noise):
+        return fuse(z, weight, y, noise)[0]
+
+
+class Mask:
+    """y_i = x_i + w_i where observed, else nothing (y has N elements; unobserved ones are ignored)."""
+
+    def __init__(self, observed):
+        self.observed = np.asarray(observed, dtype=bool)
+
+    def apply(self, x):
+        return np.where(self.observed, x, 0)
+
+    adjoint = apply
+
+    def noise_map(self, noise, shape):
+        """Noise variance per element, infinite where unobserved."""
+        return np.where(self.observed, np.broadcast_to(noise, shape), np.inf)
+
+    def prox(self, z, weight, y, noise):
+        return fuse(z, weight, self.apply(y), self.noise_map(noise, z.shape))[0]
+
+
+class Matrix:
+    """y = A x + w with a dense A = U diag(s) V^H, white w: everything through its SVD."""
+
+    def __init__(self, matrix):
+        self.matrix = np.asarray(matrix)
+        self.u, self.s, self.vh = np.linalg.svd(self.matrix, full_matrices=False)
+
+    def apply(self, x):
+        return x @ self.matrix.T
+
+    def adjoint(self, y):
+        return y @ self.matrix.conj()
+
+    def prox(self, z, weight, y, noise):
+        """Equal weight and noise for all elements of an item ([B, 1] or scalars).
+
+        The minimiser differs from z in the row space only: there, coordinate by coordinate,
+        (s y'/noise + z'/weight) / (s^2/noise + 1/weight).
+        """
+        rows = z @ self.vh.T  # V^H z
+        seen = y @ self.u.conj()  # U^H y
+        gain = weight * self.s / (weight * self.s**2 + noise)
+        return z + (gain * (seen - self.s * rows)) @ self.vh.conj()
+
+
+def fuse(a, a_variance, b, b_variance):
+    """Two independent measurements of the same x -> (mean, variance), weighted by precision.
+
+    Infinite variances carry no information; a variance of 0 decides alone.
+    """
+    shape = np.broadcast_shapes(np.shape(a), np.shape(b))
+    va = np.broadcast_to(np.asarray(a_variance, float), shape)
+    vb = np.broadcast_to(np.asarray(b_variance, float), shape)
+    # weight of a = vb / (va + vb), written so that infinities and zeros come out right
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = np.where(np.isinf(vb), 1.0, np.where(np.isinf(va), 0.0, vb / (va + vb)))
+        weight = np.where((va == 0) & (vb == 0), 0.5, weight)
+        joint = 1.0 / (1.0 / va + 1.0 / vb)
+    b = np.where(weight == 1.0, 0, b)
+    a = np.where(weight == 0.0, 0, a)
+    return weight * a + (1.0 - weight) * b, joint

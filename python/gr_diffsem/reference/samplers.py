@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samplers: short functions over (denoiser, x, levels, rng), in VE coordinates.
+
+denoiser(x, sigma) -> (mean, variance) is D(x, sigma) = E[x0 | x = x0 + sigma n]: a prior, or a
+posterior made by `posterior.condition`; a sampler does not know which. x: [B, N]. levels: a list of
+arrays that broadcast to x, not increasing, the first being the level of x, the last usually 0.
+Elements may have unequal levels; an element whose level does not change does not move.
+
+One step from sigma to s, with D = D(x, sigma), in these coordinates:
+
+    DDPM posterior  x_s = D + (s^2 / sigma^2) (x - D) + s sqrt(1 - s^2/sigma^2) z
+                    (Ho et al. 2020, eq. 7, divided by sqrt(alpha_bar_s))
+    flow ODE        dx / dsigma = (x - D) / sigma           (Karras et al. 2022, eq. 1 and 3)
+"""
+
+import numpy as np
+
+
+def _ratio(new, old):
+    """new / old, 0 where old is 0 (such an element has arrived)."""
+    new, old = np.broadcast_arrays(np.asarray(new, float), np.asarray(old, float))
+    return np.divide(new, old, out=np.zeros(old.shape), where=old > 0)
+
+
+def one_step(denoiser, x, levels, rng=None):
+    """D(x, sigma_0): the posterior mean in one evaluation."""
+    return denoiser(x, levels[0])[0]
+
+
+def ddim(denoiser, x, levels, rng=None, eta=0.0):
+    """DDIM(eta) (Song et al. 2021, eq. 12 and 16); eta = 0 is deterministic, eta = 1 is DDPM."""
+    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:])):
+        mean = denoiser(x, old)[0]
+        ratio = _ratio(new, old)
+        std = eta * new * np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
+        kept = np.sqrt(np.maximum(ratio**2 - _ratio(std, old) ** 2, 0.0))
+        x = mean + kept * (x - mean)
+        if eta > 0:
+            x = x + std * rng(k, x.shape)
+    return x
+
+
+def ddpm(denoiser, x, levels, rng):
+    """Ancestral sampling: each step draws from q(x_s | x_sigma, x0 = D). Ends in a sample."""
+    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:])):
+        mean = denoiser(x, old)[0]
+        kept = _ratio(new, old) ** 2
+        std = new * np.sqrt(np.maximum(1.0 - kept, 0.0))
+        x = mean + kept * (x - mean) + std * rng(k, x.shape)
+    return x
+
+
+def posterior_mean(denoiser, x, levels, rng=None):
+    """The DDPM mean without its noise: from a matched start it ends near E[x0 | y].
+
+    Fesl et al. 2024, algorithm 1, in VE coordinates; exact for a Gaussian prior in the limit of fine
+    levels.
+    """
+    for old, new in zip(levels[:-1], levels[1:]):
+        mean = denoiser(x, old)[0]
+        x = mean + _ratio(new, old) ** 2 * (x - mean)
+    return x
+
+
+def euler(denoiser, x, levels, rng=None):
+    """First-order step of the flow ODE. In VE coordinates it equals DDIM(0)."""
+    for old, new in zip(levels[:-1], levels[1:]):
+        slope = _slope(denoiser, x, old)
+        x = x + (new - old) * slope
+    return x
+
+
+def heun(denoiser, x, levels, rng=None):
+    """Second order (Karras et al. 2022, algorithm 1); an element that goes to 0 takes Euler's step."""
+    for old, new in zip(levels[:-1], levels[1:]):
+        slope = _slope(denoiser, x, old)
+        ahead = x + (new - old) * slope
+        if np.all(np.asarray(new) == 0):
+            x = ahead
+            continue
+        second = np.where(np.asarray(new) > 0, _slope(denoiser, ahead, new), slope)
+        x = x + (new - old) * 0.5 * (slope + second)
+    return x
+
+
+def dpmpp_2m(denoiser, x, levels, rng=None):
+    """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), in lambda = -log sigma; last step first order."""
+    previous = previous_h = None
+    for old, new in zip(levels[:-1], levels[1:]):
+        mean = denoiser(x, old)[0]
+        ratio = _ratio(new, old)
+        with np.errstate(divide="ignore"):
+            h = -np.log(ratio)  # inf for a step to 0
+        usable = previous is not None and np.all(np.isfinite(h))
+        direction = mean
+        if usable:
+            both = (h > 0) & (previous_h > 0)
+            weight = np.divide(h, 2.0 * previous_h, out=np.zeros(np.shape(h)), where=both)
+            direction = mean + weight * (mean - previous)
+        x = ratio * x + (1.0 - ratio) * direction
+        previous, previous_h = mean, h
+    return x
+
+
+def _slope(denoiser, x, sigma):
+    """dx / dsigma = (x - D(x, sigma)) / sigma."""
+    return _ratio(1.0, sigma) * (x - denoiser(x, sigma)[0])
+
+
+SAMPLERS = {
+    "one_step": one_step,
+    "posterior_mean": posterior_mean,
+    "ddim": ddim,
+    "ddpm": ddpm,
+    "euler": euler,
+    "heun": heun,
+    "dpmpp_2m": dpmpp_2m,
+}
