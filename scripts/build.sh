@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds: build.sh radio   the module, installed into build/env/radio
 #         build.sh asan    the core and its tests under the address and undefined-behaviour sanitizers
-# Words after the first go to `cmake --build`. CMAKE_OPTIONS holds more options for configuring.
+#         build.sh system PREFIX  the module and the command, installed under PREFIX for the system's Python
+# Further words go to `cmake --build`. CMAKE_OPTIONS holds more options for configuring.
 
 . "$(dirname "$0")/common.sh"
 
@@ -26,7 +27,13 @@ asan)
     options+=(-DDIFFSEM_CORE_ONLY=ON -DDIFFSEM_SANITIZE=ON
         -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1")
     ;;
-*) die "usage: build.sh radio|asan" ;;
+system)
+    tree=$build/system
+    prefix=${1:?the prefix to install to}
+    shift
+    options+=(-DCMAKE_INSTALL_PREFIX="$prefix" -DDIFFSEM_TESTS=OFF -DCMAKE_BUILD_TYPE=Release)
+    ;;
+*) die "usage: build.sh radio|asan|system PREFIX" ;;
 esac
 if command -v ninja >/dev/null; then
     options+=(-G Ninja)
@@ -52,6 +59,18 @@ fi
 
 step "Building ${tree#"$root"/} (${kind})"
 cmake --build "$tree" --parallel "${JOBS:-$(nproc)}" "$@"
-if [ "$kind" = radio ] && [ $# -eq 0 ]; then
-    cmake --install "$tree" | { grep -v -e ' Up-to-date: ' -e '^-- Install configuration' || true; }
-fi
+
+install_quietly() { "$@" cmake --install "$tree" | { grep -v -e ' Up-to-date: ' -e '^-- Install configuration' || true; }; }
+case $kind in
+radio) [ $# -gt 0 ] || install_quietly ;;
+system)
+    if mkdir -p "$prefix" 2>/dev/null && [ -w "$prefix" ]; then
+        install_quietly
+        [ "$(id -u)" -ne 0 ] || ldconfig
+    else
+        note "$prefix is not ours to write: sudo"
+        install_quietly sudo
+        sudo ldconfig
+    fi
+    ;;
+esac

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes one of the two Python environments: env.sh radio | env.sh lab
+# Installed under <prefix>/share/gr-diffsem as well, where it makes `lab` for the installed command.
 # They cannot be one: GNU Radio 3.10.5 does not import under NumPy 2, Sionna needs NumPy 2.2.
 
 . "$(dirname "$0")/common.sh"
@@ -54,7 +55,7 @@ else
     options=()
 fi
 
-print=$(fingerprint "$requirements" "$("$python" -VV)" "$root")
+print=$(fingerprint "$requirements" "$(dirname "$0")/env.sh" "$("$python" -VV)" "$venv")
 if is_done "$stamp" "$print"; then
     exit 0
 fi
@@ -72,4 +73,8 @@ if [ "$name" = lab ]; then
     install_torch
 fi
 pip_install -r "$requirements"
+
+# Our own package is read where it is written. A link, not a .pth: a folder on the path would show more than it.
+package=${DIFFSEM_PACKAGE:-$root/python/gr_diffsem}
+ln -sfn "$package" "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gr_diffsem"
 mark_done "$stamp" "$print"

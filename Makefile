@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make demo` and `make test` each do everything from a bare Debian or Ubuntu on; see `make help`.
+#
+# Variables: TORCH_INDEX  where PyTorch comes from (a URL, a folder of wheels, or `pypi` for the CUDA build)
+#            CAPTURE      a recording of 802.11 packets for the demo
+#            JOBS         compile jobs (default: all cores)       WERROR=ON  warnings are errors
+#            RINGS        which rings `make test` runs: core asan python form
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab env build asan bench format lint clean distclean install uninstall
+export TORCH_INDEX JOBS WERROR RINGS
+
+help:
+	@echo 'gr-diffsem: generative receivers for GNU Radio'
+	@echo
+	@echo '  make demo                everything, then a table and pictures   (CAPTURE=file adds a recording)'
+	@echo '  make test                everything, then every test'
+	@echo
+	@echo '  make build               the module, installed into build/env/radio; the command build/bin/gr-diffsem'
+	@echo '  make lab                 the environment that trains and exports (PyTorch, Sionna)'
+	@echo '  make bench               what is timed'
+	@echo '  make format | lint       put the sources into form | check them'
+	@echo '  make install             into PREFIX (default /usr/local); make uninstall takes it away again'
+	@echo '  make clean | distclean   remove the build | and the environments'
+	@echo
+	@echo 'gnuradio-companion with these blocks:  . build/setup_env.sh && gnuradio-companion'
+
+env:
+	@scripts/packages.sh
+	@scripts/env.sh radio
+
+build: env
+	@scripts/onnxruntime-headers.sh
+	@scripts/build.sh radio
+	@scripts/launcher.sh
+
+asan: build
+	@scripts/build.sh asan
+
+lab: env
+	@scripts/env.sh lab
+
+demo: build
+	@build/bin/gr-diffsem demo $(if $(CAPTURE),--capture '$(CAPTURE)')
+
+test: asan
+	@scripts/test.sh
+
+bench: build
+	@scripts/build.sh radio --target benches
+	@build/bin/gr-diffsem bench
+
+format: env
+	@scripts/form.sh fix
+
+lint: env
+	@scripts/form.sh check
+
+PREFIX ?= /usr/local
+install: env
+	@scripts/onnxruntime-headers.sh
+	@scripts/build.sh system $(PREFIX)
+
+uninstall:
+	@cmake --build build/system --target uninstall
+
+clean:
+	rm -rf build/cmake build/asan build/system build/bin build/test-logs
+
+distclean:
+	rm -rf build

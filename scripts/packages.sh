@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Installs the system packages that are missing (Debian, Ubuntu). Says which, and what for.
+
+. "$(dirname "$0")/common.sh"
+
+wanted='
+ca-certificates  to download over https
+g++              the compiler
+cmake            the build system
+ninja-build      the build system
+pkg-config       to find libraries
+gnuradio         GNU Radio itself
+gnuradio-dev     its headers
+libeigen3-dev    linear algebra
+python3-venv     the Python environments
+python3-scipy    evaluation
+python3-matplotlib  pictures
+python3-zmq      links between flowgraphs
+'
+
+command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || {
+    note "no apt here: taking it that GNU Radio 3.10 (with headers), Eigen, CMake and a C++17 compiler are installed"
+    exit 0
+}
+
+missing=()
+while read -r package why; do
+    [ -n "$package" ] || continue
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+        [ ${#missing[@]} -gt 0 ] || step "System packages that are missing"
+        note "$(printf '%-20s %s' "$package" "$why")"
+        missing+=("$package")
+    fi
+done <<<"$wanted"
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=()
+elif command -v sudo >/dev/null; then
+    as_root=(sudo)
+    note "apt needs sudo:"
+else
+    die "system packages are missing, and this is neither root nor a user with sudo" \
+        "remedy: as root, apt install ${missing[*]}"
+fi
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
+
+apt update || note "apt update failed; trying with the package lists at hand"
+# What unpacking says of each of some 500 packages is left out; the rest shows how far it is.
+apt install -y --no-install-recommends "${missing[@]}" |
+    { grep -v -E '^(Preparing to unpack|Selecting previously|Get:|update-alternatives|Creating config)' || true; }
