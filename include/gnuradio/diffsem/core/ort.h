@@ -19,9 +19,9 @@ namespace diffsem {
 namespace core {
 
 struct OrtOptions {
-    std::string library;      //!< path of libonnxruntime.so; empty: search
-    int intra_op_threads = 1; //!< threads inside one operator; GNU Radio threads its blocks
-    bool spinning = false;    //!< idle threads spin: quicker wake-up, a core burnt
+    std::string library;        //!< path of libonnxruntime.so; empty: search
+    int intra_op_threads = 1;   //!< threads inside one operator; GNU Radio threads its blocks
+    bool spinning = false;      //!< idle threads spin: quicker wake-up, a core burnt
     std::string device = "cpu"; //!< `cpu`, `cuda` or `cuda:N`; never replaced by another
 
     OrtOptions() = default;
