@@ -15,6 +15,9 @@ def _levels(x, sigma):
 
 def _rows_of_equal_levels(levels):
     """Group the rows of [B, N] that share their levels, so that each matrix is factored once."""
+    if levels.strides[0] == 0 or np.all(levels == levels[:1]):
+        yield levels[0], slice(None)
+        return
     unique, inverse = np.unique(levels, axis=0, return_inverse=True)
     for k, row in enumerate(unique):
         yield row, np.flatnonzero(np.ravel(inverse) == k)

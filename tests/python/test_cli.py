@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: what it prints, how it fails, and that its JSON is strict."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gr_diffsem import cli, errors, jsonio
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(*argv, **environment):
+    """Run it as a user does: another process, this checkout's package."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "python"), **environment}
+    command = [sys.executable, "-m", "gr_diffsem", *argv]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+
+
+def one_sentence(result):
+    """The error text of a wrong call: exit code 2, one line, no traceback, nothing on stdout."""
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in result.stderr
+    return lines[0]
+
+
+def test_version_and_usage():
+    assert call("--version").stdout.startswith("gr-diffsem 0.")
+    usage = call("--help")
+    assert usage.returncode == 0
+    for command in cli.COMMANDS:
+        assert command in usage.stdout
+    assert call().returncode == 2
+
+
+def test_unknown_command_names_the_nearest():
+    assert "did you mean 'train'" in one_sentence(call("trian"))
+
+
+def test_unknown_evaluation_names_the_nearest():
+    assert "did you mean 'wifi'" in one_sentence(call("eval", "wify"))
+    assert "ofdm_link" in one_sentence(call("eval"))
+
+
+def test_missing_and_unknown_arguments():
+    assert "MODEL" in one_sentence(call("info"))
+    assert "--nonsense" in one_sentence(call("list", "--nonsense"))
+
+
+def test_info_on_what_is_not_a_model(tmp_path):
+    assert "does not exist" in one_sentence(call("info", "/nowhere/model.onnx"))
+    assert "manifest.json" in one_sentence(call("info", str(tmp_path)))
+    (tmp_path / "manifest.json").write_text("{ not json")
+    assert "not JSON" in one_sentence(call("info", str(tmp_path)))
+    (tmp_path / "manifest.json").write_text("[]")
+    assert "members" in one_sentence(call("info", str(tmp_path)))
+
+
+def test_list_is_strict_json():
+    result = call("list", "--json")
+    report = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert "posterior_mean" in report["samplers"]
+    assert result.returncode == 0
+
+
+def test_list_finds_packages_and_members(tmp_path):
+    package = tmp_path / "toy"
+    package.mkdir()
+    members = {"a": {"title": "first", "prior": {"type": "none"}}}
+    manifest = {"diffsem.contract": 1, "default": "a", "members": members}
+    (package / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("?")
+    result = call("list", DIFFSEM_MODELS=str(tmp_path))
+    assert "toy/a" in result.stdout and "first" in result.stdout
+    assert "problem" in result.stdout
+    assert "did you mean 'toy'" in one_sentence(call("info", "toyy", DIFFSEM_MODELS=str(tmp_path)))
+    assert "did you mean 'a'" in one_sentence(call("info", "toy/aa", DIFFSEM_MODELS=str(tmp_path)))
+
+
+def test_json_has_no_nan():
+    value = {"a": np.float32("nan"), "b": np.array([1.0, np.inf]), "c": (np.int64(3), Path("x"))}
+    assert json.loads(jsonio.dumps(value)) == {"a": None, "b": [1.0, None], "c": [3, "x"]}
+    with pytest.raises(TypeError):
+        jsonio.dumps({"a": object()})
+
+
+def fake(monkeypatch, run, **more):
+    """A subcommand `fake` whose module is made here."""
+    module = types.ModuleType("gr_diffsem.fake")
+    module.__doc__ = "A command made for a test."
+    module.add_arguments = lambda parser: parser.add_argument("--count", type=int, default=1)
+    module.run = run
+    for name, value in more.items():
+        setattr(module, name, value)
+    monkeypatch.setitem(sys.modules, "gr_diffsem.fake", module)
+    monkeypatch.setitem(cli.COMMANDS, "fake", ("fake", None, "for a test"))
+
+
+def test_stray_output_does_not_spoil_json(monkeypatch, capfd):
+    def run(args):
+        print("progress")
+        os.write(1, b"from C++\n")
+        return {"count": args.count, "value": float("nan")}
+
+    fake(monkeypatch, run)
+    assert cli.main(["fake", "--count", "4", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out) == {"count": 4, "value": None}
+    assert "progress" in err and "from C++" in err
+
+
+def test_table_for_people(monkeypatch, capsys):
+    fake(monkeypatch, lambda args: {"x": 1}, table=lambda report: f"x is {report['x']}")
+    assert cli.main(["fake"]) == 0
+    assert capsys.readouterr().out == "x is 1\n"
+
+
+def test_wrong_value_is_a_sentence(monkeypatch, capsys):
+    fake(monkeypatch, lambda args: {})
+    assert cli.main(["fake", "--count", "many"]) == 2
+    assert "invalid int value: 'many'" in capsys.readouterr().err
+
+
+def test_interrupt_is_clean(monkeypatch, capsys):
+    def run(args):
+        raise KeyboardInterrupt
+
+    fake(monkeypatch, run)
+    assert cli.main(["fake"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_interrupt_of_a_process_is_clean():
+    code = (
+        "import sys, time, types; from gr_diffsem import cli, listing\n"
+        "listing.run = lambda args: (print('ready', flush=True), time.sleep(30))\n"
+        "sys.exit(cli.main(['list']))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in err
+
+
+def test_nearest_names():
+    assert errors.nearest("gausian", ["gaussian", "gmm"]) == "gaussian"
+    assert errors.nearest("zzz", ["gaussian", "gmm"]) is None
+    assert "choose one of a, b" in str(errors.unknown("thing", "zzz", ["b", "a"]))
+    assert "there are none" in str(errors.unknown("thing", "zzz", []))
+
+
+def test_importing_pulls_in_nothing_heavy():
+    code = (
+        "import sys, pkgutil, importlib, gr_diffsem\n"
+        "for name in ('cli', 'listing', 'info', 'packages', 'eval', 'reference.posterior'):\n"
+        "    importlib.import_module('gr_diffsem.' + name)\n"
+        "bad = {'gnuradio', 'torch', 'onnxruntime', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'imported {bad}' if bad else 0)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 0
