@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..errors import UserError
 from .tables import MAX_PACKET_LEN, SAMPLE_RATE
 
 # format -> (component type, offset of zero, full scale)
@@ -51,7 +52,7 @@ _MAX_META = 64 << 20
 _MAX_TERM = 4096
 
 
-class CaptureError(ValueError):
+class CaptureError(UserError, ValueError):
     """A recording cannot be used; the message names the parameter and the remedy."""
 
 
@@ -61,8 +62,7 @@ def guess_format(path):
     if ext in _BY_EXTENSION:
         return _BY_EXTENSION[ext]
     raise CaptureError(
-        f"{path}: cannot guess the sample format from the extension '{ext}'; "
-        f"give --format {'|'.join(FORMAT_NAMES)}"
+        f"{path}: cannot guess the sample format from the extension '{ext}'; give --format {'|'.join(FORMAT_NAMES)}"
     )
 
 
@@ -111,9 +111,7 @@ class Capture:
             raise CaptureError(f"{self.path}: is a folder; name the recording inside it")
         self.format = fmt or guess_format(self.path)
         if self.format not in FORMAT_NAMES:
-            raise CaptureError(
-                f"--format: '{self.format}' is not known; use {'|'.join(FORMAT_NAMES)}"
-            )
+            raise CaptureError(f"--format: '{self.format}' is not known; use {'|'.join(FORMAT_NAMES)}")
         self._explicit = fmt is not None
         offset, n_bytes = 0, None
         if self.format == "sigmf":
@@ -161,13 +159,11 @@ class Capture:
             ) from None
         if not np.isfinite(rate):
             raise CaptureError(
-                f"{self.path}: the SigMF metadata has no core:sample_rate; add it "
-                "(20e6), or give --sample-rate"
+                f"{self.path}: the SigMF metadata has no core:sample_rate; add it (20e6), or give --sample-rate"
             )
         if channels != 1:
             raise CaptureError(
-                f"{self.path}: core:num_channels is {channels}; split the recording into one file "
-                "per channel"
+                f"{self.path}: core:num_channels is {channels}; split the recording into one file per channel"
             )
         if any(int(c.get("core:header_bytes", 0)) for c in captures[1:]) or header < 0:
             raise CaptureError(f"{self.path}: only a header before the first capture can be read")
@@ -204,8 +200,7 @@ class Capture:
         count = available // item
         if count <= 0:
             raise CaptureError(
-                f"{path}: holds no complete {self.format} sample ({size} octets); "
-                "record again, or check --format"
+                f"{path}: holds no complete {self.format} sample ({size} octets); record again, or check --format"
             )
         if available % item:
             self.notes.append(
@@ -242,8 +237,7 @@ class Capture:
                 plausible = np.isfinite(as_float) & (size < 1e3) & ((size > 1e-7) | (size == 0))
             if np.mean(plausible) > 0.995 and np.mean(as_float != 0) > 0.5:
                 raise CaptureError(
-                    f"{self.path}: looks like 32-bit float, not sc16; {remedy} cf32 "
-                    "(or --format sc16 to insist)"
+                    f"{self.path}: looks like 32-bit float, not sc16; {remedy} cf32 (or --format sc16 to insist)"
                 )
         if not np.any(raw != raw[0]):
             self.notes.append("all samples looked at are equal: was the receiver connected?")
@@ -283,13 +277,13 @@ class Capture:
         total = len(self)
         for offset in range(0, total, size):
             stop = min(offset + size + overlap, total)
-            yield offset, min(size, total - offset), self._at_20(offset, stop)
+            yield offset, min(size, total - offset), self.samples(offset, stop)
 
-    def samples(self):
-        """The whole recording at 20 MS/s, complex64. For small files."""
-        return self._at_20(0, len(self))
-
-    def _at_20(self, start, stop):
+    def samples(self, start=0, stop=None):
+        """Samples [start, stop) at 20 MS/s, complex64; default the whole recording."""
+        start, stop = max(start, 0), len(self) if stop is None else min(stop, len(self))
+        if stop <= start:
+            return np.zeros(0, np.complex64)
         if self.resampling == 1:
             return self.read(start, stop)
         from scipy.signal import resample_poly
@@ -315,14 +309,11 @@ def _resampling(rate, path):
         raise CaptureError(f"{path}: sample rate {rate} is not a rate; give --sample-rate 20e6")
     if rate < SAMPLE_RATE * (1 - 1e-6):
         raise CaptureError(
-            f"{path}: sample rate is {rate / 1e6:g} MS/s, an 802.11a/g channel needs 20 MS/s; "
-            "record at 20e6 (or more)"
+            f"{path}: sample rate is {rate / 1e6:g} MS/s, an 802.11a/g channel needs 20 MS/s; record at 20e6 (or more)"
         )
     ratio = Fraction(SAMPLE_RATE / rate).limit_denominator(_MAX_TERM)
     if abs(float(ratio) * rate / SAMPLE_RATE - 1) > 1e-6:
-        raise CaptureError(
-            f"{path}: sample rate {rate:.0f} is not a simple ratio to 20 MS/s; resample to 20e6"
-        )
+        raise CaptureError(f"{path}: sample rate {rate:.0f} is not a simple ratio to 20 MS/s; resample to 20e6")
     if ratio != 1:
         warnings.warn(f"{path}: resampling {rate / 1e6:g} to 20 MS/s", stacklevel=3)
     return ratio

@@ -2,7 +2,7 @@
 """Bit-level parts of the legacy OFDM PHY: scrambler, convolutional code, interleaver, FCS."""
 
 import zlib
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def bits_to_bytes(bits):
     return np.packbits(bits, bitorder="little").tobytes()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _scrambler_period(seed):
     if not 1 <= seed <= 127:
         raise ValueError(f"seed: {seed} is not in 1..127 (an all-zero scrambler never moves)")
@@ -97,7 +97,7 @@ def depuncture(llr, coding):
     return out
 
 
-@lru_cache(maxsize=None)
+@cache
 def interleaver(n_cbps, n_bpsc):
     """Permutation p with interleaved[p[k]] = coded[k] for one symbol (17-17, 17-18)."""
     k = np.arange(n_cbps)

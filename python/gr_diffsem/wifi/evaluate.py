@@ -82,13 +82,11 @@ def _call(name, estimator, y, noise_var):
 def _decode(packets, symbols, h, var, noise_var):
     """Decode with one estimate per packet -> (evm in dB [n], number of good FCS)."""
     jobs = [
-        reference.decode_known(
-            p, h[i], 2 * float(noise_var[i]), None if var is None else var[i], symbols[i]
-        )
+        reference.decode_known(p, h[i], 2 * float(noise_var[i]), None if var is None else var[i], symbols[i])
         for i, p in enumerate(packets)
     ]
     results = receiver.decode_batch(jobs)
-    good = sum(r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets))
+    good = sum(r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets, strict=True))
     return [r.evm_db for r in results], good
 
 

@@ -34,15 +34,10 @@ def demodulate(x, sync, n_symbols, drift=0.0, dc=0.0):
     Returns (ltf[2, 64], symbols[n_symbols, 64]). ValueError if x ends too early.
     """
     shift = np.rint(drift * np.arange(n_symbols)).astype(np.intp)
-    starts = np.concatenate(
-        [[0, N_FFT], SIGNAL_OFFSET + N_SYM * np.arange(n_symbols, dtype=np.intp) + shift]
-    )
+    starts = np.concatenate([[0, N_FFT], SIGNAL_OFFSET + N_SYM * np.arange(n_symbols, dtype=np.intp) + shift])
     last = int(starts.max()) + N_FFT
     if sync.start < 0 or sync.start + last > len(x):
-        raise ValueError(
-            f"x: {len(x)} samples do not hold a packet of {n_symbols} symbols that starts at "
-            f"{sync.start}"
-        )
+        raise ValueError(f"x: {len(x)} samples do not hold a packet of {n_symbols} symbols that starts at {sync.start}")
     n = np.arange(last)
     y = (np.asarray(x[sync.start : sync.start + last], complex) - dc) * np.exp(
         -2j * np.pi * sync.cfo_hz / SAMPLE_RATE * n

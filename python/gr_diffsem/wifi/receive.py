@@ -60,7 +60,7 @@ def decode_cut(cuts):
     # Where the clocks drift by more than a sample, follow with the FFT window and try again.
     again = [
         i
-        for i, (r, c) in enumerate(zip(results, cuts))
+        for i, (r, c) in enumerate(zip(results, cuts, strict=True))
         if not r.fcs_ok and abs(r.drift) * c[2] > 0.75 and c[2] > 1
     ]
     jobs, members = [], []
@@ -70,7 +70,7 @@ def decode_cut(cuts):
         if n > 1:
             jobs.append(packet_job(x, s, n, results[i].drift))
             members.append(i)
-    for i, r in zip(members, receiver.decode_batch(jobs)):
+    for i, r in zip(members, receiver.decode_batch(jobs), strict=True):
         if r.fcs_ok:
             results[i] = r
     return results
@@ -90,7 +90,7 @@ def receive(capture, threshold=sync.THRESHOLD, progress=None):
             if s.first < fresh and frontend.available_symbols(len(x), s.start) and s.start >= 0
         ]
         cuts, positions = [], []
-        for s, found in zip(candidates, _signals(x, candidates)):
+        for s, found in zip(candidates, _signals(x, candidates), strict=True):
             if found is None or offset + s.start < busy:
                 continue
             n = 1 + RATES[found[0]].n_symbols(found[1])
@@ -99,7 +99,7 @@ def receive(capture, threshold=sync.THRESHOLD, progress=None):
             part, local = _cut(x, s, n)
             cuts.append((part, local, n))
             positions.append(offset + s.start + WINDOW_ADVANCE - LTF_OFFSET)
-        for position, (part, local, _), result in zip(positions, cuts, decode_cut(cuts)):
+        for position, (part, local, _), result in zip(positions, cuts, decode_cut(cuts), strict=True):
             yield Received(position, part, local, result)
         if progress:
             progress(fresh)

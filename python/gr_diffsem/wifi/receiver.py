@@ -117,9 +117,7 @@ def parse_signal(bits):
 
 def read_signals(points, weights):
     """SIGNAL fields from equalised symbols: lists of [48] and [48] -> list of (mbps, length)."""
-    llrs = [
-        coding.deinterleave(soft_bits(p[None], w, 1)[0], 1) for p, w in zip(points, weights)
-    ]
+    llrs = [coding.deinterleave(soft_bits(p[None], w, 1)[0], 1) for p, w in zip(points, weights, strict=True)]
     return [parse_signal(b) for b in viterbi.decode(llrs, [24] * len(llrs))]
 
 
@@ -154,10 +152,10 @@ def _finish(result, bits):
 
 
 def _is_ht(points):
-    """HT-SIG is BPSK turned by 90 degrees (clause 19.3.9.4.3)."""
-    if len(points) < 3:
+    """The two symbols after a legacy header are BPSK turned by 90 degrees: HT-SIG (19.3.9.4.3)."""
+    if len(points) < 2:
         return False
-    p = points[1:3]
+    p = points[:2]
     return bool(np.sum(p.imag**2) > 2 * np.sum(p.real**2))
 
 
@@ -167,7 +165,7 @@ def decode_batch(jobs):
     ready = [equalise(job) for job in jobs]
     signals = read_signals([r[0][0] for r in ready], [r[1] for r in ready])
     llrs, n_bits, members = [], [], []
-    for i, (job, result) in enumerate(zip(jobs, results)):
+    for i, (job, result) in enumerate(zip(jobs, results, strict=True)):
         points, weight, result.theta, result.drift = ready[i]
         result.equalised = points[1:]
         found = signals[i]
@@ -192,7 +190,7 @@ def decode_batch(jobs):
         llrs.append(coding.depuncture(soft, rate.coding))
         n_bits.append(SERVICE_BITS + 8 * known[1] + TAIL_BITS)
         members.append(i)
-    for i, bits in zip(members, viterbi.decode(llrs, n_bits)):
+    for i, bits in zip(members, viterbi.decode(llrs, n_bits), strict=True):
         _finish(results[i], bits)
         if not results[i].fcs_ok and results[i].mbps == 6 and _is_ht(results[i].equalised):
             results[i].ht, results[i].reason = True, "HT packet, not legacy"
@@ -207,6 +205,8 @@ def decode(packet_samples, sync, h, noise_var, h_var=None, n_symbols=None):
     (SIGNAL included), default as many as SIGNAL says or are there.
     Returns `Result`. ValueError if not even the SIGNAL symbol is there.
     """
+    packet_samples = np.asarray(packet_samples)
+    packet_samples = np.where(np.isfinite(packet_samples), packet_samples, 0)
     there = frontend.available_symbols(len(packet_samples), sync.start)
     there = there if n_symbols is None else min(there, n_symbols)
     dc = frontend.packet_dc(packet_samples, sync, min(there, 1))

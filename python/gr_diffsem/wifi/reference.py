@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Known packets: re-encoded symbols and the data-aided reference channel.
 
-Every symbol of a packet with a good FCS is known, so its channel can be estimated from all of them
-(long training, SIGNAL, DATA): 10 log10(n / 2) dB better than from the two training symbols alone.
-What noise is left is computed and reported; it is not subtracted from anything.
+Every symbol of a packet with a good FCS is known, so its channel can be estimated from all of them.
+As the truth against which estimates from the long training symbols are judged, those two symbols
+are left out by default: their own noise would otherwise be in the truth as well, and flatter
+whatever is tested. With n symbols of SIGNAL and DATA the truth is 10 log10(n / 2) dB better than
+least squares at the recording's own SNR. What error is left is computed and reported
+(`Packet.floor`); it is not subtracted from anything, so no figure can fall below it.
 """
 
 from dataclasses import dataclass, replace
@@ -69,34 +72,40 @@ def find_seed(symbols, h, noise_var, psdu, mbps, look=4):
     return best + 1, float(score[best])
 
 
-def _all_known(ltf, symbols, sent):
+def _all_known(ltf, symbols, sent, with_ltf):
     """Least squares over all symbols with phase and drift followed: (h, theta, drift, floor)."""
+    own = 2 if with_ltf else 0
     y, noise_var = frontend.ltf_observation(ltf)
     noise_var = 2 * max(float(noise_var), 1e-30)
     h = y
     known = sent[:, USED]
-    energy = 2 + np.sum(np.abs(known) ** 2, axis=0)
+    energy = own + np.sum(np.abs(known) ** 2, axis=0)
     for _ in range(3):
         theta, drift = tracking.follow(symbols, known, USED, h, noise_var)
         straight = (symbols * tracking.rotation(theta, drift))[:, USED]
         h = np.zeros(64, complex)
-        h[USED] = (2 * y[USED] + np.sum(np.conj(known) * straight, axis=0)) / energy
+        h[USED] = (own * y[USED] + np.sum(np.conj(known) * straight, axis=0)) / energy
         # The phase that counts is the one at the long training field.
         turn = np.vdot(h, y)
         h *= turn / max(abs(turn), 1e-300)
     error = np.abs(straight - known * h[USED]) ** 2
-    error = np.concatenate([error, np.abs(ltf[:, USED] - LTF[USED] * h[USED]) ** 2])
+    if with_ltf:
+        error = np.concatenate([error, np.abs(ltf[:, USED] - LTF[USED] * h[USED]) ** 2])
+    # One complex degree of freedom of each carrier went into h.
     variance = np.sum(error, axis=0) / max(len(error) - 1, 1)
     floor = float(np.mean(variance / energy) / np.mean(np.abs(h[USED]) ** 2))
     return h, theta, drift, floor
 
 
-def add_reference(packet):
-    """Fill h, floor and drift of a `Packet`, and refine its carrier offset: a new Packet."""
+def add_reference(packet, with_ltf=False):
+    """Fill h, floor and drift of a `Packet`, and refine its carrier offset: a new Packet.
+
+    with_ltf: use the two long training symbols too (see the module's text).
+    """
     s, drift = packet.sync, 0.0
     for _ in range(2):
         ltf, symbols = frontend.demodulate(packet.samples, s, packet.n_symbols, drift)
-        h, theta, drift, floor = _all_known(ltf, symbols, packet.sent)
+        h, theta, drift, floor = _all_known(ltf, symbols, packet.sent, with_ltf)
         t = np.arange(len(theta)) + tracking.T0
         per_symbol = float(np.sum(t * theta) / np.sum(t**2))
         s = replace(s, cfo_hz=s.cfo_hz + per_symbol / (2 * np.pi * N_SYM) * 20e6)
@@ -104,7 +113,7 @@ def add_reference(packet):
         if abs(drift) * packet.n_symbols < 0.5 or end > len(packet.samples):
             drift = 0.0
     ltf, symbols = frontend.demodulate(packet.samples, s, packet.n_symbols, drift)
-    h, _, _, floor = _all_known(ltf, symbols, packet.sent)
+    h, _, _, floor = _all_known(ltf, symbols, packet.sent, with_ltf)
     return replace(packet, sync=s, h=h, floor=floor, drift=drift)
 
 
@@ -119,23 +128,24 @@ def from_received(item, file=""):
     return add_reference(packet)
 
 
-def from_truth(x, entry, file="", seed=None):
+def from_truth(capture, entry, file=""):
     """One entry of a truth file -> `Packet` with reference.
 
-    x: the recording at 20 MS/s; entry: dict with `start` (FFT window of the first long training
+    capture: `capture.Capture`; entry: dict with `start` (FFT window of the first long training
     symbol, WINDOW_ADVANCE samples early), `cfo_hz`, `rate` in Mb/s, `psdu` in hex and optionally
-    `seed`. ValueError, with the reason, if the packet is not in x or its symbols do not fit.
+    `seed`. ValueError, with the reason, if the packet is not whole in the recording or its
+    symbols do not fit.
     """
     s = Sync(int(entry["start"]), float(entry["cfo_hz"]))
     psdu, mbps = bytes.fromhex(entry["psdu"]), int(entry["rate"])
     n = 1 + phy.get_rate(mbps).n_symbols(len(psdu))
     lo = max(s.first - 64, 0)
-    hi = min(s.start + SIGNAL_OFFSET + N_SYM * n + 64, len(x))
-    part = (x[lo:hi] - frontend.packet_dc(x, s, n)).astype(np.complex64)
+    part = capture.samples(lo, s.start + SIGNAL_OFFSET + N_SYM * n + 64)
     s = replace(s, start=s.start - lo)
+    part = (part - frontend.packet_dc(part, s, n)).astype(np.complex64)
     ltf, symbols = frontend.demodulate(part, s, n)
     y, noise_var = frontend.ltf_observation(ltf)
-    seed = seed or entry.get("seed")
+    seed = entry.get("seed")
     if not seed:
         seed, score = find_seed(symbols, y, 2 * float(noise_var), psdu, mbps)
         if score < 0.5:
@@ -147,6 +157,4 @@ def from_truth(x, entry, file="", seed=None):
 
 def decode_known(packet, h, noise_var, h_var=None, symbols=None):
     """`receiver.Job` for a known packet: the EVM is measured against what was sent."""
-    return receiver.Job(
-        symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True
-    )
+    return receiver.Job(symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True)

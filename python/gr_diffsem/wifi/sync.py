@@ -135,7 +135,8 @@ def find(x, threshold=THRESHOLD):
     """
     if len(x) < PREAMBLE_LEN:
         return []
-    clean = remove_dc(np.asarray(x))
+    x = np.asarray(x)
+    clean = remove_dc(np.where(np.isfinite(x), x, 0))
     corr, metric = stf_metric(clean)
     found, at = [], 0
     above = np.flatnonzero(metric > threshold)

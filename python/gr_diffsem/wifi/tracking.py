@@ -65,27 +65,39 @@ def smooth_phase(corr, variance, freq_std):
     return out
 
 
-def estimate_drift(turned, weight, k, noise_var):
-    """Clock drift in samples per symbol from carriers whose common phase is removed.
+def _ramp(n, k):
+    """Phase per sample of drift: [n, m], positive drift delays."""
+    return 2 * np.pi / N_FFT * np.outer(np.arange(n) + T0, k)
 
-    turned[n, m]: received times conjugate of expected; weight[m]: expected power; k[m]: carriers;
-    noise_var: per carrier. Maximum a posteriori under DRIFT_STD.
+
+def coarse_drift(turned, k):
+    """Clock drift in samples per symbol where it turns the outer carriers by radians; else 0.
+
+    turned[n, m]: received times conjugate of expected; k[m]: carriers. Looks at the size of each
+    symbol's sum, so the common phase need not be known.
     """
-    t = np.arange(len(turned)) + T0
-    ramp = 2j * np.pi * np.outer(t, k) / N_FFT
-    steps = int(2 * DRIFT_MAX * t[-1] * np.abs(k).max() * 2 * np.pi / N_FFT)
-    drift = 0.0
-    if steps > 1:
-        grid = np.linspace(-DRIFT_MAX, DRIFT_MAX, 2 * (steps // 2) + 1)
-        score = [np.sum(turned * np.exp(ramp * d)).real for d in grid]
-        drift = float(grid[int(np.argmax(score))])
-    slope = 2 * np.pi * np.outer(t, k) / N_FFT
-    information = 2 * np.sum(slope**2 * weight) / max(noise_var, 1e-30)
+    ramp = _ramp(len(turned), k)
+    steps = int(2 * DRIFT_MAX * np.abs(ramp).max() / 0.7) if turned.size else 0
+    if steps < 3:
+        return 0.0
+    grid = np.linspace(-DRIFT_MAX, DRIFT_MAX, 2 * (steps // 2) + 1)
+    score = [np.sum(np.abs(np.sum(turned * np.exp(1j * ramp * d), axis=1)) ** 2) for d in grid]
+    return float(grid[int(np.argmax(score))])
+
+
+def refine_drift(turned, weight, k, noise_var, drift):
+    """Clock drift near `drift` from carriers whose common phase is removed.
+
+    weight[m]: expected power of `turned`[n, m]; noise_var: per carrier. Maximum a posteriori under
+    DRIFT_STD.
+    """
+    ramp = _ramp(len(turned), k)
+    scale = 2 / max(noise_var, 1e-30)
+    information = scale * np.sum(ramp**2 * weight) + DRIFT_STD**-2
     for _ in range(2):
-        e = (turned * np.exp(ramp * drift)).imag
-        gradient = -2 * np.sum(slope * e) / max(noise_var, 1e-30) - drift / DRIFT_STD**2
-        drift += float(gradient / (information + DRIFT_STD**-2))
-        drift = float(np.clip(drift, -DRIFT_MAX, DRIFT_MAX))
+        error = (turned * np.exp(1j * ramp * drift)).imag
+        gradient = -scale * np.sum(ramp * error) - drift / DRIFT_STD**2
+        drift = float(np.clip(drift + gradient / information, -DRIFT_MAX, DRIFT_MAX))
     return drift
 
 
@@ -107,13 +119,13 @@ def follow(symbols, expected, carriers, h, noise_var, freq_std=FREQ_STD):
     variance = max(noise_var, 1e-30) / np.maximum(2 * power, 1e-30)
     # An angle is never worse than uniform on the circle.
     variance = np.minimum(variance, 3.3)
-    theta, drift = np.zeros(len(symbols)), 0.0
+    theta, drift = np.zeros(len(symbols)), coarse_drift(turned, carriers - DC)
     for _ in range(2 if len(symbols) > 8 else 1):
         undo = rotation(np.zeros(len(symbols)), drift)[:, carriers]
         theta = smooth_phase(np.sum(turned * undo, axis=1), variance, freq_std)
         mean_power = weight * np.mean(np.abs(expected) ** 2, axis=0)
         straight = turned * np.exp(-1j * theta)[:, None]
-        drift = estimate_drift(straight, mean_power, carriers - DC, noise_var)
+        drift = refine_drift(straight, mean_power, carriers - DC, noise_var, drift)
     return theta, drift
 
 
