@@ -60,7 +60,10 @@ fi
 step "Building ${tree#"$root"/} (${kind})"
 cmake --build "$tree" --parallel "${JOBS:-$(nproc)}" "$@"
 
-install_quietly() { "$@" cmake --install "$tree" | { grep -v -e ' Up-to-date: ' -e '^-- Install configuration' || true; }; }
+install_quietly() {
+    "$@" cmake --install "$tree" >"$tree/install.log" || die "installing failed, see $tree/install.log"
+    note "installed: $(grep -c '^-- Installing: ' "$tree/install.log" || true) files that were new or changed"
+}
 case $kind in
 radio) [ $# -gt 0 ] || install_quietly ;;
 system)

@@ -41,7 +41,7 @@ find_radio_python() {
     for candidate in "${RADIO_PYTHON:-}" "$prefix/bin/python3" /usr/bin/python3 python3; do
         [ -n "$candidate" ] || continue
         if "$candidate" -c 'import gnuradio.gr' >/dev/null 2>&1; then
-            command -v "$candidate"
+            realpath -s "$(command -v "$candidate")"
             return 0
         fi
     done

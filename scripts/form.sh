@@ -10,10 +10,15 @@ mapfile -t cxx < <(git ls-files --cached --others --exclude-standard '*.cc' '*.h
     find include lib python tests bench -name '*.cc' -o -name '*.h')
 case ${1:-} in
 check)
-    "$bin/ruff" check .
-    "$bin/ruff" format --check .
-    "$bin/clang-format" --dry-run -Werror "${cxx[@]}"
-    echo "clang-format: ${#cxx[@]} files are in form"
+    bad=()
+    "$bin/ruff" check --quiet . || bad+=("ruff check")
+    "$bin/ruff" format --check --quiet . || bad+=("ruff format")
+    # Each file's first complaint is enough: the remedy is the same for all.
+    for file in "${cxx[@]}"; do
+        "$bin/clang-format" --dry-run -Werror --ferror-limit=1 "$file" || bad+=("$file")
+    done
+    [ ${#bad[@]} -eq 0 ] || die "not in form: ${bad[*]}" "remedy: make format (what it leaves must be mended by hand)"
+    echo "form: ruff, and clang-format of ${#cxx[@]} files, have nothing to say"
     ;;
 fix)
     "$bin/ruff" check --fix .

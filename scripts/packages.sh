@@ -46,7 +46,21 @@ else
 fi
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
 
-apt update || note "apt update failed; trying with the package lists at hand"
-# What unpacking says of each of some 500 packages is left out; the rest shows how far it is.
-apt install -y --no-install-recommends "${missing[@]}" |
-    { grep -v -E '^(Preparing to unpack|Selecting previously|Get:|update-alternatives|Creating config)' || true; }
+# apt says a thousand lines for some 500 packages: they go to a file, and every tenth of the way is told here.
+mkdir -p "$build"
+log=$build/packages.log
+tell_progress() {
+    awk -F: -v OFMT=%d '
+        $1 == "dlstatus" || $1 == "pmstatus" {
+            tenth = int($3 / 10)
+            if ($1 != phase || tenth != last)
+                printf "    %s %d %%\n", $1 == "dlstatus" ? "downloading" : "installing", tenth * 10
+            fflush(); phase = $1; last = tenth
+        }'
+}
+apt update >"$log" 2>&1 || note "apt update failed (${log#"$root"/}); trying with the package lists at hand"
+if ! { apt install -y --no-install-recommends -o APT::Status-Fd=3 "${missing[@]}" 3>&1 >>"$log" 2>&1 | tell_progress; }; then
+    tail -n 20 "$log" >&2
+    die "apt could not install them (the whole story: ${log#"$root"/})" \
+        "remedy: apt install ${missing[*]}, then again"
+fi

@@ -38,7 +38,7 @@ def main():
         verdict = "FAILED" if log.stem in failed_rings else "ok"
         if counts is None:
             print(f"    {log.stem:8} {verdict}")
-            # A ring without a count (form), or one that ended before it could count, is one test.
+            # A ring without a count (form, install), or one that ended before it could count, is one test.
             counts = {"passed": verdict == "ok", "failed": verdict != "ok", "skipped": 0}
         else:
             if verdict != "ok" and counts["failed"] == 0:

@@ -5,7 +5,7 @@
 
 . "$(dirname "$0")/common.sh"
 
-rings=${RINGS:-core asan python form}
+rings=${RINGS:-core asan install python form}
 radio=$build/env/radio/bin/python
 lab=$build/env/lab/bin/python
 logs=$build/test-logs
@@ -36,6 +36,10 @@ fi
 if wants asan; then
     step "Tests of the core under the address and undefined-behaviour sanitizers (ctest)"
     ring asan 900 ctest --test-dir "$build/asan" --output-on-failure --parallel "$(nproc)"
+fi
+if wants install; then
+    step "A project that uses the installed library (find_package, pkg-config)"
+    ring install 120 "$root/scripts/check_install.sh"
 fi
 if wants python; then
     step "Tests of the Python package, the blocks and the flowgraphs (pytest, environment 'radio')"
