@@ -117,9 +117,9 @@ def _evaluation(rest):
     what = rest[0]
     if what in EVALUATIONS:
         return f"eval {what}", EVALUATIONS[what][0], rest[1:]
-    if not what.startswith("-") and what not in _scheme_names():
-        if nearest(what, [*EVALUATIONS, *_scheme_names()]) in EVALUATIONS:
-            raise unknown("evaluation", what, EVALUATIONS)
+    schemes = _scheme_names()
+    if what not in schemes and nearest(what, [*EVALUATIONS, *schemes]) in EVALUATIONS:
+        raise unknown("evaluation", what, EVALUATIONS)
     return "eval", SCHEME_EVALUATION, rest
 
 

@@ -50,8 +50,7 @@ def run(args):
         raise unknown(f"member of {path.name}", member, members)
     chosen = {member: members[member]} if member else members
     report["members"] = {
-        name: member_report(path, name, description, report["problems"])
-        for name, description in chosen.items()
+        name: member_report(path, name, description, report["problems"]) for name, description in chosen.items()
     }
     return report
 
@@ -150,9 +149,7 @@ def table(report):
     for name, member in report.get("members", {}).items():
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
-            f"{key} {_short(member[key])}"
-            for key in ("prior", "operator", "start", "sampler", "plan")
-            if key in member
+            f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "sampler", "plan") if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
         lines += _graph_lines(member.get("graph"), "    ")

@@ -112,11 +112,7 @@ def _value_info(message):
             name = _text(value)
         elif number == 2:
             for dims in _descend(value, 1, 2):
-                shape = [
-                    next((v for n, v in fields(dim) if n == 1), None)
-                    for n_dim, dim in fields(dims)
-                    if n_dim == 1
-                ]
+                shape = [next((v for n, v in fields(dim) if n == 1), None) for n_dim, dim in fields(dims) if n_dim == 1]
     return name, shape
 
 

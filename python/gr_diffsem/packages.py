@@ -138,8 +138,7 @@ def problems(path):
     members = manifest["members"]
     if manifest.get("default") not in members:
         found.append(
-            f"default member '{manifest.get('default')}' is not one of {', '.join(members)}: "
-            "correct 'default'"
+            f"default member '{manifest.get('default')}' is not one of {', '.join(members)}: correct 'default'"
         )
     listed = manifest.get("files", {})
     for name, expected in listed.items():

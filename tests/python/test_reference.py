@@ -20,17 +20,13 @@ def mixture(real=False):
     means = rng.standard_normal((3, SIZE)) + 0j
     if not real:
         means = means + 1j * rng.standard_normal((3, SIZE))
-    roots = rng.standard_normal((3, SIZE, SIZE)) + (0 if real else 1j) * rng.standard_normal(
-        (3, SIZE, SIZE)
-    )
+    roots = rng.standard_normal((3, SIZE, SIZE)) + (0 if real else 1j) * rng.standard_normal((3, SIZE, SIZE))
     covs = roots @ roots.conj().transpose(0, 2, 1) / SIZE
     if real:
         means, covs = means.real, covs.real
     weights = np.array([0.5, 0.3, 0.2])
     second = priors.Mixture(weights, means, covs, real=real)
-    power = np.mean(
-        np.real(np.diag(second.covariance())) + np.abs(np.tensordot(weights, means, 1)) ** 2
-    )
+    power = np.mean(np.real(np.diag(second.covariance())) + np.abs(np.tensordot(weights, means, 1)) ** 2)
     return priors.Mixture(weights, means / np.sqrt(power), covs / power, real=real)
 
 
@@ -142,7 +138,7 @@ def test_mixture_of_one_is_gaussian():
     c = covariance()
     x = signal.complex_noise(RNG, (5, SIZE), 2.0)
     one = priors.Mixture([1.0], np.zeros((1, SIZE)), c[None])
-    for a, b in zip(one(x, 0.7), priors.Gaussian(c)(x, 0.7)):
+    for a, b in zip(one(x, 0.7), priors.Gaussian(c)(x, 0.7), strict=False):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
@@ -184,9 +180,7 @@ def test_operator_contract(operator, rows):
     """<A x, y> = <x, A^H y>, and the proximal step is a stationary point."""
     x, z = signal.complex_noise(RNG, (2, 3, SIZE))
     y = signal.complex_noise(RNG, (3, rows))
-    np.testing.assert_allclose(
-        np.sum(operator.apply(x).conj() * y), np.sum(x.conj() * operator.adjoint(y))
-    )
+    np.testing.assert_allclose(np.sum(operator.apply(x).conj() * y), np.sum(x.conj() * operator.adjoint(y)))
     weight, noise = 0.7, 0.2
     best = operator.prox(z, weight, y, noise)
     gradient = operator.adjoint(operator.apply(best) - y) / noise + (best - z) / weight
@@ -273,9 +267,7 @@ def flow_map(c, x, start, stop):
     return x @ vectors.conj() * gain @ vectors.T
 
 
-@pytest.mark.parametrize(
-    "name, order", [("ddim", 1), ("euler", 1), ("heun", 2), ("dpmpp_2m", 2)]
-)
+@pytest.mark.parametrize("name, order", [("ddim", 1), ("euler", 1), ("heun", 2), ("dpmpp_2m", 2)])
 def test_order_of_the_ode_solvers(name, order):
     c, start, stop = covariance(), 3.0, 0.1
     x = signal.complex_noise(RNG, (4, SIZE), start**2)
@@ -292,9 +284,7 @@ def test_ddim_of_one_is_ddpm_and_of_zero_is_euler():
     x = signal.complex_noise(RNG, (4, SIZE), 4.0)
     draws = signal.complex_noise(RNG, (7, 4, SIZE))
     rng = lambda step, shape: draws[step]  # noqa: E731
-    np.testing.assert_allclose(
-        samplers.ddim(prior, x, levels, rng, eta=1.0), samplers.ddpm(prior, x, levels, rng)
-    )
+    np.testing.assert_allclose(samplers.ddim(prior, x, levels, rng, eta=1.0), samplers.ddpm(prior, x, levels, rng))
     np.testing.assert_allclose(samplers.ddim(prior, x, levels), samplers.euler(prior, x, levels))
 
 

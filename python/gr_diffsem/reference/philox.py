@@ -17,7 +17,7 @@ def philox4x32(counter, key, rounds=10):
     """counter: four arrays (or ints) of 32-bit words, key: two ints -> four uint64 arrays of words."""
     c = [np.asarray(word, dtype=np.uint64) for word in counter]
     for i in range(rounds):
-        k = [np.uint64((word + i * weyl) & 0xFFFFFFFF) for word, weyl in zip(key, _WEYL)]
+        k = [np.uint64((word + i * weyl) & 0xFFFFFFFF) for word, weyl in zip(key, _WEYL, strict=False)]
         p0, p1 = _MULTIPLIERS[0] * c[0], _MULTIPLIERS[1] * c[2]
         c = [(p1 >> _HALF) ^ c[1] ^ k[0], p1 & _MASK, (p0 >> _HALF) ^ c[3] ^ k[1], p0 & _MASK]
     return c
@@ -30,9 +30,7 @@ def normals(count, step, items, seed=0, stream=0):
     blocks = np.arange(-(-count // 4), dtype=np.uint64)[None, :]
     items = np.asarray(items, dtype=np.uint64)[:, None]
     zero = np.zeros(np.broadcast_shapes(blocks.shape, items.shape), np.uint64)
-    words = philox4x32(
-        (zero + blocks, zero + np.uint64(step), zero + (items & _MASK), zero + (items >> _HALF)), key
-    )
+    words = philox4x32((zero + blocks, zero + np.uint64(step), zero + (items & _MASK), zero + (items >> _HALF)), key)
     uniform = [(word.astype(float) + 0.5) * 2.0**-32 for word in words]
     out = np.empty((*zero.shape, 4))
     for i in (0, 2):

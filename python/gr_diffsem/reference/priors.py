@@ -98,9 +98,8 @@ class Mixture:
         for row, members in _rows_of_equal_levels(levels):
             seen = np.isfinite(row)
             scores = [
-                np.log(weight)
-                + self._log_density(x[members][:, seen] - mean[seen], covariance, row, seen)
-                for weight, mean, covariance in zip(self.weights, self.means, self.covariances)
+                np.log(weight) + self._log_density(x[members][:, seen] - mean[seen], covariance, row, seen)
+                for weight, mean, covariance in zip(self.weights, self.means, self.covariances, strict=False)
             ]
             scores = np.stack(scores, axis=1)
             scores -= scores.max(axis=1, keepdims=True)
@@ -116,7 +115,7 @@ class Mixture:
 
     def __call__(self, x, sigma):
         resp = self.responsibilities(x, sigma)
-        parts = [Gaussian(c, m)(x, sigma) for c, m in zip(self.covariances, self.means)]
+        parts = [Gaussian(c, m)(x, sigma) for c, m in zip(self.covariances, self.means, strict=False)]
         means = np.stack([p[0] for p in parts], axis=1)  # [B, K, N]
         inner = np.stack([p[1] for p in parts], axis=1)
         weight = resp[:, :, None]
@@ -139,9 +138,7 @@ class Mixture:
         """Covariance of the whole mixture, [N, N], for the best linear estimator."""
         mean = np.tensordot(self.weights, self.means, 1)
         off = self.means - mean
-        return np.tensordot(self.weights, self.covariances, 1) + np.einsum(
-            "k,ki,kj->ij", self.weights, off, off.conj()
-        )
+        return np.tensordot(self.weights, self.covariances, 1) + np.einsum("k,ki,kj->ij", self.weights, off, off.conj())
 
 
 def _root(covariance):

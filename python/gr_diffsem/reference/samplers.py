@@ -29,7 +29,7 @@ def one_step(denoiser, x, levels, rng=None):
 
 def ddim(denoiser, x, levels, rng=None, eta=0.0):
     """DDIM(eta) (Song et al. 2021, eq. 12 and 16); eta = 0 is deterministic, eta = 1 is DDPM."""
-    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:])):
+    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean = denoiser(x, old)[0]
         ratio = _ratio(new, old)
         std = eta * new * np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
@@ -42,7 +42,7 @@ def ddim(denoiser, x, levels, rng=None, eta=0.0):
 
 def ddpm(denoiser, x, levels, rng):
     """Ancestral sampling: each step draws from q(x_s | x_sigma, x0 = D). Ends in a sample."""
-    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:])):
+    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean = denoiser(x, old)[0]
         kept = _ratio(new, old) ** 2
         std = new * np.sqrt(np.maximum(1.0 - kept, 0.0))
@@ -56,7 +56,7 @@ def posterior_mean(denoiser, x, levels, rng=None):
     Fesl et al. 2024, algorithm 1, in VE coordinates; exact for a Gaussian prior in the limit of fine
     levels.
     """
-    for old, new in zip(levels[:-1], levels[1:]):
+    for old, new in zip(levels[:-1], levels[1:], strict=False):
         mean = denoiser(x, old)[0]
         x = mean + _ratio(new, old) ** 2 * (x - mean)
     return x
@@ -64,7 +64,7 @@ def posterior_mean(denoiser, x, levels, rng=None):
 
 def euler(denoiser, x, levels, rng=None):
     """First-order step of the flow ODE. In VE coordinates it equals DDIM(0)."""
-    for old, new in zip(levels[:-1], levels[1:]):
+    for old, new in zip(levels[:-1], levels[1:], strict=False):
         slope = _slope(denoiser, x, old)
         x = x + (new - old) * slope
     return x
@@ -72,7 +72,7 @@ def euler(denoiser, x, levels, rng=None):
 
 def heun(denoiser, x, levels, rng=None):
     """Second order (Karras et al. 2022, algorithm 1); an element that goes to 0 takes Euler's step."""
-    for old, new in zip(levels[:-1], levels[1:]):
+    for old, new in zip(levels[:-1], levels[1:], strict=False):
         slope = _slope(denoiser, x, old)
         ahead = x + (new - old) * slope
         if np.all(np.asarray(new) == 0):
@@ -86,7 +86,7 @@ def heun(denoiser, x, levels, rng=None):
 def dpmpp_2m(denoiser, x, levels, rng=None):
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), in lambda = -log sigma; last step first order."""
     previous = previous_h = None
-    for old, new in zip(levels[:-1], levels[1:]):
+    for old, new in zip(levels[:-1], levels[1:], strict=False):
         mean = denoiser(x, old)[0]
         ratio = _ratio(new, old)
         with np.errstate(divide="ignore"):

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evaluation: right numbers, right intervals, right form; and what it says of wrong input."""
+
+import argparse
+import json
+import types
+
+import numpy as np
+import pytest
+from gr_diffsem import claims, jsonio, runner, scores
+from gr_diffsem import eval as evaluation
+from gr_diffsem.reference import priors, signal
+
+SIZE = 8
+WHITE = priors.DiagonalGaussian(np.ones(SIZE))
+
+
+def arguments(*argv):
+    parser = argparse.ArgumentParser()
+    evaluation.add_arguments(parser)
+    return parser.parse_args(argv)
+
+
+class Toy:
+    """White Gaussian signals: LMMSE has the NMSE sigma^2 / (1 + sigma^2) in closed form."""
+
+    name, title = "toy", "white Gaussian"
+    snr_definition = "signal power over noise power per complex element"
+    snr_db = (0.0, 10.0)
+
+    def test_data(self, count, seed):
+        truth = signal.complex_noise(np.random.default_rng(seed), (count, SIZE))
+        return claims.TestData(truth, estimators={"genie": lambda y, noise: WHITE(y, np.sqrt(noise))[0]})
+
+    def claims(self):
+        return [
+            claims.Claim("error at 0 dB", "lmmse", 0.0, published=-3.0, gate=-2.8),
+            claims.Claim("excess over the closed form", "lmmse", 10.0, against="genie", gate=0.05),
+            claims.Claim("better than least squares", "lmmse", 0.0, against="ls", gate=-2.5),
+            claims.Claim("of a member that is not there", "nobody", 0.0),
+        ]
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """The toy scheme, its package, and the NumPy twin in place of the C++ core."""
+    package = tmp_path / "toy"
+    package.mkdir()
+    manifest = {"diffsem.contract": 1, "default": "lmmse", "members": {"lmmse": {}, "other": {}}}
+    (package / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("DIFFSEM_MODELS", str(tmp_path))
+    monkeypatch.setattr(evaluation, "scheme_names", lambda: ["toy"])
+    monkeypatch.setattr(evaluation, "load_scheme", lambda name: Toy())
+    calls = []
+
+    def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
+        calls.append((spec, chain))
+        if spec == "ls":
+            return y, None, 0.0
+        return (*WHITE(y, np.sqrt(noise_var)), 1.0)
+
+    monkeypatch.setattr(runner, "estimate", estimate)
+    return types.SimpleNamespace(calls=calls)
+
+
+def test_report(toy):
+    report = json.loads(jsonio.dumps(evaluation.run(arguments("toy", "--realisations", "4000"))))
+    assert report["realisations"] == 4000 and report["scheme"] == "toy"
+    assert report["nmse_db"]["ls"] == pytest.approx([0.0, -10.0], abs=0.1)
+    assert report["nmse_db"]["lmmse"] == pytest.approx([-3.01, -10.41], abs=0.1)
+    assert set(report["evaluations"]) == {"1", "3", "10", "30"}
+    first, second, third, missing = report["claims"]
+    assert set(first) >= {"name", "published", "gate", "ours", "ci95", "baselines", "evaluations", "macs"}
+    low, high = first["ci95"]
+    assert low < first["ours"] < high < low + 0.3
+    assert first["published"] == -3.0 and first["holds"] and first["evaluations"] == 1
+    assert first["baselines"]["ls"] == pytest.approx(0.0, abs=0.1)
+    assert second["ours"] == pytest.approx(0.0, abs=1e-3)
+    assert third["ours"] == pytest.approx(-3.01, abs=0.1)
+    assert missing["ours"] is None and missing["ci95"] is None
+    ratios = report["calibration"]["lmmse"]["ratios"]
+    assert np.all(np.abs(np.array(ratios) - 1) < 0.1)
+    assert "white" not in evaluation.table(report) and "holds" in evaluation.table(report)
+
+
+def test_same_noise_for_everyone_and_seeds(toy):
+    few = ("--realisations", "50", "--evaluations")
+    one = evaluation.run(arguments("toy", *few))
+    assert one == evaluation.run(arguments("toy", *few))
+    other = evaluation.run(arguments("toy", *few, "--seed", "2"))
+    assert one["nmse_db"] != other["nmse_db"] and one["evaluations"] == {}
+    # adding an SNR does not change the noise of another
+    more = evaluation.run(arguments("toy", *few, "--snr", "-5", "10"))
+    assert more["nmse_db"]["lmmse"][1] == one["nmse_db"]["lmmse"][1]
+    assert more["claims"][0]["ours"] is None  # 0 dB was not asked for
+
+
+def test_chain_and_members_reach_the_runner(toy):
+    evaluation.run(
+        arguments("toy", "--realisations", "2", "--chain", "block", "--members", "lmmse", "--evaluations", "3")
+    )
+    specs = {spec.rsplit("/", 1)[-1] for spec, _ in toy.calls}
+    assert specs == {"ls", "lmmse", "lmmse:sampler=posterior_mean,steps=3"}
+    assert {chain for _, chain in toy.calls} == {"block"}
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (("toy", "--realisations", "1"), "at least 2"),
+        (("toy", "--members", "lmse"), "did you mean 'lmmse'"),
+        (("toy", "--package", "tooy"), "did you mean 'toy'"),
+    ],
+)
+def test_wrong_arguments(toy, argv, words):
+    with pytest.raises(evaluation.UserError, match=words):
+        evaluation.run(arguments(*argv))
+
+
+def test_masked_elements_do_not_count(toy, monkeypatch):
+    observed = np.arange(SIZE) < 5
+    data = Toy().test_data(200, 1)
+    data.observed = observed
+    y = data.measure(np.ones(data.truth.shape))
+    assert np.all(y[:, 5:] == 0) and np.all(y[:, :5] == data.truth[:, :5] + 1)
+    assert list(evaluation.counted(data)) == list(observed)
+    scheme = Toy()
+    scheme.test_data = lambda count, seed: [data, Toy().test_data(100, 2)]
+    monkeypatch.setattr(evaluation, "load_scheme", lambda name: scheme)
+    report = evaluation.run(arguments("toy"))
+    assert report["realisations"] == 300
+    assert report["nmse_db"]["ls"] == pytest.approx([0.0, -10.0], abs=0.4)
+
+
+def test_bootstrap_covers_the_truth():
+    """Of 95 % intervals for a known mean, about 95 in 100 hold it."""
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(100):
+        error = rng.exponential(0.1, 60)
+        low, high = scores.nmse_interval(error, np.ones(60), resamples=300, seed=trial)
+        hits += low < -10.0 < high
+    assert 87 <= hits <= 99
+
+
+def test_calibration_sees_a_wrong_variance():
+    rng = np.random.default_rng(1)
+    predicted = 10 ** rng.uniform(-3, 0, 20_000)
+    actual = predicted * rng.exponential(1.0, predicted.shape)
+    good = scores.calibration(predicted, actual)
+    assert np.all(np.abs(np.array(good["ratios"]) - 1) < 0.12) and good["count"] == 20_000
+    assert np.all(np.array(scores.calibration(2 * predicted, actual)["ratios"]) > 1.6)
+    report = scores.variance_report([(predicted, actual, 0.0)])
+    assert report["log_likelihood"] > report["log_likelihood_snr_table"] + 0.5
+    nothing = scores.calibration(np.append(predicted, np.nan), np.append(actual, 1.0))
+    assert nothing["count"] == 20_000
