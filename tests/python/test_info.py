@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages and files: hash, cost, and every kind of damage named with its remedy."""
+
+import argparse
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from gr_diffsem import errors, info, onnx_cost, packages
+
+METADATA = {
+    "diffsem.contract": "1",
+    "diffsem.role": "denoiser",
+    "diffsem.prediction": "eps",
+    "diffsem.time_embedding": "sigma",
+    "diffsem.shape": "[8]",
+}
+
+
+# --- a minimal writer of the ONNX wire format, for tests alone ------------------------------------
+
+
+def varint(value):
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def weights(name, *shape):
+    data = np.zeros(shape, np.float32).tobytes()
+    return field(5, b"".join(field(1, n) for n in shape) + field(2, 1) + field(8, name) + field(9, data))
+
+
+def value_info(number, name, *shape):
+    dims = b"".join(field(1, field(2, n) if isinstance(n, str) else field(1, n)) for n in shape)
+    return field(number, field(1, name) + field(2, field(1, field(1, 1) + field(2, dims))))
+
+
+def node(op, inputs, output):
+    return field(1, b"".join(field(1, name) for name in inputs) + field(2, output) + field(4, op))
+
+
+def model(graph, metadata):
+    properties = b"".join(field(14, field(1, k) + field(2, v)) for k, v in metadata.items())
+    opset = field(8, field(1, "") + field(2, 18))
+    return field(1, 8) + opset + field(7, graph) + properties
+
+
+def small_net(path, metadata=METADATA):
+    """Dense 16 -> 32, then a convolution over [B, 2, 16] with 3 taps to 4 channels."""
+    graph = b"".join(
+        [
+            node("MatMul", ["flat", "w"], "hidden"),
+            node("Conv", ["x", "k"], "maps"),
+            node("Relu", ["maps"], "out"),
+            field(2, "toy"),
+            weights("w", 16, 32),
+            weights("k", 4, 2, 3),
+            value_info(11, "x", "batch", 2, 16),
+            value_info(11, "sigma", "batch"),
+            value_info(12, "out", "batch", 4, 16),
+            value_info(13, "flat", "batch", 16),
+            value_info(13, "hidden", "batch", 32),
+            value_info(13, "maps", "batch", 4, 16),
+        ]
+    )
+    path.write_bytes(model(graph, metadata))
+    return path
+
+
+def report_of(argument):
+    parser = argparse.ArgumentParser()
+    info.add_arguments(parser)
+    return info.run(parser.parse_args([str(argument)]))
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    np.save(folder / "c.npy", np.eye(8, dtype=np.complex64))
+    small_net(folder / "net.onnx")
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("c.npy", "net.onnx")}
+    members = {
+        "net": {"title": "a net", "prior": {"type": "onnx", "file": "net.onnx"}},
+        "lmmse": {"prior": {"type": "gaussian", "covariance": "c.npy"}, "sampler": {"type": "one_step"}},
+    }
+    write(folder, {"diffsem.contract": 1, "name": "toy", "default": "net", "members": members, "files": files})
+    return folder
+
+
+def write(folder, manifest):
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+# --- cost -----------------------------------------------------------------------------------------
+
+
+def test_cost_counts_dense_and_convolution(tmp_path):
+    cost = onnx_cost.cost(small_net(tmp_path / "net.onnx"))
+    assert cost == {"parameters": 16 * 32 + 4 * 2 * 3, "macs": 16 * 32 + 4 * 16 * (2 * 3)}
+
+
+def test_cost_says_none_rather_than_guess(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model(node("Conv", ["x", "k"], "out") + weights("k", 4, 2, 3), {}))
+    assert onnx_cost.cost(path) == {"parameters": 24, "macs": None}
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a model at all", b"\xff" * 40])
+def test_cost_refuses_what_is_not_onnx(tmp_path, damage):
+    (tmp_path / "net.onnx").write_bytes(damage)
+    with pytest.raises(ValueError):
+        onnx_cost.cost(tmp_path / "net.onnx")
+
+
+def test_cost_refuses_truncated(tmp_path):
+    path = small_net(tmp_path / "net.onnx")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError):
+        onnx_cost.cost(path)
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+
+def test_content_hash_is_the_contract_s(package):
+    """SHA-256 of `<sha256>  <path>\\n`, sorted by path, over the manifest and all its files."""
+    names = sorted(["manifest.json", "c.npy", "net.onnx"])
+    lines = [f"{hashlib.sha256((package / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
+    assert packages.content_hash(package) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    one = package / "c.npy"
+    assert packages.content_hash(one) == hashlib.sha256(one.read_bytes()).hexdigest()
+
+
+def test_whole_package_has_no_problems(package):
+    assert packages.problems(package) == []
+
+
+def test_damage_is_named(package):
+    manifest = packages.read_manifest(package)
+    (package / "c.npy").write_bytes(b"other")
+    assert "c.npy has changed" in " ".join(packages.problems(package))
+    (package / "net.onnx").unlink()
+    assert "net.onnx is missing" in " ".join(packages.problems(package))
+    with pytest.raises(errors.UserError, match="missing"):
+        packages.content_hash(package)
+    write(package, {**manifest, "diffsem.contract": 9, "default": "nett", "files": {}})
+    text = " ".join(packages.problems(package))
+    assert "diffsem.contract is 9" in text and "default member 'nett'" in text
+    assert "uses net.onnx, which 'files' does not list" in text
+
+
+def test_files_outside_the_package_are_refused(package):
+    manifest = packages.read_manifest(package)
+    write(package, {**manifest, "files": {"../secret": "0"}})
+    assert "outside the package" in " ".join(packages.problems(package))
+    with pytest.raises(errors.UserError, match="outside"):
+        packages.content_hash(package)
+
+
+def test_where_models_are_found(package, monkeypatch):
+    monkeypatch.setenv("DIFFSEM_MODELS", f"/nowhere:{package.parent}")
+    assert packages.find_packages()["toy"] == package
+    assert packages.locate("toy") == (package, None)
+    assert packages.locate("toy/lmmse:steps=3") == (package, "lmmse")
+    assert packages.locate(package / "net") == (package, "net")
+    assert packages.locate(package / "net.onnx") == (package / "net.onnx", None)
+
+
+def test_preferences_of_gnu_radio_are_read(package, monkeypatch, tmp_path):
+    monkeypatch.setenv("GR_PREFS_PATH", str(tmp_path))
+    monkeypatch.delenv("DIFFSEM_MODELS", raising=False)
+    (tmp_path / "config.conf").write_text(f"[diffsem]\nmodels_path = {package.parent}\n")
+    assert "toy" in packages.find_packages()
+    monkeypatch.setenv("GR_CONF_DIFFSEM_MODELS_PATH", "/nowhere")
+    assert "toy" not in packages.find_packages()
+
+
+# --- info -----------------------------------------------------------------------------------------
+
+
+def header_reader():
+    return pytest.importorskip("gr_diffsem.onnx_header", reason="the header reader is not there yet")
+
+
+def test_info_of_a_package(package):
+    header_reader()
+    report = report_of(package)
+    assert report["problems"] == [] and report["default"] == "net"
+    assert report["content_hash"] == packages.content_hash(package)
+    graph = report["members"]["net"]["graph"]
+    assert graph["parameters"] == 536 and graph["macs"] == 896
+    assert [tensor["name"] for tensor in graph["inputs"]] == ["x", "sigma"]
+    assert graph["metadata"]["diffsem.prediction"] == "eps"
+    text = info.table(report)
+    assert "536 parameters, 896 multiply-adds" in text and "no problems" in text
+    assert list(report_of(f"{package}/lmmse")["members"]) == ["lmmse"]
+
+
+def test_info_of_a_file_with_sidecar(tmp_path):
+    header_reader()
+    path = small_net(tmp_path / "net.onnx", metadata={})
+    assert "sidecar" in report_of(path)["problems"][0]
+    sidecar = {**METADATA, "diffsem.shape": [8]}
+    (tmp_path / "net.onnx.json").write_text(json.dumps(sidecar))
+    report = report_of(path)
+    assert report["problems"] == [] and report["graph"]["metadata"]["diffsem.shape"] == "[8]"
+    (tmp_path / "net.onnx.json").write_text("[1, 2")
+    assert any("not a JSON object" in text for text in report_of(path)["problems"])
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"diffsem.prediction": "epsilon"}, "'epsilon' is not one of x0, eps"),
+        ({"diffsem.contract": "7"}, "this version reads 1"),
+        ({"diffsem.learned_variance": "log_variance"}, "second output"),
+        ({"diffsem.shape": None}, "diffsem.shape is missing"),
+    ],
+)
+def test_info_names_wrong_metadata(tmp_path, change, words):
+    header_reader()
+    metadata = {k: v for k, v in {**METADATA, **change}.items() if v is not None}
+    report = report_of(small_net(tmp_path / "net.onnx", metadata))
+    assert any(words in text for text in report["problems"]), report["problems"]
+
+
+def test_info_of_garbage_is_a_problem_not_a_crash(tmp_path):
+    header_reader()
+    (tmp_path / "net.onnx").write_bytes(b"garbage" * 10)
+    report = report_of(tmp_path / "net.onnx")
+    assert "cannot be read" in report["problems"][0] and report["graph"] is None
+    assert "PROBLEM" in info.table(report)
