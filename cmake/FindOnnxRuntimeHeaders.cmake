@@ -96,8 +96,9 @@ for f in p.Path(u.find_spec('onnxruntime').origin).parent.glob('capi/libonnxrunt
             list(APPEND ort_found ${ort_files})
         endif()
     endforeach()
-    list(APPEND ort_found "")
-    list(GET ort_found 0 ort_found)
+    if(ort_found)
+        list(GET ort_found 0 ort_found)
+    endif()
     set(ONNXRUNTIME_DEFAULT_LIB "${ort_found}" CACHE FILEPATH "libonnxruntime.so that is tried first at run time" FORCE)
 endif()
 
