@@ -31,9 +31,9 @@ def picture(path, packets, estimators, report, seed=0):
 
     snr = report["snr_db"]
     show = next((s for s in sorted(snr) if s >= SHOW_DB), max(snr))
-    # The modulation with most symbols.
+    # The modulation of most packets.
     orders = [RATES[p.mbps].n_bpsc for p in packets]
-    order = max(set(orders), key=lambda o: sum(p.n_symbols for p, q in zip(packets, orders, strict=True) if q == o))
+    order = max(set(orders), key=lambda o: orders.count(o))
     chosen = [p for p, q in zip(packets, orders, strict=True) if q == order][:20]
     methods = {"ls": evaluate.least_squares}
     ours = list(estimators)[-1]
@@ -42,7 +42,7 @@ def picture(path, packets, estimators, report, seed=0):
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 3)
     ideal = np.unique(np.round(np.concatenate([p.sent[1:, DATA].ravel() for p in chosen]), 6))
-    for ax, (name, estimator) in zip(axes, [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
+    for ax, (name, estimator) in zip(axes[:2], [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
         z = _points(chosen, estimator, show, seed)
         ax.plot(z.real, z.imag, ".", ms=1.5, alpha=0.4, color="tab:blue")
         ax.plot(ideal.real, ideal.imag, "x", ms=5, color="black")

@@ -82,24 +82,30 @@ def receive(capture, threshold=sync.THRESHOLD, progress=None):
     capture: `capture.Capture`. progress: callable given the number of samples just finished.
     A packet cut by the end of the recording is yielded with `result.reason` "cut: ...".
     """
-    busy = 0
+    busy = sure = 0
     for offset, fresh, x in capture.chunks():
         candidates = [
             s
             for s in sync.find(x, threshold)
             if s.first < fresh and frontend.available_symbols(len(x), s.start) and s.start >= 0
         ]
-        cuts, positions = [], []
+        cuts, starts = [], []
         for s, found in zip(candidates, _signals(x, candidates), strict=True):
-            if found is None or offset + s.start < busy:
+            if found is None or offset + s.start < sure:
                 continue
             n = 1 + RATES[found[0]].n_symbols(found[1])
             n = min(n, frontend.available_symbols(len(x), s.start))
-            busy = offset + s.start + SIGNAL_OFFSET + N_SYM * (n - 1) + N_FFT // 2
             part, local = _cut(x, s, n)
             cuts.append((part, local, n))
-            positions.append(offset + s.start + WINDOW_ADVANCE - LTF_OFFSET)
-        for position, (part, local, _), result in zip(positions, cuts, decode_cut(cuts), strict=True):
-            yield Received(position, part, local, result)
+            starts.append(offset + s.start)
+        for start, cut, result in zip(starts, cuts, decode_cut(cuts), strict=True):
+            # Inside a good packet there is no other; inside a bad one only a good one counts.
+            if start < sure or (start < busy and not result.fcs_ok):
+                continue
+            end = start + SIGNAL_OFFSET + N_SYM * (cut[2] - 1) + N_FFT // 2
+            busy = max(busy, end)
+            if result.fcs_ok:
+                sure = end
+            yield Received(start + WINDOW_ADVANCE - LTF_OFFSET, cut[0], cut[1], result)
         if progress:
             progress(fresh)

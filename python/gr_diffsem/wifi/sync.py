@@ -144,9 +144,13 @@ def find(x, threshold=THRESHOLD):
         i = np.searchsorted(above, at)
         if i >= len(above):
             return found
-        begin = int(above[i])
-        stop = min(begin + 2 * WINDOW, len(metric))
-        top = begin + int(np.argmax(metric[begin:stop]))
+        top = int(above[i])
+        while True:  # climb until a whole window ahead holds nothing better
+            ahead = metric[top : top + WINDOW + 1]
+            step = int(np.argmax(ahead))
+            if step == 0:
+                break
+            top += step
         coarse = float(np.angle(corr[top])) / (2 * np.pi * LAG) * SAMPLE_RATE
         hit = locate(clean, top + LTF_OFFSET, coarse)
         if hit is None:
