@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a packet of the simulated link looks like; the same on both sides.
+
+    sync word 1 | sync word 2 | header | 9 payload symbols        each 16 + 64 samples
+
+64 carriers in gr-digital's default layout (48 data, 4 pilots, DC empty), the header one BPSK symbol
+of gr-digital's `packet_header_ofdm`. Payload: number (2 bytes) + random bytes + CRC-32, convolutional
+code K = 7, rate 1/2 (polynomials 109, 79), terminated, block interleaver, QPSK or 16-QAM.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FFT_LEN = 64
+CP_LEN = 16
+SYMBOL = FFT_LEN + CP_LEN
+PAYLOAD_SYMBOLS = 9
+SYNC_SYMBOLS = 2
+HEADER_SYMBOLS = 1
+FRAME_SYMBOLS = HEADER_SYMBOLS + PAYLOAD_SYMBOLS  #: behind the sync words
+PACKET_SYMBOLS = SYNC_SYMBOLS + FRAME_SYMBOLS
+PACKET_SAMPLES = PACKET_SYMBOLS * SYMBOL
+
+PILOTS = (-21, -7, 7, 21)
+DATA = tuple(k for k in range(-26, 27) if k and k not in PILOTS)
+CARRIERS = tuple(k for k in range(-26, 27) if k)  #: all 52 that carry energy
+#: positions in a symbol whose carriers run from -32 to 31 (DC in the middle), as gr-digital has it
+DATA_BINS = np.array(DATA) + FFT_LEN // 2
+CARRIER_BINS = np.array(CARRIERS) + FFT_LEN // 2
+
+CODE_K = 7
+CODE_POLYNOMIALS = (109, 79)
+INTERLEAVER_ROWS = 27
+
+PACKET_LEN = "packet_len"  #: tag: items of a packet
+FRAME_LEN = "frame_len"  #: tag: OFDM symbols of a frame
+PACKET_NUM = "packet_num"
+
+
+def occupied_carriers():
+    """gr-digital's nested tuple of data carriers."""
+    return (DATA,)
+
+
+def pilot_carriers():
+    """gr-digital's nested tuple of pilot carriers."""
+    return (PILOTS,)
+
+
+def pilot_symbols():
+    """One set of pilots per symbol, +-(1, 1, 1, -1), from a length-127 m-sequence (x^7 + x^4 + 1)."""
+    state, signs = [1] * 7, []
+    for _ in range(127):
+        bit = state[6] ^ state[3]
+        state = [bit, *state[:-1]]
+        signs.append(1 - 2 * bit)
+    return tuple((s, s, s, -s) for s in signs)
+
+
+def sync_words():
+    """(word 1, word 2), complex [64] each, DC in the middle; E|.|^2 = 1 per carrier in both.
+
+    Word 1 has only odd carriers (two equal halves in time, Schmidl & Cox 1997), scaled by sqrt(2);
+    word 2 has all 52, and is what channels are estimated from. BPSK, fixed seed.
+    """
+    rng = np.random.default_rng(1997)
+    first, second = np.zeros(FFT_LEN, complex), np.zeros(FFT_LEN, complex)
+    for carrier in CARRIERS:
+        if carrier % 2:
+            first[carrier + FFT_LEN // 2] = np.sqrt(2) * (1 - 2 * rng.integers(2))
+        second[carrier + FFT_LEN // 2] = 1 - 2 * rng.integers(2)
+    return first, second
+
+
+def qam_points(bits):
+    """Unit-power Gray-labelled points, complex [2^bits], bits 1, 2 or 4.
+
+    The label's bits, most significant first, alternate between the I and the Q axis; a set first bit
+    of an axis means positive, a set second bit means the inner level.
+    """
+    if bits == 1:
+        return np.array([-1, 1], complex)
+    levels = {2: np.array([-1, 1]), 4: np.array([-3, -1, 3, 1])}[bits]
+    labels = np.arange(2**bits)
+    half = bits // 2
+    axis_i, axis_q = np.zeros_like(labels), np.zeros_like(labels)
+    for position in range(half):
+        axis_i = 2 * axis_i + (labels >> (bits - 1 - 2 * position) & 1)
+        axis_q = 2 * axis_q + (labels >> (bits - 2 - 2 * position) & 1)
+    points = levels[axis_i] + 1j * levels[axis_q]
+    return points / np.sqrt(np.mean(np.abs(points) ** 2))
+
+
+@dataclass(frozen=True)
+class Format:
+    """The sizes that follow from the modulation's bits per symbol (2: QPSK, 4: 16-QAM)."""
+
+    bits: int
+
+    @property
+    def coded_bits(self):
+        """Bits on the air of one payload, a whole number of OFDM symbols."""
+        return PAYLOAD_SYMBOLS * len(DATA) * self.bits
+
+    @property
+    def coded_bytes(self):
+        """The same in bytes: the length that the header announces."""
+        return self.coded_bits // 8
+
+    @property
+    def info_bits(self):
+        """Bits into the encoder, CRC included, tail excluded: a whole number of bytes."""
+        return (self.coded_bits // 2 - (CODE_K - 1)) // 8 * 8
+
+    @property
+    def code_bits(self):
+        """Bits out of the encoder, tail included; the rest up to `coded_bits` is filled with zeros."""
+        return 2 * (self.info_bits + CODE_K - 1)
+
+    @property
+    def payload_bytes(self):
+        """Bytes of one payload without its CRC."""
+        return self.info_bits // 8 - 4
+
+    def points(self):
+        """Constellation, complex [2^bits], unit power."""
+        return qam_points(self.bits)
+
+    def interleaver(self):
+        """Permutation p [coded_bits] of a block written by 27 rows, read by columns: out[i] = in[p[i]].
+
+        Neighbours of the coded stream come to lie 27 bits apart: 13.5 carriers for QPSK, 6.75 for
+        16-QAM, never on the same one, and each time on another bit of the label.
+        """
+        return np.arange(self.coded_bits).reshape(INTERLEAVER_ROWS, -1).T.ravel()
+
+
+FORMATS = {"qpsk": Format(2), "16qam": Format(4)}
+
+
+def payloads(fmt, packets, seed):
+    """uint8 [packets, payload_bytes]: the packet's number (big endian), then random bytes."""
+    rng = np.random.default_rng([seed, fmt.bits, 1])
+    data = rng.integers(0, 256, (packets, fmt.payload_bytes), dtype=np.uint8)
+    number = np.arange(packets)
+    data[:, 0], data[:, 1] = number >> 8, number & 255
+    return data
