@@ -210,6 +210,31 @@ def test_conditioning_on_a_mask_is_exact(observed):
     np.testing.assert_allclose(got[1], np.tile(left, (4, 1)), atol=1e-9)
 
 
+def test_conditioning_on_a_matrix_is_exact():
+    """x known well or not at all: the prior's own mean of x, or the LMMSE estimate from y alone."""
+    c, a, noise = covariance(), random_matrix(4, SIZE), 0.2
+    x = signal.complex_noise(RNG, (3, SIZE), 1.5)
+    y = signal.complex_noise(RNG, (3, 4), 3.0)
+    one = priors.Mixture([1.0], np.zeros((1, SIZE)), c[None])
+    for prior in (priors.Gaussian(c), one):
+        given = posterior.condition(prior, operators.Matrix(a), y, noise)
+        np.testing.assert_allclose(given(x, 1e-7)[0], x, atol=1e-6)
+        gain = c @ a.conj().T @ np.linalg.inv(a @ c @ a.conj().T + noise * np.eye(4))
+        np.testing.assert_allclose(given(x, np.inf)[0], y @ gain.T, atol=1e-9)
+        left = np.real(np.diag(c - gain @ a @ c))
+        np.testing.assert_allclose(given(x, np.inf)[1][0], left, atol=1e-9)
+
+
+def test_proximal_conditioning_comes_to_rest_at_the_data():
+    """Prior of no opinion and little noise: the answer satisfies y = A x."""
+    a = random_matrix(4, SIZE)
+    y = signal.complex_noise(RNG, (3, 4))
+    flat = priors.DiagonalGaussian(np.full(SIZE, 100.0))
+    given = posterior.condition(flat, operators.Matrix(a), y, 1e-9)
+    mean, _ = given(signal.complex_noise(RNG, (3, SIZE)), 1.0)
+    np.testing.assert_allclose(mean @ a.T, y, atol=1e-6)
+
+
 # --- samplers --------------------------------------------------------------------------------------
 
 

@@ -8,17 +8,21 @@ only (x, sigma) -> (mean, variance) and knows neither operator nor guidance.
 import numpy as np
 
 from .operators import Identity, Mask, fuse
+from .priors import Gaussian, Mixture
 
 
 def condition(prior, operator, y, noise):
     """A posterior denoiser. y: [B, M]; noise: variance per complex element, broadcasts to y.
 
     Identity and mask: exact for every prior, because x and y are two looks at the same elements,
-    which fuse into one look of less noise. Matrix: the prior's mean, then the operator's proximal
-    step (Zhu et al. 2023, eq. 12-13) with the prior's own variance as its weight.
+    which fuse into one look of less noise. Matrix: exact for Gaussians and mixtures; else the prior's
+    mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13) with the prior's own variance
+    as its weight.
     """
     if isinstance(operator, (Identity, Mask)):
         return _Fused(prior, operator, y, noise)
+    if isinstance(prior, (Gaussian, Mixture)):
+        return _Joint(prior, operator, y, noise)
     return _Proximal(prior, operator, y, noise)
 
 
@@ -33,6 +37,26 @@ class _Fused:
     def __call__(self, x, sigma):
         x, variance = fuse(x, np.asarray(sigma, float) ** 2, self.y, self.noise)
         return self.prior(x, np.sqrt(variance))
+
+
+class _Joint:
+    """B x0 with B = [I; A] has a mixture of the same kind as prior, and (x, y) is a noisy look at it."""
+
+    def __init__(self, prior, operator, y, noise):
+        self.size = operator.matrix.shape[1]
+        both = np.vstack([np.eye(self.size), operator.matrix])
+        self.y, self.noise = y, np.broadcast_to(np.asarray(noise, float), y.shape)
+        if isinstance(prior, Gaussian):
+            self.prior = Gaussian(both @ prior.covariance @ both.conj().T, both @ prior.mean)
+        else:
+            covariances = both @ prior.covariances @ both.conj().T
+            self.prior = Mixture(prior.weights, prior.means @ both.T, covariances, prior.real)
+
+    def __call__(self, x, sigma):
+        levels = np.broadcast_to(np.asarray(sigma, float), x.shape)
+        looks = np.concatenate([x, self.y], axis=1)
+        mean, variance = self.prior(looks, np.concatenate([levels, np.sqrt(self.noise)], axis=1))
+        return mean[:, : self.size], variance[:, : self.size]
 
 
 class _Proximal:
