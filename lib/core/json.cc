@@ -16,7 +16,7 @@ namespace {
 
 constexpr int max_depth = 32;
 constexpr std::size_t max_text = std::size_t(4) << 20;
-constexpr std::size_t max_values = 200000;
+constexpr std::size_t max_values = 20000;
 
 class Parser
 {

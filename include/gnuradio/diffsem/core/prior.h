@@ -34,6 +34,7 @@ struct Estimate {
     Tensor mean;
     std::vector<float> variance; //!< batch x elements: E|x0 - mean|^2 per element
     bool has_variance = false;
+    bool want_variance = true; //!< set by the caller; a denoiser may save the work
 
     Estimate() = default;
     Estimate(Domain domain, const std::vector<std::int64_t>& shape, std::size_t max_batch)
@@ -90,9 +91,8 @@ public:
     //! Registry name: "gaussian", "gmm", "onnx", "none".
     virtual const char* type() const = 0;
     /*!
-     * Exact posterior denoiser (x, sigma) -> E[x0 | x, y] for a dense operator, where the prior has
-     * one in closed form; null where it has none. The measurement arrives as the second input:
-     * x holds [x; y] (N + M elements) and sigma their levels.
+     * Exact denoiser (x, y) -> E[x0 | x, y] for a dense operator, where the prior has one in closed
+     * form; null where it has none. Its input holds [x; y] (N + M elements) and their levels.
      */
     virtual std::unique_ptr<Denoiser> joint(const Operator&) const { return nullptr; }
 };
