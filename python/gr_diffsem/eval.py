@@ -150,7 +150,8 @@ class Members:
             items = np.arange(first, first + rows)
             step = round(10 * self.levels[k]) + 10_000  # of the SNR, not of its place in the list
             noise = philox.complex_normals(width, step, items, self.seed, stream=0x6E)
-            yield part, part.measure(noise * np.sqrt(noise_var)).astype(np.complex64), noise_var
+            y = measure(part, noise * np.sqrt(noise_var))
+            yield part, y.astype(np.complex64), noise_var
             first += rows
 
     def nmse(self, name):
@@ -167,12 +168,19 @@ class Members:
         return report
 
 
+def measure(part, noise):
+    """y of a TestData and of noise [R, M] that has its variance already."""
+    if part.matrix is not None:
+        return part.truth @ np.asarray(part.matrix).T + noise
+    y = part.truth + noise
+    return y if part.observed is None else np.where(part.observed, y, 0)
+
+
 def counted(part):
-    """Index of the elements where errors count."""
-    chosen = part.counted if part.counted is not None else part.observed
-    if chosen is None or part.matrix is not None and part.counted is None:
+    """Index of the elements where errors count: the observed ones, or all behind a matrix."""
+    if part.observed is None or part.matrix is not None:
         return slice(None)
-    return np.asarray(chosen, bool)
+    return np.asarray(part.observed, bool)
 
 
 def more_evaluations(run_member, package, default, counts):

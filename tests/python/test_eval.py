@@ -7,9 +7,10 @@ import types
 
 import numpy as np
 import pytest
-from gr_diffsem import claims, jsonio, runner, scores
 from gr_diffsem import eval as evaluation
+from gr_diffsem import jsonio, runner, scores
 from gr_diffsem.reference import priors, signal
+from gr_diffsem.schemes import base
 
 SIZE = 8
 WHITE = priors.DiagonalGaussian(np.ones(SIZE))
@@ -30,14 +31,14 @@ class Toy:
 
     def test_data(self, count, seed):
         truth = signal.complex_noise(np.random.default_rng(seed), (count, SIZE))
-        return claims.TestData(truth, estimators={"genie": lambda y, noise: WHITE(y, np.sqrt(noise))[0]})
+        return base.TestData(truth, estimators={"genie": lambda y, noise: WHITE(y, np.sqrt(noise))[0]})
 
     def claims(self):
         return [
-            claims.Claim("error at 0 dB", "lmmse", 0.0, published=-3.0, gate=-2.8),
-            claims.Claim("excess over the closed form", "lmmse", 10.0, against="genie", gate=0.05),
-            claims.Claim("better than least squares", "lmmse", 0.0, against="ls", gate=-2.5),
-            claims.Claim("of a member that is not there", "nobody", 0.0),
+            base.Claim("error at 0 dB", "lmmse", 0.0, published=-3.0, gate=-2.8),
+            base.Claim("excess over the closed form", "lmmse", 10.0, against="genie", gate=0.05),
+            base.Claim("better than least squares", "lmmse", 0.0, against="ls", gate=-2.5),
+            base.Claim("of a member that is not there", "nobody", 0.0),
         ]
 
 
@@ -121,7 +122,7 @@ def test_masked_elements_do_not_count(toy, monkeypatch):
     observed = np.arange(SIZE) < 5
     data = Toy().test_data(200, 1)
     data.observed = observed
-    y = data.measure(np.ones(data.truth.shape))
+    y = evaluation.measure(data, np.ones(data.truth.shape))
     assert np.all(y[:, 5:] == 0) and np.all(y[:, :5] == data.truth[:, :5] + 1)
     assert list(evaluation.counted(data)) == list(observed)
     scheme = Toy()
