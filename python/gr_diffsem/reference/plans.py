@@ -76,7 +76,7 @@ class Plan:
         if start <= self.sigma_min or self.steps == 1:
             return np.array([start, 0.0])
         if self.type == "karras":
-            return np.r_[karras(start, self.sigma_min, self.steps, self.rho), 0.0]
+            return np.r_[start, karras(start, self.sigma_min, self.steps, self.rho)[1:], 0.0]
         if self.type == "geometric":
             return np.r_[geometric(start, self.sigma_min, self.steps), 0.0]
         raise ValueError(f"plan '{self.type}' is not one of geometric, karras, linear_vp, cosine")
