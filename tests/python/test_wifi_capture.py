@@ -6,7 +6,6 @@ import tarfile
 
 import numpy as np
 import pytest
-
 from gr_diffsem.errors import UserError
 from gr_diffsem.wifi import receive, simulate
 from gr_diffsem.wifi.capture import Capture, CaptureError, guess_format

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-
 from gr_diffsem import jsonio
 from gr_diffsem.errors import UserError
 from gr_diffsem.wifi import cli, evaluate, receive, reference, simulate, sync
@@ -115,6 +114,7 @@ def options(*words):
 
 
 def test_command(made, capsys, monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
     folder, known, _ = made
     monkeypatch.setattr(
         cli, "make_estimators", lambda names: {n: {"ls": evaluate.least_squares}.get(n, window) for n in names}
@@ -135,6 +135,7 @@ def test_command(made, capsys, monkeypatch, tmp_path):
 
 
 def test_command_refusals(made, tmp_path):
+    pytest.importorskip("matplotlib")
     folder = made[0]
     dat = folder / "made.dat"
     for words, sentence in [

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from gr_diffsem.wifi import coding, phy, receiver, tables, viterbi
 
 # The message of annex I.1.2 without its FCS.

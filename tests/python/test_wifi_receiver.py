@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from gr_diffsem.wifi import coding, frontend, phy, receive, receiver, reference, simulate, sync, tracking
 from gr_diffsem.wifi.capture import Capture
 from gr_diffsem.wifi.tables import LTF_OFFSET, RATES, USED, WINDOW_ADVANCE

@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from gr_diffsem.wifi import evaluate, receive, truth
 from gr_diffsem.wifi.capture import Capture
 

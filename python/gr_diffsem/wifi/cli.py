@@ -5,6 +5,7 @@ Receives the packets, adds noise to their samples, estimates the channel from th
 symbols with every method, and decodes each with its estimate.
 """
 
+import importlib.util
 import math
 import os
 import sys
@@ -75,6 +76,8 @@ def _check(args):
     if args.max_packets < 1:
         raise UserError(f"--max-packets {args.max_packets}: give 1 or more")
     if args.plot:
+        if importlib.util.find_spec("matplotlib") is None:
+            raise UserError("--plot: needs matplotlib; install it, or leave --plot out")
         folder = os.path.dirname(os.path.abspath(args.plot))
         if not os.path.isdir(folder):
             raise UserError(f"--plot {args.plot}: there is no folder {folder}")
