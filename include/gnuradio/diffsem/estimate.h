@@ -1,0 +1,96 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <gnuradio/block.h>
+#include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/scheme.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+
+//! Everything `estimate` can be told besides the scheme; the defaults are those of Python.
+struct estimate_options {
+    /*!
+     * Where the noise variance comes from:
+     * - "parameter": \p noise_var
+     * - "tag": the last tag \p noise_tag (double, noise variance) or `snr` (double, dB; the noise is then
+     *   the measured power over 1 + SNR); \p noise_var until the first one
+     * - "null_carriers": mean power on \p null_carriers, where nothing is sent
+     * - "repeated": an input item holds two receptions of the measurement, one after the other
+     * - "repeated_pairs": two input items are receptions of the same; one output item for each pair
+     * - "delay_tail": what a channel response cannot have beyond \p delay_window samples of delay
+     */
+    std::string noise = "parameter";
+    float noise_var = 0.1f; //!< E|n|^2 per complex element of the input
+    std::string noise_tag = "diffsem_noise_var";
+    std::vector<int> null_carriers;
+    float delay_window = 0;     //!< samples; 0: N/4
+    float noise_averaging = 1;  //!< weight of the newest blind estimate, above 0 to 1 (no memory)
+    std::vector<int> observed;  //!< indices that are measured; empty: all but null_carriers
+    std::size_t item_size = 0;  //!< N; 0: the scheme's
+    std::vector<gr_complex> matrix; //!< M x N, row major, for the operator `matrix`; empty: the package's
+    int steps = 0;              //!< 0: the scheme's own
+    float eta = -1;             //!< < 0: the scheme's own
+    uint64_t seed = 0;
+    int max_batch = 64;         //!< items per inference
+    bool variance_output = false;
+    bool baseline_output = false;
+    bool tag_items = false; //!< diffsem_steps, _noise_var, _bypassed, _latency on every output item
+};
+
+/*!
+ * \brief Posterior estimate of vectors under a learned prior.
+ * \ingroup diffsem
+ *
+ * \details
+ * Input: complex vectors y = A x + n of M elements (M = N unless the operator is a matrix; 2M with
+ * `noise = "repeated"`). For the mode "delay_tail" elements are carriers in order of frequency.
+ *
+ * Outputs, in this order, the last two as asked for:
+ * - the estimate, complex vector of N, in the units of the input
+ * - error variance, float vector of N: E|x - estimate|^2 in those units squared; NaN where unknown
+ * - classical baseline, complex vector of N: the measurement where there is one (the mean of the two
+ *   for repeated ones), 0 elsewhere; least squares through the matrix if there is one
+ *
+ * Takes whatever waits, up to \p max_batch items at a time, and never waits for more. An item that
+ * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is
+ * counted, and with \p tag_items is tagged.
+ *
+ * Tags with \p tag_items: `diffsem_steps` (long, evaluations of the prior), `diffsem_noise_var` (double,
+ * as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_latency` (double, seconds from
+ * the call that took the item to its output). Input tags are kept.
+ *
+ * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed`
+ * (items; in = out + dropped, pairs count as one), `calls`, `noise_var`, `steps` (of the last item).
+ */
+class DIFFSEM_API estimate : virtual public gr::block
+{
+public:
+    using sptr = std::shared_ptr<estimate>;
+    using options = estimate_options;
+
+    /*!
+     * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
+     */
+    static sptr make(scheme::sptr scheme, const estimate_options& options = {});
+
+    virtual void set_steps(int steps) = 0; //!< live; 0: the scheme's own
+    virtual void set_eta(float eta) = 0;   //!< live; < 0: the scheme's own
+    virtual void set_seed(uint64_t seed) = 0;        //!< live
+    virtual void set_noise_var(float noise_var) = 0; //!< live
+    virtual void set_tag_items(bool tag_items) = 0;  //!< live
+
+    virtual float noise_var() const = 0; //!< used for the last item
+    virtual uint64_t items_in() const = 0;
+    virtual uint64_t items_out() const = 0;
+    virtual uint64_t items_bypassed() const = 0; //!< of those out
+};
+
+} // namespace diffsem
+} // namespace gr

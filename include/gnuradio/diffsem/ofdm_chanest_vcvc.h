@@ -1,0 +1,93 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <gnuradio/block.h>
+#include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/scheme.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+
+/*!
+ * \brief Channel estimation for OFDM from one or two sync words, under a learned prior.
+ * \ingroup diffsem
+ *
+ * \details
+ * Takes the place of `digital.ofdm_chanest_vcvc`: the same input, outputs, tags and parameters, plus
+ * a scheme. With scheme `ls` it gives what that block gives, bit for bit. With any other scheme the
+ * taps are the posterior estimate given the least-squares taps of the sync word's carriers, for all
+ * N carriers, and the noise variance is measured on each frame.
+ *
+ * Input: OFDM symbols in the frequency domain, N carriers in shifted order (index N/2 is DC), one or
+ * two sync words followed by \p n_data_symbols.
+ *
+ * Output 0: the data symbols, unchanged. Output 1 (optional): the taps, one vector a frame.
+ *
+ * Tags on the first data symbol of a frame:
+ * | key | value |
+ * |---|---|
+ * | `ofdm_sync_carr_offset` | long, carriers by which the spectrum is shifted (even) |
+ * | `ofdm_sync_chan_taps` | c32vector of N, corrected for that shift |
+ * | `diffsem_noise_var` | double, noise variance per carrier of the *input* (see \p extra_tags) |
+ * | `diffsem_error_var` | f32vector of N, E|h - estimate|^2 of the taps |
+ * | `diffsem_bypassed` | symbol, only if the estimate failed and the taps are least squares: why |
+ *
+ * Tags on a sync word move to the first data symbol; all others stay with their symbol.
+ *
+ * The noise is measured on the carriers that the first sync word leaves empty between its first and
+ * its last one (every second, after Schmidl & Cox), without DC; where there are fewer than four, on
+ * the tail of the delay response, behind \p eq_noise_red_len samples.
+ *
+ * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed`
+ * (frames), `noise_var`, `steps` (of the last frame).
+ */
+class DIFFSEM_API ofdm_chanest_vcvc : virtual public gr::block
+{
+public:
+    using sptr = std::shared_ptr<ofdm_chanest_vcvc>;
+
+    /*!
+     * \param scheme           what makes the estimate; its item must have the FFT length's shape
+     * \param sync_symbol1     first sync word in the frequency domain, N values
+     * \param sync_symbol2     second one, N values, or empty
+     * \param n_data_symbols   symbols behind each set of sync words, at least 1
+     * \param eq_noise_red_len samples that the channel may last, for the noise where no carrier is
+     *                         empty; 0: N/4. (Has no effect in `digital.ofdm_chanest_vcvc`.)
+     * \param max_carr_offset  largest carrier offset tried; -1: all possible
+     * \param force_one_sync_symbol only the first sync word is sent
+     * \param noise_var        noise variance per input carrier; 0: measure it
+     * \param extra_tags       "auto" (none with `ls`, else noise), "none", "noise", "error" (noise
+     *                         and error variance: what soft_demapper_cf needs)
+     * \param steps            evaluations of the prior; 0: the scheme's own
+     * \param seed             of random schemes; two blocks with one seed draw the same noise
+     * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
+     */
+    static sptr make(scheme::sptr scheme,
+                     const std::vector<gr_complex>& sync_symbol1,
+                     const std::vector<gr_complex>& sync_symbol2,
+                     int n_data_symbols,
+                     int eq_noise_red_len = 0,
+                     int max_carr_offset = -1,
+                     bool force_one_sync_symbol = false,
+                     float noise_var = 0.0f,
+                     const std::string& extra_tags = "auto",
+                     int steps = 0,
+                     uint64_t seed = 0);
+
+    virtual void set_steps(int steps) = 0;           //!< live
+    virtual void set_eta(float eta) = 0;             //!< live; < 0: the scheme's own
+    virtual void set_seed(uint64_t seed) = 0;        //!< live
+    virtual void set_noise_var(float noise_var) = 0; //!< live; 0: measure it
+    virtual uint64_t frames_in() const = 0;
+    virtual uint64_t frames_out() const = 0;
+    virtual uint64_t frames_bypassed() const = 0; //!< of those out
+};
+
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,99 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the shells share: checks of parameters, limited logging, statistics. Private.
+ */
+#pragma once
+
+#include <gnuradio/block.h>
+#include <gnuradio/diffsem/core/scheme.h>
+#include <pmt/pmt.h>
+
+#include <chrono>
+#include <cmath>
+#include <sstream>
+#include <string>
+
+namespace gr {
+namespace diffsem {
+
+//! Keys of the tags and messages that several blocks know.
+struct keys {
+    pmt::pmt_t noise_var = pmt::mp("diffsem_noise_var");
+    pmt::pmt_t error_var = pmt::mp("diffsem_error_var");
+    pmt::pmt_t steps = pmt::mp("diffsem_steps");
+    pmt::pmt_t bypassed = pmt::mp("diffsem_bypassed");
+    pmt::pmt_t latency = pmt::mp("diffsem_latency");
+    pmt::pmt_t snr = pmt::mp("snr");
+    pmt::pmt_t carr_offset = pmt::mp("ofdm_sync_carr_offset");
+    pmt::pmt_t chan_taps = pmt::mp("ofdm_sync_chan_taps");
+    pmt::pmt_t stats = pmt::mp("stats");
+};
+
+template <typename T>
+std::string text(const T& value)
+{
+    std::ostringstream out;
+    out << value;
+    return out.str();
+}
+
+inline void check_noise_var(float noise_var, bool zero_means_measure)
+{
+    if (zero_means_measure && noise_var == 0)
+        return;
+    if (!(noise_var > 0) || !std::isfinite(noise_var))
+        throw core::Error("noise_var is " + text(noise_var) +
+                          ": give the noise variance per complex element, above 0" +
+                          (zero_means_measure ? ", or 0 to have it measured" : ""));
+}
+
+inline void check_steps(int steps)
+{
+    if (steps < 0 || steps > 100000)
+        throw core::Error("steps is " + text(steps) +
+                          ": give the number of evaluations, or 0 for the scheme's own");
+}
+
+inline void check_eta(float eta)
+{
+    if (std::isnan(eta) || eta > 1)
+        throw core::Error("eta is " + text(eta) +
+                          ": give 0 (deterministic) to 1, or a negative value for the scheme's own");
+}
+
+//! "64", "2x8", "any"
+inline std::string shape_text(const core::SchemeInfo& info)
+{
+    if (info.shape.empty())
+        return "any";
+    std::string out;
+    for (auto n : info.shape)
+        out += (out.empty() ? "" : "x") + std::to_string(n);
+    return out;
+}
+
+//! True about once in each interval; for logs and statistics that must not flood.
+class rate_limit
+{
+public:
+    explicit rate_limit(double seconds) : d_interval(seconds) {}
+    bool due()
+    {
+        const auto now = clock::now();
+        if (d_started && now - d_last < d_interval)
+            return false;
+        d_started = true;
+        d_last = now;
+        return true;
+    }
+
+private:
+    using clock = std::chrono::steady_clock;
+    std::chrono::duration<double> d_interval;
+    clock::time_point d_last;
+    bool d_started = false;
+};
+
+} // namespace diffsem
+} // namespace gr

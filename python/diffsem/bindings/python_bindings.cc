@@ -1,0 +1,32 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "bindings.h"
+
+#include <gnuradio/diffsem/core/scheme.h>
+
+PYBIND11_MODULE(diffsem_python, m)
+{
+    m.doc() = "GNU Radio blocks for channel estimation under a learned diffusion prior";
+    // the base classes of our blocks and of the equaliser
+    py::module::import("gnuradio.gr");
+    py::module::import("gnuradio.digital");
+
+    // What a user gave was wrong: the exception Python has for that.
+    py::register_exception_translator([](std::exception_ptr p) {
+        try {
+            if (p)
+                std::rethrow_exception(p);
+        } catch (const gr::diffsem::core::Error& e) {
+            PyErr_SetString(PyExc_ValueError, e.what());
+        }
+    });
+
+    bind_scheme(m);
+    bind_core(m);
+    bind_estimate(m);
+    bind_ofdm_chanest_vcvc(m);
+    bind_ofdm_equalizer_diffsem(m);
+    bind_soft_demapper_cf(m);
+    bind_onnx_inference(m);
+}
