@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a packet of the simulated link looks like; the same on both sides.
 
-    sync word 1 | sync word 2 | header | 9 payload symbols        each 16 + 64 samples
+    sync word 1 | sync word 2 | 2 header symbols | 9 payload symbols        each 16 + 64 samples
 
-64 carriers in gr-digital's default layout (48 data, 4 pilots, DC empty), the header one BPSK symbol
-of gr-digital's `packet_header_ofdm`. Payload: number (2 bytes) + random bytes + CRC-32, convolutional
-code K = 7, rate 1/2 (polynomials 109, 79), terminated, block interleaver, QPSK or 16-QAM.
+64 carriers in gr-digital's default layout (48 data, 4 pilots, DC empty). Code: convolutional, K = 7,
+rate 1/2, polynomials 109 and 79, and a block interleaver. Payload: number (2 bytes) + random bytes +
+CRC-32, coded (terminated), QPSK or 16-QAM. Header: the 48 bits of gr-digital's `packet_header_ofdm`,
+coded, BPSK. (gr-digital sends them uncoded, in one symbol: in a fading channel that symbol alone would
+lose one packet in ten up to 20 dB and hide the payload. The code is truncated, not terminated: the
+last 16 of the 48 bits carry nothing.)
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ CP_LEN = 16
 SYMBOL = FFT_LEN + CP_LEN
 PAYLOAD_SYMBOLS = 9
 SYNC_SYMBOLS = 2
-HEADER_SYMBOLS = 1
+HEADER_SYMBOLS = 2
 FRAME_SYMBOLS = HEADER_SYMBOLS + PAYLOAD_SYMBOLS  #: behind the sync words
 PACKET_SYMBOLS = SYNC_SYMBOLS + FRAME_SYMBOLS
 PACKET_SAMPLES = PACKET_SYMBOLS * SYMBOL
@@ -32,6 +35,8 @@ CARRIER_BINS = np.array(CARRIERS) + FFT_LEN // 2
 CODE_K = 7
 CODE_POLYNOMIALS = (109, 79)
 INTERLEAVER_ROWS = 27
+HEADER_BITS = 48
+HEADER_CODED = HEADER_SYMBOLS * len(DATA)
 
 PACKET_LEN = "packet_len"  #: tag: items of a packet
 FRAME_LEN = "frame_len"  #: tag: OFDM symbols of a frame
@@ -73,6 +78,16 @@ def sync_words():
     return first, second
 
 
+def interleaver(size, rows):
+    """Permutation p [size] of a block written by rows, read by columns: out[i] = in[p[i]]."""
+    return np.arange(size).reshape(rows, -1).T.ravel()
+
+
+def header_interleaver():
+    """That of the coded header, [96]: neighbours 12 bits apart, so 12 carriers."""
+    return interleaver(HEADER_CODED, 12)
+
+
 def qam_points(bits):
     """Unit-power Gray-labelled points, complex [2^bits], bits 1, 2 or 4.
 
@@ -109,6 +124,11 @@ class Format:
         return self.coded_bits // 8
 
     @property
+    def payload_symbols(self):
+        """Data symbols of one payload: what gr-digital's header parser calls the packet length."""
+        return PAYLOAD_SYMBOLS * len(DATA)
+
+    @property
     def info_bits(self):
         """Bits into the encoder, CRC included, tail excluded: a whole number of bytes."""
         return (self.coded_bits // 2 - (CODE_K - 1)) // 8 * 8
@@ -128,12 +148,12 @@ class Format:
         return qam_points(self.bits)
 
     def interleaver(self):
-        """Permutation p [coded_bits] of a block written by 27 rows, read by columns: out[i] = in[p[i]].
+        """Permutation p [coded_bits], out[i] = in[p[i]].
 
         Neighbours of the coded stream come to lie 27 bits apart: 13.5 carriers for QPSK, 6.75 for
         16-QAM, never on the same one, and each time on another bit of the label.
         """
-        return np.arange(self.coded_bits).reshape(INTERLEAVER_ROWS, -1).T.ravel()
+        return interleaver(self.coded_bits, INTERLEAVER_ROWS)
 
 
 FORMATS = {"qpsk": Format(2), "16qam": Format(4)}

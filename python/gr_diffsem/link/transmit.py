@@ -40,11 +40,22 @@ def transmit(fmt, payloads):
     tb.connect(pad, interleaver, pack, packet)
 
     header = digital.packet_headergenerator_bb(header_format(fmt).base(), frame.PACKET_LEN)
+    header_untag = blocks.tag_gate(1, False)
+    header_encoder = fec.extended_encoder(
+        fec.cc_encoder.make(
+            frame.HEADER_BITS, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, fec.CC_TRUNCATED
+        ),
+        threading=None,
+        puncpat="11",
+    )
+    header_interleaver = blocks.blockinterleaver_bb(frame.header_interleaver().tolist(), True)
+    header_tag = blocks.stream_to_tagged_stream(1, 1, frame.HEADER_CODED, frame.PACKET_LEN)
     header_map = digital.chunks_to_symbols_bc(frame.qam_points(1).tolist())
     payload_bits = blocks.repack_bits_bb(8, fmt.bits, frame.PACKET_LEN, False, gr.GR_MSB_FIRST)
     payload_map = digital.chunks_to_symbols_bc(fmt.points().tolist())
     mux = blocks.tagged_stream_mux(gr.sizeof_gr_complex, frame.PACKET_LEN, 1)
-    tb.connect(packet, header, header_map, (mux, 0))
+    tb.connect(packet, header, header_untag, header_encoder, header_interleaver, header_tag)
+    tb.connect(header_tag, header_map, (mux, 0))
     tb.connect(packet, payload_bits, payload_map, (mux, 1))
 
     allocator = digital.ofdm_carrier_allocator_cvc(
@@ -77,7 +88,7 @@ def header_format(fmt):
 
     return digital.packet_header_ofdm(
         frame.occupied_carriers(),
-        n_syms=frame.HEADER_SYMBOLS,
+        n_syms=1,
         len_tag_key=frame.PACKET_LEN,
         frame_len_tag_key=frame.FRAME_LEN,
         num_tag_key=frame.PACKET_NUM,
