@@ -47,11 +47,20 @@ def load(n, seed, n_fft=64):
 
 
 def make(n, seed, n_fft=64):
-    """Draw a bank; the same arguments give the same bank."""
+    """Draw a bank; the same arguments give the same bank. Needs sionna (environment `lab`)."""
+    return _mix(n, seed, n_fft, (_tdl, _cdl, _exponential, _specular, _flat), SHARES)
+
+
+def make_plain(n, seed, n_fft=64):
+    """The same in NumPy alone: the TDL profiles of `channels.tdl`, and no CDL."""
+    shares = (SHARES[0] + SHARES[1], *SHARES[2:])
+    return _mix(n, seed, n_fft, (_tdl_plain, _exponential, _specular, _flat), shares)
+
+
+def _mix(n, seed, n_fft, makers, shares):
     rng = np.random.default_rng(seed)
-    counts = np.floor(np.array(SHARES) * n).astype(int)
+    counts = np.floor(np.array(shares) * n).astype(int)
     counts[-1] += n - counts.sum()
-    makers = (_tdl, _cdl, _exponential, _specular, _flat)
     parts = [maker(count, rng, n_fft) for maker, count in zip(makers, counts, strict=True)]
     h = np.concatenate([part[0] for part in parts])
     extent = np.concatenate([part[1] for part in parts])
@@ -118,6 +127,17 @@ def _cdl(n, rng, n_fft):
     return _sionna(
         lambda m, s: CDL(m, s, 2.4e9, array, array, max_speed=1.0), list("ABCDE"), n, rng, n_fft, 250
     )
+
+
+def _tdl_plain(n, rng, n_fft, group=10):
+    hs, extents = [], []
+    while sum(map(len, hs)) < n:
+        name = "ABCDE"[rng.integers(5)]
+        p = tdl.profile(name)
+        delays = p.delays * _spread(rng, min(p.delays[-1], 12.0))
+        hs.append((tdl.gains(name, rng, group) @ tdl.steering(delays, n_fft).T).astype(np.complex64))
+        extents.append(np.full(group, _extent(delays[None], p.powers[None])[0]))
+    return np.concatenate(hs)[:n], np.concatenate(extents)[:n]
 
 
 def _gaussian(rng, shape):

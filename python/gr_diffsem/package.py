@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes model packages: tensors, manifest with hashes, and a card for people."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from . import packages
+from .errors import UserError
+
+
+def claims(scheme):
+    """The scheme's claims as the manifest has them."""
+    return [dataclasses.asdict(claim) for claim in scheme.claims()]
+
+
+def fit_missing(scheme, folder, again=False):
+    """Fit and write the classical members' tensors that the folder lacks (all of them if `again`);
+    returns the names written."""
+    folder = Path(folder)
+    wanted = set()
+    for member in scheme.classical().values():
+        wanted |= {v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")}
+    missing = {name for name in wanted if again or not (folder / name).is_file()}
+    if not missing:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted = scheme.tensors()
+    lacking = missing - set(fitted)
+    if lacking:
+        raise UserError(f"scheme {scheme.name} names {sorted(lacking)[0]}, which tensors() does not return: add it")
+    for name in sorted(missing):
+        array = np.asarray(fitted[name])
+        kind = np.complex64 if np.iscomplexobj(array) else np.float32
+        np.save(folder / name, np.ascontiguousarray(array.astype(kind)))
+    return sorted(missing)
+
+
+def write(scheme, folder):
+    """Write manifest.json and README.md of a package from the graphs and tensors that lie in it;
+    returns the content hash. Members whose files are not there yet are left out."""
+    folder = Path(folder)
+    members, facts = {}, {}
+    common = {
+        "operator": {"type": scheme.operator},
+        "start": {"type": "matched"},
+        "sampler": {"type": "one_step"},
+        "plan": scheme.plan,
+    }
+    for name, network in scheme.networks().items():
+        graph = f"{name}.onnx"
+        if (folder / graph).is_file():
+            members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **common}
+            facts[name] = training_facts(folder / graph)
+    for name, member in scheme.classical().items():
+        files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
+        if all((folder / file).is_file() for file in files):
+            members[name] = {"title": member["title"], "prior": member["prior"], **common}
+    if not members:
+        raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
+    default = scheme.default if scheme.default in members else next(iter(members))
+    files = sorted(set(_files(members)))
+    manifest = {
+        "diffsem.contract": packages.CONTRACT,
+        "name": scheme.name,
+        "title": scheme.title,
+        "version": scheme.version,
+        "licence": scheme.licence,
+        "reference": scheme.reference,
+        "trained_on": facts.get(default, {"data": scheme.data, "seed": scheme.seed}),
+        "signal": {
+            "domain": "complex",
+            "shape": list(scheme.shape),
+            "axes": list(scheme.axes),
+            "gain": scheme.gain,
+        },
+        "default": default,
+        "members": members,
+        "claims": claims(scheme),
+        "files": {name: packages.file_sha256(folder / name) for name in files},
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / packages.MANIFEST).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(_card(scheme, manifest, facts), encoding="utf-8")
+    trouble = packages.problems(folder)
+    if trouble:
+        raise UserError(f"{folder} is not whole: {trouble[0]}")
+    return packages.content_hash(folder)
+
+
+def training_facts(path):
+    """`diffsem.trained_on` of an .onnx, as a dict."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    for entry in model.metadata_props:
+        if entry.key == "diffsem.trained_on":
+            return json.loads(entry.value)
+    return {}
+
+
+def _files(value):
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _files(item)
+    elif isinstance(value, str) and value.endswith((".onnx", ".npy")):
+        yield value
+
+
+def _card(scheme, manifest, facts):
+    lines = [
+        "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
+        f"# {manifest['name']}: {manifest['title']}",
+        "",
+        scheme.card(),
+        "",
+        f"Signal: complex, shape {manifest['signal']['shape']} ({', '.join(scheme.axes)}), "
+        f"gain {scheme.gain}. SNR here is {scheme.snr_definition}.",
+        "",
+        "| member | what | multiply-adds per estimate |",
+        "|---|---|---|",
+    ]
+    networks = scheme.networks()
+    for name, member in manifest["members"].items():
+        mark = " (default)" if name == manifest["default"] else ""
+        cost = f"{networks[name].build().multiply_adds():,}" if name in networks else "closed form"
+        lines.append(f"| `{name}`{mark} | {member['title']} | {cost} |")
+    lines += ["", "## Data", "", (scheme.data[:1].upper() + scheme.data[1:] + ".") if scheme.data else "", ""]
+    for name, fact in facts.items():
+        lines.append(
+            f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
+            f"seed {fact.get('seed')}, commit {fact.get('commit')}"
+        )
+    lines += ["", "## Claims", ""]
+    for claim in manifest["claims"]:
+        against = f" minus that of `{claim['against']}`" if claim["against"] else ""
+        lines.append(
+            f"- {claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB "
+            f"at most {claim['gate']} dB"
+        )
+    lines += ["", f"Reference: {scheme.reference}.", "", f"Licence: {scheme.licence}.", ""]
+    return "\n".join(lines)

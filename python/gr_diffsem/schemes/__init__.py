@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schemes: every module here that defines `SCHEME` is one, found by being here.
+
+Importing needs only NumPy; torch and sionna are imported by what trains.
+"""
+
+import importlib
+import pkgutil
+
+from ..errors import unknown
+
+
+def _modules():
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def all_schemes():
+    """{name: Scheme}, in order of name."""
+    found = {}
+    for module in _modules():
+        scheme = getattr(importlib.import_module(f"{__name__}.{module}"), "SCHEME", None)
+        if scheme is not None:
+            found[scheme.name] = scheme
+    return dict(sorted(found.items()))
+
+
+def names():
+    """Names of all schemes."""
+    return list(all_schemes())
+
+
+def get(name):
+    """The scheme of that name; an unknown one is refused with the nearest known."""
+    schemes = all_schemes()
+    if name not in schemes:
+        raise unknown("scheme", name, schemes)
+    return schemes[name]

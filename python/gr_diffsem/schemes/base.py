@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scheme's file says: the signal, clean samples, networks, members, claims.
+
+A scheme is an instance of a subclass of `Scheme`, called SCHEME in its own module of this package.
+Whatever has a default here need not be repeated; docs/add_a_scheme.md walks through one.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..channels import measure
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number a scheme is held to: the NMSE of `member` at `snr_db`, in dB; with `against` (a
+    member or an estimator of the test data) the difference to that one's. Holds if <= `gate`."""
+
+    name: str
+    member: str
+    snr_db: float
+    against: str | None = None
+    published: float | None = None
+    gate: float | None = None
+
+
+@dataclass
+class TestData:
+    """What an evaluation measures on. truth: [count, N] complex64, E|x|^2 = 1. observed: [N] bool or
+    None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and
+    genies that are no members of the package."""
+
+    truth: np.ndarray
+    observed: np.ndarray | None = None
+    matrix: np.ndarray | None = None
+    estimators: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Network:
+    """How one member is trained. build() -> torch module; prior_share: share of a batch's rows that
+    are states of a sampler instead of plain measurements (0: measurements only, mean squared error
+    at the measurement, no diffusion prior)."""
+
+    build: object
+    title: str
+    prior_share: float = 0.25
+    minutes: float = 10.0
+    batch: int = 1024
+    rate: float = 2e-3
+
+
+class Scheme:
+    """Base of all schemes. Subclasses set the attributes and override `sample` at least."""
+
+    name = ""
+    title = ""
+    reference = ""
+    version = "1"
+    licence = "GPL-3.0-or-later"
+    shape = (64,)
+    axes = ("carrier",)
+    gain = "unit"
+    default = "diffusion"
+    operator = "identity"
+    snr_definition = "mean signal power over noise variance, per complex element"
+    snr_db = (-10, -5, 0, 5, 10, 15, 20)
+    training_snr_db = (-12.0, 34.0)
+    data = ""
+    seed = 1
+    # steps of the multi-step samplers that a user may choose instead of one step
+    plan = {"type": "geometric", "steps": 10, "sigma_min": 0.01}
+
+    # ---- what is trained ----
+
+    def networks(self):
+        """{member: Network}. Build functions import torch themselves."""
+        return {}
+
+    def sample(self, rng, n):
+        """n clean signals, complex64 [n, *shape], E|x|^2 = 1 over the data set."""
+        raise NotImplementedError
+
+    def batch(self, rng, n, prior_share):
+        """n training pairs (channels.measure.Batch). The default: every element observed, with equal
+        noise, at SNRs uniform in dB over `training_snr_db`."""
+        h = self.sample(rng, n)
+        db = rng.uniform(*self.training_snr_db, (n, *[1] * len(self.shape)))
+        nv = (10 ** (-db / 10)).astype(np.float32)
+        observed = np.ones(h.shape, bool)
+        batch = measure.observe(h, nv, nv, observed, rng, self.gain)
+        return measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+
+    def validation(self):
+        """{name: SNR in dB -> Batch} that training reports on; never seen in training."""
+
+        def at(snr_db):
+            rng = np.random.default_rng(self.seed + 9000)
+            h = self.sample(rng, 2000)
+            nv = np.float32(10 ** (-snr_db / 10))
+            return measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+
+        return {"all": at}
+
+    # ---- what is shipped ----
+
+    def tensors(self, progress=print):
+        """{file name: array} of the classical members, fitted to the same data."""
+        return {}
+
+    def classical(self):
+        """Manifest entries {member: {"title", "prior"}} of members that are no network; `prior` names
+        files of `tensors`."""
+        return {}
+
+    def claims(self):
+        """List of `Claim`."""
+        return []
+
+    def test_data(self, count, seed):
+        """A `TestData`, drawn with NumPy alone."""
+        raise NotImplementedError
+
+    def card(self):
+        """Sentences for the package's README: what it is for and where it ends."""
+        return ""

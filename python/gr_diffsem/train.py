@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`gr-diffsem train SCHEME`: trains a scheme's networks on data drawn as it goes.
+
+The loss of one element is a Gaussian log-likelihood in two halves that do not disturb each other:
+|error|^2 weighted by the inverse of the predicted variance (held constant) trains the mean, so that
+every SNR and every kind of channel counts alike; log v + |error|^2 / v (error held constant) trains
+the variance. A weight that depends on the input alone leaves the best mean where it is, at the
+posterior mean. The learning rate falls as a cosine over the time allowed.
+"""
+
+import copy
+import math
+import os
+import queue
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from . import schemes
+from .errors import UserError, unknown
+
+
+def add_arguments(parser):
+    """Arguments of `gr-diffsem train`."""
+    parser.add_argument("scheme", help="name of a scheme: " + ", ".join(schemes.names()))
+    parser.add_argument("--member", help="one network of the scheme (default: all of them)")
+    parser.add_argument("--minutes", type=float, help="time for each network (default: the scheme's)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch; one more draws data")
+    parser.add_argument("--seed", type=int, default=1, help="seed of weights and data")
+    parser.add_argument("--out", help="folder for checkpoints and logs (default: build/train/SCHEME)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--batch", type=int, help="items a step (default: the scheme's)")
+
+
+def run(args):
+    """Train; returns {"scheme", "networks": [...]}."""
+    scheme = schemes.get(args.scheme)
+    networks = scheme.networks()
+    if args.member and args.member not in networks:
+        raise unknown("network of " + scheme.name, args.member, networks)
+    for value, what in ((args.minutes, "--minutes"), (args.batch, "--batch"), (args.threads, "--threads")):
+        if value is not None and value <= 0:
+            raise UserError(f"{what} is {value}: give a positive number")
+    out = Path(args.out) if args.out else default_folder(scheme.name)
+    reports = []
+    for member, network in networks.items():
+        if args.member in (None, member):
+            reports.append(Training(scheme, member, network, args, out / member).run())
+    return {"scheme": scheme.name, "networks": reports}
+
+
+def table(report):
+    """What `run` returned, for people."""
+    lines = []
+    for r in report["networks"]:
+        lines.append(f"{r['member']}: {r['steps']} steps, {r['minutes']:.1f} minutes -> {r['checkpoint']}")
+    return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
+
+
+def default_folder(name):
+    """build/train/NAME of the checkout, else ./train/NAME."""
+    root = Path(__file__).resolve().parents[2]
+    return (root / "build" / "train" if (root / ".git").exists() else Path("train")) / name
+
+
+def commit():
+    """The checkout's commit, or None."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def planes(x):
+    """Complex [n, *shape] -> float tensor [n, 2, *shape] of unit component variance."""
+    import torch
+
+    return torch.from_numpy(np.stack((x.real, x.imag), 1).astype(np.float32) * np.float32(math.sqrt(2)))
+
+
+def tensors(batch):
+    """A measure.Batch as (clean, state, sigma [n, 1, *shape], observed [n, *shape])."""
+    import torch
+
+    sigma = torch.from_numpy(np.ascontiguousarray(batch.sigma[:, None], np.float32))
+    return planes(batch.clean), planes(batch.state), sigma, torch.from_numpy(batch.observed)
+
+
+def loss(net, clean, state, sigma, observed, warm):
+    """The two halves, each a mean over batch and elements. warm: 0 while the predicted variance
+    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards."""
+    import torch
+
+    mean, log_variance = net(state, sigma)
+    error = (mean - clean).pow(2).sum(1) / 2
+    log_variance = log_variance.reshape(error.shape)
+    with torch.no_grad():
+        dims = tuple(range(1, error.ndim))
+        seen = (observed / sigma[:, 0] ** 2).sum(dims, keepdim=True)
+        bound = 1 / (1 + seen / 16)
+        variance = log_variance.exp()
+        variance = torch.minimum(torch.maximum(variance, bound * 0.03), bound * 20)
+        weight = 1 / (variance if warm else bound.expand_as(error))
+    fit = (weight * error).mean()
+    spread = (log_variance + error.detach() * torch.exp(-log_variance)).mean()
+    return fit, spread
+
+
+class Data:
+    """Batches drawn in a thread of their own, in an order that the seed fixes."""
+
+    def __init__(self, scheme, network, batch, seed):
+        self.queue = queue.Queue(4)
+        self.stop = threading.Event()
+        self.failure = None
+        self.thread = threading.Thread(target=self._draw, args=(scheme, network, batch, seed), daemon=True)
+        self.thread.start()
+
+    def _draw(self, scheme, network, batch, seed):
+        try:
+            rng = np.random.default_rng(seed)
+            while not self.stop.is_set():
+                item = tensors(scheme.batch(rng, batch, network.prior_share))
+                while not self.stop.is_set():
+                    try:
+                        self.queue.put(item, timeout=0.5)
+                        break
+                    except queue.Full:
+                        continue
+        except Exception as error:
+            self.failure = error
+
+    def next(self):
+        """The next batch; raises what stopped the thread."""
+        while True:
+            if self.failure:
+                raise self.failure
+            try:
+                return self.queue.get(timeout=1)
+            except queue.Empty:
+                continue
+
+
+class Training:
+    """One network's training: state, schedule, checkpoints, reports."""
+
+    WARM_UP = 300
+    EVALUATE_EVERY = 120.0  # seconds
+
+    def __init__(self, scheme, member, network, args, folder):
+        import torch
+
+        self.scheme, self.member, self.network = scheme, member, network
+        self.folder, self.seed = Path(folder), args.seed
+        self.seconds = 60 * (args.minutes or network.minutes)
+        self.batch = args.batch or network.batch
+        self.resume = args.resume
+        torch.set_num_threads(args.threads)
+        torch.manual_seed(args.seed)
+        self.net = network.build()
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4
+        )
+        self.step, self.elapsed = 0, 0.0
+        self.checkpoint = self.folder / "checkpoint.pt"
+
+    def run(self):
+        """Train until the time is over; returns a report."""
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.resume:
+            self._load()
+        data = Data(self.scheme, self.network, self.batch, [self.seed, self.step])
+        writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step)
+        validation = self.scheme.validation()
+        bar = tqdm(total=round(self.seconds), initial=round(self.elapsed), unit="s", desc=self.member)
+        start, reported, recent = time.monotonic() - self.elapsed, self.elapsed, []
+        try:
+            while self.elapsed < self.seconds:
+                recent.append(self._advance(data.next()))
+                self.elapsed = time.monotonic() - start
+                bar.update(min(round(self.elapsed), bar.total) - bar.n)
+                if self.elapsed - reported > self.EVALUATE_EVERY:
+                    reported = self.elapsed
+                    fit, spread = np.mean(recent, axis=0)
+                    recent = []
+                    writer.add_scalar("loss/mean", fit, self.step)
+                    writer.add_scalar("loss/variance", spread, self.step)
+                    line = self._validate(validation, writer)
+                    bar.write(f"step {self.step}, loss {fit:.3f} {spread:.3f}: {line}")
+                    self.save()
+        finally:
+            data.stop.set()
+            self.save()
+            writer.close()
+            bar.close()
+        return {
+            "member": self.member,
+            "steps": self.step,
+            "minutes": self.elapsed / 60,
+            "checkpoint": str(self.checkpoint),
+            "multiply_adds": self.net.multiply_adds(),
+        }
+
+    def _advance(self, batch):
+        import torch
+
+        done = self.elapsed / self.seconds
+        rate = self.network.rate * (0.5 * (1 + math.cos(math.pi * done)) + 0.002)
+        rate *= min(1.0, (self.step + 1) / 200)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        fit, spread = loss(self.net, *batch, warm=self.step >= self.WARM_UP)
+        self.optimiser.zero_grad(set_to_none=True)
+        (fit + 0.3 * spread).backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        keep = min(0.999, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - keep)
+        return fit.item(), spread.item()
+
+    def _validate(self, validation, writer):
+        """Writes NMSE + SNR of each validation set (LS is 0 dB); returns the first set's, as text."""
+        words = []
+        for i, (name, at) in enumerate(validation.items()):
+            for snr in (0, 10, 20, 30):
+                gain, calibration = score(self.average, at(snr))
+                writer.add_scalar(f"{name}/nmse_plus_snr_db/{snr}", gain + snr, self.step)
+                writer.add_scalar(f"{name}/calibration/{snr}", calibration, self.step)
+                if i == 0:
+                    words.append(f"{gain:.2f} ({calibration:.2f})")
+        return f"NMSE in dB (actual/predicted variance) at 0/10/20/30 dB: {', '.join(words)}"
+
+    def save(self):
+        """Write the checkpoint beside itself, then rename: it is whole or it is the old one."""
+        import torch
+
+        state = {
+            "scheme": self.scheme.name,
+            "member": self.member,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "seed": self.seed,
+            "batch": self.batch,
+            "commit": commit(),
+        }
+        partial = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def _load(self):
+        state = load_checkpoint(self.checkpoint)
+        if (state["scheme"], state["member"]) != (self.scheme.name, self.member):
+            raise UserError(
+                f"{self.checkpoint} holds {state['scheme']}/{state['member']}, not {self.scheme.name}/"
+                f"{self.member}: give another --out, or leave out --resume"
+            )
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.elapsed = state["step"], state["elapsed"]
+
+
+def load_checkpoint(path):
+    """A checkpoint's dict; a UserError if it is none. Tensors only: nothing in it is executed."""
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: train first (gr-diffsem train SCHEME)") from None
+    except Exception as error:
+        raise UserError(f"{path} is no checkpoint of gr-diffsem ({error}): train again") from None
+    if not isinstance(state, dict) or not {"scheme", "member", "average"} <= set(state):
+        raise UserError(f"{path} is no checkpoint of gr-diffsem: give the checkpoint.pt of a training")
+    return state
+
+
+def score(net, batch, rows=1000):
+    """(NMSE in dB over observed elements, mean over items; actual / predicted error variance)."""
+    import torch
+
+    clean, state, sigma, observed = tensors(batch)
+    errors, variances = [], []
+    with torch.no_grad():
+        for i in range(0, len(clean), rows):
+            mean, log_variance = net(state[i : i + rows], sigma[i : i + rows])
+            error = (mean - clean[i : i + rows]).pow(2).sum(1) / 2
+            errors.append(error)
+            variances.append(log_variance.reshape(error.shape).exp())
+    error, variance = torch.cat(errors) * observed, torch.cat(variances) * observed
+    dims = tuple(range(1, error.ndim))
+    power = (clean.pow(2).sum(1) / 2 * observed).sum(dims)
+    nmse = (error.sum(dims) / power).mean().item()
+    return 10 * math.log10(nmse), (error.sum() / variance.sum()).item()
