@@ -112,15 +112,17 @@ def to_x0(prediction, scaling, x, sigma, out):
     raise ValueError(f"prediction '{prediction}' is not one of x0, eps, v, score, flow")
 
 
-def measured_power(y, noise_var, observed=None, floor=1e-12):
-    """Mean signal power of each item: mean |y|^2 over observed elements less the noise variance.
+def measured_power(y, noise_var, observed=None):
+    """Signal power of each item: mean |y|^2 over observed elements less the noise, but at least
 
-    y: complex [B, N]; noise_var: [B, 1] or [B, N]; observed: bool [N] or None. Returns [B, 1].
+    noise / sqrt(number observed): about the deviation of the measured noise power, below which there
+    is no telling how weak the signal is. y: complex [B, N]; noise_var broadcasts; observed: bool [N]
+    or None. Returns [B, 1].
     """
     observed = np.ones(y.shape[-1], bool) if observed is None else np.asarray(observed, bool)
-    noise = np.broadcast_to(noise_var, y.shape)
-    power = (np.abs(y) ** 2 - noise)[:, observed].mean(axis=1, keepdims=True)
-    return np.maximum(power, floor)
+    noise = np.broadcast_to(noise_var, y.shape)[:, observed].mean(axis=1, keepdims=True)
+    power = np.mean(np.abs(y[:, observed]) ** 2, axis=1, keepdims=True) - noise
+    return np.maximum(np.maximum(power, noise / np.sqrt(observed.sum())), 1e-30)
 
 
 def nmse_db(estimate, truth):
