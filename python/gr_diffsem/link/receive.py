@@ -64,9 +64,7 @@ def constellation(bits):
     from gnuradio import digital
 
     points = frame.qam_points(bits).tolist()
-    return digital.constellation_calcdist(
-        points, [], 4 if bits > 1 else 2, 1, digital.constellation.NO_NORMALIZATION
-    )
+    return digital.constellation_calcdist(points, [], 4 if bits > 1 else 2, 1, digital.constellation.NO_NORMALIZATION)
 
 
 def channel_estimator(method, n_data_symbols, max_offset):
@@ -100,9 +98,7 @@ def frame_equaliser(method, bits, symbols_skipped, fixed=0):
         from gnuradio import diffsem
 
         policy = diffsem.ofdm_equalizer_diffsem(frame.FFT_LEN, *layout, symbols_skipped)
-    block = digital.ofdm_frame_equalizer_vcvc(
-        policy.base(), frame.CP_LEN, frame.FRAME_LEN, True, fixed
-    )
+    block = digital.ofdm_frame_equalizer_vcvc(policy.base(), frame.CP_LEN, frame.FRAME_LEN, True, fixed)
     return block, policy
 
 
@@ -120,13 +116,11 @@ def soft_demapper(bits, len_tag_key=""):
 
 def header_decoder(tb, upstream, fmt):
     """From the header's LLRs to gr-digital's parser, which it returns."""
-    from gnuradio import blocks, digital, fec, gr
+    from gnuradio import blocks, digital, fec
 
     interleaver = blocks.blockinterleaver_ff(frame.header_interleaver().tolist(), False)
     decode = fec.extended_decoder(
-        fec.cc_decoder.make(
-            frame.HEADER_BITS, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, -1, fec.CC_TRUNCATED
-        ),
+        fec.cc_decoder.make(frame.HEADER_BITS, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, -1, fec.CC_TRUNCATED),
         threading=None,
         puncpat="11",
     )
@@ -144,9 +138,7 @@ def decoder(tb, upstream, fmt):
     untag = blocks.tag_gate(gr.sizeof_float, False)
     unfill = blocks.keep_m_in_n(gr.sizeof_float, fmt.code_bits, fmt.coded_bits, 0)
     decode = fec.extended_decoder(
-        fec.cc_decoder.make(
-            fmt.info_bits, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, 0, fec.CC_TERMINATED
-        ),
+        fec.cc_decoder.make(fmt.info_bits, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, 0, fec.CC_TERMINATED),
         threading=None,
         puncpat="11",
     )
@@ -175,15 +167,13 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     symbols = windows[:, first:]
     tags = []
     for i in range(found):
-        tags += _tags(i * symbols.shape[1], method, noise_var[i], i, taps)
+        tags += packet_tags(i * symbols.shape[1], method, noise_var[i], i, taps)
     source = blocks.vector_source_c(symbols.ravel().tolist(), False, frame.FFT_LEN, tags)
     upstream = source
     if method.chanest is not None:
         upstream = channel_estimator(method, frame.FRAME_SYMBOLS, -1 if carrier_search else 0)
         tb.connect(source, upstream)
-    length = blocks.stream_to_tagged_stream(
-        gr.sizeof_gr_complex, frame.FFT_LEN, frame.FRAME_SYMBOLS, frame.FRAME_LEN
-    )
+    length = blocks.stream_to_tagged_stream(gr.sizeof_gr_complex, frame.FFT_LEN, frame.FRAME_SYMBOLS, frame.FRAME_LEN)
     equaliser, policy = frame_equaliser(method, fmt.bits, 0)
     serialiser = digital.ofdm_serializer_vcc(
         frame.FFT_LEN, frame.occupied_carriers(), frame.FRAME_LEN, frame.PACKET_LEN
@@ -215,18 +205,15 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     everything, checked = decoder(tb, payload, fmt)
     run_limited(tb, TIME_LIMIT)
 
-    out = Received(
+    return Received(
         _headers(messages, found, fmt, payloads),
-        _compare(everything, checked, fmt, payloads),
-        _taps(tap_sink, found)[0],
-        np.array(symbol_sink.data(), np.complex64).reshape(found, -1, carriers)[
-            :, frame.HEADER_SYMBOLS :
-        ],
+        compare(everything, checked, fmt, payloads),
+        collected_taps(tap_sink, found)[0],
+        np.array(symbol_sink.data(), np.complex64).reshape(found, -1, carriers)[:, frame.HEADER_SYMBOLS :],
     )
-    return out
 
 
-def _tags(offset, method, noise_var, trigger, taps):
+def packet_tags(offset, method, noise_var, trigger, taps):
     """GNU Radio tags of one packet at item `offset`."""
     import pmt
     from gnuradio import gr
@@ -246,8 +233,8 @@ def _tags(offset, method, noise_var, trigger, taps):
     return tags
 
 
-def _taps(sink, found):
-    """(taps [found, 64], seen [found]) from the tags that a sink has collected."""
+def collected_taps(sink, found, need_taps=True):
+    """(taps [found, 64], order of the triggers [seen]) from the tags that a sink has collected."""
     import pmt
 
     by_offset = {}
@@ -258,10 +245,10 @@ def _taps(sink, found):
     taps = np.full((found, frame.FFT_LEN), np.nan, np.complex64)
     order = []
     for _, values in sorted(by_offset.items()):
-        if len(values) == 2:
-            index = pmt.to_long(values[TRIGGER])
-            taps[index] = pmt.c32vector_elements(values[TAPS])
-            order.append(index)
+        if TRIGGER in values and (TAPS in values or not need_taps):
+            order.append(pmt.to_long(values[TRIGGER]))
+            if TAPS in values:
+                taps[order[-1]] = pmt.c32vector_elements(values[TAPS])
     return taps, np.array(order, int)
 
 
@@ -292,7 +279,7 @@ def header_is(message, fmt, number, pmt):
     return True
 
 
-def _compare(everything, checked, fmt, payloads):
+def compare(everything, checked, fmt, payloads):
     """bool [found]: the CRC fits and the bytes are those sent."""
     size = fmt.info_bits // 8
     got = np.array(everything.data(), np.uint8).reshape(-1, size)

@@ -46,7 +46,7 @@ def ideal(air):
     n = np.arange(air.noisy.size)
     angle = np.zeros(air.noisy.size)
     ends = np.append(air.start[1:], air.noisy.size)
-    for start, end, offset in zip(air.start, ends, air.offset):
+    for start, end, offset in zip(air.start, ends, air.offset, strict=True):
         angle[start:end] = offset * (n[start:end] - start)
     turn = np.exp(-2j * np.pi * angle / frame.FFT_LEN)
     trigger = air.start - IDEAL_ADVANCE

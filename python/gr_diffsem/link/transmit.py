@@ -23,9 +23,7 @@ def transmit(fmt, payloads):
     untag = blocks.tag_gate(1, False)  # lengths change from here on
     unpack = blocks.unpack_k_bits_bb(8)
     encoder = fec.extended_encoder(
-        fec.cc_encoder.make(
-            fmt.info_bits, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, fec.CC_TERMINATED
-        ),
+        fec.cc_encoder.make(fmt.info_bits, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, fec.CC_TERMINATED),
         threading=None,
         puncpat="11",
     )
@@ -42,9 +40,7 @@ def transmit(fmt, payloads):
     header = digital.packet_headergenerator_bb(header_format(fmt).base(), frame.PACKET_LEN)
     header_untag = blocks.tag_gate(1, False)
     header_encoder = fec.extended_encoder(
-        fec.cc_encoder.make(
-            frame.HEADER_BITS, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, fec.CC_TRUNCATED
-        ),
+        fec.cc_encoder.make(frame.HEADER_BITS, frame.CODE_K, 2, frame.CODE_POLYNOMIALS, 0, fec.CC_TRUNCATED),
         threading=None,
         puncpat="11",
     )
