@@ -22,6 +22,15 @@ inline cfloat product(cfloat a, cfloat b)
                   a.real() * b.imag() + a.imag() * b.real());
 }
 
+// The textbook quotient, as gr-digital is compiled (-fcx-limited-range): the last digit of the taps
+// depends on it.
+inline cfloat quotient(cfloat a, cfloat b)
+{
+    const float power = b.real() * b.real() + b.imag() * b.imag();
+    return cfloat((a.real() * b.real() + a.imag() * b.imag()) / power,
+                  (a.imag() * b.real() - a.real() * b.imag()) / power);
+}
+
 bool is_zero(cfloat v) { return v == cfloat(0, 0); }
 
 } // namespace
@@ -70,7 +79,7 @@ SyncWords::SyncWords(const std::vector<cfloat>& sync1,
         for (int k = 0; k < d_n; k++) {
             if (is_zero(sync1[k]))
                 continue;
-            const cfloat ratio = sync2[k] / sync1[k];
+            const cfloat ratio = quotient(sync2[k], sync1[k]);
             if (is_zero(ratio))
                 continue;
             d_ratio_index.push_back(k);
@@ -174,7 +183,7 @@ void SyncWords::ls_taps(const cfloat* received, int offset, cfloat* taps) const
     std::fill(taps, taps + d_n, cfloat(0, 0));
     for (int k = std::max(0, -offset); k < d_n - std::max(0, offset); k++)
         if (d_observed[k])
-            taps[k] = symbol[k + offset] / d_reference[k];
+            taps[k] = quotient(symbol[k + offset], d_reference[k]);
     if (d_interpolate) {
         for (int k = d_first + 1; k < d_last; k += 2)
             taps[k] = taps[k - 1];

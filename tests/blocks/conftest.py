@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+pytest.importorskip("gnuradio.diffsem", reason="gr-diffsem is not installed in this Python")
+
+
+@pytest.fixture
+def gaussian_package(tmp_path):
+    """Writes a package with a Gaussian prior; gives a function (covariance, **signal) -> path."""
+    import json
+
+    import numpy as np
+
+    def write(covariance, name="gauss", gain="unit", operator=None, matrix=None):
+        folder = pathlib.Path(tmp_path) / name
+        folder.mkdir()
+        np.save(folder / "covariance.npy", np.asarray(covariance, np.complex64))
+        member = {
+            "title": "a Gaussian",
+            "prior": {"type": "gaussian", "covariance": "covariance.npy"},
+            "operator": operator or {"type": "mask"},
+            "start": {"type": "matched"},
+            "sampler": {"type": "one_step"},
+        }
+        if matrix is not None:
+            np.save(folder / "matrix.npy", np.asarray(matrix, np.complex64))
+            member["operator"] = {"type": "matrix", "matrix": "matrix.npy"}
+        manifest = {
+            "diffsem.contract": 1,
+            "name": name,
+            "version": "1",
+            "signal": {"domain": "complex", "shape": [len(covariance)], "gain": gain},
+            "default": "lmmse",
+            "members": {"lmmse": member},
+        }
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return str(folder)
+
+    return write

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run flowgraphs with a time limit: an exception in a block's thread would let wait() wait forever."""
+
+import threading
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr
+
+
+class Stuck(AssertionError):
+    """The flowgraph did not finish in time."""
+
+
+def run(tb, seconds=20):
+    """Run a flowgraph until it is done, at most so long."""
+    tb.start()
+    waiter = threading.Thread(target=tb.wait, daemon=True)
+    waiter.start()
+    waiter.join(seconds)
+    if waiter.is_alive():
+        tb.stop()
+        waiter.join(2)
+        raise Stuck(f"not finished after {seconds} s")
+
+
+def tag(offset, key, value):
+    """A tag for a source; numbers become doubles (float) or longs (int)."""
+    if not isinstance(value, pmt.pmt_base):
+        value = pmt.from_double(value) if isinstance(value, float) else pmt.to_pmt(value)
+    t = gr.tag_t()
+    t.offset, t.key, t.value = offset, pmt.intern(key), value
+    return t
+
+
+def vectors(data):
+    """Complex source of the rows of an array."""
+    data = np.asarray(data, np.complex64)
+    return blocks.vector_source_c(data.ravel().tolist(), False, data.shape[1], [])
+
+
+def python_value(value):
+    """A tag's value, exact, comparable with ==, NaN equal to itself."""
+    if pmt.is_c32vector(value):
+        return np.array(pmt.c32vector_elements(value), np.complex64).tobytes()
+    return pmt.to_python(value) if not pmt.is_symbol(value) else pmt.symbol_to_string(value)
+
+
+def tag_list(sink):
+    """All tags of a sink as (offset, key, value), in their order."""
+    return [(t.offset, pmt.symbol_to_string(t.key), python_value(t.value)) for t in sink.tags()]
+
+
+def tag_values(sink, key):
+    """{offset: value} of one key, as Python values."""
+    return {t.offset: pmt.to_python(t.value) for t in sink.tags() if pmt.symbol_to_string(t.key) == key}
