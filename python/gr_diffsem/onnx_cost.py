@@ -3,13 +3,18 @@
 
 Walks the protobuf wire format (https://protobuf.dev/programming-guides/encoding) and reads of
 ModelProto only what is needed: graph (7); of the graph node (1), initializer (5), input (11),
-output (12), value_info (13). Shapes come from value_info, which exporters write; where one that is
-needed is missing, the count is None rather than a guess.
+output (12), value_info (13). Shapes are the file's own, or propagated (onnx_shapes); where one that is
+needed cannot be had, the count is None rather than a guess.
 """
 
+import math
+import struct
 from pathlib import Path
 
+from . import onnx_shapes
+
 MAX_BYTES = 512 << 20
+INT64 = 7
 COUNTED = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 
 
@@ -21,17 +26,25 @@ def cost(path):
     graph = next((v for n, v in fields(memoryview(path.read_bytes())) if n == 7), None)
     if graph is None:
         raise ValueError(f"{path} holds no graph")
-    shapes, nodes, parameters = {}, [], 0
+    shapes, integers, nodes, parameters = {}, {}, [], 0
     for number, value in fields(graph):
         if number == 1:
             nodes.append(_node(value))
         elif number == 5:
-            name, shape = _tensor(value)
-            shapes[name] = shape
-            parameters += _product(shape)
+            name, shape, values = _tensor(value)
+            shapes[name], integers[name] = shape, values
+            parameters += math.prod(shape)
         elif number in (11, 12, 13):
             name, shape = _value_info(value)
-            shapes.setdefault(name, shape)
+            if shape and shape[0] is None:
+                shape = (1, *shape[1:])  # a symbolic leading dimension is the batch: one item
+            if shape is not None and None not in shape:
+                shapes.setdefault(name, shape)
+    for node in nodes:
+        if node["op"] == "Constant" and node["tensor"]:
+            _, shapes[node["out"][0]], integers[node["out"][0]] = node["tensor"]
+    integers = {name: values for name, values in integers.items() if values is not None}
+    onnx_shapes.propagate(nodes, shapes, integers)
     counts = [_macs(node, shapes) for node in nodes if node["op"] in COUNTED]
     return {"parameters": parameters, "macs": None if None in counts else sum(counts)}
 
@@ -83,28 +96,34 @@ def _text(value):
     return bytes(value).decode("utf-8", "replace")
 
 
-def _product(shape):
-    total = 1
-    for size in shape:
-        total *= size
-    return total
-
-
 def _tensor(message):
-    """TensorProto: dims (1), name (8)."""
-    name, shape = "", []
+    """TensorProto: dims (1), data_type (2), int64_data (7), name (8), raw_data (9).
+
+    Returns (name, shape, values); values only of int64 tensors of up to 64 elements, else None.
+    """
+    name, shape, kind, values, raw = "", [], 0, [], None
     for number, value in fields(message):
         if number == 1:
             shape += _ints(value)
+        elif number == 2:
+            kind = value
+        elif number == 7:
+            values += _ints(value)
         elif number == 8:
             name = _text(value)
-    return name, shape
+        elif number == 9:
+            raw = value
+    if kind != INT64 or math.prod(shape) > 64:
+        return name, tuple(shape), None
+    if raw is not None and len(raw) % 8 == 0:
+        values = list(struct.unpack(f"<{len(raw) // 8}q", raw))
+    return name, tuple(shape), values
 
 
 def _value_info(message):
     """ValueInfoProto: name (1), type (2) -> tensor_type (1) -> shape (2) -> dim (1) -> value (1).
 
-    A symbolic dimension is None.
+    A symbolic dimension is None; without a shape, None.
     """
     name, shape = "", None
     for number, value in fields(message):
@@ -112,7 +131,8 @@ def _value_info(message):
             name = _text(value)
         elif number == 2:
             for dims in _descend(value, 1, 2):
-                shape = [next((v for n, v in fields(dim) if n == 1), None) for n_dim, dim in fields(dims) if n_dim == 1]
+                sizes = [dim for n, dim in fields(dims) if n == 1]
+                shape = tuple(next((v for n, v in fields(dim) if n == 1), None) for dim in sizes)
     return name, shape
 
 
@@ -126,7 +146,7 @@ def _descend(message, *path):
 
 def _node(message):
     """NodeProto: input (1), output (2), op_type (4), attribute (5)."""
-    node = {"in": [], "out": [], "op": "", "attributes": {}}
+    node = {"in": [], "out": [], "op": "", "attributes": {}, "tensor": None}
     for number, value in fields(message):
         if number == 1:
             node["in"].append(_text(value))
@@ -135,43 +155,36 @@ def _node(message):
         elif number == 4:
             node["op"] = _text(value)
         elif number == 5:
-            name, ints = "", []
-            for inner, item in fields(value):
-                if inner == 1:
-                    name = _text(item)
-                elif inner in (3, 8):
-                    ints += _ints(item)
-            node["attributes"][name] = ints
+            _attribute(value, node)
     return node
 
 
+def _attribute(message, node):
+    """AttributeProto: name (1), i (3), s (4), t (5), ints (8)."""
+    name, ints, text = "", [], ""
+    for number, value in fields(message):
+        if number == 1:
+            name = _text(value)
+        elif number in (3, 8):
+            ints += _ints(value)
+        elif number == 4:
+            text = _text(value)
+        elif number == 5:
+            node["tensor"] = _tensor(value)
+    node["attributes"][name] = ints
+    if name == "auto_pad":
+        node["attributes"]["auto_pad_same"] = [int(text.startswith("SAME"))]
+
+
 def _macs(node, shapes):
-    """Multiply-adds of one node for one item, None when a shape is missing.
-
-    A symbolic first dimension is the batch and counts as 1; any other makes the answer None.
-    """
-    first, weight = shapes.get(node["in"][0]), shapes.get(node["in"][1])
+    """Multiply-adds of one node for one item, None when a shape is missing."""
+    first, weight = (shapes.get(name) for name in node["in"][:2])
     out = shapes.get(node["out"][0])
-    if node["op"] == "ConvTranspose":  # every input element meets the whole kernel
-        size, per = _items(first), weight
-    elif node["op"] == "Conv":  # every output element is one dot product
-        size, per = _items(out), weight
-    elif node["op"] == "Gemm":
-        transposed = node["attributes"].get("transA", [0])[0]
-        size = _items(out)
-        per = [0, first[-2 if transposed else -1]] if first else None
-    else:
-        size = _items(out)
-        per = [0, first[-1]] if first else None
-        if first and first[-1] is None and weight and len(weight) > 1:
-            per = [0, weight[-2]]
-    if size is None or per is None or None in per[1:]:
+    if first is None or weight is None or out is None:
         return None
-    return size * _product(per[1:])
-
-
-def _items(shape):
-    """Elements of one item: a symbolic leading dimension counts as 1; None when unknown."""
-    if shape is None or None in shape[1:]:
-        return None
-    return _product([1 if size is None else size for size in shape])
+    if node["op"] == "ConvTranspose":  # every input element meets the whole kernel of its channel
+        return math.prod(first) * math.prod(weight[1:])
+    if node["op"] == "Conv":  # every output element is one dot product
+        return math.prod(out) * math.prod(weight[1:])
+    transposed = node["op"] == "Gemm" and node["attributes"].get("transA", [0])[0]
+    return math.prod(out) * first[-2 if transposed else -1]
