@@ -53,6 +53,15 @@ CASES = {
     "dpmpp_2m_map": ("gmm:sampler=dpmpp_2m,steps=5", {"noise": "map"}),
     "noise_start": ("gmm:start=noise,sampler=ddim,steps=8,sigma_max=20", {"seed": 7, "observed": OBSERVED}),
     "noise_start_ddpm": ("gmm:start=noise,sampler=ddpm,steps=8,sigma_max=20", {"seed": 7}),
+    "noise_start_mean": ("gmm:start=noise,sampler=posterior_mean,steps=6", {"observed": OBSERVED}),
+    "noise_start_one": ("lmmse:start=noise", {"observed": OBSERVED}),
+    "ddim_mask": ("gmm:sampler=ddim,steps=6,sigma_max=20", {"observed": OBSERVED}),
+    "ddpm_mask": ("gmm:sampler=ddpm,steps=6,sigma_max=20", {"observed": OBSERVED, "seed": 5}),
+    "level": ("gmm:start=level,sampler=posterior_mean,steps=4,sigma_max=0.7", {}),
+    "renoise": ("gmm:start=renoise,sampler=ddim,steps=4,sigma_max=0.7", {"seed": 5, "observed": OBSERVED}),
+    "matrix_one": ("matrix_gmm:start=noise,sampler=one_step", {}),
+    "matrix_gain": ("matrix_lmmse:start=noise,sampler=posterior_mean,gain=measured", {"scale": 2.0}),
+    "matrix_renoise": ("matrix_gmm:start=renoise,sampler=ddim,steps=4,sigma_max=0.7", {"seed": 5}),
     "matrix_lmmse": ("matrix_lmmse:start=noise,sampler=ddim,steps=8,sigma_max=20", {"seed": 9}),
     "matrix_gmm": ("matrix_gmm:start=noise,sampler=ddpm,steps=8,sigma_max=20", {"seed": 9}),
 }
@@ -123,6 +132,8 @@ def override(member, spec):
             member[key] = {**member[key], "type": value}
         else:
             member["plan"][key] = float(value) if "." in value else int(value)
+    if member["start"]["type"] in ("level", "renoise"):
+        member["start"]["sigma"] = member["plan"]["sigma_max"]
     return member, gain
 
 

@@ -92,9 +92,21 @@ def network(g, x_in, s, variances, prediction, scaling):
     raise ValueError(prediction)
 
 
-def build(name, prediction="x0", scaling="vp", embedding="sigma", layout="planar", domain="complex",
-          per_element=False, batch="batch", std=1.0, by_graph=False, variance=False,
-          integer_time=False, extra=None):
+def build(
+    name,
+    prediction="x0",
+    scaling="vp",
+    embedding="sigma",
+    layout="planar",
+    domain="complex",
+    per_element=False,
+    batch="batch",
+    std=1.0,
+    by_graph=False,
+    variance=False,
+    integer_time=False,
+    extra=None,
+):
     g = Graph()
     n = len(VARIANCES)
     is_complex = domain == "complex"
@@ -141,18 +153,21 @@ def build(name, prediction="x0", scaling="vp", embedding="sigma", layout="planar
         relative = g.op("Div", g.op("Mul", v, s2), g.op("Add", v, s2))
         log = g.op("Log", g.op("Div", relative, float(std**2)))
         g.nodes.append(helper.make_node("Identity", [g.reshape(log, [-1, 1, n])], ["log_variance"]))
-        outputs.append(
-            helper.make_tensor_value_info("log_variance", TensorProto.FLOAT, [batch, 1, n]))
+        outputs.append(helper.make_tensor_value_info("log_variance", TensorProto.FLOAT, [batch, 1, n]))
     graph = helper.make_graph(g.nodes, "gaussian", inputs, outputs, g.initialisers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     model.producer_name = "make_onnx_priors"
     meta = {
-        "diffsem.contract": "1", "diffsem.role": "denoiser", "diffsem.prediction": prediction,
-        "diffsem.input_scaling": scaling, "diffsem.time_embedding": embedding,
-        "diffsem.layout": layout, "diffsem.shape": json.dumps([n]), "diffsem.domain": domain,
+        "diffsem.contract": "1",
+        "diffsem.role": "denoiser",
+        "diffsem.prediction": prediction,
+        "diffsem.input_scaling": scaling,
+        "diffsem.time_embedding": embedding,
+        "diffsem.layout": layout,
+        "diffsem.shape": json.dumps([n]),
+        "diffsem.domain": domain,
         "diffsem.sigma_range": "[0.02, 20]",
-        "diffsem.normalisation": json.dumps(
-            {"component_std": std, "applied_by": "graph" if by_graph else "runtime"}),
+        "diffsem.normalisation": json.dumps({"component_std": std, "applied_by": "graph" if by_graph else "runtime"}),
         "diffsem.learned_variance": "log_variance" if variance else "none",
     }
     if embedding == "timestep":
@@ -176,10 +191,12 @@ def foreign_ops():
         (OUT / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
     save("bad_custom_op", [helper.make_node("Demap", ["x"], ["y"], domain="acme.radio")])
-    for name, location in (("bad_external_escape", "../make_onnx_priors.py"),
-                           ("bad_external_absolute", "/etc/passwd"),
-                           ("bad_external_missing", "nowhere.bin"),
-                           ("external_inside", "external_inside.bin")):
+    for name, location in (
+        ("bad_external_escape", "../make_onnx_priors.py"),
+        ("bad_external_absolute", "/etc/passwd"),
+        ("bad_external_missing", "nowhere.bin"),
+        ("external_inside", "external_inside.bin"),
+    ):
         w = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4])
         w.data_location = TensorProto.EXTERNAL
         for key, value in (("location", location), ("offset", "0"), ("length", "16")):
@@ -193,8 +210,7 @@ def foreign_ops():
 def main():
     OUT.mkdir(exist_ok=True)
     embeddings = itertools.cycle(["sigma", "log_sigma", "alpha_bar", "flow_time"])
-    for prediction, scaling in itertools.product(
-            ["x0", "eps", "v", "score", "flow"], ["ve", "vp", "flow"]):
+    for prediction, scaling in itertools.product(["x0", "eps", "v", "score", "flow"], ["ve", "vp", "flow"]):
         build(f"{prediction}_{scaling}", prediction, scaling, next(embeddings))
     build("timestep", "eps", "vp", "timestep")
     build("timestep_int", "eps", "vp", "timestep", integer_time=True)

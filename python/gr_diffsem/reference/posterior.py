@@ -8,7 +8,7 @@ only (x, sigma) -> (mean, variance) and knows neither operator nor guidance.
 import numpy as np
 
 from .operators import Identity, Mask, fuse
-from .priors import Gaussian, Mixture
+from .priors import DiagonalGaussian, Gaussian, Mixture
 
 
 def condition(prior, operator, y, noise):
@@ -16,11 +16,14 @@ def condition(prior, operator, y, noise):
 
     Identity and mask: exact for every prior, because x and y are two looks at the same elements,
     which fuse into one look of less noise. Matrix: exact for Gaussians and mixtures; else the prior's
-    mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13) with the prior's own variance
-    as its weight.
+    mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13); its weight is the variance
+    sigma^2 / (1 + sigma^2) that a white prior of unit power would leave (Song et al. 2023, app. A.3).
     """
     if isinstance(operator, (Identity, Mask)):
         return _Fused(prior, operator, y, noise)
+    if isinstance(prior, DiagonalGaussian):
+        mean = prior.mean * np.ones(len(prior.variance))
+        prior = Gaussian(np.diag(prior.variance), mean)
     if isinstance(prior, (Gaussian, Mixture)):
         return _Joint(prior, operator, y, noise)
     return _Proximal(prior, operator, y, noise)
@@ -65,5 +68,6 @@ class _Proximal:
 
     def __call__(self, x, sigma):
         mean, variance = self.prior(x, sigma)
-        weight = np.mean(variance, axis=-1, keepdims=True)
+        level2 = np.asarray(sigma, float) ** 2
+        weight = np.where(np.isinf(level2), 1.0, level2 / (1.0 + level2))
         return self.operator.prox(mean, weight, self.y, self.noise), variance

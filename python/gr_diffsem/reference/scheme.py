@@ -48,7 +48,8 @@ def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain=
     noise_var = np.broadcast_to(np.asarray(noise_var, float), y.shape)
     amplitude = np.ones((len(y), 1))
     if gain == "measured":
-        amplitude = np.sqrt(measured_power(y, noise_var, observed))
+        white = 1.0 if matrix is None else np.sum(np.abs(matrix) ** 2) / len(matrix)
+        amplitude = np.sqrt(measured_power(y, noise_var, observed) / white)
     results = [
         _item(
             prior, y[b : b + 1] / a, noise_var[b : b + 1] / a**2, member, observed, matrix, Rng(seed, stream, first + b)
@@ -68,29 +69,54 @@ def _item(prior, y, noise, member, observed, matrix, rng):
     elif observed is not None:
         operator = Mask(observed)
         y, noise = operator.apply(y), operator.noise_map(noise, y.shape)
-    sampler = member.get("sampler", {"type": "one_step"})
-    plan = Plan(member.get("plan"))
-    denoiser, x, levels = start(prior, operator, y, noise, member.get("start", {}), plan, rng)
+    description = member.get("sampler", {"type": "one_step"})
+    name, eta = description["type"], float(description.get("eta", 0.0))
+    denoiser, x, levels = start(prior, operator, y, noise, member, name, eta, rng)
     variance = denoiser(x, levels[0])[1]
-    options = {"eta": float(sampler.get("eta", 0.0))} if sampler["type"] == "ddim" else {}
-    mean = SAMPLERS[sampler["type"]](denoiser, x, levels, rng, **options)
-    evaluations = 1 if sampler["type"] == "one_step" else len(levels) - 1
-    return mean, variance, evaluations
+    options = {"eta": eta} if name == "ddim" else {}
+    mean = SAMPLERS[name](denoiser, x, levels, rng, **options)
+    return mean, variance, evaluations(name, len(levels) - 1)
 
 
-def start(prior, operator, y, noise, description, plan, rng):
+def evaluations(sampler, steps):
+    """Denoiser evaluations of a sampler over `steps` steps, the last of which goes to level 0."""
+    if sampler == "one_step":
+        return 1
+    return 2 * steps - 1 if sampler == "heun" else steps
+
+
+def start(prior, operator, y, noise, member, sampler, eta, rng):
     """(denoiser, x, levels): where inference begins, and under which denoiser.
 
-    `matched`: y itself is the state, at its own levels, so the prior alone is asked; `noise`: pure
-    noise at the plan's first level, and the measurement comes in by conditioning; `level` and
-    `renoise`: a fixed level instead of the measurement's own.
+    `matched`: y itself is the state, at its own levels, so the prior alone is asked; `level`: the same
+    at a level that is given. `noise`: nothing is known but y, which comes in by conditioning;
+    `renoise`: a coarse estimate plus noise of a given level, likewise.
+
+    An element of which nothing is known has level infinity where the sampler seeks the mean. The
+    others need a state: noise at the plan's first level, or its mean 0 where the walk draws none.
     """
-    kind = description.get("type", "matched")
-    if kind == "matched" and not isinstance(operator, Matrix):
-        return prior, y, [v[None] for v in plan.element_levels(np.sqrt(noise[0]))]
-    size = operator.matrix.shape[1] if isinstance(operator, Matrix) else y.shape[1]
+    description, plan = member.get("start", {}), Plan(member.get("plan"))
+    kind, sigma = description.get("type", "matched"), description.get("sigma")
+    seeks_mean, draws = sampler in ("one_step", "posterior_mean"), sampler == "ddpm" or eta > 0
+    if kind in ("matched", "level"):
+        levels = np.sqrt(noise[0])
+        if kind == "level":
+            levels = np.where(np.isfinite(levels), float(sigma), np.inf)
+        unknown, x = np.isinf(levels), y
+        if unknown.any() and not seeks_mean:
+            levels = np.where(unknown, plan.sigma_max, levels)
+            if draws:
+                x = np.where(unknown, plan.sigma_max * rng.start(y.shape), y)
+        return prior, x, [v[None] for v in plan.element_levels(levels)]
+
     posterior = condition(prior, operator, y, noise)
-    if kind in ("noise", "matched"):
-        level = plan.sigma_max
-        return posterior, level * rng.start((1, size)), list(plan.levels(level))
-    raise ValueError(f"start '{kind}' has no twin in NumPy")
+    size = operator.matrix.shape[1] if isinstance(operator, Matrix) else y.shape[1]
+    if kind == "noise" and seeks_mean:
+        return posterior, np.zeros((1, size), y.dtype), [np.inf, *plan.levels(plan.sigma_max)[1:]]
+    if kind == "noise":
+        level, coarse = plan.sigma_max, 0.0
+    elif isinstance(operator, Matrix):  # linear MMSE under a white prior of unit power
+        level, coarse = float(sigma), operator.prox(np.zeros((1, size)), 1.0, y, noise)
+    else:
+        level, coarse = float(sigma), operator.adjoint(y)
+    return posterior, coarse + level * rng.start((1, size)), list(plan.levels(level))
