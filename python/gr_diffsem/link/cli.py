@@ -2,6 +2,7 @@
 """A coded OFDM link over simulated channels: what each channel estimate is worth."""
 
 import math
+import sys
 
 from ..errors import UserError, unknown
 
@@ -37,7 +38,12 @@ def run(args):
         raise UserError(f"--packets {packets}: give 1 to 4096")
 
     configs = [everything[name] for name in names]
-    chosen = {c.name: _methods(c, args.method, evaluate) for c in configs}
+    usable, missing = evaluate.available(args.method or evaluate.METHODS)
+    for name, why in missing.items():
+        if args.method:
+            raise UserError(f"method {name}: {why}")
+        print(f"left out: {name}: {why}", file=sys.stderr)
+    chosen = {c.name: [m for m in evaluate.methods_of(c) if m in usable] for c in configs}
     configs = [c for c in configs if chosen[c.name]]
     total = sum(map(len, chosen.values()))
     entries = []
@@ -59,11 +65,6 @@ def run(args):
         "configs": entries,
         "gates": evaluate.gates(entries),
     }
-
-
-def _methods(config, wanted, evaluate):
-    all_of_it = evaluate.METHODS if config.equaliser == "diffsem" else evaluate.SIMPLEDFE_METHODS
-    return [m for m in all_of_it if not wanted or m in wanted]
 
 
 def table(report):

@@ -11,8 +11,10 @@ from . import frame
 from .flowgraph import run_limited
 from .receive import (
     TIME_LIMIT,
+    TRIGGER,
     Received,
     channel_estimator,
+    collected_tags,
     collected_taps,
     compare,
     decoder,
@@ -33,6 +35,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     synced: synchronise.Synchronised. payloads: uint8 [found, n], what was sent in the packet of each
     trigger. A packet whose header fails has no payload, so no symbols.
     """
+    import pmt
     from gnuradio import blocks, gr
 
     found = len(synced.trigger)
@@ -55,7 +58,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     everything, checked = decoder(tb, chain.payload_llr, fmt)
     run_limited(tb, TIME_LIMIT)
 
-    _, order = collected_taps(symbol_sink, found, need_taps=False)
+    order = [pmt.to_long(values[TRIGGER]) for values in collected_tags(symbol_sink)]
     header_ok, payload_ok = np.zeros(found, bool), np.zeros(found, bool)
     symbols = np.full((found, frame.PAYLOAD_SYMBOLS, len(frame.DATA)), np.nan, np.complex64)
     got = np.array(symbol_sink.data(), np.complex64).reshape(-1, *symbols.shape[1:])
@@ -64,7 +67,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     header_ok[order] = True
     symbols[order] = got
     payload_ok[order] = compare(everything, checked, fmt, payloads[order])
-    return Received(header_ok, payload_ok, collected_taps(tap_sink, found)[0], symbols)
+    return Received(header_ok, payload_ok, *collected_taps(tap_sink, found), symbols)
 
 
 class Chain:

@@ -75,17 +75,37 @@ class Outcome:
     received: dict
 
 
+def methods_of(config):
+    """Names of the methods that a configuration compares."""
+    return list(METHODS if config.equaliser == "diffsem" else SIMPLEDFE_METHODS)
+
+
+def available(names):
+    """Those of the methods whose scheme can be loaded, and {name: why not} of the others."""
+    from gnuradio import diffsem
+
+    out, missing = [], {}
+    for name in names:
+        try:
+            if METHODS[name].chanest not in (None, "stock"):
+                diffsem.scheme(METHODS[name].chanest).load()
+            out.append(name)
+        except ValueError as error:
+            missing[name] = str(error)
+    return out, missing
+
+
 def run_config(config, packets, snr_db=None, methods=None, seed=1, progress=None):
     """Send, receive by every method; an Outcome.
 
     packets: per SNR, at most 4096 (the header counts so far). methods: names of METHODS; None: all
-    (for `simpledfe`, those of SIMPLEDFE_METHODS). progress: called with each method's name when done.
+    (with simpledfe, those of SIMPLEDFE_METHODS). progress: called with each method's name when done.
     """
     if not 1 <= packets <= 4096:
         raise ValueError(f"packets is {packets}: give 1 to 4096")
     fmt = frame.FORMATS[config.modulation]
     snr_db = SNR_DB[config.modulation] if snr_db is None else np.asarray(snr_db, float)
-    methods = list(methods or (METHODS if config.equaliser == "diffsem" else SIMPLEDFE_METHODS))
+    methods = methods or methods_of(config)
     payloads = frame.payloads(fmt, packets, seed)
     samples = transmit(fmt, payloads)
     everyone = np.tile(samples, (snr_db.size, 1))

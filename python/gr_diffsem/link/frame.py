@@ -49,8 +49,12 @@ def occupied_carriers():
 
 
 def pilot_carriers():
-    """gr-digital's nested tuple of pilot carriers."""
-    return (PILOTS,)
+    """gr-digital's nested tuple of pilot carriers: as many sets as `pilot_symbols` has.
+
+    (The allocator goes through both lists in turn; the equalisers count the carriers' sets only, so
+    with one set of carriers and many of symbols the two sides would disagree.)
+    """
+    return (PILOTS,) * len(pilot_symbols())
 
 
 def pilot_symbols():

@@ -49,13 +49,15 @@ class Method:
 class Received:
     """What came out, per packet found.
 
-    header_ok, payload_ok: bool [found]. taps: complex64 [found, 64] as the equaliser got them (NaN where
-    none came). symbols: complex64 [found, 9, 48], equalised (NaN where none came).
+    header_ok, payload_ok: bool [found]. taps: complex64 [found, 64] as the equaliser got them;
+    error_var: float [found, 64], theirs. symbols: complex64 [found, 9, 48], equalised. NaN where none
+    came.
     """
 
     header_ok: np.ndarray
     payload_ok: np.ndarray
     taps: np.ndarray
+    error_var: np.ndarray
     symbols: np.ndarray
 
 
@@ -106,12 +108,13 @@ def soft_demapper(bits, len_tag_key=""):
     """LLRs of symbols with `bits` each, weighted by each carrier's noise."""
     from gnuradio import diffsem
 
-    options = diffsem.soft_demapper_options()
-    options.occupied_carriers = frame.occupied_carriers()
-    options.fft_len = frame.FFT_LEN
-    options.len_tag_key = len_tag_key
-    options.scale = LLR_SCALE
-    return diffsem.soft_demapper_cf(constellation(bits).base(), options)
+    return diffsem.soft_demapper_cf(
+        constellation(bits).base(),
+        occupied_carriers=frame.occupied_carriers(),
+        fft_len=frame.FFT_LEN,
+        len_tag_key=len_tag_key,
+        scale=LLR_SCALE,
+    )
 
 
 def header_decoder(tb, upstream, fmt):
@@ -181,9 +184,8 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     tap_sink = blocks.vector_sink_c(frame.FFT_LEN, found * frame.FRAME_SYMBOLS)
     carriers = len(frame.DATA)
     per_frame = frame.FRAME_SYMBOLS * carriers
-    symbol_sink = blocks.vector_sink_c(per_frame, found)
-    vectors = blocks.stream_to_vector(gr.sizeof_gr_complex, per_frame)
-    tb.connect(upstream, length, equaliser, serialiser, vectors, symbol_sink)
+    symbol_sink = blocks.vector_sink_c(1, found * per_frame)
+    tb.connect(upstream, length, equaliser, serialiser, symbol_sink)
     tb.connect(upstream, tap_sink)
 
     header_carriers = frame.HEADER_SYMBOLS * carriers
@@ -208,7 +210,7 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     return Received(
         _headers(messages, found, fmt, payloads),
         compare(everything, checked, fmt, payloads),
-        collected_taps(tap_sink, found)[0],
+        *collected_taps(tap_sink, found),
         np.array(symbol_sink.data(), np.complex64).reshape(found, -1, carriers)[:, frame.HEADER_SYMBOLS :],
     )
 
@@ -233,23 +235,29 @@ def packet_tags(offset, method, noise_var, trigger, taps):
     return tags
 
 
-def collected_taps(sink, found, need_taps=True):
-    """(taps [found, 64], order of the triggers [seen]) from the tags that a sink has collected."""
+def collected_tags(sink):
+    """What a sink's tags say, in the order of the packets: a list of {key: value}."""
     import pmt
 
     by_offset = {}
     for tag in sink.tags():
-        key = pmt.symbol_to_string(tag.key)
-        if key in (TAPS, TRIGGER):
-            by_offset.setdefault(tag.offset, {})[key] = tag.value
+        by_offset.setdefault(tag.offset, {})[pmt.symbol_to_string(tag.key)] = tag.value
+    return [values for _, values in sorted(by_offset.items()) if TRIGGER in values]
+
+
+def collected_taps(sink, found):
+    """(taps complex64 [found, 64], error variance [found, 64]) from a sink's tags; else NaN."""
+    import pmt
+
     taps = np.full((found, frame.FFT_LEN), np.nan, np.complex64)
-    order = []
-    for _, values in sorted(by_offset.items()):
-        if TRIGGER in values and (TAPS in values or not need_taps):
-            order.append(pmt.to_long(values[TRIGGER]))
-            if TAPS in values:
-                taps[order[-1]] = pmt.c32vector_elements(values[TAPS])
-    return taps, np.array(order, int)
+    error_var = np.full((found, frame.FFT_LEN), np.nan, np.float32)
+    for values in collected_tags(sink):
+        index = pmt.to_long(values[TRIGGER])
+        if TAPS in values:
+            taps[index] = pmt.c32vector_elements(values[TAPS])
+        if ERROR in values:
+            error_var[index] = pmt.f32vector_elements(values[ERROR])
+    return taps, error_var
 
 
 def _headers(messages, found, fmt, payloads):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table and pictures in two minutes: what a better channel estimate does for an OFDM receiver.
+
+Sends coded QPSK packets through two fading channels, receives them with gr-digital's estimator, with
+ours, and with some between, and says where the pictures lie. With a capture, `eval wifi` on it too.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from .errors import UserError
+
+CONFIGS = {"qpsk_short_ideal": "short delay spread", "qpsk_long_ideal": "long delay spread"}
+SNR_DB = np.arange(2.0, 17.0, 2.0)
+PICTURE_SNR_DB = 14.0  #: of the constellations
+ESTIMATE_SNR_DB = 8.0  #: of the one estimate that is drawn
+
+
+def add_arguments(parser):
+    """argparse arguments of `gr-diffsem demo`."""
+    parser.add_argument("--capture", metavar="FILE", help="a 20 MS/s recording of 802.11 packets")
+    parser.add_argument("--out", metavar="DIR", help="where pictures go (default: build/demo)")
+    parser.add_argument("--packets", type=int, default=100, help="packets per SNR (default: 100)")
+    parser.add_argument("--seed", type=int, default=1, help="of payloads, channels and noise")
+
+
+def run(args):
+    """Everything; the report has the link's, the capture's and the pictures' names."""
+    if args.capture and not Path(args.capture).exists():
+        raise UserError(f"--capture {args.capture}: there is no such file")
+    if not 1 <= args.packets <= 4096:
+        raise UserError(f"--packets {args.packets}: give 1 to 4096")
+    out = Path(args.out) if args.out else _default_out()
+    out.mkdir(parents=True, exist_ok=True)
+    entries, pictures = _link(args, out)
+    report = {"configs": entries, "pictures": pictures}
+    if args.capture:
+        report["wifi"] = _wifi(args.capture, out, pictures)
+    return report
+
+
+def table(report):
+    """The report for people."""
+    lines = []
+    for entry in report["configs"]:
+        lines += ["", f"{entry['title']} ({entry['channel']}), {entry['packets']} packets per SNR"]
+        lines.append(f"  {'':32} {'SNR at 10 % PER':>16} {'better than LS':>15} {'SINR loss':>10}")
+        for name, scores in entry["methods"].items():
+            cells = [_db(scores["snr_at_per_10"]), _db(scores["gain_over_ls_db"]), _db(scores["loss"])]
+            row = f"{cells[0]:>13} dB {cells[1]:>12} dB {cells[2]:>7} dB"
+            lines.append(f"  {_label(name):32} {row}")
+    lines += ["", "SNR: Es/N0 per carrier behind the FFT. SINR loss: against the true channel, at 10 dB."]
+    if "wifi" in report:
+        from .wifi import cli as wifi
+
+        lines += ["", "the capture:", wifi.table(report["wifi"])]
+    lines += ["", "pictures:", *(f"  {name}" for name in report["pictures"])]
+    return "\n".join(lines)
+
+
+def _link(args, out):
+    from tqdm import tqdm
+
+    from .link import evaluate, pictures
+
+    everything, entries, names = evaluate.configurations(), [], []
+    methods, _ = evaluate.available(evaluate.METHODS)
+    with tqdm(total=len(CONFIGS) * len(methods) + 4, unit="run", disable=None) as bar:
+
+        def done(text):
+            bar.set_postfix_str(text)
+            bar.update()
+
+        for name, title in CONFIGS.items():
+            outcome = evaluate.run_config(everything[name], args.packets, SNR_DB, methods, args.seed, done)
+            entry = evaluate.score(outcome) | {"title": f"QPSK, {title}"}
+            at = int(np.abs(SNR_DB - 10).argmin())
+            for scores in entry["methods"].values():
+                scores["loss"] = scores["sinr_loss_db"][at]
+            entries.append(entry)
+        names.append(out / "per.png")
+        pictures.per_against_snr(entries, names[-1])
+        names.append(out / "estimate.png")
+        _estimate_picture(outcome, names[-1])
+        names.append(out / "constellation.png")
+        _constellation_picture(args.seed, names[-1], done)
+    return entries, [str(name) for name in names]
+
+
+def _estimate_picture(outcome, path):
+    """One packet of ordinary strength: where the error of LS is the median one."""
+    from .link import frame, pictures
+
+    packets = outcome.packets
+    at = int(np.abs(outcome.snr_db - ESTIMATE_SNR_DB).argmin())
+    ours, ls = outcome.received["diffusion"], outcome.received["ls"]
+    here = np.flatnonzero(outcome.synced.packet // packets == at)
+    power = np.mean(np.abs(outcome.truth[here][:, frame.CARRIER_BINS]) ** 2, -1)
+    one = here[np.argsort(power)[power.size // 2]]
+    pictures.estimate_against_truth(
+        outcome.truth[one],
+        ls.taps[one],
+        ours.taps[one],
+        ours.error_var[one],
+        path,
+        f"One channel from one sync word, SNR {outcome.snr_db[at]:g} dB, long delay spread",
+    )
+
+
+def _constellation_picture(seed, path, done):
+    """The same packets: gr-digital's receiver as it comes; our estimator and equaliser in it."""
+    from .link import evaluate, frame, pictures
+
+    everything = evaluate.configurations()
+    panels = []
+    for title, method, config in (
+        ("gr-digital: least squares,\nsimpledfe (alpha 0.1)", "ls", "qpsk_long_ideal_simpledfe"),
+        ("least squares,\nequaliser that keeps it", "ls", "qpsk_long_ideal"),
+        ("diffusion prior,\nequaliser that keeps it", "diffusion", "qpsk_long_ideal"),
+    ):
+        outcome = evaluate.run_config(everything[config], 12, [PICTURE_SNR_DB], [method], seed, done)
+        panels.append((title, pictures.COLOURS[method], outcome.received[method].symbols.ravel()))
+    points = frame.qam_points(2)
+    title = f"Equalised symbols of the same packets, SNR {PICTURE_SNR_DB:g} dB"
+    pictures.constellations(panels, points, path, title)
+
+
+def _wifi(capture, out, names):
+    from .wifi import cli as wifi
+
+    parser = argparse.ArgumentParser()
+    wifi.add_arguments(parser)
+    names.append(str(out / "wifi.png"))
+    return wifi.run(parser.parse_args([capture, "--plot", names[-1]]))
+
+
+def _label(name):
+    from .link.pictures import LABELS
+
+    return LABELS[name]
+
+
+def _default_out():
+    from . import envs
+
+    root = envs.checkout()
+    return root / "build" / "demo" if root else Path("gr-diffsem-demo")
+
+
+def _db(value):
+    return "-" if value is None or not np.isfinite(value) else f"{value:.1f}"
