@@ -51,11 +51,13 @@ std::unique_ptr<Workspace> PosteriorDenoiser::make_workspace(std::size_t max_bat
     const Traits& t = d_prior->traits();
     if (d_joint) {
         s->inner = d_joint->make_workspace(max_batch);
-        s->x = Tensor(t.domain, { std::int64_t(n + m) }, max_batch);
+        s->x = Tensor(t.domain, {std::int64_t(n + m)}, max_batch);
         s->sigma = Sigma(max_batch, n + m);
     } else {
         s->inner = d_prior->make_workspace(max_batch);
-        s->x = Tensor(t.domain, t.shape.empty() ? std::vector<std::int64_t>{ std::int64_t(n) } : t.shape, max_batch);
+        s->x = Tensor(t.domain,
+                      t.shape.empty() ? std::vector<std::int64_t>{std::int64_t(n)} : t.shape,
+                      max_batch);
         s->sigma = Sigma(max_batch, n);
     }
     s->scratch.resize(d_op->scratch_size());
@@ -96,8 +98,8 @@ void PosteriorDenoiser::combined(const Tensor& x,
             const double wy = observed[i] ? 1.0 / std::pow(double(d_noise->at(b, i)), 2) : 0.0;
             const double w = wx + wy;
             for (std::size_t j = parts * i; j < parts * (i + 1); j++) {
-                const double sum = (wx > 0 ? wx * x.item(b)[j] : 0.0) +
-                                   (wy > 0 ? wy * d_y->item(b)[j] : 0.0);
+                const double sum =
+                    (wx > 0 ? wx * x.item(b)[j] : 0.0) + (wy > 0 ? wy * d_y->item(b)[j] : 0.0);
                 space.x.item(b)[j] = w > 0 ? float(sum / w) : 0.0f;
             }
             if (!one_level || i == 0)
@@ -128,13 +130,21 @@ void PosteriorDenoiser::proximal(const Tensor& x,
                                  Space& space,
                                  Estimate& out) const
 {
+    const bool wanted = out.want_variance;
+    out.want_variance = true;
     d_prior->denoise(x, sigma, *space.inner, out);
-    space.sigma.resize(x.batch(), sigma.stride());
-    for (std::size_t b = 0; b < x.batch(); b++)
-        for (std::size_t i = 0; i < sigma.stride(); i++) {
-            const double s = sigma.item(b)[i];
-            space.sigma.item(b)[i] = std::isfinite(s) ? float(s / std::sqrt(1.0 + s * s)) : 1.0f;
+    out.want_variance = wanted;
+    const std::size_t n = x.elements();
+    space.sigma.resize(x.batch(), 1);
+    for (std::size_t b = 0; b < x.batch(); b++) {
+        double r2 = 0;
+        for (std::size_t i = 0; i < n; i++) {
+            const double s2 = std::pow(double(sigma.at(b, i)), 2);
+            r2 += out.has_variance ? double(out.variance[b * n + i])
+                                   : (std::isfinite(s2) ? s2 / (1.0 + s2) : 1.0);
         }
+        space.sigma.item(b)[0] = float(std::sqrt(std::max(r2 / double(n), 1e-12)));
+    }
     space.x.set_batch(x.batch());
     std::copy(out.mean.data(), out.mean.data() + out.mean.size(), space.x.data());
     d_op->proximal(*d_y, *d_noise, space.x, space.sigma, out.mean, space.scratch.data());

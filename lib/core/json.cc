@@ -47,7 +47,8 @@ private:
 
     void space()
     {
-        while (d_at < d_text.size() && (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r'))
+        while (d_at < d_text.size() &&
+               (peek() == ' ' || peek() == '\n' || peek() == '\t' || peek() == '\r'))
             d_at++;
     }
 
@@ -409,7 +410,10 @@ const Json& Json::operator[](const std::string& key) const
     return null_value;
 }
 
-std::size_t Json::size() const { return is_array() ? d_items.size() : d_members.size(); }
+std::size_t Json::size() const
+{
+    return is_array() ? d_items.size() : d_members.size();
+}
 
 void Json::set(const std::string& key, Json value)
 {

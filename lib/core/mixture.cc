@@ -39,14 +39,14 @@ constexpr std::size_t kept_patterns = 4;
  */
 struct MixtureDenoiser::Pattern {
     std::vector<std::uint8_t> rows;
-    std::vector<int> index;        // the rows of S
-    MatrixXcf project;             // stacked over k: Q^H
-    VectorXcf offset;              // stacked: Q^H B_S m_k
-    VectorXd eigenvalues;          // stacked
-    std::vector<Index> first;      // where k begins in the stack
-    std::vector<MatrixXcf> gain;   // n x q_k
-    std::vector<MatrixXf> power;   // n x q_k
-    MatrixXf rest;                 // n x K
+    std::vector<int> index;      // the rows of S
+    MatrixXcf project;           // stacked over k: Q^H
+    VectorXcf offset;            // stacked: Q^H B_S m_k
+    VectorXd eigenvalues;        // stacked
+    std::vector<Index> first;    // where k begins in the stack
+    std::vector<MatrixXcf> gain; // n x q_k
+    std::vector<MatrixXf> power; // n x q_k
+    MatrixXf rest;               // n x K
 };
 
 struct MixtureDenoiser::Space : public Workspace {
@@ -57,10 +57,10 @@ struct MixtureDenoiser::Space : public Workspace {
     VectorXd noise;                 // their sigma^2
     MatrixXcf z, u;                 // their rows and projections
     VectorXcf scaled;
-    MatrixXcf mean;                 // n x K, of one item
-    MatrixXf variance;              // n x K
-    VectorXd evidence, weight;      // K
-    std::vector<int> index;         // unequal noise: rows, sigma^2, M, its factor, solutions
+    MatrixXcf mean;            // n x K, of one item
+    MatrixXf variance;         // n x K
+    VectorXd evidence, weight; // K
+    std::vector<int> index;    // unequal noise: rows, sigma^2, M, its factor, solutions
     VectorXd row_noise;
     VectorXcd row, solution;
     MatrixXcd gram, cross;
@@ -137,7 +137,8 @@ const MixtureDenoiser::Pattern& MixtureDenoiser::pattern(Space& space) const
                 (basis.leftCols(kept).adjoint() * d_model.row_means(p.index, c)).cast<cfloat>();
             p.eigenvalues.segment(first, kept) = l.head(kept);
             gain = d_model.cb[c](Eigen::all, p.index) * basis;
-            const MatrixXd power = gain.leftCols(q).cwiseAbs2() * l.head(q).cwiseInverse().asDiagonal();
+            const MatrixXd power =
+                gain.leftCols(q).cwiseAbs2() * l.head(q).cwiseInverse().asDiagonal();
             p.power.push_back(power.cast<float>());
             rest -= power.rowwise().sum();
         } else {
@@ -171,9 +172,8 @@ void MixtureDenoiser::denoise(const Tensor& x,
     if (d_model.diagonal) {
         for (std::size_t b = 0; b < x.batch(); b++) {
             for (Index i = 0; i < d_model.n; i++)
-                space.mean(i, 0) = d_model.domain == Domain::complex
-                                       ? x.citem(b)[i]
-                                       : cfloat(x.item(b)[i], 0.0f);
+                space.mean(i, 0) =
+                    d_model.domain == Domain::complex ? x.citem(b)[i] : cfloat(x.item(b)[i], 0.0f);
             diagonal(b, sigma, space, out);
         }
         return;
@@ -247,8 +247,7 @@ void MixtureDenoiser::equal_noise(std::size_t begin,
     const Index count = Index(end - begin), m = Index(p.index.size()), n = d_model.n;
     const Index total = p.project.rows();
     if (total > 0) {
-        space.u.topLeftCorner(total, count).noalias() =
-            p.project * space.z.topLeftCorner(m, count);
+        space.u.topLeftCorner(total, count).noalias() = p.project * space.z.topLeftCorner(m, count);
         space.u.topLeftCorner(total, count).colwise() -= p.offset;
     }
     for (Index b = 0; b < count; b++) {
@@ -303,8 +302,9 @@ void MixtureDenoiser::any_noise(std::size_t item,
 {
     const Index m = Index(space.index.size());
     for (Index i = 0; i < m; i++)
-        space.row_noise(i) = std::max(
-            std::pow(double(sigma.at(item, std::size_t(space.index[std::size_t(i)]))), 2), least_noise);
+        space.row_noise(i) =
+            std::max(std::pow(double(sigma.at(item, std::size_t(space.index[std::size_t(i)]))), 2),
+                     least_noise);
     for (Index c = 0; c < d_model.components; c++) {
         auto gram = space.gram.topLeftCorner(m, m);
         auto cross = space.cross.topRows(m);
@@ -324,14 +324,12 @@ void MixtureDenoiser::any_noise(std::size_t item,
         llt.matrixL().solveInPlace(solution);
         const double log_det = 2.0 * gram.diagonal().real().array().log().sum();
         const double half = d_model.domain == Domain::complex ? 1.0 : 0.5;
-        space.evidence(c) =
-            d_model.log_weights(c) - half * (log_det + solution.squaredNorm());
+        space.evidence(c) = d_model.log_weights(c) - half * (log_det + solution.squaredNorm());
         llt.matrixL().solveInPlace(cross);
-        space.mean.col(c) =
-            (d_model.means.col(c) + cross.adjoint() * solution).cast<cfloat>();
+        space.mean.col(c) = (d_model.means.col(c) + cross.adjoint() * solution).cast<cfloat>();
         for (Index i = 0; i < d_model.n && out.want_variance; i++)
-            space.variance(i, c) = float(
-                std::max(d_model.variances(i, c) - cross.col(i).squaredNorm(), 0.0));
+            space.variance(i, c) =
+                float(std::max(d_model.variances(i, c) - cross.col(i).squaredNorm(), 0.0));
     }
     space.weight = (space.evidence.array() - space.evidence.maxCoeff()).exp();
     space.weight /= space.weight.sum();
@@ -408,7 +406,8 @@ MixtureModel MixtureModel::append(const Operator& a) const
     out.row_means = b * means;
     for (Index c = 0; c < components; c++) {
         const MatrixXcd full =
-            diagonal ? MatrixXcd(variances.col(c).cast<std::complex<double>>().asDiagonal()) : cb[c];
+            diagonal ? MatrixXcd(variances.col(c).cast<std::complex<double>>().asDiagonal())
+                     : cb[c];
         const MatrixXcd seen = full * b.adjoint();
         if (diagonal) {
             out.cb.push_back(seen);

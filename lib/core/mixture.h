@@ -24,12 +24,12 @@ struct MixtureModel {
     Domain domain = Domain::complex;
     std::vector<std::int64_t> shape;
     Eigen::Index n = 0, rows = 0, components = 0;
-    bool diagonal = false;            //!< all C_k diagonal and B = I: `variances` instead of matrices
-    Eigen::VectorXd log_weights;      //!< K
-    Eigen::MatrixXcd means;           //!< n x K
-    Eigen::MatrixXcd row_means;       //!< rows x K: B m_k
-    Eigen::MatrixXd variances;        //!< n x K: diagonal of C_k
-    std::vector<Eigen::MatrixXcd> cb; //!< K of n x rows: C_k B^H
+    bool diagonal = false;       //!< all C_k diagonal and B = I: `variances` instead of matrices
+    Eigen::VectorXd log_weights; //!< K
+    Eigen::MatrixXcd means;      //!< n x K
+    Eigen::MatrixXcd row_means;  //!< rows x K: B m_k
+    Eigen::MatrixXd variances;   //!< n x K: diagonal of C_k
+    std::vector<Eigen::MatrixXcd> cb;  //!< K of n x rows: C_k B^H
     std::vector<Eigen::MatrixXcd> bcb; //!< K of rows x rows: B C_k B^H
 
     //! The model with rows A appended below B = I. The model must have B = I.
@@ -42,8 +42,10 @@ public:
     explicit MixtureDenoiser(MixtureModel model);
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;
-    void denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out)
-        const override;
+    void denoise(const Tensor& x,
+                 const Sigma& sigma,
+                 Workspace& workspace,
+                 Estimate& out) const override;
     const MixtureModel& model() const { return d_model; }
 
 private:

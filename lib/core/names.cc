@@ -21,7 +21,7 @@ std::size_t distance(const std::string& a, const std::string& b)
         for (std::size_t j = 1; j <= b.size(); j++) {
             const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
-            row[j] = std::min({ row[j] + 1, row[j - 1] + 1, replaced });
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
         }
     }
     return row[b.size()];

@@ -16,8 +16,9 @@ constexpr std::size_t max_rank = 8;
 
 [[noreturn]] void fail(const std::string& name, const std::string& what)
 {
-    throw Error(name + ": " + what + "; write it with numpy.save() as float32, float64, "
-                                     "complex64, complex128 or int64 in C order");
+    throw Error(name + ": " + what +
+                "; write it with numpy.save() as float32, float64, "
+                "complex64, complex128 or int64 in C order");
 }
 
 // Text after "'key':" in the header, a Python dict literal of fixed form (NEP 1).
@@ -29,7 +30,8 @@ std::string header_value(const std::string& header, const std::string& key, cons
     auto begin = header.find_first_not_of(' ', at + key.size() + 3);
     if (begin == std::string::npos)
         fail(name, "header cut off after '" + key + "'");
-    const auto end = header[begin] == '(' ? header.find(')', begin) : header.find_first_of(",}", begin);
+    const auto end =
+        header[begin] == '(' ? header.find(')', begin) : header.find_first_of(",}", begin);
     if (end == std::string::npos)
         fail(name, "header cut off after '" + key + "'");
     return header.substr(begin, end - begin);
@@ -88,8 +90,8 @@ NpyArray parse_npy(const std::string& bytes, const std::string& name)
     const std::string descr = header_value(header, "descr", name);
     const std::string type = descr.size() >= 5 ? descr.substr(1, 3) : descr;
     array.is_complex = type == "<c8" || descr == "'<c16'";
-    const std::size_t width = descr == "'<c16'" ? 16
-                              : type == "<f4"   ? 4
+    const std::size_t width = descr == "'<c16'"                                 ? 16
+                              : type == "<f4"                                   ? 4
                               : type == "<f8" || type == "<c8" || type == "<i8" ? 8
                                                                                 : 0;
     if (!width)

@@ -70,8 +70,7 @@ class DenseOperator : public Operator
 {
 public:
     DenseOperator(std::vector<cfloat> matrix, std::size_t rows, std::size_t cols)
-        : d_a(Eigen::Map<const Matrix>(
-              matrix.data(), Eigen::Index(rows), Eigen::Index(cols)))
+        : d_a(Eigen::Map<const Matrix>(matrix.data(), Eigen::Index(rows), Eigen::Index(cols)))
     {
         Eigen::BDCSVD<Eigen::MatrixXcd> svd(d_a.cast<std::complex<double>>(),
                                             Eigen::ComputeThinU | Eigen::ComputeThinV);
@@ -120,7 +119,8 @@ public:
                 // With A = U S V^H: x = z + V diag(s2 S / (s2 S^2 + nv)) U^H (y - A z)
                 const float nv = noise.at(b, 0) * noise.at(b, 0);
                 small.noalias() = d_uh * residual;
-                small.array() *= (s2 * d_s.array() / (s2 * d_s.array().square() + nv)).cast<cfloat>();
+                small.array() *=
+                    (s2 * d_s.array() / (s2 * d_s.array().square() + nv)).cast<cfloat>();
                 xb = zb;
                 xb.noalias() += d_v * small;
             } else {
@@ -151,14 +151,16 @@ public:
         : d_receive(receive), d_transmit(transmit), d_time(time)
     {
     }
-    std::vector<std::string> unknowns() const override { return { "H", "X" }; }
+    std::vector<std::string> unknowns() const override { return {"H", "X"}; }
     std::size_t rows() const override { return d_receive * d_time; }
 
     // y_(r,t) = sum_k H_(r,k) X_(k,t), written as a matrix for whichever factor is unknown.
-    std::shared_ptr<const Operator> given(const std::string& name, const Tensor& value) const override
+    std::shared_ptr<const Operator> given(const std::string& name,
+                                          const Tensor& value) const override
     {
         if (name != "H" && name != "X")
-            throw Error("the bilinear operator Y = H X has the unknowns H and X, not '" + name + "'");
+            throw Error("the bilinear operator Y = H X has the unknowns H and X, not '" + name +
+                        "'");
         const bool know_h = name == "H";
         const std::size_t size = d_transmit * (know_h ? d_receive : d_time);
         if (value.elements() != size || value.batch() < 1 || value.domain() != Domain::complex)

@@ -60,10 +60,10 @@ struct Entry {
     LevelAt level;
     Grid grid;
 };
-const Entry entries[] = { { "geometric", geometric, nullptr },
-                          { "karras", karras, nullptr },
-                          { "linear_vp", nullptr, linear_vp },
-                          { "cosine", nullptr, cosine } };
+const Entry entries[] = {{"geometric", geometric, nullptr},
+                         {"karras", karras, nullptr},
+                         {"linear_vp", nullptr, linear_vp},
+                         {"cosine", nullptr, cosine}};
 
 const Entry& entry(const std::string& type)
 {
@@ -88,14 +88,21 @@ Plan::Plan(const PlanParameters& p) : d_parameters(p)
 {
     const Entry& e = entry(p.type);
     require(p.steps >= 0 && p.steps <= most_steps, "steps", p.steps, "must lie in 1 .. 10000");
-    require(p.sigma_min > 0 && p.sigma_min < 1e3f, "sigma_min", p.sigma_min, "must lie in (0, 1000)");
+    require(
+        p.sigma_min > 0 && p.sigma_min < 1e3f, "sigma_min", p.sigma_min, "must lie in (0, 1000)");
     require(p.sigma_max == 0 || (p.sigma_max > p.sigma_min && p.sigma_max <= 1e6f),
-            "sigma_max", p.sigma_max, "must exceed sigma_min");
+            "sigma_max",
+            p.sigma_max,
+            "must exceed sigma_min");
     require(p.rho >= 1 && p.rho <= 100, "rho", p.rho, "must lie in 1 .. 100");
-    require(p.steps_train >= 0 && p.steps_train <= most_steps, "steps_train", p.steps_train,
+    require(p.steps_train >= 0 && p.steps_train <= most_steps,
+            "steps_train",
+            p.steps_train,
             "must lie in 1 .. 10000");
     require(p.beta_min > 0 && p.beta_min < 1, "beta_min", p.beta_min, "must lie in (0, 1)");
-    require(p.beta_max >= p.beta_min && p.beta_max < 1, "beta_max", p.beta_max,
+    require(p.beta_max >= p.beta_min && p.beta_max < 1,
+            "beta_max",
+            p.beta_max,
             "must lie between beta_min and 1");
     d_steps = p.steps ? p.steps : 10;
     d_sigma_max = p.sigma_max > 0 ? p.sigma_max : default_sigma_max;
@@ -103,9 +110,10 @@ Plan::Plan(const PlanParameters& p) : d_parameters(p)
         d_grid = e.grid(p);
         std::reverse(d_grid.begin(), d_grid.end());
         const float top = p.sigma_max > 0 ? p.sigma_max : d_grid.front();
-        d_grid.erase(std::remove_if(d_grid.begin(), d_grid.end(), [&](float s) {
-                         return s > top || s < p.sigma_min;
-                     }), d_grid.end());
+        d_grid.erase(std::remove_if(d_grid.begin(),
+                                    d_grid.end(),
+                                    [&](float s) { return s > top || s < p.sigma_min; }),
+                     d_grid.end());
         require(!d_grid.empty(), "sigma_min", p.sigma_min, "leaves no level of the grid");
         d_sigma_max = d_grid.front();
         if (!p.steps || p.steps > int(d_grid.size()))
@@ -125,9 +133,8 @@ int Plan::levels(float start, float* out) const
     int count = 1;
     out[0] = start;
     if (!d_grid.empty()) {
-        const auto below = std::upper_bound(d_grid.begin(), d_grid.end(), start, [](float s, float level) {
-            return s > level;
-        });
+        const auto below = std::upper_bound(
+            d_grid.begin(), d_grid.end(), start, [](float s, float level) { return s > level; });
         const int left = int(d_grid.end() - below), wanted = std::min(left, d_steps - 1);
         for (int k = 1; k <= wanted; k++) // evenly thinned, the last one always kept
             out[count++] = *(below + (std::int64_t(k) * left + wanted - 1) / wanted - 1);

@@ -11,7 +11,8 @@ namespace core {
 namespace {
 
 using Eigen::Index;
-using RowMajor = Eigen::Matrix<std::complex<double>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RowMajor =
+    Eigen::Matrix<std::complex<double>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 class MixturePrior : public Prior
 {
@@ -26,8 +27,8 @@ public:
     {
         return d_self.make_workspace(max_batch);
     }
-    void denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out)
-        const override
+    void
+    denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out) const override
     {
         d_self.denoise(x, sigma, workspace, out);
     }
@@ -88,7 +89,10 @@ void check_count(const char* what, std::size_t found, std::size_t expected)
              std::to_string(expected) + " expected");
 }
 
-bool finite(const std::complex<double>& v) { return std::isfinite(v.real()) && std::isfinite(v.imag()); }
+bool finite(const std::complex<double>& v)
+{
+    return std::isfinite(v.real()) && std::isfinite(v.imag());
+}
 
 } // namespace
 

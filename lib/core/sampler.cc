@@ -17,18 +17,12 @@ namespace core {
 SamplerRun::SamplerRun(std::shared_ptr<const Denoiser> d,
                        const std::vector<std::int64_t>& shape,
                        std::size_t max_batch)
-    : denoiser(std::move(d)),
-      workspace(denoiser->make_workspace(max_batch)),
-      items(max_batch),
-      x(denoiser->traits().domain, shape, max_batch),
-      variance(x.elements() * max_batch),
-      now(max_batch, x.elements()),
-      next(max_batch, x.elements()),
-      before(max_batch, x.elements()),
+    : denoiser(std::move(d)), workspace(denoiser->make_workspace(max_batch)), items(max_batch),
+      x(denoiser->traits().domain, shape, max_batch), variance(x.elements() * max_batch),
+      now(max_batch, x.elements()), next(max_batch, x.elements()), before(max_batch, x.elements()),
       estimate(denoiser->traits().domain, shape, max_batch),
       second(denoiser->traits().domain, shape, max_batch),
-      moved(denoiser->traits().domain, shape, max_batch),
-      noise(x.width())
+      moved(denoiser->traits().domain, shape, max_batch), noise(x.width())
 {
     second.want_variance = false;
 }
@@ -45,7 +39,7 @@ void SamplerRun::evaluate(int step)
                       variance.begin());
     }
     if (callback)
-        callback({ step, now, x, estimate });
+        callback({step, now, x, estimate});
 }
 
 namespace {
@@ -84,7 +78,8 @@ void affine_step(SamplerRun& run, int k, A a, C c, bool stochastic)
         if (s == t)
             return;
         if (stochastic && t > 0 && drawn != b) {
-            run.rng.fill(run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
+            run.rng.fill(
+                run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
             drawn = b;
         }
         const float keep = float(a(s, t)), add = stochastic && t > 0 ? float(c(s, t)) : 0.0f;
@@ -96,7 +91,10 @@ void affine_step(SamplerRun& run, int k, A a, C c, bool stochastic)
     });
 }
 
-double zero(double, double) { return 0; }
+double zero(double, double)
+{
+    return 0;
+}
 
 // x <- D(x, s)
 void one_step(SamplerRun& run)
@@ -113,7 +111,8 @@ void one_step(SamplerRun& run)
 void posterior_mean(SamplerRun& run)
 {
     descend(run, [&](int k) {
-        affine_step(run, k, [](double s, double t) { return (t / s) * (t / s); }, zero, false);
+        affine_step(
+            run, k, [](double s, double t) { return (t / s) * (t / s); }, zero, false);
     });
 }
 
@@ -126,7 +125,9 @@ void ddpm(SamplerRun& run)
             run,
             k,
             [](double s, double t) { return (t / s) * (t / s); },
-            [](double s, double t) { return t * std::sqrt(std::max(0.0, 1.0 - (t / s) * (t / s))); },
+            [](double s, double t) {
+                return t * std::sqrt(std::max(0.0, 1.0 - (t / s) * (t / s)));
+            },
             true);
     });
 }
@@ -153,7 +154,8 @@ void ddim(SamplerRun& run)
 void euler(SamplerRun& run)
 {
     descend(run, [&](int k) {
-        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
+        affine_step(
+            run, k, [](double s, double t) { return t / s; }, zero, false);
     });
 }
 
@@ -165,7 +167,8 @@ void heun(SamplerRun& run)
         Tensor &x = run.x, &moved = run.moved;
         moved.set_batch(x.batch());
         std::copy(x.data(), x.data() + x.size(), moved.data());
-        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
+        affine_step(
+            run, k, [](double s, double t) { return t / s; }, zero, false);
         bool inner = false; // does any element stand above 0 after this step?
         for_elements(x, [&](std::size_t b, std::size_t i, std::size_t, std::size_t) {
             inner = inner || run.next.at(b, i) > 0;
@@ -221,13 +224,13 @@ void dpmpp_2m(SamplerRun& run)
 const std::vector<SamplerEntry>& samplers()
 {
     static const std::vector<SamplerEntry> table = {
-        { "one_step", one_step, false, true, 1, 0 },
-        { "posterior_mean", posterior_mean, false, true, 1, 1 },
-        { "ddim", ddim, false, false, 1, 1 }, // stochastic for eta > 0
-        { "ddpm", ddpm, true, false, 1, 1 },
-        { "euler", euler, false, false, 1, 1 },
-        { "heun", heun, false, false, 1, 2 },
-        { "dpmpp_2m", dpmpp_2m, false, false, 1, 1 },
+        {"one_step", one_step, false, true, 1, 0},
+        {"posterior_mean", posterior_mean, false, true, 1, 1},
+        {"ddim", ddim, false, false, 1, 1}, // stochastic for eta > 0
+        {"ddpm", ddpm, true, false, 1, 1},
+        {"euler", euler, false, false, 1, 1},
+        {"heun", heun, false, false, 1, 2},
+        {"dpmpp_2m", dpmpp_2m, false, false, 1, 1},
     };
     return table;
 }

@@ -3,10 +3,10 @@
 
 #include <gnuradio/diffsem/core/scheme.h>
 
-#include <sys/stat.h>
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <sys/stat.h>
 
 namespace gr {
 namespace diffsem {
@@ -23,16 +23,24 @@ const std::uint32_t k_round[64] = {
     0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
     0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
-};
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-std::uint32_t rotr(std::uint32_t x, int n) { return (x >> n) | (x << (32 - n)); }
+std::uint32_t rotr(std::uint32_t x, int n)
+{
+    return (x >> n) | (x << (32 - n));
+}
 
 } // namespace
 
 Sha256::Sha256()
-    : d_h{ 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-           0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 }
+    : d_h{0x6a09e667,
+          0xbb67ae85,
+          0x3c6ef372,
+          0xa54ff53a,
+          0x510e527f,
+          0x9b05688c,
+          0x1f83d9ab,
+          0x5be0cd19}
 {
 }
 
@@ -127,8 +135,8 @@ std::string read_file(const std::string& path, std::size_t max_bytes)
     if (!S_ISREG(st.st_mode)) // a pipe or device would block or never end
         throw Error(path + " is not a regular file");
     if (static_cast<std::uint64_t>(st.st_size) > max_bytes)
-        throw Error(path + " has " + std::to_string(st.st_size) + " bytes, more than the limit of " +
-                    std::to_string(max_bytes));
+        throw Error(path + " has " + std::to_string(st.st_size) +
+                    " bytes, more than the limit of " + std::to_string(max_bytes));
     std::ifstream file(path, std::ios::binary);
     std::string bytes(static_cast<std::size_t>(st.st_size), '\0');
     if (!file || (st.st_size && !file.read(&bytes[0], st.st_size)))

@@ -22,8 +22,9 @@ namespace core {
  *   with a level for every element (or one level for the item, everything measured).
  * - `joint`, exact: A is dense and the prior knows the answer itself (Gaussian, mixture).
  * - `proximal`, approximate: D(x, sigma) then argmin |y - A x|^2 / e^2 + |x - D|^2 / r^2, the half
- *   quadratic splitting of DiffPIR (Zhu et al. 2023, eq. 13); r^2 = sigma^2 / (1 + sigma^2) is the
- *   variance that a unit-power white prior would leave (Song et al. 2023, PiGDM, app. A.3).
+ *   quadratic splitting of DiffPIR (Zhu et al. 2023, eq. 13), with r^2 the mean variance that the
+ *   prior states, or sigma^2 / (1 + sigma^2), what a unit-power white prior would leave (Song et
+ *   al. 2023, PiGDM, app. A.3).
  */
 class PosteriorDenoiser : public Denoiser
 {
@@ -39,8 +40,10 @@ public:
 
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;
-    void denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out)
-        const override;
+    void denoise(const Tensor& x,
+                 const Sigma& sigma,
+                 Workspace& workspace,
+                 Estimate& out) const override;
 
 private:
     struct Space;

@@ -23,7 +23,7 @@ namespace core {
 struct MixtureParameters {
     Domain domain = Domain::complex;
     std::vector<std::int64_t> shape;
-    std::vector<double> weights = { 1.0 };         //!< K, positive; made to sum to one
+    std::vector<double> weights = {1.0};           //!< K, positive; made to sum to one
     std::vector<std::complex<double>> means;       //!< K x N; empty: zero
     std::vector<std::complex<double>> covariances; //!< K x N x N, Hermitian; or empty and ...
     std::vector<double> variances;                 //!< ... K x N

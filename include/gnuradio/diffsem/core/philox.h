@@ -33,10 +33,10 @@ inline philox_words philox4x32(philox_words c, std::uint32_t k0, std::uint32_t k
     for (int round = 0; round < 10; round++) {
         const std::uint64_t p0 = std::uint64_t(0xD2511F53u) * c[0];
         const std::uint64_t p1 = std::uint64_t(0xCD9E8D57u) * c[2];
-        c = { std::uint32_t(p1 >> 32) ^ c[1] ^ k0,
-              std::uint32_t(p1),
-              std::uint32_t(p0 >> 32) ^ c[3] ^ k1,
-              std::uint32_t(p0) };
+        c = {std::uint32_t(p1 >> 32) ^ c[1] ^ k0,
+             std::uint32_t(p1),
+             std::uint32_t(p0 >> 32) ^ c[3] ^ k1,
+             std::uint32_t(p0)};
         k0 += 0x9E3779B9u; // Weyl sequence of the key schedule
         k1 += 0xBB67AE85u;
     }
@@ -52,13 +52,12 @@ public:
     }
 
     //! Four standard normals of one block.
-    std::array<double, 4>
-    normals(std::uint64_t item, std::uint32_t step, std::uint32_t block) const
+    std::array<double, 4> normals(std::uint64_t item, std::uint32_t step, std::uint32_t block) const
     {
-        const philox_words w = philox4x32(
-            { block, step, std::uint32_t(item), std::uint32_t(item >> 32) },
-            std::uint32_t(d_key),
-            std::uint32_t(d_key >> 32));
+        const philox_words w =
+            philox4x32({block, step, std::uint32_t(item), std::uint32_t(item >> 32)},
+                       std::uint32_t(d_key),
+                       std::uint32_t(d_key >> 32));
         std::array<double, 4> n;
         for (int i = 0; i < 4; i += 2) {
             const double r = std::sqrt(-2.0 * std::log(uniform(w[i])));
@@ -70,11 +69,8 @@ public:
     }
 
     //! Unit-variance noise of one item: count elements of the domain, interleaved if complex.
-    void fill(std::uint64_t item,
-              std::uint32_t step,
-              Domain domain,
-              std::size_t count,
-              float* out) const
+    void
+    fill(std::uint64_t item, std::uint32_t step, Domain domain, std::size_t count, float* out) const
     {
         const std::size_t width = domain == Domain::complex ? 2 * count : count;
         const double scale = domain == Domain::complex ? std::sqrt(0.5) : 1.0;

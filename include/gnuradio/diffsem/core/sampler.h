@@ -60,8 +60,8 @@ struct SamplerRun {
 struct SamplerEntry {
     const char* name;
     void (*run)(SamplerRun&);
-    bool stochastic;    //!< draws noise at its steps
-    bool seeks_mean;    //!< converges to the posterior mean, and takes +inf levels
+    bool stochastic; //!< draws noise at its steps
+    bool seeks_mean; //!< converges to the posterior mean, and takes +inf levels
     int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
 };
 

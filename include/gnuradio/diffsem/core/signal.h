@@ -17,25 +17,58 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
-inline double db_from_rho(double rho) { return 10.0 * std::log10(rho); }
-inline double rho_from_db(double db) { return std::pow(10.0, db / 10.0); }
-inline double sigma_from_rho(double rho) { return 1.0 / std::sqrt(rho); }
-inline double rho_from_sigma(double sigma) { return 1.0 / (sigma * sigma); }
-inline double sigma_from_db(double db) { return std::pow(10.0, -db / 20.0); }
+inline double db_from_rho(double rho)
+{
+    return 10.0 * std::log10(rho);
+}
+inline double rho_from_db(double db)
+{
+    return std::pow(10.0, db / 10.0);
+}
+inline double sigma_from_rho(double rho)
+{
+    return 1.0 / std::sqrt(rho);
+}
+inline double rho_from_sigma(double sigma)
+{
+    return 1.0 / (sigma * sigma);
+}
+inline double sigma_from_db(double db)
+{
+    return std::pow(10.0, -db / 20.0);
+}
 
 /*!
  * A variance-preserving net sees x_t = sqrt(ab) (x0 + sigma n), sigma^2 = (1 - ab) / ab
  * (Ho et al. 2020, eq. 4), so the step that matches an SNR is the one of ab / (1 - ab) = rho.
  */
-inline double alpha_bar_from_sigma(double sigma) { return 1.0 / (1.0 + sigma * sigma); }
-inline double sigma_from_alpha_bar(double ab) { return std::sqrt((1.0 - ab) / ab); }
+inline double alpha_bar_from_sigma(double sigma)
+{
+    return 1.0 / (1.0 + sigma * sigma);
+}
+inline double sigma_from_alpha_bar(double ab)
+{
+    return std::sqrt((1.0 - ab) / ab);
+}
 //! sqrt(ab): what x = x0 + sigma n is multiplied by before a VP net; sqrt(rho / (1 + rho)).
-inline double vp_scale(double sigma) { return 1.0 / std::sqrt(1.0 + sigma * sigma); }
+inline double vp_scale(double sigma)
+{
+    return 1.0 / std::sqrt(1.0 + sigma * sigma);
+}
 
 //! Rectified flow x_t = (1 - t) x0 + t n (Liu et al. 2023): the same ray at t = sigma / (1 + sigma).
-inline double flow_time_from_sigma(double sigma) { return sigma / (1.0 + sigma); }
-inline double sigma_from_flow_time(double t) { return t / (1.0 - t); }
-inline double flow_scale(double sigma) { return 1.0 / (1.0 + sigma); }
+inline double flow_time_from_sigma(double sigma)
+{
+    return sigma / (1.0 + sigma);
+}
+inline double sigma_from_flow_time(double t)
+{
+    return t / (1.0 - t);
+}
+inline double flow_scale(double sigma)
+{
+    return 1.0 / (1.0 + sigma);
+}
 
 /*!
  * Each real component of a unit-power complex signal has variance 1/2. A net whose planes have unit

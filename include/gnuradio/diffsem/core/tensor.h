@@ -43,20 +43,17 @@ class Tensor
 public:
     Tensor() = default;
     Tensor(Domain domain, std::vector<std::int64_t> shape, std::size_t max_batch)
-        : d_domain(domain),
-          d_shape(std::move(shape)),
-          d_elements(element_count(d_shape)),
-          d_width(d_elements * (domain == Domain::complex ? 2 : 1)),
-          d_batch(max_batch),
+        : d_domain(domain), d_shape(std::move(shape)), d_elements(element_count(d_shape)),
+          d_width(d_elements * (domain == Domain::complex ? 2 : 1)), d_batch(max_batch),
           d_data((d_width * max_batch + 1) / 2)
     {
     }
 
     Domain domain() const { return d_domain; }
     const std::vector<std::int64_t>& shape() const { return d_shape; } //!< one item
-    std::size_t elements() const { return d_elements; } //!< (complex or real) in one item
-    std::size_t width() const { return d_width; }       //!< floats in one item
-    std::size_t batch() const { return d_batch; }       //!< items held now
+    std::size_t elements() const { return d_elements; }    //!< (complex or real) in one item
+    std::size_t width() const { return d_width; }          //!< floats in one item
+    std::size_t batch() const { return d_batch; }          //!< items held now
     std::size_t size() const { return d_width * d_batch; } //!< floats held now
 
     void set_batch(std::size_t batch)
@@ -78,7 +75,8 @@ private:
     Domain d_domain = Domain::complex;
     std::vector<std::int64_t> d_shape;
     std::size_t d_elements = 0, d_width = 0, d_batch = 0;
-    std::vector<cfloat> d_data; // complex storage: viewing it as floats is legal, the reverse is not
+    std::vector<cfloat>
+        d_data; // complex storage: viewing it as floats is legal, the reverse is not
 };
 
 /*!
@@ -138,8 +136,7 @@ class State
 public:
     Unknown& add(std::string name, std::shared_ptr<const Prior> prior, Tensor x, Sigma sigma)
     {
-        d_unknowns.push_back(
-            { std::move(name), std::move(prior), std::move(x), std::move(sigma) });
+        d_unknowns.push_back({std::move(name), std::move(prior), std::move(x), std::move(sigma)});
         return d_unknowns.back();
     }
     //! Null when there is none of that name.
