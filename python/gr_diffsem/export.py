@@ -42,7 +42,7 @@ def run(args):
     path.parent.mkdir(parents=True, exist_ok=True)
     net = network.build()
     net.load_state_dict(state["average"])
-    error = write(net.eval(), path, scheme, network, trained_on(scheme, state))
+    error = write(net, path, scheme, network, trained_on(scheme, state))
     report = {
         "model": str(path),
         "multiply_adds": net.multiply_adds(),
@@ -116,6 +116,7 @@ def write(net, path, scheme, network, facts):
     shape = tuple(scheme.shape)
     example = (torch.randn(4, 2, *shape), torch.rand(4, 1, *shape) + 0.1)
     batch = torch.export.Dim("batch", min=1, max=1 << 20)
+    net = net.for_export()
     program = torch.onnx.export(
         net,
         example,

@@ -13,6 +13,7 @@ import math
 import os
 import queue
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -180,7 +181,13 @@ class Training:
         data = Data(self.scheme, self.network, self.batch, [self.seed, self.step])
         writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step)
         validation = self.scheme.validation()
-        bar = tqdm(total=round(self.seconds), initial=round(self.elapsed), unit="s", desc=self.member)
+        bar = tqdm(
+            total=round(self.seconds),
+            initial=round(self.elapsed),
+            unit="s",
+            desc=f"{self.scheme.name}/{self.member}",
+            mininterval=0.5 if sys.stderr.isatty() else 60,
+        )
         start, reported, recent = time.monotonic() - self.elapsed, self.elapsed, []
         try:
             while self.elapsed < self.seconds:

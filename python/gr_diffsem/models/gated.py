@@ -10,6 +10,7 @@ phase. A second stage does the same to what the first left unexplained. Multiply
 exp(j phi) therefore multiplies the estimate by the same, and at high SNR nothing needs to cancel.
 """
 
+import copy
 import math
 
 import torch
@@ -24,7 +25,8 @@ def path_atoms(n, delays):
 
 
 class ComplexLinear(nn.Module):
-    """[B, 2, n] planes -> [B, 2, m], no bias: one real matrix product of 4 n m multiply-adds."""
+    """Complex [m, n] matrix on vectors kept as [B, 2n] (real parts, then imaginary parts) -> [B, 2m],
+    no bias: one real matrix product of 4 n m multiply-adds."""
 
     def __init__(self, weight):
         """weight: complex [m, n], the starting value."""
@@ -32,20 +34,25 @@ class ComplexLinear(nn.Module):
         self.real = nn.Parameter(weight.real.float().contiguous())
         self.imag = nn.Parameter(weight.imag.float().contiguous())
 
-    def forward(self, x):
-        m, n = self.real.shape
+    def matrix(self):
+        """The real [2m, 2n] matrix."""
         top = torch.cat((self.real, -self.imag), 1)
-        bottom = torch.cat((self.imag, self.real), 1)
-        matrix = torch.cat((top, bottom), 0)
-        return (x.reshape(-1, 2 * n) @ matrix.T).reshape(-1, 2, m)
+        return torch.cat((top, torch.cat((self.imag, self.real), 1)), 0)
 
-    def multiply_adds(self):
-        return 4 * self.real.numel()
+    def forward(self, x):
+        return nn.functional.linear(x, self.matrix())
+
+    def frozen(self):
+        """The same as an ordinary layer, for a graph without the matrix's assembly."""
+        layer = nn.Linear(2 * self.real.shape[1], 2 * self.real.shape[0], bias=False)
+        layer.weight = nn.Parameter(self.matrix().detach())
+        return layer
 
 
 def power(u):
-    """Squared magnitude of planes [B, 2, m] -> [B, m]."""
-    return u[:, 0] ** 2 + u[:, 1] ** 2
+    """Squared magnitude of [B, 2m] -> [B, m]."""
+    real, imag = u.chunk(2, 1)
+    return real * real + imag * imag
 
 
 class GatedFilterBank(nn.Module):
@@ -55,22 +62,19 @@ class GatedFilterBank(nn.Module):
     def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2):
         super().__init__()
         self.n, self.stages = n, stages
-        delays = first + (last - first) * (torch.arange(atoms) + 0.5) / atoms
-        a = path_atoms(n, delays)
         spacing = (last - first) / atoms
-        self.analysis = nn.ModuleList(
-            ComplexLinear(a.conj() / n if i == 0 else a.conj() / n * 0.5) for i in range(stages)
-        )
-        self.synthesis = nn.ModuleList(
-            ComplexLinear(a.T * spacing * (1.0 if i == 0 else 0.3)) for i in range(stages)
-        )
-        self.refine = nn.ModuleList(ComplexLinear(a.conj() / n) for _ in range(stages - 1))
-        inputs = [atoms + 2 * n] + [2 * atoms + hidden] * (stages - 1)
-        self.into = nn.ModuleList(nn.Linear(i, hidden) for i in inputs)
+        a = path_atoms(n, first + spacing * (torch.arange(atoms) + 0.5))
+        later = range(stages - 1)
+        self.analysis = nn.ModuleList([ComplexLinear(a.conj() / n)])
+        self.analysis.extend(ComplexLinear(a.conj() / n * 0.5) for _ in later)
+        self.synthesis = nn.ModuleList([ComplexLinear(a.T * spacing)])
+        self.synthesis.extend(ComplexLinear(a.T * spacing * 0.3) for _ in later)
+        self.refine = nn.ModuleList(ComplexLinear(a.conj() / n) for _ in later)
+        self.into = nn.ModuleList([nn.Linear(atoms + 2 * n, hidden)])
+        self.into.extend(nn.Linear(2 * atoms + hidden, hidden) for _ in later)
         self.within = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(stages))
-        self.gains = nn.ModuleList(
-            nn.Linear(hidden, atoms * (1 if i == 0 else 2)) for i in range(stages)
-        )
+        self.gains = nn.ModuleList([nn.Linear(hidden, atoms)])
+        self.gains.extend(nn.Linear(hidden, 2 * atoms) for _ in later)
         self.spread = nn.Linear(hidden, n)
         for layer in self.gains:
             nn.init.normal_(layer.weight, std=0.01)
@@ -83,39 +87,40 @@ class GatedFilterBank(nn.Module):
             if isinstance(m, nn.Linear):
                 total += m.weight.numel()
             elif isinstance(m, ComplexLinear):
-                total += m.multiply_adds()
+                total += 4 * m.real.numel()
         return total
 
+    def for_export(self):
+        """A copy that computes the same with fewer operations in its graph."""
+        net = copy.deepcopy(self)
+        for layers in (net.analysis, net.synthesis, net.refine):
+            for i, layer in enumerate(layers):
+                layers[i] = layer.frozen()
+        return net.eval()
+
     def forward(self, x, sigma):
-        v = sigma[:, 0] ** 2
-        w = (1 / (1 + v))[:, None]
+        v = (sigma * sigma).reshape(-1, self.n)
+        x = x.reshape(-1, 2 * self.n)
+        w = 1 / (1 + v)
+        w2 = torch.cat((w, w), 1)
         log_v = torch.log(v)
         # What the measurement as a whole pins down: variance of one amplitude seen by all elements.
         floor = 1 / (1 + (1 / v).sum(1, keepdim=True))
-        u = self.analysis[0](x * w)
-        features = torch.cat((torch.log(power(u) + 1e-3 * floor) / 4, w[:, 0], log_v / 4), 1)
-        state = 0
-        estimate = 0
-        for i in range(self.stages):
-            if i:
-                left = self.analysis[i]((x - estimate) * w)
-                again = self.refine[i - 1](estimate)
-                features = torch.cat(
-                    (
-                        torch.log(power(left) + 1e-3 * floor) / 4,
-                        torch.log(power(again) + 1e-3 * floor) / 4,
-                        state,
-                    ),
-                    1,
-                )
-            hidden = nn.functional.silu(self.into[i](features))
+        tiny = 1e-3 * floor
+        u = self.analysis[0](x * w2)
+        features = torch.cat((torch.log(power(u) + tiny) / 4, w, log_v / 4), 1)
+        hidden = nn.functional.silu(self.into[0](features))
+        state = nn.functional.silu(self.within[0](hidden)) + hidden
+        gain = torch.sigmoid(self.gains[0](state))
+        estimate = self.synthesis[0](u * torch.cat((gain, gain), 1))
+        for i in range(1, self.stages):
+            left = self.analysis[i]((x - estimate) * w2)
+            again = self.refine[i - 1](estimate)
+            powers = torch.log(torch.cat((power(left), power(again)), 1) + tiny) / 4
+            hidden = nn.functional.silu(self.into[i](torch.cat((powers, state), 1)))
             state = state + nn.functional.silu(self.within[i](hidden)) + hidden
-            gain = self.gains[i](state)
-            if i == 0:
-                estimate = self.synthesis[0](u * torch.sigmoid(gain)[:, None])
-            else:
-                g1, g2 = gain.chunk(2, 1)
-                mix = left * (1 + g1)[:, None] + again * (0.3 * g2)[:, None]
-                estimate = estimate + self.synthesis[i](mix)
-        log_variance = self.spread(state) + torch.log(floor * 8 / (1 + floor * 8))
-        return estimate, log_variance[:, None]
+            gain, other = self.gains[i](state).chunk(2, 1)
+            mix = left * torch.cat((gain, gain), 1) + again * torch.cat((other, other), 1) * 0.3
+            estimate = estimate + self.synthesis[i](left + mix)
+        log_variance = self.spread(state) + torch.log(8 * floor / (1 + 8 * floor))
+        return estimate.reshape(-1, 2, self.n), log_variance.reshape(-1, 1, self.n)

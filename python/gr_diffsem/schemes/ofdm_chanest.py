@@ -18,7 +18,7 @@ VALIDATION = (20_000, 1002)
 def _diffusion():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=96, hidden=256)
+    return GatedFilterBank(64, atoms=64, hidden=160, stages=3)
 
 
 def _mmse_net():
@@ -49,8 +49,8 @@ class OfdmChanest(Scheme):
 
     def networks(self):
         return {
-            "diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=45),
-            "mmse_net": Network(_mmse_net, "one-step net trained for mean squared error", 0.0, minutes=8),
+            "diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=35, batch=512),
+            "mmse_net": Network(_mmse_net, "one-step net trained for mean squared error", 0.0, minutes=8, batch=512),
         }
 
     def sample(self, rng, n, which=TRAINING):

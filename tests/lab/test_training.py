@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training, resuming and exporting, in seconds; what a wrong argument is told."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from gr_diffsem import export, package, packages, schemes, train
+from gr_diffsem.errors import UserError
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+
+def call(module, *words):
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return module.run(parser.parse_args([str(w) for w in words]))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("train")
+    report = call(train, "known_mixture", "--minutes", 0.05, "--batch", 64, "--out", out)
+    return out, report["networks"][0]
+
+
+def test_training_learns_and_leaves_a_checkpoint(trained):
+    out, report = trained
+    assert report["steps"] > 3
+    state = train.load_checkpoint(report["checkpoint"])
+    assert state["scheme"] == "known_mixture" and state["step"] == report["steps"]
+    assert list((out / "diffusion" / "log").glob("events*"))
+
+
+def test_resume_goes_on(trained):
+    out, report = trained
+    again = call(train, "known_mixture", "--minutes", 0.08, "--batch", 64, "--out", out, "--resume")
+    assert again["networks"][0]["steps"] > report["steps"]
+
+
+def test_data_is_the_same_for_the_same_seed():
+    scheme = schemes.get("known_mixture")
+    a, b = (scheme.batch(np.random.default_rng([1, 0]), 32, 0.25) for _ in range(2))
+    assert np.array_equal(a.state, b.state) and np.array_equal(a.sigma, b.sigma)
+
+
+def test_loss_prefers_the_posterior_mean_and_its_variance():
+    """For a scalar Gaussian the closed form beats shifted means and wrong variances."""
+    torch.manual_seed(0)
+    clean = torch.randn(200_000, 2, 1)
+    sigma = torch.full((200_000, 1, 1), 0.7)
+    state = clean + 0.7 * torch.randn_like(clean)
+    observed = torch.ones(200_000, 1, dtype=torch.bool)
+    gain, variance = 1 / 1.49, 0.49 / 1.49
+
+    def losses(g, v):
+        def net(x, s):
+            return g * x, torch.full_like(s, np.log(v))
+
+        return [t.item() for t in train.loss(net, clean, state, sigma, observed, warm=False)]
+
+    fit, spread = losses(gain, variance)
+    assert fit < losses(gain * 1.1, variance)[0] and fit < losses(gain * 0.9, variance)[0]
+    assert spread < losses(gain, variance * 1.2)[1] and spread < losses(gain, variance / 1.2)[1]
+
+
+def test_export_describes_itself_and_agrees_with_torch(trained, tmp_path):
+    _, report = trained
+    path = tmp_path / "one.onnx"
+    done = call(export, report["checkpoint"], path)
+    assert done["largest_difference"] < export.TOLERANCE
+    model = onnx.load(str(path))
+    meta = {p.key: p.value for p in model.metadata_props}
+    assert meta["diffsem.contract"] == "1" and meta["diffsem.prediction"] == "x0"
+    assert meta["diffsem.time_embedding"] == "sigma" and json.loads(meta["diffsem.shape"]) == [64]
+    assert [i.name for i in model.graph.input] == ["x", "sigma"]
+    assert [o.name for o in model.graph.output] == ["mean", "log_variance"]
+    assert not any(t.external_data for t in model.graph.initializer)
+    assert not [n for n in model.graph.node if n.domain not in ("", "ai.onnx")]
+
+
+def test_export_into_a_package(trained, tmp_path):
+    _, report = trained
+    folder = tmp_path / "known_mixture"
+    done = call(export, report["checkpoint"], folder)
+    assert packages.problems(folder) == []
+    assert done["content_hash"] == packages.content_hash(folder)
+    manifest = packages.read_manifest(folder)
+    assert manifest["default"] == "diffusion" and set(manifest["members"]) == {"diffusion", "gmm"}
+    with open(folder / "mixture_weights.npy", "ab") as f:
+        f.write(b"x")
+    assert "SHA-256" in packages.problems(folder)[0]
+    before = done["content_hash"]
+    assert package.write(schemes.get("known_mixture"), folder) != before
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("known_mixtur",), "known_mixture"),
+        (("known_mixture", "--member", "diffusio"), "diffusion"),
+        (("known_mixture", "--minutes", "-1"), "positive"),
+        (("known_mixture", "--resume", "--out", "/nonexistent/there"), "exist|Permission|denied"),
+    ],
+)
+def test_wrong_arguments_of_train(words, said):
+    with pytest.raises((UserError, OSError), match=said):
+        call(train, *words)
+
+
+def test_wrong_arguments_of_export(trained, tmp_path):
+    _, report = trained
+    with pytest.raises(UserError, match="does not exist"):
+        call(export, tmp_path / "none.pt", tmp_path / "x.onnx")
+    with pytest.raises(UserError, match=r"\.onnx"):
+        call(export, report["checkpoint"], tmp_path / "x.pth")
+    junk = tmp_path / "junk.pt"
+    junk.write_bytes(b"junk")
+    with pytest.raises(UserError, match="no checkpoint"):
+        call(export, junk, tmp_path / "x.onnx")
