@@ -164,9 +164,7 @@ class Training:
         torch.manual_seed(args.seed)
         self.net = network.build()
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4
-        )
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.elapsed = 0, 0.0
         self.checkpoint = self.folder / "checkpoint.pt"
 

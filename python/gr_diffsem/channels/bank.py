@@ -124,9 +124,7 @@ def _cdl(n, rng, n_fft):
     from sionna.phy.channel.tr38901 import CDL, AntennaArray
 
     array = AntennaArray(1, 1, "single", "V", "omni", 2.4e9)
-    return _sionna(
-        lambda m, s: CDL(m, s, 2.4e9, array, array, max_speed=1.0), list("ABCDE"), n, rng, n_fft, 250
-    )
+    return _sionna(lambda m, s: CDL(m, s, 2.4e9, array, array, max_speed=1.0), list("ABCDE"), n, rng, n_fft, 250)
 
 
 def _tdl_plain(n, rng, n_fft, group=10):
@@ -204,8 +202,10 @@ def vary(h, extent, rng):
     filtered = (rng.random((n, 1)) < 0.6).astype(np.float32)
     curve = filtered * rng.normal(0, 0.15, (n, 2)).astype(np.float32)
     angle += curve[:, :1] * edge**2 + curve[:, 1:] * edge**3
-    droop = filtered * rng.exponential(1.0, (n, 1)).astype(np.float32) * np.sign(
-        rng.random((n, 1), dtype=np.float32) - 0.15
+    droop = (
+        filtered
+        * rng.exponential(1.0, (n, 1)).astype(np.float32)
+        * np.sign(rng.random((n, 1), dtype=np.float32) - 0.15)
     )
     steep = np.where(rng.random((n, 1)) < 0.5, edge**2, edge**4)
     tilt = filtered * rng.normal(0, 0.5, (n, 1)).astype(np.float32)
