@@ -56,10 +56,7 @@ def observe(h, noise_variance, believed, observed, rng, gain="measured"):
     nv = np.broadcast_to(np.asarray(noise_variance, np.float32), h.shape)
     seen = np.broadcast_to(np.asarray(believed, np.float32), h.shape)
     y = h + np.sqrt(nv) * complex_noise(rng, h.shape)
-    if gain == "measured":
-        power = measured_power(y, seen, observed)
-    else:
-        power = np.ones(len(h), np.float32)
+    power = measured_power(y, seen, observed) if gain == "measured" else np.ones(len(h), np.float32)
     power = power.reshape(-1, *[1] * (h.ndim - 1))
     scale = 1 / np.sqrt(power)
     sigma = np.where(observed, np.sqrt(seen / power), SIGMA_RANGE[1])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The schemes: every module here that defines `SCHEME` is one, found by being here.
 
+A module whose scheme comes in several sizes, a package each, defines a tuple `SCHEMES` instead.
+
 Importing needs only NumPy; torch and sionna are imported by what trains.
 """
 
@@ -18,8 +20,9 @@ def all_schemes():
     """{name: Scheme}, in order of name."""
     found = {}
     for module in _modules():
-        scheme = getattr(importlib.import_module(f"{__name__}.{module}"), "SCHEME", None)
-        if scheme is not None:
+        loaded = importlib.import_module(f"{__name__}.{module}")
+        one = getattr(loaded, "SCHEME", None)
+        for scheme in getattr(loaded, "SCHEMES", () if one is None else (one,)):
             found[scheme.name] = scheme
     return dict(sorted(found.items()))
 
