@@ -192,8 +192,9 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     header_demapper = soft_demapper(1)
     header = blocks.keep_m_in_n(gr.sizeof_float, header_carriers, per_frame, 0)
     messages = blocks.message_debug()
-    tb.connect(serialiser, header_demapper, header)
-    parser = header_decoder(tb, header, fmt)
+    untag = blocks.tag_gate(gr.sizeof_float, False)  # a packet_len here would pass for the header's
+    tb.connect(serialiser, header_demapper, header, untag)
+    parser = header_decoder(tb, untag, fmt)
     tb.msg_connect(parser, "header_data", messages, "store")
 
     demapper = soft_demapper(fmt.bits)
