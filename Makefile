@@ -4,7 +4,7 @@
 # Variables: TORCH_INDEX  where PyTorch comes from (a URL, a folder of wheels, or `pypi` for the CUDA build)
 #            CAPTURE      a recording of 802.11 packets for the demo
 #            JOBS         compile jobs (default: all cores)       WERROR=ON  warnings are errors
-#            RINGS        which rings `make test` runs: core asan install python form
+#            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab env build asan bench format lint clean distclean install uninstall
