@@ -22,7 +22,7 @@ def add_arguments(parser):
     """argparse arguments of `gr-diffsem demo`."""
     parser.add_argument("--capture", metavar="FILE", help="a 20 MS/s recording of 802.11 packets")
     parser.add_argument("--out", metavar="DIR", help="where pictures go (default: build/demo)")
-    parser.add_argument("--packets", type=int, default=100, help="packets per SNR (default: 100)")
+    parser.add_argument("--packets", type=int, default=200, help="packets per SNR (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="of payloads, channels and noise")
 
 
@@ -67,7 +67,7 @@ def _link(args, out):
 
     everything, entries, names = evaluate.configurations(), [], []
     methods, _ = evaluate.available(evaluate.METHODS)
-    with tqdm(total=len(CONFIGS) * len(methods) + 4, unit="run", disable=None) as bar:
+    with tqdm(total=len(CONFIGS) * len(methods) + 3, unit="run", disable=None) as bar:
 
         def done(text):
             bar.set_postfix_str(text)
@@ -116,15 +116,25 @@ def _constellation_picture(seed, path, done):
     everything = evaluate.configurations()
     panels = []
     for title, method, config in (
-        ("gr-digital: least squares,\nsimpledfe (alpha 0.1)", "ls", "qpsk_long_ideal_simpledfe"),
-        ("least squares,\nequaliser that keeps it", "ls", "qpsk_long_ideal"),
-        ("diffusion prior,\nequaliser that keeps it", "diffusion", "qpsk_long_ideal"),
+        ("least squares, ofdm_equalizer_simpledfe\n(gr-digital as it comes)", "ls", "_simpledfe"),
+        ("least squares,\nequaliser that keeps the estimate", "ls", ""),
+        ("diffusion prior,\nequaliser that keeps the estimate", "diffusion", ""),
     ):
-        outcome = evaluate.run_config(everything[config], 12, [PICTURE_SNR_DB], [method], seed, done)
-        panels.append((title, pictures.COLOURS[method], outcome.received[method].symbols.ravel()))
-    points = frame.qam_points(2)
-    title = f"Equalised symbols of the same packets, SNR {PICTURE_SNR_DB:g} dB"
-    pictures.constellations(panels, points, path, title)
+        config = everything[f"qpsk_short_ideal{config}"]
+        outcome = evaluate.run_config(config, 8, [PICTURE_SNR_DB], [method], seed, done)
+        symbols = outcome.received[method].symbols
+        here = np.isfinite(symbols).all((1, 2))
+        weight = np.abs(outcome.truth[here][:, None, frame.DATA_BINS]) ** 2
+        error = np.sum(weight * np.abs(symbols - outcome.sent)[here] ** 2)
+        evm = 10 * np.log10(error / np.sum(weight * np.abs(outcome.sent[here]) ** 2))
+        title += f"\nerror {evm:.1f} dB"
+        panels.append((title, pictures.COLOURS[method], symbols))
+    pictures.constellations(
+        panels,
+        frame.qam_points(2),
+        path,
+        f"The same eight packets, equalised; SNR {PICTURE_SNR_DB:g} dB",
+    )
 
 
 def _wifi(capture, out, names):

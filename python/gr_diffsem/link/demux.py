@@ -75,10 +75,11 @@ class Chain:
 
     demux: the header_payload_demux; its inputs (samples, trigger) are for the caller to connect.
     estimate: the channel estimator, or what stands in its place. payload_symbols, payload_llr: blocks
-    whose output is the payload's equalised symbols and their log-likelihood ratios.
+    whose output is the payload's equalised symbols and their log-likelihood ratios. gate: turn away
+    headers of another packet length (see `header_gate`).
     """
 
-    def __init__(self, tb, fmt, method, carrier_search=True):
+    def __init__(self, tb, fmt, method, carrier_search=True, gate=True):
         from gnuradio import blocks, digital, fft, gr
 
         vector = gr.sizeof_gr_complex * frame.FFT_LEN
@@ -94,12 +95,15 @@ class Chain:
             gr.sizeof_gr_complex, frame.FFT_LEN, frame.HEADER_SYMBOLS, frame.FRAME_LEN
         )
         tb.connect((self.demux, 0), header_fft, self.estimate, header_length, header_eq)
-        header_llr = soft_demapper(1)
+        header_llr = soft_demapper(1, method.demapper)
         tb.connect(header_eq, header_serialiser, header_llr)
         parser = header_decoder(tb, header_llr, fmt)
-        self.gate = header_gate(fmt)
-        tb.msg_connect(parser, "header_data", self.gate, "in")
-        tb.msg_connect(self.gate, "out", self.demux, "header_data")
+        if gate:
+            self.gate = header_gate(fmt)
+            tb.msg_connect(parser, "header_data", self.gate, "in")
+            tb.msg_connect(self.gate, "out", self.demux, "header_data")
+        else:
+            tb.msg_connect(parser, "header_data", self.demux, "header_data")
 
         payload_fft = fft.fft_vcc(frame.FFT_LEN, True, (), True)
         payload_eq, self._payload_policy = frame_equaliser(method, fmt.bits, frame.HEADER_SYMBOLS)
@@ -110,7 +114,7 @@ class Chain:
             frame.PACKET_LEN,
             frame.HEADER_SYMBOLS,
         )
-        self.payload_llr = soft_demapper(fmt.bits)
+        self.payload_llr = soft_demapper(fmt.bits, method.demapper)
         tb.connect((self.demux, 1), payload_fft, payload_eq, self.payload_symbols, self.payload_llr)
 
 

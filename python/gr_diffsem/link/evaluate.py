@@ -153,12 +153,13 @@ def score(outcome):
     errors = {name: _error_powers(outcome, name, point, snrs) for name in outcome.received}
     methods = {}
     for name, got in outcome.received.items():
-        nmse = [_nmse(got.taps, outcome.truth, point == i) for i in range(snrs)]
+        here = [(point == i) & (name != "perfect") for i in range(snrs)]
+        nmse = [_nmse(got.taps, outcome.truth, one) for one in here]
         loss = 10 * np.log10(errors[name] / errors.get("perfect", np.full(snrs, np.nan)))
         if outcome.config.equaliser != "diffsem":  # it changes the estimate in every symbol
             loss[:] = np.nan
         methods[name] = {
-            "nmse_db": [None if name == "perfect" else value for value in nmse],
+            "nmse_db": nmse,
             "sinr_loss_db": list(loss),
             "per": list(lost[name].mean(1)),
             "header_lost": list(header_lost[name].mean(1)),

@@ -52,7 +52,7 @@ def per_against_snr(entries, path):
             known = name in ("perfect", "genie_lmmse")
             axis.semilogy(
                 entry["snr_db"],
-                np.maximum(scores["per"], floor),
+                np.where(np.array(scores["per"]) > 0, scores["per"], np.nan),
                 color=COLOURS[name],
                 marker=None if known else MARKERS[name],
                 linestyle="--" if known else "-",
@@ -61,7 +61,7 @@ def per_against_snr(entries, path):
                 label=LABELS[name],
             )
         axis.axhline(0.1, color="0.5", linewidth=0.8, linestyle=":")
-        axis.set(title=entry["title"], xlabel="SNR per carrier, Es/N0 (dB)", ylim=(floor * 0.9, 1.1))
+        axis.set(title=entry["title"], xlabel="SNR per carrier, Es/N0 (dB)", ylim=(floor, 1.1))
     axes[0, 0].set_ylabel("packet error rate")
     axes[0, 0].legend(loc="lower left", fontsize=8)
     _save(figure, path)
@@ -69,13 +69,14 @@ def per_against_snr(entries, path):
 
 def constellations(panels, points, path, title):
     """Equalised symbols side by side. panels: [(title, colour, complex symbols)]."""
-    figure, axes = _figure(1, len(panels), figsize=(4.4 * len(panels), 4.8), sharex=True, sharey=True)
+    figure, axes = _figure(1, len(panels), figsize=(4.3 * len(panels), 5.2), sharex=True, sharey=True)
+    reach = 1.7
     for axis, (name, colour, symbols) in zip(np.atleast_1d(axes), panels, strict=True):
         symbols = symbols[np.isfinite(symbols)]
-        axis.plot(symbols.real, symbols.imag, ".", color=colour, markersize=3, alpha=0.6)
+        axis.plot(symbols.real, symbols.imag, ".", color=colour, markersize=2.5, alpha=0.5)
         axis.plot(points.real, points.imag, "+", color="black", markersize=12, markeredgewidth=1.6)
-        reach = 1.9
-        axis.set(title=name, xlabel="in-phase", xlim=(-reach, reach), ylim=(-reach, reach))
+        axis.set(xlabel="in-phase", xlim=(-reach, reach), ylim=(-reach, reach))
+        axis.set_title(name, fontsize=10)
         axis.set_aspect("equal")
     np.atleast_1d(axes)[0].set_ylabel("quadrature")
     figure.suptitle(title)
@@ -92,7 +93,10 @@ def estimate_against_truth(truth, ls, ours, error_var, path, title):
     scale = np.sqrt(np.mean(np.abs(truth[bins]) ** 2))
     truth, ls, ours = truth[bins] / scale, ls[bins] / scale, ours[bins] / scale
     sigma = np.sqrt(np.maximum(error_var[bins], 0) / 2) / scale  # of one real component
-    figure, (top, bottom) = _figure(2, 1, figsize=(8, 6.4), sharex=True)
+    slope = np.angle(np.sum(truth[1:] * truth[:-1].conj() * (np.diff(carrier) == 1)))
+    straight = np.exp(-1j * slope * carrier)  # without the mean delay the phase can be read
+    truth, ls, ours = truth * straight, ls * straight, ours * straight
+    figure, (top, bottom) = _figure(2, 1, figsize=(8.4, 6.6), sharex=True)
     colour = COLOURS["diffusion"]
     for low, high in ((-26, -1), (1, 26)):  # nothing is sent on DC
         here = (carrier >= low) & (carrier <= high)
@@ -123,8 +127,8 @@ def estimate_against_truth(truth, ls, ours, error_var, path, title):
                     linewidth=1.8,
                     **_label(first, LABELS[name]),
                 )
-    top.set(ylabel="magnitude (relative)", title=title, ylim=(0, None))
-    bottom.set(ylabel="phase (radians)", xlabel="carrier")
+    top.set(ylabel="magnitude (relative to RMS)", title=title, ylim=(0, None))
+    bottom.set(ylabel="phase less mean delay (radians)", xlabel="carrier")
     top.legend(fontsize=9)
     _save(figure, path)
 

@@ -21,7 +21,7 @@ from .transmit import header_format, with_crc
 TAPS, OFFSET = "ofdm_sync_chan_taps", "ofdm_sync_carr_offset"
 NOISE, ERROR = "diffsem_noise_var", "diffsem_error_var"
 TRIGGER = "link_trigger"
-LLR_SCALE = 0.1  #: gr-fec multiplies by 48 and rounds into 8 bits: +-26 in steps of 0.2
+LLR_SCALE = 0.15  #: gr-fec multiplies by 48 and rounds into 8 bits: +-17 in steps of 0.14
 TIME_LIMIT = 600.0
 
 
@@ -39,10 +39,12 @@ class Method:
 
     chanest: "stock", a scheme's name for our block, or None (taps are given).
     equaliser: "diffsem", or "simpledfe" (gr-digital's default one, soft output switched on).
+    demapper: "diffsem", or "stock" (gr-digital's, by a table, blind to the carriers' noise).
     """
 
     chanest: str | None
     equaliser: str = "diffsem"
+    demapper: str = "diffsem"
 
 
 @dataclass
@@ -104,15 +106,20 @@ def frame_equaliser(method, bits, symbols_skipped, fixed=0):
     return block, policy
 
 
-def soft_demapper(bits, len_tag_key=""):
-    """LLRs of symbols with `bits` each, weighted by each carrier's noise."""
+def soft_demapper(bits, kind="diffsem"):
+    """LLRs of symbols with `bits` each, weighted by each carrier's noise (unless `kind` is "stock")."""
+    if kind == "stock":
+        from gnuradio import digital
+
+        points = constellation(bits)
+        points.gen_soft_dec_lut(6, 0.1)
+        return digital.constellation_soft_decoder_cf(points.base())
     from gnuradio import diffsem
 
     return diffsem.soft_demapper_cf(
         constellation(bits).base(),
         occupied_carriers=frame.occupied_carriers(),
         fft_len=frame.FFT_LEN,
-        len_tag_key=len_tag_key,
         scale=LLR_SCALE,
     )
 
