@@ -51,20 +51,31 @@ def _through_block(diffsem, handle, y, noise_var, observed, matrix, seed):
     """The same through `diffsem.estimate` between a vector source and vector sinks."""
     from gnuradio import blocks, gr
 
-    if matrix is not None:
-        raise UserError("--chain block: the block takes no matrix; use --chain core")
-    size = y.shape[1]
+    has_variance = handle.info()["has_variance"]
+    rows, size = y.shape[1], y.shape[1] if matrix is None else np.shape(matrix)[1]
+    source = blocks.vector_source_c(y.ravel().tolist(), False, rows)
+    block = diffsem.estimate(
+        handle,
+        noise_var=float(noise_var),
+        observed=[] if observed is None else np.flatnonzero(observed).tolist(),
+        item_size=size,
+        matrix=matrix,
+        seed=int(seed),
+        variance_output=has_variance,
+    )
     graph = gr.top_block("evaluation")
-    source = blocks.vector_source_c(y.ravel().tolist(), False, size)
-    indices = [] if observed is None else np.flatnonzero(observed).tolist()
-    block = diffsem.estimate(handle, size, observed=indices, noise_var=float(noise_var), seed=int(seed))
     sink = blocks.vector_sink_c(size)
     graph.connect(source, block, sink)
+    if has_variance:
+        variances = blocks.vector_sink_f(size)
+        graph.connect((block, 1), variances)
     run_flowgraph(graph)
     mean = np.array(sink.data(), np.complex64).reshape(-1, size)
-    if mean.shape != y.shape:
-        raise UserError(f"the flowgraph gave {mean.shape[0]} of {y.shape[0]} items: see its log")
-    return mean, None, float(handle.info()["steps"])
+    if len(mean) != len(y) or block.items_bypassed():
+        raise UserError(f"the flowgraph estimated {len(mean) - block.items_bypassed()} of {len(y)} items: see its log")
+    variance = np.array(variances.data(), np.float32).reshape(mean.shape) if has_variance else None
+    one = handle.estimate(y[:1], np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
+    return mean, variance, float(one[2]["steps"][0])
 
 
 def run_flowgraph(graph, timeout=BLOCK_TIMEOUT):
