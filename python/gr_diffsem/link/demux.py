@@ -84,6 +84,7 @@ class Chain:
 
         vector = gr.sizeof_gr_complex * frame.FFT_LEN
         self.demux = digital.header_payload_demux(HEADER_PART, frame.FFT_LEN, frame.CP_LEN, frame.FRAME_LEN, "", True)
+        self.demux.set_log_level("warn")  # at low SNR a rejected header is no news
         header_fft = fft.fft_vcc(frame.FFT_LEN, True, (), True)
         if method.chanest is None:  # taps come as tags: only the sync words have to go
             self.estimate = blocks.keep_m_in_n(vector, frame.HEADER_SYMBOLS, HEADER_PART, frame.SYNC_SYMBOLS)
