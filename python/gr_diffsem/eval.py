@@ -42,6 +42,8 @@ def run(args):
     package, _ = packages.locate(args.package or args.scheme)
     data = scheme.test_data(args.realisations, args.seed)
     data = list(data) if isinstance(data, (list, tuple)) else [data]
+    for part in data:
+        part.truth = np.reshape(part.truth, (len(part.truth), -1))
     claims = list(scheme.claims())
     wanted = [float(v) for v in (args.snr or scheme.snr_db)]
     levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
