@@ -256,9 +256,10 @@ GraphPlan plan_graph(const OnnxFile& file, const OnnxRunnerOptions& options)
     }
     for (std::size_t i = 0; i < dims.size(); ++i)
         if (dims[i] == open)
-            throw Error(file.path + ": its input '" + x.describe() +
-                        "' leaves a dimension open besides the batch. Give shape, the shape of one "
-                        "item, such as [128]");
+            throw Error(
+                file.path + ": its input '" + x.describe() +
+                "' leaves a dimension open besides the batch. Give shape, the shape of one "
+                "item, such as [128]; or batch_axis, if that is the dimension that counts items");
 
     // A batch that is not in front would have to be transposed: such graphs run one by one.
     std::size_t fixed_batch = axis == no_axis ? 1 : 0;
