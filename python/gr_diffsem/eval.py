@@ -39,7 +39,7 @@ def run(args):
     scheme = load_scheme(args.scheme)
     if args.realisations < 2:
         raise UserError(f"--realisations {args.realisations}: give at least 2")
-    package, _ = packages.locate(args.package or args.scheme)
+    package, _ = packages.locate(args.package or args.scheme, checkout_first=True)
     data = scheme.test_data(args.realisations, args.seed)
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     for part in data:
@@ -64,6 +64,7 @@ def run(args):
         "realisations": run_member.count,
         "seed": args.seed,
         "chain": args.chain,
+        "package": str(package),
         "content_hash": packages.content_hash(package),
         "snr_db": levels,
         "nmse_db": {name: run_member.nmse(name) for name in run_member.errors},
@@ -241,7 +242,7 @@ def macs_of(package, member):
 def table(report):
     """The report for people."""
     lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
-    lines += [f"SNR: {report['snr_definition']}", ""]
+    lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
     width = max(map(len, [*report["nmse_db"], "posterior_mean x 30"]))
     lines.append(" " * width + "".join(f"{v:>8g}" for v in report["snr_db"]))
     for name, row in report["nmse_db"].items():

@@ -68,9 +68,9 @@ def member_report(folder, name, description, problems):
 
 def graph_report(path, problems, prefix=""):
     """Inputs, outputs, metadata and cost of an .onnx file; what is wrong goes into `problems`."""
-    from .onnx_header import read_header
-
     try:
+        from .onnx_header import read_header
+
         header = read_header(str(path))
     except Exception as error:
         problems.append(f"{prefix}{path} cannot be read ({error}): export or download it again")

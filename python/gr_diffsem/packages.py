@@ -18,13 +18,18 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
 
-def search_paths():
-    """Folders that may hold packages, in the order in which they win."""
+def search_paths(checkout_first=False):
+    """Folders that may hold packages, in the order in which they win.
+
+    checkout_first: the source checkout before installed ones, for who has just exported into it.
+    """
     paths = _split(os.environ.get("DIFFSEM_MODELS", "")) + _split(_preference())
     here = Path(__file__).resolve().parent
+    checkout = [here.parent.parent / "models"]
+    paths += checkout if checkout_first else []
     prefixes = [Path(sys.prefix), *here.parents[2:6], Path("/usr/local"), Path("/usr")]
     paths += [prefix / "share" / "gr-diffsem" / "models" for prefix in prefixes]
-    paths += [here / "share" / "models", here.parent.parent / "models"]
+    paths += [here / "share" / "models", *checkout]
     return [path for path in dict.fromkeys(paths) if path.is_dir()]
 
 
@@ -46,10 +51,10 @@ def _preference():
     return parser.get("diffsem", "models_path", fallback="").strip('"')
 
 
-def find_packages():
+def find_packages(checkout_first=False):
     """{name: folder or .onnx file}; the first on the search path wins."""
     found = {}
-    for folder in search_paths():
+    for folder in search_paths(checkout_first):
         for entry in sorted(folder.iterdir()):
             if (entry / MANIFEST).is_file():
                 found.setdefault(entry.name, entry)
@@ -74,7 +79,7 @@ def read_manifest(folder):
     return manifest
 
 
-def locate(model):
+def locate(model, checkout_first=False):
     """`NAME[/MEMBER]`, a package folder (or folder/member) or a .onnx file -> (path, member or None).
 
     Anything after a colon (overrides) is left out of account.
@@ -86,7 +91,7 @@ def locate(model):
     if (path.parent / MANIFEST).is_file() and not path.exists():
         return path.parent, path.name
     name, _, member = spec.partition("/")
-    packages = find_packages()
+    packages = find_packages(checkout_first)
     if name in packages:
         return packages[name], member or None
     if path.is_dir():

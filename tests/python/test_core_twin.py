@@ -157,3 +157,5 @@ def test_content_hash_and_packages(diffsem, monkeypatch):
     assert diffsem.scheme(f"{TOY}/gmm").info()["content_hash"] == packages.content_hash(TOY)
     monkeypatch.setenv("DIFFSEM_MODELS", str(GOLDENS))
     assert dict(diffsem.core.find_packages())["toy"] == str(packages.find_packages()["toy"])
+    both = dict(diffsem.core.find_packages()), packages.find_packages()
+    assert {name: str(path) for name, path in both[1].items()} == both[0]
