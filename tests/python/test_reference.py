@@ -281,7 +281,7 @@ def test_ddpm_from_a_matched_start_draws_from_the_posterior():
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "euler", "heun", "dpmpp_2m"])
 def test_from_pure_noise_comes_the_prior(name):
     c, start = covariance(), 50.0
-    x = signal.complex_noise(RNG, (20_000, SIZE), start**2 + 1)
+    x = signal.complex_noise(RNG, (8000, SIZE), start**2 + 1)
     steps = 400 if name == "ddpm" else 100  # first order: the power is off by the size of a step
     levels = geometric(start, 1e-3, steps)
     drawn = samplers.SAMPLERS[name](priors.Gaussian(c), x, levels, normals(RNG))
