@@ -24,7 +24,7 @@ def window_covariance(n_fft=64, first=-4, taps=20, power=100.0):
     return _hermitian(power / taps * e @ e.conj().T + 1e-6 * np.eye(n_fft))
 
 
-def fit_mixture(samples, components, rng, iterations=25, ridge=1e-4, progress=None):
+def fit_mixture(samples, components, rng, iterations=15, ridge=1e-4, progress=None):
     """Maximum likelihood by expectation maximisation: samples [n, N] of a mixture of `components`
     zero-mean circular Gaussians -> weights [K], covariances [K, N, N] complex64.
 
@@ -55,7 +55,9 @@ def _maximise(x, share, ridge):
     covariances = np.empty((share.shape[1], size, size), np.complex64)
     for k in range(share.shape[1]):
         few = 5.0  # as if so many samples of the overall covariance had been seen, too
-        c = (x.T * share[:, k]) @ x.conj() + few * prior
+        mine = share[:, k] > 1e-4
+        part = x[mine]
+        c = (part.T * share[mine, k]) @ part.conj() + few * prior
         covariances[k] = _hermitian(c / (total[k] + few) + ridge * np.eye(size))
     return total / total.sum(), covariances
 
