@@ -53,12 +53,13 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     tb.connect(trigger, (chain.demux, 1))
     tap_sink = blocks.vector_sink_c(frame.FFT_LEN, found * frame.HEADER_SYMBOLS)
     tb.connect(chain.estimate, tap_sink)
-    symbol_sink = blocks.vector_sink_c(1, found * frame.PAYLOAD_SYMBOLS * len(frame.DATA))
+    per_payload = frame.PAYLOAD_SYMBOLS * len(frame.DATA)
+    symbol_sink = blocks.vector_sink_c(1, found * per_payload)
     tb.connect(chain.payload_symbols, symbol_sink)
     everything, checked = decoder(tb, chain.payload_llr, fmt)
     run_limited(tb, TIME_LIMIT)
 
-    order = [pmt.to_long(values[TRIGGER]) for values in collected_tags(symbol_sink)]
+    order = [pmt.to_long(values[TRIGGER]) for values in collected_tags(symbol_sink, per_payload)]
     header_ok, payload_ok = np.zeros(found, bool), np.zeros(found, bool)
     symbols = np.full((found, frame.PAYLOAD_SYMBOLS, len(frame.DATA)), np.nan, np.complex64)
     got = np.array(symbol_sink.data(), np.complex64).reshape(-1, *symbols.shape[1:])
@@ -67,7 +68,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     header_ok[order] = True
     symbols[order] = got
     payload_ok[order] = compare(everything, checked, fmt, payloads[order])
-    return Received(header_ok, payload_ok, *collected_taps(tap_sink, found), symbols)
+    return Received(header_ok, payload_ok, *collected_taps(tap_sink, found, frame.HEADER_SYMBOLS), symbols)
 
 
 class Chain:

@@ -218,7 +218,7 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     return Received(
         _headers(messages, found, fmt, payloads),
         compare(everything, checked, fmt, payloads),
-        *collected_taps(tap_sink, found),
+        *collected_taps(tap_sink, found, frame.FRAME_SYMBOLS),
         np.array(symbol_sink.data(), np.complex64).reshape(found, -1, carriers)[:, frame.HEADER_SYMBOLS :],
     )
 
@@ -243,23 +243,26 @@ def packet_tags(offset, method, noise_var, trigger, taps):
     return tags
 
 
-def collected_tags(sink):
-    """What a sink's tags say, in the order of the packets: a list of {key: value}."""
+def collected_tags(sink, items):
+    """What a sink's tags say, in the order of the packets: a list of {key: value}.
+
+    items: of a packet in this sink; tags elsewhere than on a packet's first item belong to others."""
     import pmt
 
     by_offset = {}
     for tag in sink.tags():
-        by_offset.setdefault(tag.offset, {})[pmt.symbol_to_string(tag.key)] = tag.value
+        if tag.offset % items == 0:
+            by_offset.setdefault(tag.offset, {}).setdefault(pmt.symbol_to_string(tag.key), tag.value)
     return [values for _, values in sorted(by_offset.items()) if TRIGGER in values]
 
 
-def collected_taps(sink, found):
+def collected_taps(sink, found, items):
     """(taps complex64 [found, 64], error variance [found, 64]) from a sink's tags; else NaN."""
     import pmt
 
     taps = np.full((found, frame.FFT_LEN), np.nan, np.complex64)
     error_var = np.full((found, frame.FFT_LEN), np.nan, np.float32)
-    for values in collected_tags(sink):
+    for values in collected_tags(sink, items):
         index = pmt.to_long(values[TRIGGER])
         if TAPS in values:
             taps[index] = pmt.c32vector_elements(values[TAPS])

@@ -13,6 +13,8 @@ from . import frame
 from .flowgraph import run_limited
 
 THRESHOLD = 0.5  #: of ofdm_sync_sc_cfb; its default of 0.9 finds no packet below 10 dB
+#: samples after a trigger in which another is dropped: now and then the detector fires twice on one packet
+DEAD_TIME = (frame.SYNC_SYMBOLS + frame.HEADER_SYMBOLS) * frame.SYMBOL
 #: `ideal` starts the FFT window this many samples inside the cyclic prefix, as receivers do
 IDEAL_ADVANCE = 0
 
@@ -79,6 +81,11 @@ def schmidl_cox(air, threshold=THRESHOLD):
 
 def _collect(air, turn, trigger):
     trigger = trigger[(trigger >= 0) & (trigger + frame.PACKET_SAMPLES <= air.noisy.size)]
+    kept = []
+    for at in trigger:
+        if not kept or at - kept[-1] >= DEAD_TIME:
+            kept.append(at)
+    trigger = np.array(kept, int)
     nearest = np.abs(trigger[:, None] - air.start).argmin(1) if trigger.size else trigger
     early = air.start[nearest] - trigger
     packet = np.where(np.abs(early) < frame.SYMBOL // 2, nearest, -1)
