@@ -132,10 +132,30 @@ def check_metadata(metadata, header):
             f"the graph has {len(header['inputs'])} input(s), time_embedding "
             f"'{metadata.get('diffsem.time_embedding')}' needs {needed}: correct the metadata"
         )
+    found += check_shape(metadata, header)
     outputs = 2 if metadata.get("diffsem.learned_variance") == "log_variance" else 1
     if header.get("outputs") is not None and len(header["outputs"]) < outputs:
         found.append("learned_variance 'log_variance' needs a second output: the graph has one")
     return found
+
+
+def check_shape(metadata, header):
+    """Whether the graph's first input has the shape that layout, domain and shape ask for."""
+    try:
+        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
+    except (KeyError, ValueError, TypeError):
+        return [] if "diffsem.shape" not in metadata else ["diffsem.shape is not a JSON list of sizes: correct it"]
+    if metadata.get("diffsem.domain", "complex") == "complex":
+        shape = [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
+    given = (header.get("inputs") or [{}])[0].get("shape")
+    fits = given is None or len(given) == len(shape) + 1
+    if fits and given:
+        fits = all(not isinstance(a, int) or a in (b, -1) for a, b in zip(given[1:], shape, strict=True))
+    if fits:
+        return []
+    return [
+        f"the graph's first input has the shape {given}, the metadata ask for [batch, {str(shape)[1:]}: correct them"
+    ]
 
 
 def table(report):

@@ -14,7 +14,7 @@ METADATA = {
     "diffsem.role": "denoiser",
     "diffsem.prediction": "eps",
     "diffsem.time_embedding": "sigma",
-    "diffsem.shape": "[8]",
+    "diffsem.shape": "[16]",
 }
 
 
@@ -212,10 +212,10 @@ def test_info_of_a_file_with_sidecar(tmp_path):
     header_reader()
     path = small_net(tmp_path / "net.onnx", metadata={})
     assert "sidecar" in report_of(path)["problems"][0]
-    sidecar = {**METADATA, "diffsem.shape": [8]}
+    sidecar = {**METADATA, "diffsem.shape": [16]}
     (tmp_path / "net.onnx.json").write_text(json.dumps(sidecar))
     report = report_of(path)
-    assert report["problems"] == [] and report["graph"]["metadata"]["diffsem.shape"] == "[8]"
+    assert report["problems"] == [] and report["graph"]["metadata"]["diffsem.shape"] == "[16]"
     (tmp_path / "net.onnx.json").write_text("[1, 2")
     assert any("not a JSON object" in text for text in report_of(path)["problems"])
 
@@ -227,6 +227,9 @@ def test_info_of_a_file_with_sidecar(tmp_path):
         ({"diffsem.contract": "7"}, "this version reads 1"),
         ({"diffsem.learned_variance": "log_variance"}, "second output"),
         ({"diffsem.shape": None}, "diffsem.shape is missing"),
+        ({"diffsem.shape": "[64]"}, "ask for [batch, 2, 64]"),
+        ({"diffsem.layout": "interleaved"}, "ask for [batch, 16, 2]"),
+        ({"diffsem.shape": "sixteen"}, "not a JSON list"),
     ],
 )
 def test_info_names_wrong_metadata(tmp_path, change, words):
