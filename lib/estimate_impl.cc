@@ -153,7 +153,8 @@ estimate_impl::estimate_impl(plan p)
         d_mean_of_two.resize(d.input * d.options.max_batch);
     message_port_register_out(d_keys.stats);
     set_relative_rate(1, d_per_output);
-    set_tag_propagation_policy(TPP_ALL_TO_ALL);
+    // The scheduler would round the second of a pair up to the next output.
+    set_tag_propagation_policy(d_per_output == 1 ? TPP_ALL_TO_ALL : TPP_DONT);
 }
 
 void estimate_impl::set_steps(int steps)
@@ -325,6 +326,8 @@ int estimate_impl::general_work(int noutput_items,
                            d_info[i].reason,
                            d_bypassed.load());
     }
+    if (d_per_output > 1)
+        move_tags(items, output_items.size());
     if (d.options.tag_items)
         tag_outputs(
             items,
@@ -336,6 +339,17 @@ int estimate_impl::general_work(int noutput_items,
     report();
     consume_each(items * d_per_output);
     return items;
+}
+
+void estimate_impl::move_tags(int items, int ports)
+{
+    const uint64_t read = nitems_read(0), written = nitems_written(0);
+    get_tags_in_range(d_tags, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
+    for (auto& tag : d_tags) {
+        tag.offset = written + (tag.offset - read) / d_per_output;
+        for (int port = 0; port < ports; port++)
+            add_item_tag(port, tag);
+    }
 }
 
 void estimate_impl::tag_outputs(int items, double latency)

@@ -55,6 +55,7 @@ private:
     float averaged(float noise, const gr_complex* y);
     void baseline(const gr_complex* y, int items, gr_complex* out);
     float observed_power(const gr_complex* y) const;
+    void move_tags(int items, int ports);
     void tag_outputs(int items, double latency);
     void report();
 

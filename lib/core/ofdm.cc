@@ -206,15 +206,30 @@ float SyncWords::noise(const cfloat* received, int offset, const cfloat* taps) c
     return count ? static_cast<float>(sum / count) : std::numeric_limits<float>::quiet_NaN();
 }
 
+// Lag 1 has the range of a whole turn but is noisy; each doubling of the lag, with the step so far
+// taken out, halves the error, down to 16/12 of the least possible variance at lag n/2.
+double CommonPhase::step(const std::vector<cfloat>& z)
+{
+    using cdouble = std::complex<double>;
+    const std::size_t n = z.size();
+    double step = 0;
+    for (std::size_t lag = 1; lag < n && (lag == 1 || lag <= n / 2); lag *= 2) {
+        cdouble sum = 0;
+        for (std::size_t s = 0; s + lag < n; s++)
+            sum += cdouble(std::conj(z[s])) * cdouble(z[s + lag]);
+        sum *= std::polar(1.0, -step * lag);
+        if (!std::isfinite(sum.real()) || !std::isfinite(sum.imag()))
+            return 0;
+        step += std::arg(sum) / lag;
+    }
+    return step;
+}
+
 void CommonPhase::track(std::vector<cfloat>& z)
 {
     using cdouble = std::complex<double>;
     const std::size_t n = z.size();
-    cdouble step_sum = 0;
-    for (std::size_t s = 0; s + 1 < n; s++)
-        step_sum += cdouble(std::conj(z[s])) * cdouble(z[s + 1]);
-    const double magnitude = std::abs(step_sum);
-    const cdouble step = magnitude > 0 && std::isfinite(magnitude) ? step_sum / magnitude : 1.0;
+    const cdouble step = std::polar(1.0, this->step(z));
 
     d_forward.resize(n);
     cdouble state = 0;

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import hashlib
+import json
 import os
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -12,10 +15,6 @@ pytest.importorskip("gnuradio.diffsem", reason="gr-diffsem is not installed in t
 @pytest.fixture
 def gaussian_package(tmp_path):
     """Writes a package with a Gaussian prior; gives a function (covariance, **signal) -> path."""
-    import json
-
-    import numpy as np
-
     def write(covariance, name="gauss", gain="unit", operator=None, matrix=None):
         folder = pathlib.Path(tmp_path) / name
         folder.mkdir()
@@ -30,6 +29,8 @@ def gaussian_package(tmp_path):
         if matrix is not None:
             np.save(folder / "matrix.npy", np.asarray(matrix, np.complex64))
             member["operator"] = {"type": "matrix", "matrix": "matrix.npy"}
+            member["start"] = {"type": "noise"}
+        files = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.glob("*.npy")}
         manifest = {
             "diffsem.contract": 1,
             "name": name,
@@ -37,6 +38,7 @@ def gaussian_package(tmp_path):
             "signal": {"domain": "complex", "shape": [len(covariance)], "gain": gain},
             "default": "lmmse",
             "members": {"lmmse": member},
+            "files": files,
         }
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return str(folder)

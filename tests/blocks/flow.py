@@ -33,10 +33,20 @@ def tag(offset, key, value):
     return t
 
 
-def vectors(data):
-    """Complex source of the rows of an array."""
+def source(tb, data, tags=(), chunk=None):
+    """Connect a complex source of an array (vectors, if it has rows); gives the last block of it.
+
+    Limiting the source itself would stall: a vector source with tags does not start again.
+    """
     data = np.asarray(data, np.complex64)
-    return blocks.vector_source_c(data.ravel().tolist(), False, data.shape[1], [])
+    length = data.shape[1] if data.ndim > 1 else 1
+    first = blocks.vector_source_c(data.ravel().tolist(), False, length, list(tags))
+    if not chunk:
+        return first
+    copy = blocks.copy(gr.sizeof_gr_complex * length)
+    copy.set_max_noutput_items(chunk)
+    tb.connect(first, copy)
+    return copy
 
 
 def python_value(value):

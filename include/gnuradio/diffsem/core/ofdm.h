@@ -92,9 +92,9 @@ private:
 /*!
  * Common phase of the symbols of a frame from pilots. For symbol s the pilots give
  * z_s = sum_k conj(h_k p_k) y_k: the least-squares estimate of exp(j phi) with each pilot weighted by
- * |h_k p_k|^2 is z_s/|z_s|. A residual carrier offset turns phi by a constant step a symbol, which is
- * the angle of sum conj(z_s) z_{s+1}; with that step removed, neighbours are averaged with weights
- * memory^|s - t|. memory 0 takes each symbol by itself, 1 fits a straight line to the frame.
+ * |h_k p_k|^2 is z_s/|z_s|. A residual carrier offset turns phi by a constant step a symbol, measured
+ * by the angles of sum conj(z_s) z_{s+lag}; with that step removed, neighbours are averaged with
+ * weights memory^|s - t|. memory 0 takes each symbol by itself, 1 fits a straight line to the frame.
  */
 class CommonPhase
 {
@@ -107,6 +107,8 @@ public:
     void track(std::vector<cfloat>& z);
 
 private:
+    static double step(const std::vector<cfloat>& z);
+
     float d_memory;
     std::vector<std::complex<double>> d_forward;
 };
