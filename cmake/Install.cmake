@@ -3,11 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 # --- data: models, examples ---------------------------------------------------------------------------------
-foreach(folder models examples)
-    if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}")
-        install(DIRECTORY ${folder} DESTINATION "${DIFFSEM_DATA_DIR}" PATTERN "__pycache__" EXCLUDE)
-    endif()
-endforeach()
+install(DIRECTORY models examples DESTINATION "${DIFFSEM_DATA_DIR}" PATTERN "__pycache__" EXCLUDE)
 
 # --- the Python package and the command ---------------------------------------------------------------------
 # Not in the checkout's own environment, which reads the package where it is written.
@@ -23,26 +19,24 @@ if(DIFFSEM_TOOLS)
 endif()
 
 # --- the library, its headers, find_package and pkg-config --------------------------------------------------
-if(TARGET gnuradio-diffsem)
-    install(TARGETS gnuradio-diffsem EXPORT gnuradio-diffsemTargets
-            LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-    if(NOT SKBUILD)
-        install(EXPORT gnuradio-diffsemTargets NAMESPACE gnuradio:: DESTINATION "${DIFFSEM_CMAKE_DIR}")
-        install(DIRECTORY include/gnuradio DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+install(TARGETS gnuradio-diffsem EXPORT gnuradio-diffsemTargets
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(NOT SKBUILD)
+    install(EXPORT gnuradio-diffsemTargets NAMESPACE gnuradio:: DESTINATION "${DIFFSEM_CMAKE_DIR}")
+    install(DIRECTORY include/gnuradio DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 
-        configure_package_config_file(cmake/gnuradio-diffsemConfig.cmake.in gnuradio-diffsemConfig.cmake
-                                      INSTALL_DESTINATION "${DIFFSEM_CMAKE_DIR}")
-        write_basic_package_version_file(gnuradio-diffsemConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-        install(FILES "${PROJECT_BINARY_DIR}/gnuradio-diffsemConfig.cmake"
-                      "${PROJECT_BINARY_DIR}/gnuradio-diffsemConfigVersion.cmake"
-                DESTINATION "${DIFFSEM_CMAKE_DIR}")
+    configure_package_config_file(cmake/gnuradio-diffsemConfig.cmake.in gnuradio-diffsemConfig.cmake
+                                  INSTALL_DESTINATION "${DIFFSEM_CMAKE_DIR}")
+    write_basic_package_version_file(gnuradio-diffsemConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+    install(FILES "${PROJECT_BINARY_DIR}/gnuradio-diffsemConfig.cmake"
+                  "${PROJECT_BINARY_DIR}/gnuradio-diffsemConfigVersion.cmake"
+            DESTINATION "${DIFFSEM_CMAKE_DIR}")
 
-        diffsem_absolute(pc_libdir "${CMAKE_INSTALL_LIBDIR}")
-        diffsem_absolute(pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
-        diffsem_absolute(pc_modelsdir "${DIFFSEM_DATA_DIR}/models")
-        configure_file(cmake/gnuradio-diffsem.pc.in gnuradio-diffsem.pc @ONLY)
-        install(FILES "${PROJECT_BINARY_DIR}/gnuradio-diffsem.pc" DESTINATION "${DIFFSEM_PC_DIR}")
-    endif()
+    diffsem_absolute(pc_libdir "${CMAKE_INSTALL_LIBDIR}")
+    diffsem_absolute(pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
+    diffsem_absolute(pc_modelsdir "${DIFFSEM_DATA_DIR}/models")
+    configure_file(cmake/gnuradio-diffsem.pc.in gnuradio-diffsem.pc @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/gnuradio-diffsem.pc" DESTINATION "${DIFFSEM_PC_DIR}")
 endif()
 
 # --- uninstall ----------------------------------------------------------------------------------------------
