@@ -29,17 +29,36 @@ def add_arguments(parser):
     parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
     parser.add_argument("--chain", choices=runner.CHAINS, default="core", help="C++ core, or block in a flowgraph")
     parser.add_argument(
-        "--evaluations", type=int, nargs="*", default=list(EVALUATIONS), metavar="K",
-        help="also the default member with posterior_mean in K evaluations (none: leave out)",
+        "--evaluations", type=int, nargs="*", metavar="K",
+        help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
     )  # fmt: skip
 
 
 def run(args):
-    """The report of one scheme. Raises UserError for what cannot be evaluated."""
-    scheme = load_scheme(args.scheme)
+    """The report of a scheme; where a name stands for several sizes, their claims together and the
+    report of each. Raises UserError for what cannot be evaluated."""
     if args.realisations < 2:
         raise UserError(f"--realisations {args.realisations}: give at least 2")
-    package, _ = packages.locate(args.package or args.scheme, checkout_first=True)
+    names = [args.scheme] if args.scheme in scheme_names() else sizes_of(args.scheme)
+    if len(names) > 1 and args.package:
+        raise UserError(f"--package: '{args.scheme}' comes in several sizes, name one of {', '.join(names)}")
+    reports = [run_one(name, args) for name in names]
+    if len(reports) == 1:
+        return reports[0]
+    shared = {key: reports[0][key] for key in ("snr_definition", "seed", "chain")}
+    return {
+        "scheme": args.scheme,
+        **shared,
+        "realisations": args.realisations,
+        "claims": [claim for report in reports for claim in report["claims"]],
+        "sizes": {report["scheme"]: report for report in reports},
+    }
+
+
+def run_one(scheme_name, args):
+    """The report of one scheme."""
+    scheme = load_scheme(scheme_name)
+    package, _ = packages.locate(args.package or scheme_name, checkout_first=True)
     data = scheme.test_data(args.realisations, args.seed)
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     for part in data:
@@ -58,8 +77,9 @@ def run(args):
     for name in data[0].estimators:
         run_member.closed_form(name)
     default = packages.read_manifest(package).get("default") if package.is_dir() else names[0]
+    counts = getattr(scheme, "evaluations", EVALUATIONS) if args.evaluations is None else args.evaluations
     return {
-        "scheme": args.scheme,
+        "scheme": scheme_name,
         "snr_definition": scheme.snr_definition,
         "realisations": run_member.count,
         "seed": args.seed,
@@ -68,10 +88,18 @@ def run(args):
         "content_hash": packages.content_hash(package),
         "snr_db": levels,
         "nmse_db": {name: run_member.nmse(name) for name in run_member.errors},
-        "evaluations": more_evaluations(run_member, package, default, args.evaluations),
+        "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
+        "evaluations": more_evaluations(run_member, package, default, counts),
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
     }
+
+
+def sizes_of(name):
+    """Names of the schemes of the module so called; else the name itself."""
+    from . import schemes
+
+    return schemes.sizes(name)
 
 
 def load_scheme(name):
@@ -113,6 +141,11 @@ class Members:
         self.count = sum(len(part.truth) for part in data)
         power = [np.sum(np.abs(p.truth[:, counted(p)]) ** 2, axis=1) for p in data]
         self.power = np.concatenate(power)
+        self.parts, first = {}, 0  # rows of the parts that have a name
+        for part in data:
+            if part.name:
+                self.parts[part.name] = slice(first, first + len(part.truth))
+            first += len(part.truth)
 
     def __call__(self, name, spec):
         """Run a member of the package (or `ls`), given as a spec string."""
@@ -157,9 +190,10 @@ class Members:
             yield part, y.astype(np.complex64), noise_var
             first += rows
 
-    def nmse(self, name):
-        """NMSE in dB at each SNR."""
-        return [scores.nmse_db(row, self.power) for row in self.errors[name]]
+    def nmse(self, name, part=None):
+        """NMSE in dB at each SNR, of one part of the data or of all."""
+        rows = self.parts.get(part, slice(None))
+        return [scores.nmse_db(row[rows], self.power[rows]) for row in self.errors[name]]
 
     def calibration(self):
         """scores.variance_report for each method with a variance, over CALIBRATED_DB."""
@@ -206,16 +240,18 @@ def report_claim(claim, run_member, package):
     entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
     if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):
         return entry
-    k = run_member.levels.index(claim.snr_db)
-    ours = run_member.errors[claim.member][k]
+    if claim.data and claim.data not in run_member.parts:
+        raise UserError(f"the claim '{claim.name}' names the data '{claim.data}', which test_data() does not give")
+    k, rows = run_member.levels.index(claim.snr_db), run_member.parts.get(claim.data, slice(None))
+    ours = run_member.errors[claim.member][k][rows]
     if claim.against:
-        statistic, columns = scores.difference_db, (ours, run_member.errors[claim.against][k])
+        statistic, columns = scores.difference_db, (ours, run_member.errors[claim.against][k][rows])
     else:
-        statistic, columns = scores.nmse_db, (ours, run_member.power)
+        statistic, columns = scores.nmse_db, (ours, run_member.power[rows])
     entry.update(
         ours=statistic(*columns),
         ci95=scores.bootstrap(statistic, columns),
-        baselines={n: run_member.nmse(n)[k] for n in run_member.errors if n != claim.member},
+        baselines={n: run_member.nmse(n, claim.data)[k] for n in run_member.errors if n != claim.member},
         evaluations=run_member.evaluations[claim.member],
         holds=None if claim.gate is None else bool(statistic(*columns) <= claim.gate),
     )
@@ -241,12 +277,17 @@ def macs_of(package, member):
 
 def table(report):
     """The report for people."""
+    if "sizes" in report:
+        return "\n\n".join(table(size) for size in report["sizes"].values())
     lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
     lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
     width = max(map(len, [*report["nmse_db"], "posterior_mean x 30"]))
     lines.append(" " * width + "".join(f"{v:>8g}" for v in report["snr_db"]))
-    for name, row in report["nmse_db"].items():
-        lines.append(f"{name:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+    for part, rows in (report["parts"] or {None: report["nmse_db"]}).items():
+        lines += [f"{part}:"] if part else []
+        for name, row in rows.items():
+            lines.append(f"{name:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+    lines += ["all:"] if report["parts"] else []
     for count, row in report["evaluations"].items():
         label = f"posterior_mean x {count}"
         lines.append(f"{label:<{width}}" + "".join(f"{v:>8.2f}" for v in row))

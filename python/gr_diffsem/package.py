@@ -135,6 +135,8 @@ def _card(scheme, manifest, facts):
         )
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:
+        if claim["gate"] is None:
+            continue
         against = f" minus that of `{claim['against']}`" if claim["against"] else ""
         lines.append(
             f"- {claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB "

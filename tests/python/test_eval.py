@@ -155,3 +155,52 @@ def test_calibration_sees_a_wrong_variance():
     assert report["log_likelihood"] > report["log_likelihood_snr_table"] + 0.5
     nothing = scores.calibration(np.append(predicted, np.nan), np.append(actual, 1.0))
     assert nothing["count"] == 20_000
+
+
+class TwoKinds(Toy):
+    """Two kinds of signal; the second half as strong as the first. Each has its own estimator."""
+
+    evaluations = ()
+
+    def test_data(self, count, seed):
+        x = signal.complex_noise(np.random.default_rng(seed), (count, SIZE))
+        weak = priors.DiagonalGaussian(np.full(SIZE, 0.5))
+        return [
+            base.TestData(x, estimators={"genie": lambda y, noise: WHITE(y, np.sqrt(noise))[0]}, name="strong"),
+            base.TestData(
+                x * np.sqrt(0.5), estimators={"genie": lambda y, noise: weak(y, np.sqrt(noise))[0]}, name="weak"
+            ),
+        ]
+
+    def claims(self):
+        return [
+            base.Claim("strong", "genie", 0.0, data="strong"),
+            base.Claim("weak", "genie", 0.0, against="lmmse", data="weak"),
+        ]
+
+
+def test_named_parts_are_reported_apart(toy, monkeypatch):
+    monkeypatch.setattr(evaluation, "load_scheme", lambda name: TwoKinds())
+    report = evaluation.run(arguments("toy", "--realisations", "4000", "--snr", "0"))
+    assert report["evaluations"] == {} and report["realisations"] == 8000
+    assert report["parts"]["strong"]["genie"] == pytest.approx([-3.01], abs=0.1)
+    assert report["parts"]["weak"]["genie"] == pytest.approx([-1.76], abs=0.1)
+    strong, weak = report["claims"]
+    assert strong["ours"] == pytest.approx(-3.01, abs=0.1)
+    assert weak["ours"] < 0 and weak["baselines"]["ls"] == pytest.approx(3.01, abs=0.1)
+    assert "weak:" in evaluation.table(report)
+
+
+def test_a_name_of_several_sizes(toy, monkeypatch):
+    """Every size is evaluated, the claims stand together."""
+    monkeypatch.setattr(evaluation, "scheme_names", lambda: ["toy", "toy_large"])
+    monkeypatch.setattr(evaluation, "sizes_of", lambda name: ["toy", "toy_large"])
+    locate = evaluation.packages.locate
+    monkeypatch.setattr(evaluation.packages, "locate", lambda name, **options: locate("toy", **options))
+    few = ("--realisations", "50", "--evaluations")
+    report = json.loads(jsonio.dumps(evaluation.run(arguments("toys", *few))))
+    assert set(report["sizes"]) == {"toy", "toy_large"} and len(report["claims"]) == 8
+    assert report["scheme"] == "toys" and report["sizes"]["toy_large"]["scheme"] == "toy_large"
+    assert "toy_large:" in evaluation.table(report)
+    with pytest.raises(evaluation.UserError, match="several sizes"):
+        evaluation.run(arguments("toys", *few, "--package", "toy"))

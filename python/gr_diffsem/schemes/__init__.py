@@ -16,15 +16,21 @@ def _modules():
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
+def _of(module):
+    loaded = importlib.import_module(f"{__name__}.{module}")
+    one = getattr(loaded, "SCHEME", None)
+    return getattr(loaded, "SCHEMES", () if one is None else (one,))
+
+
 def all_schemes():
     """{name: Scheme}, in order of name."""
-    found = {}
-    for module in _modules():
-        loaded = importlib.import_module(f"{__name__}.{module}")
-        one = getattr(loaded, "SCHEME", None)
-        for scheme in getattr(loaded, "SCHEMES", () if one is None else (one,)):
-            found[scheme.name] = scheme
+    found = {scheme.name: scheme for module in _modules() for scheme in _of(module)}
     return dict(sorted(found.items()))
+
+
+def sizes(name):
+    """Names of the schemes that a name stands for: its own, or all of the module so called."""
+    return [scheme.name for scheme in _of(name)] if name in _modules() else [name]
 
 
 def names():

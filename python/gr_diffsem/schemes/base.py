@@ -15,7 +15,8 @@ from ..channels import measure
 @dataclass(frozen=True)
 class Claim:
     """One number a scheme is held to: the NMSE of `member` at `snr_db`, in dB; with `against` (a
-    member or an estimator of the test data) the difference to that one's. Holds if <= `gate`."""
+    member or an estimator of the test data) the difference to that one's. Holds if <= `gate`.
+    `data`: the part of the test data that counts (its `TestData.name`; None: all of it)."""
 
     name: str
     member: str
@@ -23,18 +24,21 @@ class Claim:
     against: str | None = None
     published: float | None = None
     gate: float | None = None
+    data: str | None = None
 
 
 @dataclass
 class TestData:
     """What an evaluation measures on. truth: [count, N] complex64, E|x|^2 = 1. observed: [N] bool or
     None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and
-    genies that are no members of the package."""
+    genies that are no members of the package. A list of these may be given, each a kind of signal;
+    what has a `name` is reported apart too, and its estimators may be its own under the same names."""
 
     truth: np.ndarray
     observed: np.ndarray | None = None
     matrix: np.ndarray | None = None
     estimators: dict = field(default_factory=dict)
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Scheme:
     operator = "identity"
     snr_definition = "mean signal power over noise variance, per complex element"
     snr_db = (-10, -5, 0, 5, 10, 15, 20)
+    evaluations = (1, 3, 10, 30)  # of the default member with posterior_mean, in an evaluation
     training_snr_db = (-12.0, 34.0)
     data = ""
     seed = 1
@@ -119,7 +124,7 @@ class Scheme:
         return []
 
     def test_data(self, count, seed):
-        """A `TestData`, drawn with NumPy alone."""
+        """A `TestData` or a list of them, drawn with NumPy alone."""
         raise NotImplementedError
 
     def card(self):
