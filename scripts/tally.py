@@ -18,7 +18,9 @@ def ctest_counts(text):
 
 def pytest_counts(text):
     """Counts from pytest's last line, e.g. `1 failed, 3 passed, 1 skipped in 0.12s`, or None."""
-    closing = [line for line in text.splitlines() if re.search(r"\b(passed|failed|errors?|skipped)\b.* in [\d.]+s", line)]
+    closing = [
+        line for line in text.splitlines() if re.search(r"\b(passed|failed|errors?|skipped)\b.* in [\d.]+s", line)
+    ]
     if not closing:
         return None
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", closing[-1])}
