@@ -23,6 +23,8 @@ import numpy as np
 from . import schemes
 from .errors import UserError, unknown
 
+OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
+
 
 def add_arguments(parser):
     """Arguments of `gr-diffsem train`."""
@@ -106,8 +108,9 @@ def loss(net, clean, state, sigma, observed, warm):
         variance = log_variance.exp()
         variance = torch.minimum(torch.maximum(variance, bound * 0.03), bound * 20)
         weight = 1 / (variance if warm else bound.expand_as(error))
-    fit = (weight * error).mean()
-    spread = (log_variance + error.detach() * torch.exp(-log_variance)).mean()
+    # One element in many millions is an extreme outlier: it must not undo a step's direction.
+    fit = (weight * error).clamp(max=OUTLIER).mean()
+    spread = (log_variance + (error.detach() * torch.exp(-log_variance)).clamp(max=OUTLIER)).mean()
     return fit, spread
 
 

@@ -59,9 +59,9 @@ class GatedFilterBank(nn.Module):
     """The denoiser. n: elements; atoms, hidden: sizes; first, last: delays in samples that the
     atoms start from; stages: how many times gains are computed."""
 
-    def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2):
+    def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2, knee=None):
         super().__init__()
-        self.n, self.stages = n, stages
+        self.n, self.stages, self.knee = n, stages, knee
         spacing = (last - first) / atoms
         a = path_atoms(n, first + spacing * (torch.arange(atoms) + 0.5))
         later = range(stages - 1)
@@ -106,7 +106,10 @@ class GatedFilterBank(nn.Module):
         log_v = torch.log(v)
         # What the measurement as a whole pins down: variance of one amplitude seen by all elements.
         floor = 1 / (1 + (1 / v).sum(1, keepdim=True))
-        tiny = 1e-3 * floor
+        if self.knee is None:
+            tiny = 1e-3 * floor
+        else:
+            tiny = self.knee * (w * (1 - w)).sum(1, keepdim=True) / self.n**2
         u = self.analysis[0](x * w2)
         features = torch.cat((torch.log(power(u) + tiny) / 4, w, log_v / 4), 1)
         hidden = nn.functional.silu(self.into[0](features))

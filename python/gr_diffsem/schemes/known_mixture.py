@@ -53,7 +53,7 @@ def draw(rng, n):
 def _diffusion():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=72, hidden=128, first=-1.0, last=24.0)
+    return GatedFilterBank(64, atoms=72, hidden=160, first=-1.0, last=24.0, knee=0.3)
 
 
 class KnownMixture(Scheme):
@@ -65,7 +65,7 @@ class KnownMixture(Scheme):
     data = "a mixture of 8 zero-mean complex Gaussians of 64 elements, 6 random paths each (seed 7)"
 
     def networks(self):
-        return {"diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=8, batch=512)}
+        return {"diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=12, batch=512)}
 
     def sample(self, rng, n):
         return draw(rng, n)

@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Narrowband MIMO channel estimation under a learned diffusion prior, told nothing but the noise level.
+
+y = h + n: h a snapshot of a uniform linear array at half a wavelength (64x1), or of two of them
+(16x64, a matrix with the receiver's antennas as rows). After B. Fesl, M. Baur, F. Strasser, M. Joham
+and W. Utschick, "Diffusion-Based Generative Prior for Low-Complexity MIMO Channel Estimation", IEEE
+Wireless Communications Letters, 2024: denoise in the angular domain from the level that the
+measurement has. There a plain convolutional net takes 1 to 81 steps; here the net says the gain of
+every angle from the powers alone, and one step is the posterior mean.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..channels import measure
+from ..models import classical
+from .base import Claim, Network, Scheme, TestData
+
+CLUSTERS = 3
+SPREAD_DEG = 2.0  # standard deviation of a cluster's Laplacian in angle
+RICE_DB = (9.0, 3.5)  # mean and deviation of the line of sight over all else (3GPP TR 38.901, UMa LOS)
+OVERSAMPLING = 4  # frequencies of a drawn channel per antenna
+COMPONENTS = (4, 16)  # of the large array's mixture, receiver times transmitter: 64
+FIT = 100_000  # channels that the mixtures are fitted to
+KINDS = ("3gpp", "los")
+PUBLISHED_DB = (-10, -5, 0, 5, 10, 15, 20)
+PUBLISHED = {
+    "3gpp": (-1.37, -4.37, -8.00, -11.73, -15.75, -19.92, -24.20),
+    "los": (-7.56, -9.01, -10.45, -12.76, -15.95, -19.29, -22.67),
+}
+PUBLISHED_STEPS = (68, 52, 36, 23, 13, 7, 4)
+PUBLISHED_MACS = 53_950_000  # of one step at 16x64
+
+
+# ---- channels ----
+
+
+def spectrum(gains, angles, antennas):
+    """Power over `OVERSAMPLING * antennas` spatial frequencies, sum 1: [n, L], [n, L] -> [n, F].
+
+    Frequency k / F - 1/2 cycles per antenna is sin(angle) / 2. Every frequency gets the integral of
+    the Laplacians over its bin, so that narrow clusters near endfire keep their power."""
+    size = OVERSAMPLING * antennas
+    edges = np.arcsin(np.linspace(-1, 1, size + 1))
+    distance = ((edges - angles[..., None]) * (np.sqrt(2) / np.deg2rad(SPREAD_DEG))).astype(np.float32)
+    tail = np.exp(-np.abs(distance)) / 2
+    below = np.where(distance < 0, tail, 1 - tail)
+    power = np.diff((gains.astype(np.float32)[:, None] @ below)[:, 0], axis=-1)
+    return power / power.sum(1, keepdims=True)
+
+
+@lru_cache
+def _waves(frequencies, antennas):
+    """exp(2j pi f a) of every frequency and antenna [F, N], complex64."""
+    f = (np.arange(frequencies) + 0.5) / frequencies - 0.5
+    return np.exp(2j * np.pi * np.outer(f, np.arange(antennas))).astype(np.complex64)
+
+
+def gaussian(rng, rows, columns):
+    """Draw [n, rx, tx] of CN(0, C_rx kron C_tx), the factors given by their spectra [n, F]; the
+    spectrum of a single antenna is one number."""
+    n, rx, tx = len(rows), rows.shape[1] // OVERSAMPLING, columns.shape[1] // OVERSAMPLING
+    amplitudes = np.sqrt(columns)[:, None].astype(np.float32)
+    z = measure.complex_noise(rng, (n, max(rx, 1), columns.shape[1])) * amplitudes
+    h = z @ _waves(columns.shape[1], tx)
+    if rx > 1:
+        lags = rows.astype(float) @ _waves(rows.shape[1], rx)
+        lag = np.subtract.outer(np.arange(rx), np.arange(rx))
+        covariance = np.where(lag >= 0, lags[:, abs(lag)], lags[:, abs(lag)].conj()) + 1e-5 * np.eye(rx)
+        h = np.linalg.cholesky(covariance) @ h
+    return h.astype(np.complex64)
+
+
+def draw(kind, rng, n, rx, tx):
+    """n channels [n, rx, tx] of a kind, E|h|^2 = 1.
+
+    3gpp: three clusters at each end, at uniform angles and with uniform gains, covariance the
+    Kronecker product of both ends'. los: one path between uniform angles, and three clusters, each
+    with an angle at either end and together weaker by the Rice factor."""
+    gains = rng.random((n, CLUSTERS))
+    gains /= gains.sum(1, keepdims=True)
+
+    def angles(*shape):
+        return rng.uniform(-np.pi / 2, np.pi / 2, shape)
+
+    def side(antennas, gains):
+        return np.ones((n, 1)) if antennas == 1 else spectrum(gains, angles(*gains.shape), antennas)
+
+    if kind == "3gpp":
+        return gaussian(rng, side(rx, gains), side(tx, gains))
+    one = np.ones((n, 1))
+    h = 0
+    for c in range(CLUSTERS):
+        amplitude = np.sqrt(gains[:, c]).astype(np.float32)
+        h = h + amplitude[:, None, None] * gaussian(rng, side(rx, one), side(tx, one))
+    rice = 10 ** (rng.normal(*RICE_DB, (n, 1, 1)) / 10)
+    phase = np.sin(angles(n, 1, 1)) * np.arange(tx) + np.sin(angles(n, 1, 1)) * np.arange(rx)[:, None]
+    path = np.exp(1j * np.pi * (phase + rng.uniform(-1, 1, (n, 1, 1))))
+    return ((np.sqrt(rice) * path + h) / np.sqrt(1 + rice)).astype(np.complex64)
+
+
+# ---- baselines of the large array ----
+
+
+class KroneckerMixture:
+    """Mixture of zero-mean Gaussians with covariances C_rx kron C_tx, one for every pair of
+    receiver's [J, rx, rx] and transmitter's [I, tx, tx] covariances; weights [J, I].
+
+    At 1024 elements a full covariance per component would have more numbers than 100,000 channels
+    can pin down, so the literature fits both ends apart."""
+
+    def __init__(self, rows, columns, weights):
+        self.shape = rows.shape[1], columns.shape[1]
+        self.rows = [np.linalg.eigh(c) for c in rows]
+        self.columns = [np.linalg.eigh(c) for c in columns]
+        self.weights = np.asarray(weights)
+
+    def _terms(self, y, noise_var):
+        """(j, i, y in the eigenvectors' coordinates, eigenvalues) of each component."""
+        for i, (tx_values, v) in enumerate(self.columns):
+            right = y @ v.conj()
+            for j, (rx_values, u) in enumerate(self.rows):
+                yield j, i, u.conj().T @ right, np.maximum(np.outer(rx_values, tx_values), 0)
+
+    def responsibilities(self, y, noise_var):
+        """p(component | y) [B, J, I] of y [B, rx, tx]."""
+        score = np.empty((len(y), *self.weights.shape))
+        for j, i, z, power in self._terms(y, noise_var):
+            total = power + noise_var
+            score[:, j, i] = -np.sum(np.abs(z) ** 2 / total, (1, 2)) - np.log(total).sum()
+        score += np.log(self.weights + 1e-12)
+        score = np.exp(score - score.max((1, 2), keepdims=True))
+        return score / score.sum((1, 2), keepdims=True)
+
+    def __call__(self, y, noise_var, rows=250):
+        """Posterior mean [R, rx * tx] of y [R, rx * tx]."""
+        out = np.empty(y.shape, np.complex64)
+        for first in range(0, len(y), rows):
+            part = y[first : first + rows].reshape(-1, *self.shape)
+            share = self.responsibilities(part, noise_var)
+            mean = 0
+            for j, i, z, power in self._terms(part, noise_var):
+                z = z * (share[:, j, i, None, None] * (power / (power + noise_var)))
+                mean = mean + self.rows[j][1] @ z @ self.columns[i][1].T
+            out[first : first + rows] = mean.reshape(len(part), -1)
+        return out
+
+
+@lru_cache(maxsize=8)
+def fit_kronecker(kind, rx, tx, row_components, column_components, count=FIT):
+    """A KroneckerMixture fitted to `count` channels of a kind; deterministic."""
+    rng = np.random.default_rng([rx, tx, 12])
+    rows, columns, few = [], [], []
+    for _ in range(10):
+        h = draw(kind, rng, count // 10, rx, tx)
+        columns.append(h[:, rng.integers(rx)])  # one of a channel's vectors: they share their covariance
+        rows.append(h[:, :, rng.integers(tx)])
+        few.append(h[:400])
+
+    def fitted(x, components):
+        if components == 1:
+            return classical.covariance(x)[None]
+        return classical.fit_mixture(x, components, rng)[1]
+
+    rows, columns = fitted(np.concatenate(rows), row_components), fitted(np.concatenate(columns), column_components)
+    mixture = KroneckerMixture(rows, columns, np.full((len(rows), len(columns)), 1 / len(rows) / len(columns)))
+    few = np.concatenate(few)
+    for _ in range(5 if mixture.weights.size > 1 else 0):
+        mixture.weights = mixture.responsibilities(few, 0.01).mean(0)
+    return mixture
+
+
+# ---- the network ----
+
+
+def angular_gains(rx, tx, channels, depths, reach):
+    """Posterior mean of arrays of rx x tx antennas, as gains of angles: planes x [B, 2, *shape] and
+    levels [B, 1, *shape] -> mean, log variance. A torch module.
+
+    The measurement is correlated with plane waves on a grid twice as fine as the array resolves, each
+    correlation is multiplied by a gain between 0 and 1, and the waves are summed again: with a fixed
+    gain this is any filter that looks the same from every antenna. Gains come from circular
+    convolutions over log powers; a later stage does the same to what the estimate left unexplained and
+    to the estimate itself. No phase enters a gain: rotating x rotates the mean.
+
+    channels: width; depths: convolutions of each stage; reach: kernel (rx, tx)."""
+    import copy
+
+    import torch
+    from torch import nn
+
+    from ..models.gated import ComplexLinear
+
+    fine = (2 * rx if rx > 1 else 1, 2 * tx)  # grid of angles
+    cells = fine[0] * fine[1] // (rx * tx)  # of the grid, per position of the convolutions
+    size = rx * tx
+
+    def waves(antennas, angles):
+        phase = 2 * torch.pi * torch.outer(torch.arange(angles) / angles, torch.arange(antennas).double())
+        return torch.polar(torch.full_like(phase, antennas**-0.5), phase)
+
+    def wrapped(h):
+        """h with its edges continued from the other side."""
+        for axis, r in ((2, reach[0] // 2), (3, reach[1] // 2)):
+            if r:
+                h = torch.cat((h.narrow(axis, h.shape[axis] - r, r), h, h.narrow(axis, 0, r)), axis)
+        return h
+
+    class Waves(nn.Module):
+        """x [B, 2, rx, tx] -> u [B, 2, *fine], or back."""
+
+        def __init__(self, back=False, scale=1.0):
+            super().__init__()
+            matrices = [waves(n, f) for n, f in zip((rx, tx), fine, strict=True)]
+            matrices = [a.T * (a.shape[1] / a.shape[0]) if back else a.conj() for a in matrices]
+            self.columns = ComplexLinear(matrices[1] * scale)
+            self.rows = ComplexLinear(matrices[0]) if rx > 1 else None
+
+        def forward(self, x):
+            b, _, r, t = x.shape
+            y = self.columns(x.transpose(1, 2).reshape(b * r, 2 * t))  # [B r, 2 t']
+            if self.rows is None:
+                return y.reshape(b, 2, 1, -1)
+            t = y.shape[1] // 2
+            y = self.rows(y.reshape(b, r, 2, t).permute(0, 3, 2, 1).reshape(b * t, 2 * r))
+            return y.reshape(b, t, 2, -1).permute(0, 2, 3, 1)
+
+    class Layer(nn.Module):
+        """Residual circular convolution, and the means along either axis."""
+
+        def __init__(self):
+            super().__init__()
+            self.near = nn.Conv2d(channels, channels, reach)
+            self.along = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(1 + (rx > 1)))
+            nn.init.normal_(self.near.weight, std=0.5 * (channels * reach[0] * reach[1]) ** -0.5)
+
+        def forward(self, h):
+            out = self.near(wrapped(h))
+            for axis, layer in zip((3, 2), self.along):  # noqa: B905 (a linear array has one axis)
+                out = out + layer(h.mean(axis, keepdim=True))
+            return h + nn.functional.silu(out)
+
+    class AngularGains(nn.Module):
+        def __init__(self):
+            super().__init__()
+            later = range(1, len(depths))
+            self.analysis = nn.ModuleList(Waves() for _ in depths)
+            self.synthesis = nn.ModuleList(Waves(back=True, scale=1.0 if i == 0 else 0.3) for i in range(len(depths)))
+            self.refine = nn.ModuleList(Waves() for _ in later)
+            self.place = nn.Parameter(torch.zeros(1, channels, rx, tx))
+            self.into = nn.ModuleList([nn.Conv2d(cells + 2 + (rx > 1), channels, 1)])
+            self.into.extend(nn.Conv2d(2 * cells + channels, channels, 1) for _ in later)
+            self.layers = nn.ModuleList(nn.Sequential(*(Layer() for _ in range(d))) for d in depths)
+            self.gains = nn.ModuleList(nn.Conv2d(channels, cells * (1 + (i > 0)), 1) for i in range(len(depths)))
+            self.spread = nn.Linear(channels, size)
+            for layer in (*self.gains, self.spread):
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)
+
+        def multiply_adds(self):
+            """Multiply-adds of one evaluation of one item."""
+            total = self.spread.weight.numel()
+            for m in self.modules():
+                if isinstance(m, Waves):
+                    total += 4 * tx * fine[1] * rx + (4 * rx * fine[0] * fine[1] if rx > 1 else 0)
+                elif isinstance(m, Layer):
+                    total += m.near.weight.numel() * size
+                    total += sum(a.weight.numel() * (rx, tx)[i] for i, a in enumerate(m.along))
+            return total + size * sum(m.weight.numel() for m in (*self.into, *self.gains))
+
+        def for_export(self):
+            """A copy with ordinary layers in place of complex ones."""
+            net = copy.deepcopy(self)
+            for m in net.modules():
+                if isinstance(m, Waves):
+                    m.columns = m.columns.frozen()
+                    m.rows = m.rows and m.rows.frozen()
+            return net.eval()
+
+        def gather(self, p):
+            """Grid [B, 1, *fine] -> cells [B, cells, rx, tx]."""
+            return nn.functional.pixel_unshuffle(p, 2) if rx > 1 else p.reshape(-1, tx, 2).mT.unsqueeze(2)
+
+        def scatter(self, g):
+            """Cells [B, cells, rx, tx] -> grid [B, 1, *fine]."""
+            return nn.functional.pixel_shuffle(g, 2) if rx > 1 else g.squeeze(2).mT.reshape(-1, 1, 1, 2 * tx)
+
+        def forward(self, x, sigma):
+            shape = x.shape
+            x = x.reshape(-1, 2, rx, tx)
+            s = 1 / (1 / sigma.reshape(-1, 1, rx, tx) ** 2).mean((2, 3), keepdim=True)
+            log_s = torch.log(s)
+            w = 1 / (1 + s / size)
+
+            def power(u):
+                """Of angles over the noise, in logarithm; the signal was scaled by w."""
+                return torch.log((u * u).sum(1, keepdim=True) / (2 * s * w * w) + 0.03)
+
+            x = x * w
+            u = self.analysis[0](x)
+            p = power(u)
+            level = torch.cat((log_s, torch.log(1 + s)), 1) / 4
+            parts = [self.gather(p) / 4, level.expand(-1, 2, rx, tx)]
+            if rx > 1:
+                means = p.exp().mean(2, keepdim=True).log() + p.exp().mean(3, keepdim=True).log()
+                parts.append(self.gather(means).mean(1, keepdim=True) / 4)
+            state = self.layers[0](nn.functional.silu(self.into[0](torch.cat(parts, 1)) + self.place))
+            gain = torch.sigmoid(self.scatter(self.gains[0](state)) + p - 1)
+            passed = gain.mean((2, 3))
+            estimate = self.synthesis[0](u * gain)
+            for i in range(1, len(depths)):
+                left = self.analysis[i](x - estimate * w)
+                again = self.refine[i - 1](estimate * w)
+                powers = [self.gather(power(v)) / 4 for v in (left, again)]
+                state = self.layers[i](state + nn.functional.silu(self.into[i](torch.cat((*powers, state), 1))))
+                gain, other = self.gains[i](state).chunk(2, 1)
+                mix = left * torch.sigmoid(self.scatter(gain)) + again * self.scatter(other)
+                estimate = estimate + self.synthesis[i](mix)
+            v = s * w[..., :1, :1] * passed[..., None, None]
+            floor = torch.log(v / (1 + v)).reshape(-1, 1)
+            log_variance = self.spread(state.mean((2, 3))) + floor
+            return estimate.reshape(shape), log_variance.reshape(-1, 1, *shape[2:])
+
+    return AngularGains()
+
+
+# ---- the schemes ----
+
+
+class MimoChanest(Scheme):
+    """One array size. Its net is trained on both kinds of channel at once and told neither."""
+
+    reference = (
+        "B. Fesl et al., 'Diffusion-Based Generative Prior for Low-Complexity MIMO Channel Estimation', "
+        "IEEE Wireless Communications Letters, 2024"
+    )
+    snr_definition = "mean channel power over noise variance, both per antenna (pair), full pilots"
+    snr_db = PUBLISHED_DB
+    training_snr_db = (-14.0, 32.0)
+
+    def __init__(self, rx, tx, net, minutes, batch, evaluations):
+        self.rx, self.tx, self.net = rx, tx, net
+        self.minutes, self.items, self.evaluations = minutes, batch, evaluations
+        self.name = f"mimo_chanest_{max(rx, tx)}x1" if rx == 1 else f"mimo_chanest_{rx}x{tx}"
+        self.title = f"Channel of a {tx}x1 array" if rx == 1 else f"Channel of a {rx}x{tx} MIMO system"
+        self.shape = (tx,) if rx == 1 else (rx, tx)
+        self.axes = ("antenna",) if rx == 1 else ("receive antenna", "transmit antenna")
+        self.data = (
+            f"drawn as training goes, half of each: three clusters of {SPREAD_DEG:g} degrees (Laplacian) at uniform "
+            f"angles at each end, Gaussian given these; and one path between uniform angles, a Rice factor of "
+            f"{RICE_DB[0]:g} +- {RICE_DB[1]:g} dB above three such clusters"
+        )
+
+    def networks(self):
+        build = lambda: angular_gains(self.rx, self.tx, *self.net)  # noqa: E731
+        return {
+            "diffusion": Network(
+                build, "diffusion prior, one step", 0.2, minutes=self.minutes, batch=self.items, rate=2e-3
+            )
+        }
+
+    def of_kind(self, kind, rng, n):
+        """n channels [n, *shape]."""
+        return draw(kind, rng, n, self.rx, self.tx).reshape(n, *self.shape)
+
+    def sample(self, rng, n):
+        first = n // 2
+        h = np.concatenate([self.of_kind("3gpp", rng, first), self.of_kind("los", rng, n - first)])
+        return h[rng.permutation(n)]
+
+    def validation(self):
+        def of(kind):
+            def at(snr_db):
+                rng = np.random.default_rng(9000)
+                h = self.of_kind(kind, rng, 400)
+                nv = np.float32(10 ** (-snr_db / 10))
+                return measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+
+            return at
+
+        return {kind: of(kind) for kind in KINDS}
+
+    def tensors(self, progress=print):
+        out = {}
+        for kind in KINDS if self.rx == 1 else ():
+            progress(f"fitting a mixture of 64 Gaussians to {FIT} channels of kind {kind}")
+            h = self.of_kind(kind, np.random.default_rng(12), FIT)
+            weights, covariances = classical.fit_mixture(h, 64, np.random.default_rng(64))
+            out[f"{kind}_covariance.npy"] = classical.covariance(h)
+            out[f"{kind}_gmm_weights.npy"] = weights.astype(np.float32)
+            out[f"{kind}_gmm_means.npy"] = np.zeros((64, self.tx), np.complex64)
+            out[f"{kind}_gmm_covariances.npy"] = covariances
+        return out
+
+    def classical(self):
+        members = {}
+        for kind in KINDS if self.rx == 1 else ():
+            names = ("weights", "means", "covariances")
+            members[f"{kind}_gmm"] = {
+                "title": f"mixture of 64 Gaussians, fitted to {FIT:,} channels of kind {kind}",
+                "prior": {"type": "gmm", **{n: f"{kind}_gmm_{n}.npy" for n in names}},
+            }
+            members[f"{kind}_lmmse"] = {
+                "title": f"LMMSE with the average covariance of kind {kind}",
+                "prior": {"type": "gaussian", "covariance": f"{kind}_covariance.npy"},
+            }
+        return members
+
+    def claims(self):
+        size = self.name.removeprefix("mimo_chanest_")
+        claims = []
+        for kind in KINDS:
+            mixture = "gmm" if self.rx > 1 else f"{kind}_gmm"
+            for snr in (0, 10):
+                name = f"{size}, {kind}: below a 64-component GMM at {snr} dB"
+                claims.append(Claim(name, "diffusion", snr, against=mixture, gate=-0.3, data=kind))
+            for snr, figure, steps in zip(PUBLISHED_DB, PUBLISHED[kind], PUBLISHED_STEPS, strict=True):
+                cost = f"published: {steps} steps, {steps * PUBLISHED_MACS / 1e6:.0f} M multiply-adds"
+                name = f"{size}, {kind}: NMSE at {snr} dB" + (f" ({cost})" if self.rx > 1 else "")
+                claims.append(Claim(name, "diffusion", snr, published=figure if self.rx > 1 else None, data=kind))
+        return claims
+
+    def test_data(self, count, seed):
+        parts = []
+        for i, kind in enumerate(KINDS):
+            n = count // 2 if i else count - count // 2
+            h = self.of_kind(kind, np.random.default_rng([seed, i]), n).reshape(n, -1)
+            parts.append(TestData(h, name=kind, estimators=self._estimators(kind) if self.rx > 1 else {}))
+        return parts
+
+    def _estimators(self, kind):
+        """Baselines that are no members: both fitted to the kind of channel that they are tried on."""
+
+        def of(*components):
+            return lambda y, noise_var: fit_kronecker(kind, self.rx, self.tx, *components)(y, noise_var)
+
+        return {"gmm": of(*COMPONENTS), "lmmse": of(1, 1)}
+
+    def card(self):
+        return (
+            "For snapshots of uniform linear arrays at half a wavelength, with the noise level known. The net was "
+            "trained on clustered and on line-of-sight channels and is told neither; mixtures and LMMSE know the kind "
+            "of channel. One step is the posterior mean; more steps are for samples and for other operators."
+        )
+
+
+SCHEMES = (
+    MimoChanest(1, 64, net=(32, (3, 3), (1, 5)), minutes=12, batch=256, evaluations=(1, 3, 10)),
+    MimoChanest(16, 64, net=(16, (2, 2), (3, 3)), minutes=30, batch=32, evaluations=(1, 3)),
+)
