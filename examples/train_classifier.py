@@ -4,7 +4,7 @@
 
     build/env/lab/bin/python examples/train_classifier.py [SECONDS]
 
-256 complex samples in (4 per symbol), a score for each of noise, BPSK, QPSK, 16-QAM and 2-FSK out. Any
+256 complex samples in (4 per symbol), a probability for each of noise, BPSK, QPSK, 16-QAM and 2-FSK out. Any
 gain, phase, timing; carrier offset up to 1/200 of the sample rate; SNR 0 to 25 dB. An ordinary PyTorch
 network, exported in the ordinary way: nothing in it knows of gr-diffsem.
 """
@@ -61,14 +61,16 @@ def signals(rng, n):
 
 
 class Classifier(nn.Module):
-    """[batch, 2, 256] (re, im), any gain -> [batch, 5] scores."""
+    """[batch, 2, 256] (re, im), any gain -> [batch, 5] log-odds.
+
+    The convolutions see x, x^2 and x^4 (a line stands out where a modulation is repeated by them)."""
 
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv1d(2, 24, 9, stride=2, padding=4),
+            nn.Conv1d(7, 32, 9, stride=2, padding=4),
             nn.ReLU(),
-            nn.Conv1d(24, 32, 7, stride=2, padding=3),
+            nn.Conv1d(32, 32, 7, stride=2, padding=3),
             nn.ReLU(),
             nn.Conv1d(32, 48, 5, padding=2),
             nn.ReLU(),
@@ -79,7 +81,11 @@ class Classifier(nn.Module):
 
     def forward(self, x):
         x = x * torch.rsqrt(2 * (x * x).mean((1, 2), keepdim=True) + 1e-20)
-        x = self.body(x)
+        re, im = x[:, :1], x[:, 1:]
+        power = re * re + im * im
+        re2, im2 = re * re - im * im, 2 * re * im
+        re4, im4 = re2 * re2 - im2 * im2, 2 * re2 * im2
+        x = self.body(torch.cat([re, im, power, re2, im2, re4, im4], 1).clamp(-8, 8))
         mean = x.mean(2)
         return self.head(torch.cat([mean, (x * x).mean(2)], 1))
 
@@ -113,12 +119,12 @@ def main(seconds=240.0):
         print(f"{name:7} {np.mean(guess[labels == label] == label):.3f}")
     print(f"all     {np.mean(guess == labels):.3f} over 0 to 25 dB, after {step} steps")
     torch.onnx.export(
-        net,
+        nn.Sequential(net, nn.Softmax(1)),
         (planes[:2],),
         str(OUT),
         dynamo=True,
         input_names=["iq"],
-        output_names=["scores"],
+        output_names=["probability"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         external_data=False,
     )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a compiled example for a while, without a screen, and prints what came out as JSON.
+
+    run_example.py COMPILED.py STEPS.json
+
+STEPS.json: {"settle": seconds, "grab": PNG or null, "steps": [{"set": {variable: value},
+"seconds": s, "read": {name: expression of tb}}, ...]}. Each step sets variables through the flowgraph's
+own callbacks, runs for a while, then evaluates its expressions. An example whose flowgraph dies gives an
+error; the caller has the time limit.
+"""
+
+import importlib.util
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def load(path):
+    """The top block's class of a script that grcc wrote."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    spec.loader.exec_module(module)
+    return getattr(module, path.stem)
+
+
+def main(script, plan):
+    """Run; returns the list of what each step read."""
+    from PyQt5 import Qt
+
+    app = Qt.QApplication(sys.argv[:1])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    tb = load(Path(script))()
+    tb.resize(1100, 800)
+    tb.start()
+    tb.show()
+    out = []
+
+    def idle(seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            app.processEvents()
+            time.sleep(0.02)
+
+    for step in plan["steps"]:
+        for name, value in step.get("set", {}).items():
+            getattr(tb, f"set_{name}")(value)
+        idle(step["seconds"])
+        out.append({name: eval(text, {"tb": tb}) for name, text in step["read"].items()})
+        if step.get("grab"):
+            tb.repaint()
+            app.processEvents()
+            tb.grab().save(step["grab"])
+    tb.stop()
+    tb.wait()
+    return out
+
+
+if __name__ == "__main__":
+    got = main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text()))
+    print("RESULT " + json.dumps(got, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
+    sys.stdout.flush()
+    import os
+
+    os._exit(0)  # Qt's teardown without a screen is not what is tested
