@@ -57,7 +57,9 @@ def power(u):
 
 class GatedFilterBank(nn.Module):
     """The denoiser. n: elements; atoms, hidden: sizes; first, last: delays in samples that the
-    atoms start from; stages: how many times gains are computed."""
+    atoms start from; stages: how many times gains are computed; knee: powers are seen as
+    log(power + knee * noise power), so that faint correlations count by their power and not by its
+    logarithm, which is mostly noise (None: the knee lies far below the noise)."""
 
     def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2, knee=None):
         super().__init__()
@@ -106,10 +108,8 @@ class GatedFilterBank(nn.Module):
         log_v = torch.log(v)
         # What the measurement as a whole pins down: variance of one amplitude seen by all elements.
         floor = 1 / (1 + (1 / v).sum(1, keepdim=True))
-        if self.knee is None:
-            tiny = 1e-3 * floor
-        else:
-            tiny = self.knee * (w * (1 - w)).sum(1, keepdim=True) / self.n**2
+        noise = (w * (1 - w)).sum(1, keepdim=True) / self.n**2  # of one correlation, at the start
+        tiny = 1e-3 * floor if self.knee is None else self.knee * noise
         u = self.analysis[0](x * w2)
         features = torch.cat((torch.log(power(u) + tiny) / 4, w, log_v / 4), 1)
         hidden = nn.functional.silu(self.into[0](features))
