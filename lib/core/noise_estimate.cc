@@ -88,7 +88,7 @@ DelayTailNoise::DelayTailNoise(const std::vector<std::uint8_t>& observed,
     const int total = static_cast<int>(carriers.size());
     const int blocks = std::max(1, (total + max_block - 1) / max_block);
 
-    for (int b = 0; b < blocks; b++) {
+    for (int b = 0; b < blocks && total; b++) {
         Block block;
         block.carriers.assign(carriers.begin() + total * static_cast<long>(b) / blocks,
                               carriers.begin() + total * static_cast<long>(b + 1) / blocks);

@@ -218,8 +218,6 @@ double CommonPhase::step(const std::vector<cfloat>& z)
         for (std::size_t s = 0; s + lag < n; s++)
             sum += cdouble(std::conj(z[s])) * cdouble(z[s + lag]);
         sum *= std::polar(1.0, -step * lag);
-        if (!std::isfinite(sum.real()) || !std::isfinite(sum.imag()))
-            return 0;
         step += std::arg(sum) / lag;
     }
     return step;
@@ -229,6 +227,9 @@ void CommonPhase::track(std::vector<cfloat>& z)
 {
     using cdouble = std::complex<double>;
     const std::size_t n = z.size();
+    for (auto& v : z)
+        if (!std::isfinite(v.real()) || !std::isfinite(v.imag()))
+            v = 0; // a spoilt symbol must not reach its neighbours
     const cdouble step = std::polar(1.0, this->step(z));
 
     d_forward.resize(n);
@@ -242,7 +243,7 @@ void CommonPhase::track(std::vector<cfloat>& z)
         const cdouble sum = d_forward[s] + state; // state: what comes after s
         state = double(d_memory) * std::conj(step) * (state + cdouble(z[s]));
         const double size = std::abs(sum);
-        z[s] = size > 0 && std::isfinite(size) ? cfloat(sum / size) : cfloat(1, 0);
+        z[s] = size > 0 ? cfloat(sum / size) : cfloat(1, 0);
     }
 }
 

@@ -134,7 +134,7 @@ void demapping()
     const Rng rng(1);
     for (int i = 0; i < 50; i++) {
         const auto r = rng.normals(i, 0, 0);
-        const cfloat y(float(r[0]), float(r[1]));
+        const cfloat y = { float(r[0]), float(r[1]) };
         const float noise = 0.3f;
         float llr[3];
         demapper.run(&y, &noise, 1, 2, 0, llr);
