@@ -130,7 +130,19 @@ inline Mixture gaussian(Eigen::Index n = 8, double decay = 1.5)
     return {{1.0}, {Vector::Zero(n)}, {delay_covariance(n, decay)}};
 }
 
-//! Three unlike components; unit power over all.
+//! Zero-mean components of unlike delay windows and powers: what channel estimation meets.
+inline Mixture channels(Eigen::Index n = 8)
+{
+    Mixture m;
+    m.weights = {0.5, 0.3, 0.2};
+    for (int k = 0; k < 3; k++) {
+        m.means.push_back(Vector::Zero(n));
+        m.covariances.push_back(delay_covariance(n, 0.5 + 0.5 * k, 2.5 * k));
+    }
+    return m;
+}
+
+//! Three components around unlike means; unit power over all.
 inline Mixture mixture(Eigen::Index n = 6)
 {
     Random r(11);
