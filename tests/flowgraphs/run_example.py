@@ -3,10 +3,11 @@
 
     run_example.py COMPILED.py STEPS.json
 
-STEPS.json: {"settle": seconds, "grab": PNG or null, "steps": [{"set": {variable: value},
-"seconds": s, "read": {name: expression of tb}}, ...]}. Each step sets variables through the flowgraph's
-own callbacks, runs for a while, then evaluates its expressions. An example whose flowgraph dies gives an
-error; the caller has the time limit.
+STEPS.json: {"take": {name: [block, items]}, "steps": [{"set": {variable: value}, "seconds": s,
+"read": {name: expression}, "grab": PNG}, ...]}. `take` collects the first complex items of a block's output.
+Each step sets variables through the flowgraph's own callbacks, runs for a while, then evaluates its
+expressions of `tb`, `np` and `taken` (name: array). The caller has the time limit. With "patch": FILE,
+that Python file is run first (to put something in a radio's place).
 """
 
 import importlib.util
@@ -28,12 +29,20 @@ def load(path):
 
 def main(script, plan):
     """Run; returns the list of what each step read."""
+    import numpy as np
+    from gnuradio import blocks
     from PyQt5 import Qt
 
+    if plan.get("patch"):
+        exec(compile(Path(plan["patch"]).read_text(), plan["patch"], "exec"), {})
     app = Qt.QApplication(sys.argv[:1])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tb = load(Path(script))()
     tb.resize(1100, 800)
+    sinks = {}
+    for name, (block, items) in plan.get("take", {}).items():
+        head, sinks[name] = blocks.head(8, items), blocks.vector_sink_c(1, items)
+        tb.connect(getattr(tb, block), head, sinks[name])
     tb.start()
     tb.show()
     out = []
@@ -48,7 +57,9 @@ def main(script, plan):
         for name, value in step.get("set", {}).items():
             getattr(tb, f"set_{name}")(value)
         idle(step["seconds"])
-        out.append({name: eval(text, {"tb": tb}) for name, text in step["read"].items()})
+        taken = {name: np.array(sink.data()) for name, sink in sinks.items()}
+        known = {"tb": tb, "np": np, "taken": taken}
+        out.append({name: eval(text, known) for name, text in step["read"].items()})
         if step.get("grab"):
             tb.repaint()
             app.processEvents()
