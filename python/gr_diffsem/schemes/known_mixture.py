@@ -65,7 +65,7 @@ class KnownMixture(Scheme):
     data = "a mixture of 8 zero-mean complex Gaussians of 64 elements, 6 random paths each (seed 7)"
 
     def networks(self):
-        return {"diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=12, batch=512)}
+        return {"diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=20, batch=512)}
 
     def sample(self, rng, n):
         return draw(rng, n)

@@ -149,25 +149,22 @@ class KroneckerMixture:
 
 @lru_cache(maxsize=8)
 def fit_kronecker(kind, rx, tx, row_components, column_components, count=FIT):
-    """A KroneckerMixture fitted to `count` channels of a kind; deterministic."""
+    """A KroneckerMixture fitted to `count` channels of a kind, one vector of either end from each: all
+    of a channel's vectors share that end's covariance. Deterministic."""
     rng = np.random.default_rng([rx, tx, 12])
-    rows, columns, few = [], [], []
-    for _ in range(10):
-        h = draw(kind, rng, count // 10, rx, tx)
-        columns.append(h[:, rng.integers(rx)])  # one of a channel's vectors: they share their covariance
-        rows.append(h[:, :, rng.integers(tx)])
-        few.append(h[:400])
 
-    def fitted(x, components):
+    def fitted(antennas, components):
+        x = draw(kind, rng, count, 1, antennas)[:, 0]
         if components == 1:
             return classical.covariance(x)[None]
         return classical.fit_mixture(x, components, rng)[1]
 
-    rows, columns = fitted(np.concatenate(rows), row_components), fitted(np.concatenate(columns), column_components)
+    rows, columns = fitted(rx, row_components), fitted(tx, column_components)
     mixture = KroneckerMixture(rows, columns, np.full((len(rows), len(columns)), 1 / len(rows) / len(columns)))
-    few = np.concatenate(few)
-    for _ in range(5 if mixture.weights.size > 1 else 0):
-        mixture.weights = mixture.responsibilities(few, 0.01).mean(0)
+    if mixture.weights.size > 1:
+        few = draw(kind, rng, 4000, rx, tx)
+        for _ in range(5):
+            mixture.weights = mixture.responsibilities(few, 0.01).mean(0)
     return mixture
 
 
@@ -446,6 +443,6 @@ class MimoChanest(Scheme):
 
 
 SCHEMES = (
-    MimoChanest(1, 64, net=(32, (3, 3), (1, 5)), minutes=12, batch=256, evaluations=(1, 3, 10)),
+    MimoChanest(1, 64, net=(32, (3, 3), (1, 5)), minutes=12, batch=128, evaluations=(1, 3, 10)),
     MimoChanest(16, 64, net=(16, (2, 2), (3, 3)), minutes=30, batch=32, evaluations=(1, 3)),
 )

@@ -24,7 +24,7 @@ def _diffusion():
 def _mmse_net():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=48, hidden=128)
+    return GatedFilterBank(64, atoms=48, hidden=128, knee=0.3)
 
 
 class OfdmChanest(Scheme):
