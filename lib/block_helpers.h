@@ -58,8 +58,9 @@ inline void check_steps(int steps)
 inline void check_eta(float eta)
 {
     if (std::isnan(eta) || eta > 1)
-        throw core::Error("eta is " + text(eta) +
-                          ": give 0 (deterministic) to 1, or a negative value for the scheme's own");
+        throw core::Error(
+            "eta is " + text(eta) +
+            ": give 0 (deterministic) to 1, or a negative value for the scheme's own");
 }
 
 //! "64", "2x8", "any"

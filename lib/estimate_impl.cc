@@ -16,9 +16,12 @@ namespace {
 using source = estimate_impl::source;
 
 const std::pair<const char*, source> sources[] = {
-    { "parameter", source::parameter },         { "tag", source::tag },
-    { "null_carriers", source::null_carriers }, { "repeated", source::repeated },
-    { "repeated_pairs", source::repeated_pairs }, { "delay_tail", source::delay_tail },
+    {"parameter", source::parameter},
+    {"tag", source::tag},
+    {"null_carriers", source::null_carriers},
+    {"repeated", source::repeated},
+    {"repeated_pairs", source::repeated_pairs},
+    {"delay_tail", source::delay_tail},
 };
 
 source parse_source(const std::string& name)
@@ -56,7 +59,8 @@ estimate_impl::plan check(const scheme::sptr& handle, const estimate_options& op
     p.scheme = handle->get();
     const auto& info = p.scheme->info();
     if (!info.complex_domain)
-        throw core::Error("scheme '" + info.spec + "' is made for real data; this block estimates "
+        throw core::Error("scheme '" + info.spec +
+                          "' is made for real data; this block estimates "
                           "complex vectors: use a scheme of the complex domain");
     std::size_t n = p.scheme->item_size();
     if (n && options.item_size && n != options.item_size)
@@ -76,8 +80,8 @@ estimate_impl::plan check(const scheme::sptr& handle, const estimate_options& op
     e.seed = options.seed;
     if (!options.matrix.empty()) {
         if (options.matrix.size() % n)
-            throw core::Error("matrix has " + text(options.matrix.size()) +
-                              " values: give M x " + text(n) + ", row by row");
+            throw core::Error("matrix has " + text(options.matrix.size()) + " values: give M x " +
+                              text(n) + ", row by row");
         e.matrix = options.matrix;
         e.matrix_rows = options.matrix.size() / n;
     }
@@ -122,7 +126,7 @@ estimate_impl::plan check(const scheme::sptr& handle, const estimate_options& op
 
 gr::io_signature::sptr outputs_of(const estimate_impl::plan& p)
 {
-    std::vector<int> sizes = { static_cast<int>(p.output * sizeof(gr_complex)) };
+    std::vector<int> sizes = {static_cast<int>(p.output * sizeof(gr_complex))};
     if (p.options.variance_output)
         sizes.push_back(static_cast<int>(p.output * sizeof(float)));
     if (p.options.baseline_output)
@@ -139,8 +143,10 @@ estimate::sptr estimate::make(scheme::sptr scheme, const estimate_options& optio
 
 estimate_impl::estimate_impl(plan p)
     : gr::block("diffsem_estimate",
-                gr::io_signature::make(
-                    1, 1, p.input * sizeof(gr_complex) * (p.noise == source::repeated ? 2 : 1)),
+                gr::io_signature::make(1,
+                                       1,
+                                       p.input * sizeof(gr_complex) *
+                                           (p.noise == source::repeated ? 2 : 1)),
                 outputs_of(p)),
       d_noise_key(pmt::mp(p.options.noise_tag)),
       d(std::move(p)),
@@ -242,8 +248,7 @@ void estimate_impl::noise_from_tags(const gr_complex* in, int items)
                 d_from_snr = true;
             }
         }
-        d_noise[i] =
-            d_from_snr ? observed_power(in + i * d.input) / (1 + d_rho) : d_noise_var;
+        d_noise[i] = d_from_snr ? observed_power(in + i * d.input) / (1 + d_rho) : d_noise_var;
     }
 }
 
@@ -260,8 +265,8 @@ const gr_complex* estimate_impl::measure_noise(const gr_complex* in, int items)
         return in;
     case source::null_carriers:
         for (int i = 0; i < items; i++)
-            d_noise[i] = averaged(
-                core::null_carrier_noise(in + i * m, d.options.null_carriers), in + i * m);
+            d_noise[i] =
+                averaged(core::null_carrier_noise(in + i * m, d.options.null_carriers), in + i * m);
         return in;
     case source::delay_tail:
         for (int i = 0; i < items; i++)
@@ -303,7 +308,7 @@ int estimate_impl::general_work(int noutput_items,
     std::lock_guard<std::mutex> lock(d_mutex);
     const auto started = std::chrono::steady_clock::now();
     const int items =
-        std::min({ noutput_items, ninput_items[0] / d_per_output, d.options.max_batch });
+        std::min({noutput_items, ninput_items[0] / d_per_output, d.options.max_batch});
     if (items < 1)
         return 0;
 

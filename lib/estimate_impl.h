@@ -73,10 +73,10 @@ private:
     std::vector<float> d_noise;
     std::vector<core::ItemInfo> d_info;
     std::vector<tag_t> d_tags;
-    std::atomic<uint64_t> d_items{ 0 }, d_bypassed{ 0 }, d_calls{ 0 };
-    std::atomic<float> d_last_noise{ 0 };
+    std::atomic<uint64_t> d_items{0}, d_bypassed{0}, d_calls{0};
+    std::atomic<float> d_last_noise{0};
     int d_last_steps = 0;
-    rate_limit d_log_limit{ 5.0 }, d_stats_limit{ 1.0 };
+    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
 };
 
 } // namespace diffsem

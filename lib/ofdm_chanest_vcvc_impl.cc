@@ -27,7 +27,7 @@ ofdm_chanest_vcvc::sptr ofdm_chanest_vcvc::make(scheme::sptr scheme,
         throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
     if (n_data_symbols < 1)
         throw core::Error("n_data_symbols is " + text(n_data_symbols) + ": give at least 1");
-    for (const auto* key : { "auto", "none", "noise", "error", "" })
+    for (const auto* key : {"auto", "none", "noise", "error", ""})
         if (extra_tags == key && *key)
             break;
         else if (!*key)
@@ -181,8 +181,7 @@ void ofdm_chanest_vcvc_impl::move_tags(int frames)
     for (auto& tag : d_tags) {
         const uint64_t frame = (tag.offset - read) / d_frame_symbols;
         const int symbol = static_cast<int>((tag.offset - read) % d_frame_symbols);
-        tag.offset =
-            written + frame * d_data_symbols + std::max(0, symbol - d_sync.count());
+        tag.offset = written + frame * d_data_symbols + std::max(0, symbol - d_sync.count());
         add_item_tag(0, tag);
     }
 }
@@ -196,9 +195,9 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
     auto* out = static_cast<gr_complex*>(output_items[0]);
     const std::size_t n = d_sync.size();
-    const int frames = std::min({ noutput_items / d_data_symbols,
-                                  ninput_items[0] / d_frame_symbols,
-                                  static_cast<int>(max_batch) });
+    const int frames = std::min({noutput_items / d_data_symbols,
+                                 ninput_items[0] / d_frame_symbols,
+                                 static_cast<int>(max_batch)});
     if (frames < 1)
         return 0;
     estimate(in, frames);
@@ -217,16 +216,16 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
             add_item_tag(0, at, d_keys.bypassed, pmt::mp(d_info[f].reason));
             d_bypassed++;
             if (d_log_limit.due())
-                d_logger->warn("frame {} could not be estimated ({}): least-squares taps passed on; "
-                               "{} so far",
-                               d_frames + f,
-                               d_info[f].reason,
-                               d_bypassed.load());
+                d_logger->warn(
+                    "frame {} could not be estimated ({}): least-squares taps passed on; "
+                    "{} so far",
+                    d_frames + f,
+                    d_info[f].reason,
+                    d_bypassed.load());
         }
         if (output_items.size() > 1)
-            std::memcpy(static_cast<gr_complex*>(output_items[1]) + f * n,
-                        taps,
-                        n * sizeof(gr_complex));
+            std::memcpy(
+                static_cast<gr_complex*>(output_items[1]) + f * n, taps, n * sizeof(gr_complex));
         std::memcpy(out + static_cast<std::size_t>(f) * d_data_symbols * n,
                     in + (static_cast<std::size_t>(f) * d_frame_symbols + d_sync.count()) * n,
                     d_data_symbols * n * sizeof(gr_complex));

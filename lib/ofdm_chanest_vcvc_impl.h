@@ -64,8 +64,8 @@ private:
     std::vector<float> d_tap_noise, d_error;
 
     std::vector<tag_t> d_tags;
-    std::atomic<uint64_t> d_frames{ 0 }, d_bypassed{ 0 };
-    rate_limit d_log_limit{ 5.0 }, d_stats_limit{ 1.0 };
+    std::atomic<uint64_t> d_frames{0}, d_bypassed{0};
+    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
 };
 
 } // namespace diffsem

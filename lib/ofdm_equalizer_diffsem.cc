@@ -90,7 +90,10 @@ void ofdm_equalizer_diffsem::set_phase_memory(float phase_memory)
     d_phase.set_memory(phase_memory);
 }
 
-float ofdm_equalizer_diffsem::phase_memory() const { return d_phase.memory(); }
+float ofdm_equalizer_diffsem::phase_memory() const
+{
+    return d_phase.memory();
+}
 
 void ofdm_equalizer_diffsem::equalize(gr_complex* frame,
                                       int n_sym,

@@ -21,7 +21,8 @@ scheme::sptr scheme::make(const std::string& spec,
 }
 
 scheme::scheme(const std::string& spec, const core::LoadOptions& options)
-    : d_spec(spec), d_options(options)
+    : d_spec(spec),
+      d_options(options)
 {
 }
 

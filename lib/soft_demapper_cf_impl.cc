@@ -86,13 +86,12 @@ soft_demapper_cf_impl::soft_demapper_cf_impl(core::MaxLogDemapper demapper,
                                              const soft_demapper_options& options,
                                              std::vector<int> carriers,
                                              std::size_t first)
-    : gr::sync_interpolator(
-          "soft_demapper_cf",
-          options.noise_input
-              ? gr::io_signature::make2(2, 2, sizeof(gr_complex), sizeof(float))
-              : gr::io_signature::make(1, 1, sizeof(gr_complex)),
-          gr::io_signature::make(1, 1, sizeof(float)),
-          demapper.bits()),
+    : gr::sync_interpolator("soft_demapper_cf",
+                            options.noise_input
+                                ? gr::io_signature::make2(2, 2, sizeof(gr_complex), sizeof(float))
+                                : gr::io_signature::make(1, 1, sizeof(gr_complex)),
+                            gr::io_signature::make(1, 1, sizeof(float)),
+                            demapper.bits()),
       d_demapper(std::move(demapper)),
       d_options(options),
       d_len_key(options.len_tag_key.empty() ? pmt::PMT_NIL : pmt::mp(options.len_tag_key)),
@@ -162,10 +161,8 @@ void soft_demapper_cf_impl::make_noise_table()
     d_table.resize(d_carriers.size());
     for (std::size_t i = 0; i < d_carriers.size(); i++) {
         const int k = d_carriers[i];
-        d_table[i] = core::equalised_noise(d_taps[k],
-                                           d_noise_var,
-                                           d_error.size() == n ? d_error[k] : 0.0f,
-                                           d_demapper.power());
+        d_table[i] = core::equalised_noise(
+            d_taps[k], d_noise_var, d_error.size() == n ? d_error[k] : 0.0f, d_demapper.power());
     }
 }
 
@@ -194,8 +191,7 @@ int soft_demapper_cf_impl::work(int noutput_items,
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
-    const auto* noise =
-        d_options.noise_input ? static_cast<const float*>(input_items[1]) : nullptr;
+    const auto* noise = d_options.noise_input ? static_cast<const float*>(input_items[1]) : nullptr;
     auto* out = static_cast<float*>(output_items[0]);
     const int bits = d_demapper.bits();
     const int n = noutput_items / bits;

@@ -30,7 +30,7 @@ std::vector<cfloat> constellation_points(const std::string& name)
 {
     int per_axis = 0;
     if (name == "bpsk")
-        return { -1.0f, 1.0f };
+        return {-1.0f, 1.0f};
     if (name == "qpsk")
         per_axis = 1;
     else if (name == "16qam")
@@ -50,7 +50,8 @@ std::vector<cfloat> constellation_points(const std::string& name)
 }
 
 MaxLogDemapper::MaxLogDemapper(const std::vector<cfloat>& points, bool lsb_first)
-    : d_lsb_first(lsb_first), d_points(points)
+    : d_lsb_first(lsb_first),
+      d_points(points)
 {
     while ((std::size_t(1) << d_bits) < points.size())
         d_bits++;
@@ -66,7 +67,7 @@ MaxLogDemapper::MaxLogDemapper(const std::vector<cfloat>& points, bool lsb_first
 
 bool MaxLogDemapper::separate()
 {
-    int mask[2] = { 0, 0 };
+    int mask[2] = {0, 0};
     const float tolerance = 1e-4f * std::sqrt(d_power);
     for (int bit = 0; bit < d_bits; bit++)
         for (std::size_t v = 0; v < d_points.size(); v++) {
@@ -92,7 +93,7 @@ bool MaxLogDemapper::separate()
 void MaxLogDemapper::search(const Axis& axis, float y, Minima& least)
 {
     for (int bit : axis.bits)
-        least[bit] = { far, far };
+        least[bit] = {far, far};
     for (std::size_t i = 0; i < axis.level.size(); i++) {
         const float e = y - axis.level[i], distance = e * e;
         for (int bit : axis.bits) {
@@ -102,8 +103,12 @@ void MaxLogDemapper::search(const Axis& axis, float y, Minima& least)
     }
 }
 
-void MaxLogDemapper::run(
-    const cfloat* y, const float* noise, std::size_t n, float scale, float clip, float* llr) const
+void MaxLogDemapper::run(const cfloat* y,
+                         const float* noise,
+                         std::size_t n,
+                         float scale,
+                         float clip,
+                         float* llr) const
 {
     Minima least;
     for (std::size_t i = 0; i < n; i++, llr += d_bits) {
@@ -117,7 +122,7 @@ void MaxLogDemapper::run(
             search(d_axis[0], y[i].real(), least);
             search(d_axis[1], y[i].imag(), least);
         } else {
-            least.fill({ far, far });
+            least.fill({far, far});
             for (std::size_t p = 0; p < d_points.size(); p++) {
                 const float distance = std::norm(y[i] - d_points[p]);
                 for (int bit = 0; bit < d_bits; bit++) {

@@ -107,11 +107,10 @@ DelayTailNoise::DelayTailNoise(const std::vector<std::uint8_t>& observed,
         block.basis.resize(static_cast<std::size_t>(block.rank) * m);
         for (int v = 0; v < block.rank; v++)
             for (int i = 0; i < m; i++)
-                block.basis[v * m + i] =
-                    static_cast<float>(solver.eigenvectors()(i, outside + v));
+                block.basis[v * m + i] = static_cast<float>(solver.eigenvectors()(i, outside + v));
         for (int k : block.carriers)
-            block.turn.push_back(cfloat(
-                std::polar(1.0, std::remainder(M_PI * k * double(window) / n, 2 * M_PI))));
+            block.turn.push_back(
+                cfloat(std::polar(1.0, std::remainder(M_PI * k * double(window) / n, 2 * M_PI))));
         d_freedom += outside;
         d_blocks.push_back(std::move(block));
     }

@@ -31,7 +31,10 @@ inline cfloat quotient(cfloat a, cfloat b)
                   (a.imag() * b.real() - a.real() * b.imag()) / power);
 }
 
-bool is_zero(cfloat v) { return v == cfloat(0, 0); }
+bool is_zero(cfloat v)
+{
+    return v == cfloat(0, 0);
+}
 
 } // namespace
 
@@ -40,14 +43,16 @@ SyncWords::SyncWords(const std::vector<cfloat>& sync1,
                      int max_carr_offset,
                      bool force_one,
                      int delay_window)
-    : d_n(static_cast<int>(sync1.size())), d_two(!sync2.empty() && !force_one)
+    : d_n(static_cast<int>(sync1.size())),
+      d_two(!sync2.empty() && !force_one)
 {
     if (sync1.empty())
         throw Error("sync_symbol1 is empty: give the FFT length's values of the first "
                     "synchronisation symbol");
     if (!sync2.empty() && sync2.size() != sync1.size())
-        throw Error("sync_symbol2 has " + std::to_string(sync2.size()) + " values, sync_symbol1 has " +
-                    std::to_string(sync1.size()) + ": both need one for each carrier of the FFT");
+        throw Error("sync_symbol2 has " + std::to_string(sync2.size()) +
+                    " values, sync_symbol1 has " + std::to_string(sync1.size()) +
+                    ": both need one for each carrier of the FFT");
     if (max_carr_offset < -1)
         throw Error("max_carr_offset is " + std::to_string(max_carr_offset) +
                     ": give the largest number of carriers, or -1 for all possible");
@@ -122,9 +127,10 @@ SyncWords::SyncWords(const std::vector<cfloat>& sync1,
             d_tail = std::make_unique<DelayTailNoise>(
                 d_observed, delay_window > 0 ? delay_window : 0.25f * d_n);
         } catch (const Error& e) {
-            d_noise_error = std::string("the first synchronisation symbol leaves no carriers empty "
-                                        "to measure the noise on, and as for its delay response: ") +
-                            e.what();
+            d_noise_error =
+                std::string("the first synchronisation symbol leaves no carriers empty "
+                            "to measure the noise on, and as for its delay response: ") +
+                e.what();
         }
     }
 }

@@ -15,6 +15,7 @@ pytest.importorskip("gnuradio.diffsem", reason="gr-diffsem is not installed in t
 @pytest.fixture
 def gaussian_package(tmp_path):
     """Writes a package with a Gaussian prior; gives a function (covariance, **signal) -> path."""
+
     def write(covariance, name="gauss", gain="unit", operator=None, matrix=None):
         folder = pathlib.Path(tmp_path) / name
         folder.mkdir()

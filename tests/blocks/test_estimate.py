@@ -82,9 +82,7 @@ def test_the_same_as_the_array_method(gaussian_package):
     scheme = diffsem.scheme(gaussian_package(covariance()))
     mean, variance, info = scheme.estimate(y, 0.09, observed=OCCUPIED)
     for chunk in (None, 1, 17):
-        block = diffsem.estimate(
-            scheme, noise_var=0.09, observed=OCCUPIED.tolist(), max_batch=13, variance_output=True
-        )
+        block = diffsem.estimate(scheme, noise_var=0.09, observed=OCCUPIED.tolist(), max_batch=13, variance_output=True)
         (m, v), _ = run(block, y, [("c", N), ("f", N)], chunk=chunk)
         np.testing.assert_allclose(m, mean, atol=1e-5)
         np.testing.assert_allclose(v, variance, rtol=1e-4, atol=1e-6)
@@ -224,7 +222,9 @@ def test_bad_items_pass_marked_and_counted(gaussian_package):
     rng = np.random.default_rng(11)
     y = channel(rng, 40) + 0.1 * cnormal(rng, 40, N)
     y[3, 7], y[5, 0], y[9] = np.nan, np.inf, complex(0, -np.inf)
-    tags = [flow.tag(20 + i, "diffsem_noise_var", v) for i, v in enumerate((0.0, -1.0, float("nan"), float("inf"), 0.01))]
+    tags = [
+        flow.tag(20 + i, "diffsem_noise_var", v) for i, v in enumerate((0.0, -1.0, float("nan"), float("inf"), 0.01))
+    ]
     block = diffsem.estimate(
         gaussian_package(covariance()), noise="tag", noise_var=0.01, tag_items=True, variance_output=True
     )

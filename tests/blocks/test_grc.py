@@ -102,7 +102,10 @@ def test_estimate_with_a_scheme_variable_runs(tmp_path):
             ("level", "variable", {"value": "0.25"}),
             ("src", "blocks_vector_source_x", source),
             ("est", "diffsem_estimate", estimate),
-            *((f"sink{i}", "blocks_vector_sink_x", {"type": t, "vlen": "8"}) for i, t in enumerate(["complex", "float", "complex"])),
+            *(
+                (f"sink{i}", "blocks_vector_sink_x", {"type": t, "vlen": "8"})
+                for i, t in enumerate(["complex", "float", "complex"])
+            ),
         ],
         [("src", "0", "est", "0"), *(("est", str(i), f"sink{i}", "0") for i in range(3))],
     )
@@ -116,7 +119,13 @@ def test_estimate_with_a_scheme_variable_runs(tmp_path):
 
 def test_baseline_alone_is_the_second_port(tmp_path):
     source = {"vector": "[1, 2, 3, 4]*2", "vlen": "4", "type": "complex", "repeat": "False"}
-    estimate = {"scheme": '"ls"', "vlen": "4", "baseline_output": "True", "noise": "repeated_pairs", "observed": "[0, 1]"}
+    estimate = {
+        "scheme": '"ls"',
+        "vlen": "4",
+        "baseline_output": "True",
+        "noise": "repeated_pairs",
+        "observed": "[0, 1]",
+    }
     sinks = [(f"sink{i}", "blocks_vector_sink_x", {"type": "complex", "vlen": "4"}) for i in range(2)]
     data = graph(
         [("src", "blocks_vector_source_x", source), ("est", "diffsem_estimate", estimate), *sinks],
@@ -142,17 +151,64 @@ def test_a_receiver_of_our_ofdm_blocks_runs(tmp_path):
                     "pilot_symbols": "[[1]]",
                 },
             ),
-            ("src", "blocks_vector_source_x", {"vector": "word + [0, 1, 1, -1, 0, 1, -1, 0]", "vlen": "fft_len", "type": "complex", "repeat": "False"}),
-            ("chanest", "diffsem_ofdm_chanest_vcvc", {"scheme": '"ls"', "sync_symbol1": "word", "max_carr_offset": "0", "extra_tags": "noise", "noise_var": "0.5"}),
-            ("frame", "digital_ofdm_frame_equalizer_vcvc", {"fft_len": "fft_len", "cp_len": "2", "equalizer": "eq.base()", "len_tag_key": '""', "propagate_channel_state": "True", "fixed_frame_len": "1"}),
-            ("serial", "digital_ofdm_serializer_vcc", {"fft_len": "fft_len", "occupied_carriers": "carriers", "len_tag_key": "len"}),
-            ("tagger", "blocks_stream_to_tagged_stream", {"type": "complex", "vlen": "fft_len", "packet_len": "1", "len_tag_key": '"len"'}),
-            ("demap", "diffsem_soft_demapper_cf", {"constellation": '"bpsk"', "occupied_carriers": "carriers", "fft_len": "fft_len"}),
+            (
+                "src",
+                "blocks_vector_source_x",
+                {
+                    "vector": "word + [0, 1, 1, -1, 0, 1, -1, 0]",
+                    "vlen": "fft_len",
+                    "type": "complex",
+                    "repeat": "False",
+                },
+            ),
+            (
+                "chanest",
+                "diffsem_ofdm_chanest_vcvc",
+                {
+                    "scheme": '"ls"',
+                    "sync_symbol1": "word",
+                    "max_carr_offset": "0",
+                    "extra_tags": "noise",
+                    "noise_var": "0.5",
+                },
+            ),
+            (
+                "frame",
+                "digital_ofdm_frame_equalizer_vcvc",
+                {
+                    "fft_len": "fft_len",
+                    "cp_len": "2",
+                    "equalizer": "eq.base()",
+                    "len_tag_key": '""',
+                    "propagate_channel_state": "True",
+                    "fixed_frame_len": "1",
+                },
+            ),
+            (
+                "serial",
+                "digital_ofdm_serializer_vcc",
+                {"fft_len": "fft_len", "occupied_carriers": "carriers", "len_tag_key": "len"},
+            ),
+            (
+                "tagger",
+                "blocks_stream_to_tagged_stream",
+                {"type": "complex", "vlen": "fft_len", "packet_len": "1", "len_tag_key": '"len"'},
+            ),
+            (
+                "demap",
+                "diffsem_soft_demapper_cf",
+                {"constellation": '"bpsk"', "occupied_carriers": "carriers", "fft_len": "fft_len"},
+            ),
             ("sink", "blocks_vector_sink_x", {"type": "float"}),
         ],
-        [(a, "0", b, "0") for a, b in zip(
-            ("src", "chanest", "frame", "tagger", "serial", "demap"),
-            ("chanest", "frame", "tagger", "serial", "demap", "sink"), strict=True)],
+        [
+            (a, "0", b, "0")
+            for a, b in zip(
+                ("src", "chanest", "frame", "tagger", "serial", "demap"),
+                ("chanest", "frame", "tagger", "serial", "demap", "sink"),
+                strict=True,
+            )
+        ],
     )
     tb = compiled(tmp_path, data).made()
     flow.run(tb)

@@ -174,9 +174,7 @@ def test_the_noise_reaches_the_demapper():
 def test_common_phase_of_the_core():
     z = np.exp(1j * (0.2 + 0.3 * np.arange(10))) * np.linspace(1, 3, 10)
     for memory in (0.0, 0.5, 1.0):
-        np.testing.assert_allclose(
-            diffsem.core.common_phase(z.tolist(), memory), z / np.abs(z), atol=1e-5
-        )
+        np.testing.assert_allclose(diffsem.core.common_phase(z.tolist(), memory), z / np.abs(z), atol=1e-5)
     assert diffsem.core.common_phase([0, 0], 0.5) == [1, 1]
     assert diffsem.core.common_phase([complex("nan"), 1], 0.0) == [1, 1]
 

@@ -65,7 +65,8 @@ def test_names_are_those_of_80211():
 
 
 @pytest.mark.parametrize(
-    "make", ["constellation_bpsk", "constellation_qpsk", "constellation_8psk", "constellation_16qam", "constellation_dqpsk"]
+    "make",
+    ["constellation_bpsk", "constellation_qpsk", "constellation_8psk", "constellation_16qam", "constellation_dqpsk"],
 )
 def test_gr_digital_constellations(make, symbols):
     y, noise = symbols
@@ -169,7 +170,6 @@ def test_noise_of_each_carrier_from_tags(error_var, chunk):
         v = float(rng.uniform(0.1, 1))
         tags.append(flow.tag(len(y), "packet_len", length))
         tags.append(flow.tag(len(y), "diffsem_noise_var", v))
-        import pmt
 
         tags.append(flow.tag(len(y), "ofdm_sync_chan_taps", pmt.init_c32vector(fft_len, h.tolist())))
         if error_var:

@@ -35,7 +35,7 @@ std::vector<std::uint8_t> occupied(const char* layout)
 {
     std::vector<std::uint8_t> mask(n, 0);
     for (std::size_t k = 0; k < n; k++)
-        mask[k] = *layout == 'a' ? 1                                // all
+        mask[k] = *layout == 'a'   ? 1                               // all
                   : *layout == 'w' ? k >= 6 && k <= 58 && k != n / 2 // 802.11
                                    : k % 2;                          // comb
     return mask;
@@ -64,21 +64,21 @@ void delay_tail(const char* layout, double snr_db, double spacing, int count, fl
 
 int main()
 {
-    for (double snr : { -5.0, 10.0, 30.0 }) {
+    for (double snr : {-5.0, 10.0, 30.0}) {
         delay_tail("all", snr, 1.0, 16, 16);
         delay_tail("all", snr, 0.37, 40, 16);
         delay_tail("wlan", snr, 1.0, 16, 16);
         delay_tail("wlan", snr, 0.37, 40, 16);
         delay_tail("comb", snr, 0.5, 12, 8);
     }
-    CHECK_THROWS(DelayTailNoise(occupied("all"), 60), { "60", "64 of 64", "shorter window" });
-    CHECK_THROWS(DelayTailNoise(std::vector<std::uint8_t>(n, 0), 16), { "0 of 64" });
+    CHECK_THROWS(DelayTailNoise(occupied("all"), 60), {"60", "64 of 64", "shorter window"});
+    CHECK_THROWS(DelayTailNoise(std::vector<std::uint8_t>(n, 0), 16), {"0 of 64"});
 
     // repeated symbols: a common rotation is no noise, and costs no bias
     const Rng rng(1);
     std::vector<cfloat> a(n), b(n), h(n), mean(n);
-    for (double snr : { -5.0, 10.0, 30.0 })
-        for (double turn : { 0.0, 1.0, 3.0 }) {
+    for (double snr : {-5.0, 10.0, 30.0})
+        for (double turn : {0.0, 1.0, 3.0}) {
             const double truth = std::pow(10.0, -snr / 10);
             double sum = 0, sum_of_some = 0;
             std::vector<std::uint8_t> some(n, 0);
@@ -97,19 +97,18 @@ int main()
             }
             // Where a channel fades below the noise the fit of the rotation takes more than it should:
             // 0.06 dB at -5 dB with 64 elements, over 1 dB with three.
-            CHECK_NEAR(
-                sum / items / truth, 1.0, snr < 0 ? 0.03 : 4 / std::sqrt(items * double(n)));
+            CHECK_NEAR(sum / items / truth, 1.0, snr < 0 ? 0.03 : 4 / std::sqrt(items * double(n)));
             if (snr > 0)
                 CHECK_NEAR(sum_of_some / items / truth, 1.0, 0.08);
         }
 
-    std::vector<cfloat> y = { { 3, 4 }, { 100, 0 }, { 0, 1 } };
-    CHECK_NEAR(null_carrier_noise(y.data(), { 0, 2 }), 13.0, 1e-6);
+    std::vector<cfloat> y = {{3, 4}, {100, 0}, {0, 1}};
+    CHECK_NEAR(null_carrier_noise(y.data(), {0, 2}), 13.0, 1e-6);
 
-    const auto mask = mask_from_indices({ 2, 0 }, 4, "observed");
-    CHECK(mask == std::vector<std::uint8_t>({ 1, 0, 1, 0 }));
-    CHECK_THROWS(mask_from_indices({ 4 }, 4, "observed"), { "observed", "4", "0..3" });
-    CHECK_THROWS(mask_from_indices({ -1 }, 4, "observed"), { "observed", "-1" });
-    CHECK_THROWS(mask_from_indices({ 1, 1 }, 4, "nulls"), { "nulls", "twice" });
+    const auto mask = mask_from_indices({2, 0}, 4, "observed");
+    CHECK(mask == std::vector<std::uint8_t>({1, 0, 1, 0}));
+    CHECK_THROWS(mask_from_indices({4}, 4, "observed"), {"observed", "4", "0..3"});
+    CHECK_THROWS(mask_from_indices({-1}, 4, "observed"), {"observed", "-1"});
+    CHECK_THROWS(mask_from_indices({1, 1}, 4, "nulls"), {"nulls", "twice"});
     return check::result("noise_estimate");
 }

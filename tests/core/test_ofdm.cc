@@ -74,10 +74,10 @@ void sync_words()
     CHECK_NEAR(alone.tap_noise_gain()[7], 0.5, 1e-6);
     CHECK_EQUAL(SyncWords(one, two, -1, true).count(), 1);
 
-    CHECK_THROWS(SyncWords({}, {}), { "sync_symbol1 is empty" });
-    CHECK_THROWS(SyncWords(one, { 1.0f }), { "sync_symbol2 has 1", "32" });
-    CHECK_THROWS(SyncWords(one, std::vector<cfloat>(n)), { "sync_symbol2 is zero" });
-    CHECK_THROWS(SyncWords(one, two, -3), { "max_carr_offset is -3" });
+    CHECK_THROWS(SyncWords({}, {}), {"sync_symbol1 is empty"});
+    CHECK_THROWS(SyncWords(one, {1.0f}), {"sync_symbol2 has 1", "32"});
+    CHECK_THROWS(SyncWords(one, std::vector<cfloat>(n)), {"sync_symbol2 is zero"});
+    CHECK_THROWS(SyncWords(one, two, -3), {"max_carr_offset is -3"});
     const SyncWords few(word(10, 15, 1, 1, 3), {});
     CHECK(!few.noise_error().empty());
     CHECK(std::isnan(few.noise(received.data(), 0, taps.data())));
@@ -85,7 +85,7 @@ void sync_words()
 
 void common_phase()
 {
-    for (float memory : { 0.0f, 0.5f, 1.0f }) {
+    for (float memory : {0.0f, 0.5f, 1.0f}) {
         std::vector<cfloat> z(40);
         for (std::size_t s = 0; s < z.size(); s++)
             z[s] = std::polar(1.0f + s % 3, 0.5f + 1.1f * s);
@@ -94,24 +94,24 @@ void common_phase()
         for (std::size_t s = 0; s < z.size(); s++)
             CHECK_NEAR(std::abs(turned[s] - z[s] / std::abs(z[s])), 0, 1e-5);
     }
-    std::vector<cfloat> none, zero(3), bad = { { NAN, 0 }, { 0, 2 } };
+    std::vector<cfloat> none, zero(3), bad = {{NAN, 0}, {0, 2}};
     CommonPhase().track(none);
     CommonPhase().track(zero);
     CHECK(zero[1] == cfloat(1, 0));
     CommonPhase(0).track(bad);
     CHECK(bad[0] == cfloat(1, 0) && std::abs(bad[1] - cfloat(0, 1)) < 1e-6f);
     // a symbol without pilots is filled from its neighbours
-    std::vector<cfloat> gap = { { 0, 1 }, 0, { 0, 1 } };
+    std::vector<cfloat> gap = {{0, 1}, 0, {0, 1}};
     CommonPhase(0.5f).track(gap);
     CHECK_NEAR(std::abs(gap[1] - cfloat(0, 1)), 0, 1e-6);
 
-    CHECK_NEAR(equalised_noise({ 0, 2 }, 0.4f, 0.2f, 2.0f), 0.2, 1e-7);
+    CHECK_NEAR(equalised_noise({0, 2}, 0.4f, 0.2f, 2.0f), 0.2, 1e-7);
     CHECK(std::isinf(equalised_noise(0, 0.4f, 0.2f)));
 }
 
 void demapping()
 {
-    for (const char* name : { "bpsk", "qpsk", "16qam", "64qam" }) {
+    for (const char* name : {"bpsk", "qpsk", "16qam", "64qam"}) {
         const auto points = constellation_points(name);
         const MaxLogDemapper demapper(points), lsb(points, true);
         CHECK_NEAR(demapper.power(), 1, 1e-6);
@@ -134,21 +134,20 @@ void demapping()
     const Rng rng(1);
     for (int i = 0; i < 50; i++) {
         const auto r = rng.normals(i, 0, 0);
-        const cfloat y = { float(r[0]), float(r[1]) };
+        const cfloat y = {float(r[0]), float(r[1])};
         const float noise = 0.3f;
         float llr[3];
         demapper.run(&y, &noise, 1, 2, 0, llr);
         for (int b = 0; b < 3; b++) {
-            float least[2] = { 1e9f, 1e9f };
+            float least[2] = {1e9f, 1e9f};
             for (int v = 0; v < 8; v++)
-                least[v >> (2 - b) & 1] =
-                    std::min(least[v >> (2 - b) & 1], std::norm(y - psk[v]));
+                least[v >> (2 - b) & 1] = std::min(least[v >> (2 - b) & 1], std::norm(y - psk[v]));
             CHECK_NEAR(llr[b], 2 * (least[0] - least[1]) / noise, 1e-4);
         }
     }
-    CHECK_THROWS(constellation_points("32qam"), { "32qam", "64qam" });
-    CHECK_THROWS(MaxLogDemapper({ 1.0f, -1.0f, 0.0f }), { "3 points" });
-    CHECK_THROWS(MaxLogDemapper({ 1.0f }), { "1 points" });
+    CHECK_THROWS(constellation_points("32qam"), {"32qam", "64qam"});
+    CHECK_THROWS(MaxLogDemapper({1.0f, -1.0f, 0.0f}), {"3 points"});
+    CHECK_THROWS(MaxLogDemapper({1.0f}), {"1 points"});
 }
 
 } // namespace

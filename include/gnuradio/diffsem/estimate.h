@@ -30,15 +30,16 @@ struct estimate_options {
     float noise_var = 0.1f; //!< E|n|^2 per complex element of the input
     std::string noise_tag = "diffsem_noise_var";
     std::vector<int> null_carriers;
-    float delay_window = 0;     //!< samples; 0: N/4
-    float noise_averaging = 1;  //!< weight of the newest blind estimate, above 0 to 1 (no memory)
-    std::vector<int> observed;  //!< indices that are measured; empty: all but null_carriers
-    std::size_t item_size = 0;  //!< N; 0: the scheme's
-    std::vector<gr_complex> matrix; //!< M x N, row major, for the operator `matrix`; empty: the package's
-    int steps = 0;              //!< 0: the scheme's own
-    float eta = -1;             //!< < 0: the scheme's own
+    float delay_window = 0;    //!< samples; 0: N/4
+    float noise_averaging = 1; //!< weight of the newest blind estimate, above 0 to 1 (no memory)
+    std::vector<int> observed; //!< indices that are measured; empty: all but null_carriers
+    std::size_t item_size = 0; //!< N; 0: the scheme's
+    std::vector<gr_complex>
+        matrix;     //!< M x N, row major, for the operator `matrix`; empty: the package's
+    int steps = 0;  //!< 0: the scheme's own
+    float eta = -1; //!< < 0: the scheme's own
     uint64_t seed = 0;
-    int max_batch = 64;         //!< items per inference
+    int max_batch = 64; //!< items per inference
     bool variance_output = false;
     bool baseline_output = false;
     bool tag_items = false; //!< diffsem_steps, _noise_var, _bypassed, _latency on every output item
@@ -80,8 +81,8 @@ public:
      */
     static sptr make(scheme::sptr scheme, const estimate_options& options = {});
 
-    virtual void set_steps(int steps) = 0; //!< live; 0: the scheme's own
-    virtual void set_eta(float eta) = 0;   //!< live; < 0: the scheme's own
+    virtual void set_steps(int steps) = 0;           //!< live; 0: the scheme's own
+    virtual void set_eta(float eta) = 0;             //!< live; < 0: the scheme's own
     virtual void set_seed(uint64_t seed) = 0;        //!< live
     virtual void set_noise_var(float noise_var) = 0; //!< live
     virtual void set_tag_items(bool tag_items) = 0;  //!< live

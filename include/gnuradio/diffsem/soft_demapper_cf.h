@@ -15,13 +15,14 @@ namespace diffsem {
 
 //! Everything `soft_demapper_cf` can be told besides the constellation.
 struct soft_demapper_options {
-    float noise_var = 1.0f; //!< E|n|^2 per symbol until a tag says otherwise
+    float noise_var = 1.0f;   //!< E|n|^2 per symbol until a tag says otherwise
     bool noise_input = false; //!< second input: the noise variance of each symbol (float)
-    std::vector<std::vector<int>> occupied_carriers; //!< as given to the serialiser; empty: no carriers
-    int fft_len = 0;        //!< carriers of an OFDM symbol, if occupied_carriers are given
-    int symbols_skipped = 0; //!< where a packet starts in occupied_carriers
-    bool input_is_shifted = true; //!< order of the taps: index 0 is the lowest frequency
-    std::string len_tag_key;  //!< length tag, multiplied by the bits of a symbol; empty: none
+    std::vector<std::vector<int>>
+        occupied_carriers;         //!< as given to the serialiser; empty: no carriers
+    int fft_len = 0;               //!< carriers of an OFDM symbol, if occupied_carriers are given
+    int symbols_skipped = 0;       //!< where a packet starts in occupied_carriers
+    bool input_is_shifted = true;  //!< order of the taps: index 0 is the lowest frequency
+    std::string len_tag_key;       //!< length tag, multiplied by the bits of a symbol; empty: none
     std::string bit_order = "msb"; //!< bit of a symbol that comes out first: "msb" or "lsb"
     float scale = 1.0f;
     float clip = 0.0f; //!< largest magnitude, after scale; 0: none

@@ -8,15 +8,14 @@
 void bind_ofdm_chanest_vcvc(py::module& m)
 {
     using gr::diffsem::ofdm_chanest_vcvc;
-    py::class_<ofdm_chanest_vcvc,
-               gr::block,
-               gr::basic_block,
-               std::shared_ptr<ofdm_chanest_vcvc>>(
+    py::class_<ofdm_chanest_vcvc, gr::block, gr::basic_block, std::shared_ptr<ofdm_chanest_vcvc>>(
         m,
         "ofdm_chanest_vcvc",
         "Channel estimation for OFDM from one or two sync words, under a learned prior.\n\n"
-        "Takes the place of digital.ofdm_chanest_vcvc: one argument more, in front. With scheme 'ls'\n"
-        "outputs and tags are the same, bit for bit; with another the taps are the posterior estimate\n"
+        "Takes the place of digital.ofdm_chanest_vcvc: one argument more, in front. With scheme "
+        "'ls'\n"
+        "outputs and tags are the same, bit for bit; with another the taps are the posterior "
+        "estimate\n"
         "for all carriers. Also tags diffsem_noise_var and diffsem_error_var; messages on 'stats'.")
         .def(py::init(&ofdm_chanest_vcvc::make),
              py::arg("scheme"),
@@ -31,10 +30,12 @@ void bind_ofdm_chanest_vcvc(py::module& m)
              py::arg("steps") = 0,
              py::arg("seed") = 0,
              "scheme: handle or name.\n"
-             "sync_symbol1, sync_symbol2: sync words in the frequency domain, shifted order; the second\n"
+             "sync_symbol1, sync_symbol2: sync words in the frequency domain, shifted order; the "
+             "second\n"
              "may be empty.\n"
              "n_data_symbols: OFDM symbols behind each set of sync words.\n"
-             "eq_noise_red_len: samples the channel may last (0: N/4); only used to measure the noise\n"
+             "eq_noise_red_len: samples the channel may last (0: N/4); only used to measure the "
+             "noise\n"
              "where the first sync word leaves no carriers empty.\n"
              "max_carr_offset: largest carrier offset tried; -1: all.\n"
              "force_one_sync_symbol: only the first sync word is sent.\n"

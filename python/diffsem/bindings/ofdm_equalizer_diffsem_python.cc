@@ -13,7 +13,8 @@ void bind_ofdm_equalizer_diffsem(py::module& m)
                std::shared_ptr<ofdm_equalizer_diffsem>>(
         m,
         "ofdm_equalizer_diffsem",
-        "Equaliser for digital.ofdm_frame_equalizer_vcvc that keeps the estimate it is given, follows\n"
+        "Equaliser for digital.ofdm_frame_equalizer_vcvc that keeps the estimate it is given, "
+        "follows\n"
         "the phase common to all carriers by the pilots, and leaves the symbols soft.")
         .def(py::init(&ofdm_equalizer_diffsem::make),
              py::arg("fft_len"),
@@ -29,9 +30,7 @@ void bind_ofdm_equalizer_diffsem(py::module& m)
              "symbols_skipped: symbols of the frame taken off before (the header).\n"
              "input_is_shifted: index 0 is the lowest frequency.\n"
              "phase_memory: 0: each symbol by itself; 1: a straight line over the frame.")
-        .def("set_phase_memory",
-             &ofdm_equalizer_diffsem::set_phase_memory,
-             py::arg("phase_memory"))
+        .def("set_phase_memory", &ofdm_equalizer_diffsem::set_phase_memory, py::arg("phase_memory"))
         .def("phase_memory", &ofdm_equalizer_diffsem::phase_memory)
         .def("base", &ofdm_equalizer_diffsem::base)
         .def(
@@ -40,11 +39,10 @@ void bind_ofdm_equalizer_diffsem(py::module& m)
                py::array_t<gr_complex, py::array::c_style | py::array::forcecast> frame,
                const std::vector<gr_complex>& taps) {
                 const int n = self.fft_len();
-                if (frame.ndim() != 2 || frame.shape(1) != n ||
-                    static_cast<int>(taps.size()) != n)
+                if (frame.ndim() != 2 || frame.shape(1) != n || static_cast<int>(taps.size()) != n)
                     throw gr::diffsem::core::Error("frame must be symbols x " + std::to_string(n) +
                                                    " carriers, taps " + std::to_string(n));
-                py::array_t<gr_complex> out({ frame.shape(0), frame.shape(1) });
+                py::array_t<gr_complex> out({frame.shape(0), frame.shape(1)});
                 std::copy_n(frame.data(), frame.size(), out.mutable_data());
                 self.reset();
                 self.equalize(out.mutable_data(), static_cast<int>(frame.shape(0)), taps);
@@ -54,5 +52,6 @@ void bind_ofdm_equalizer_diffsem(py::module& m)
             },
             py::arg("frame"),
             py::arg("taps"),
-            "Equalise one frame [symbols, fft_len] without a flowgraph: (symbols, state after it).");
+            "Equalise one frame [symbols, fft_len] without a flowgraph: (symbols, state after "
+            "it).");
 }

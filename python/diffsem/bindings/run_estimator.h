@@ -12,7 +12,8 @@
 namespace gr {
 namespace diffsem {
 
-using complex_array = py::array_t<gr::diffsem::core::cfloat, py::array::c_style | py::array::forcecast>;
+using complex_array =
+    py::array_t<gr::diffsem::core::cfloat, py::array::c_style | py::array::forcecast>;
 using float_array = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 //! Options from Python: `observed` is a mask of N or a list of indices, `matrix` is M x N; both may be None.

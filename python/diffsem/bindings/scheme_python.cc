@@ -159,7 +159,8 @@ void bind_scheme(py::module& m)
         m,
         "scheme",
         "A choice of prior, operator, start, sampler and plan, by name.\n\n"
-        "Making the handle is cheap and never fails; the package is read at the first use and then\n"
+        "Making the handle is cheap and never fails; the package is read at the first use and "
+        "then\n"
         "shared by every block given the handle. A plain string does in its place.")
         .def(py::init(&scheme::make),
              py::arg("spec"),
@@ -213,8 +214,10 @@ void bind_scheme(py::module& m)
             py::arg("stream") = 0,
             py::arg("max_batch") = 64,
             "Posterior estimate of arrays, without a flowgraph: (mean, variance, info).\n\n"
-            "y: complex [..., M]. noise_var: E|n|^2 per complex element of y; one value, one for each\n"
-            "item, or one for each element. observed: boolean mask of N or list of indices; None: all.\n"
+            "y: complex [..., M]. noise_var: E|n|^2 per complex element of y; one value, one for "
+            "each\n"
+            "item, or one for each element. observed: boolean mask of N or list of indices; None: "
+            "all.\n"
             "matrix: M x N for the operator 'matrix'. steps 0 and eta < 0: the scheme's own.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"

@@ -39,15 +39,18 @@ soft_demapper_cf::sptr make(const Constellation& constellation,
 }
 
 const char* doc =
-    "constellation: a digital.constellation, or 'bpsk', 'qpsk', '16qam', '64qam' (Gray, IEEE 802.11).\n"
+    "constellation: a digital.constellation, or 'bpsk', 'qpsk', '16qam', '64qam' (Gray, IEEE "
+    "802.11).\n"
     "noise_var: noise variance per symbol until a tag says otherwise.\n"
     "noise_input: a second input gives the noise variance of each symbol.\n"
-    "occupied_carriers, fft_len, symbols_skipped, input_is_shifted: as given to the serialiser; the\n"
+    "occupied_carriers, fft_len, symbols_skipped, input_is_shifted: as given to the serialiser; "
+    "the\n"
     "noise of each carrier then follows from the tags diffsem_noise_var, ofdm_sync_chan_taps and\n"
     "diffsem_error_var.\n"
     "len_tag_key: length tag, multiplied by the bits of a symbol.\n"
     "bit_order: which bit of a symbol comes out first, 'msb' or 'lsb'.\n"
-    "scale: multiplies the output; 0.3 suits fec.extended_decoder. clip: largest magnitude; 0: none.";
+    "scale: multiplies the output; 0.3 suits fec.extended_decoder. clip: largest magnitude; 0: "
+    "none.";
 
 template <typename Constellation, typename Class>
 void add_init(Class& c)
@@ -90,9 +93,10 @@ void bind_soft_demapper_cf(py::module& m)
         .def("bits_per_symbol", &soft_demapper_cf::bits_per_symbol);
 
     py::module core = m.attr("core");
-    core.def("constellation_points",
-             &gr::diffsem::core::constellation_points,
-             py::arg("name"),
-             "Points of 'bpsk', 'qpsk', '16qam' or '64qam', unit mean power, indexed by their bits\n"
-             "(most significant first).");
+    core.def(
+        "constellation_points",
+        &gr::diffsem::core::constellation_points,
+        py::arg("name"),
+        "Points of 'bpsk', 'qpsk', '16qam' or '64qam', unit mean power, indexed by their bits\n"
+        "(most significant first).");
 }

@@ -67,8 +67,8 @@ public:
 private:
     struct Block {
         std::vector<int> carriers;
-        std::vector<cfloat> turn;  // moves the window's centre to delay 0, where R is real
-        std::vector<float> basis;  // rank x carriers
+        std::vector<cfloat> turn; // moves the window's centre to delay 0, where R is real
+        std::vector<float> basis; // rank x carriers
         int rank = 0;
     };
     std::vector<Block> d_blocks;

@@ -76,11 +76,11 @@ private:
     int d_first = 0, d_last = 0; // active carriers
     int d_min_offset = 0, d_max_offset = 0;
     std::vector<cfloat> d_reference;
-    std::vector<int> d_ratio_index;       // carriers where both sync words are non-zero
-    std::vector<cfloat> d_ratio;          // conj(sync2/sync1) there
-    std::vector<int> d_step_index;        // carriers whose step to the next but one is not zero
-    std::vector<float> d_step;            // |sync1[k] - sync1[k+2]|^2 there
-    std::vector<float> d_received_step;   // the same of what was received
+    std::vector<int> d_ratio_index;     // carriers where both sync words are non-zero
+    std::vector<cfloat> d_ratio;        // conj(sync2/sync1) there
+    std::vector<int> d_step_index;      // carriers whose step to the next but one is not zero
+    std::vector<float> d_step;          // |sync1[k] - sync1[k+2]|^2 there
+    std::vector<float> d_received_step; // the same of what was received
     std::vector<int> d_empty;
     std::vector<std::uint8_t> d_observed;
     std::vector<float> d_tap_noise_gain;
