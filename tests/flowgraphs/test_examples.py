@@ -20,9 +20,9 @@ EXAMPLES = ROOT / "examples"
 RUNNER = Path(__file__).with_name("run_example.py")
 
 
-def environment():
+def environment(**more):
     """Without a screen, with our blocks."""
-    env = dict(os.environ, QT_QPA_PLATFORM="offscreen", PYTHONPATH=str(ROOT / "python"))
+    env = dict(os.environ, **more, QT_QPA_PLATFORM="offscreen", PYTHONPATH=str(ROOT / "python"))
     env["GRC_BLOCKS_PATH"] = os.pathsep.join([str(ROOT / "grc"), env.get("GRC_BLOCKS_PATH", "")])
     env["XDG_CONFIG_HOME"] = env.get("XDG_CONFIG_HOME", "/tmp")
     return env
@@ -48,7 +48,8 @@ def run_example(name, folder, steps, seconds=100, **plan_too):
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"steps": steps, **plan_too}))
     command = [sys.executable, str(RUNNER), str(script), str(plan)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=seconds)
+    env = environment(FAKE_USRP_FILE=str(folder / "sent.cf32"))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(lines[-1][7:])
@@ -85,3 +86,22 @@ def test_wifi_symbols_lie_closer_with_the_prior(tmp_path):
     got = run_example("wifi_capture", tmp_path, [{"seconds": 8, "read": read}], take=take)[-1]
     assert got["symbols"] >= 8 * 48 * 20
     assert got["ours"] < 0.8 * got["ls"]
+
+
+def test_usrp_receiver_hears_the_transmitter(tmp_path):
+    """ofdm_tx writes 100 packets; usrp_rx decodes them over multipath, a recording for a radio."""
+    script = compile_example("ofdm_tx", tmp_path)
+    command = [sys.executable, str(script), "-o", str(tmp_path / "sent.cf32"), "-n", "100"]
+    subprocess.run(command, env=environment(), check=True, timeout=60, stdin=subprocess.DEVNULL)
+    samples = (tmp_path / "sent.cf32").stat().st_size // 8
+    assert samples == 100 * (2 + 1 + 18) * 80
+    read = {"good": "tb.count.nitems_written(0) // tb.payload_bytes"}
+    plan = {"patch": str(RUNNER.with_name("fake_usrp.py"))}
+    got = run_example("usrp_rx", tmp_path, [{"seconds": 8, "read": read}], **plan)[-1]
+    assert got["good"] >= 20
+
+
+def test_every_example_is_tested():
+    """A new .grc needs a test above."""
+    tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
+    assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested
