@@ -95,7 +95,9 @@ private:
 };
 
 Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
-    : d_scheme(std::move(scheme)), d_impl(d_scheme->impl()), d_options(options),
+    : d_scheme(std::move(scheme)),
+      d_impl(d_scheme->impl()),
+      d_options(options),
       d_eta(options.eta >= 0 ? options.eta : d_impl.eta)
 {
     const SchemeInfo& info = d_impl.info;
@@ -138,8 +140,15 @@ void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
         throw Error(
             "observed elements cannot be chosen for the operator 'matrix': give the rows of "
             "the matrix instead");
-    d_options.observed = observed;
-    build();
+    std::vector<std::uint8_t> before = observed;
+    before.swap(d_options.observed);
+    try {
+        build();
+    } catch (...) { // leave as it was what cannot be changed
+        d_options.observed.swap(before);
+        build();
+        throw;
+    }
 }
 
 void Estimator::Impl::build()
