@@ -57,29 +57,29 @@ onnx_inference_impl::plan check(const std::string& model, const onnx_inference_o
 }
 
 /*
- * Exponents of all ones are NaN or Inf. Integer arithmetic without a branch, which compilers
- * vectorise; std::isfinite element by element would cost as much as a small net.
+ * NaN and Inf have an exponent of all ones: one more overflows into the sign's bit. Integers without
+ * a branch, which compilers vectorise; std::isfinite one by one would cost as much as a small net.
  */
 bool all_finite(const char* data, std::size_t floats)
 {
-    std::uint32_t worst = 0;
+    std::uint32_t overflow = 0;
     for (std::size_t i = 0; i < floats; i++) {
         std::uint32_t bits;
-        std::memcpy(&bits, data + 4 * i, 4);
-        worst = std::max(worst, bits & 0x7f800000u);
+        std::memcpy(&bits, data + i * sizeof bits, sizeof bits);
+        overflow |= (bits & 0x7f800000u) + 0x00800000u;
     }
-    return worst < 0x7f800000u;
+    return !(overflow & 0x80000000u);
 }
 
 bool any_nan(const char* data, std::size_t floats)
 {
-    std::uint32_t worst = 0;
     for (std::size_t i = 0; i < floats; i++) {
-        std::uint32_t bits;
-        std::memcpy(&bits, data + 4 * i, 4);
-        worst = std::max(worst, bits & 0x7fffffffu);
+        float x;
+        std::memcpy(&x, data + i * sizeof x, sizeof x);
+        if (std::isnan(x))
+            return true;
     }
-    return worst > 0x7f800000u;
+    return false;
 }
 
 } // namespace
@@ -94,11 +94,14 @@ onnx_inference_impl::onnx_inference_impl(plan p)
     : gr::block("onnx_inference",
                 gr::io_signature::make(1, 1, core::stream_size(p.run->input_type()) * p.in_vlen),
                 gr::io_signature::make(1, 1, core::stream_size(p.run->output_type()) * p.out_vlen)),
-      d(std::move(p)), d_in_bytes(core::stream_size(d.run->input_type()) * d.run->input_elements()),
+      d(std::move(p)),
+      d_in_bytes(core::stream_size(d.run->input_type()) * d.run->input_elements()),
       d_out_bytes(core::stream_size(d.run->output_type()) * d.run->output_elements()),
       d_same(d_in_bytes == d_out_bytes && d.run->input_type() == d.run->output_type()),
-      d_max_batch(static_cast<int>(d.run->max_batch())), d_tag_items(d.tag_items),
-      d_clean(d_in_bytes * d.run->max_batch()), d_replaced(d.run->max_batch())
+      d_max_batch(static_cast<int>(d.run->max_batch())),
+      d_tag_items(d.tag_items),
+      d_clean(d_in_bytes * d.run->max_batch()),
+      d_replaced(d.run->max_batch())
 {
     // Offsets are ours to map: the scheduler would round where rates differ.
     set_tag_propagation_policy(TPP_DONT);
@@ -129,28 +132,38 @@ int onnx_inference_impl::general_work(int noutput_items,
                                       gr_vector_const_void_star& input_items,
                                       gr_vector_void_star& output_items)
 {
-    const int count =
-        std::min({noutput_items / d.out_items, ninput_items[0] / d.in_items, d_max_batch.load()});
-    if (count < 1)
+    const int waiting = std::min(noutput_items / d.out_items, ninput_items[0] / d.in_items);
+    if (waiting < 1)
         return 0;
-    const bool timed = d_tag_items;
-    std::chrono::steady_clock::time_point started;
-    if (timed)
-        started = std::chrono::steady_clock::now();
+    const auto* in = static_cast<const char*>(input_items[0]);
+    auto* out = static_cast<char*>(output_items[0]);
+    const auto started = clock::now();
+    const int most = d_max_batch;
+    int done = 0;
+    // Handing over costs up to 20 us, several times a small net: with a backlog, go on for a while.
+    do {
+        const int count = std::min(waiting - done, most);
+        d_written = nitems_written(0) + static_cast<uint64_t>(done) * d.out_items;
+        infer(in + done * d_in_bytes, count, out + done * d_out_bytes);
+        done += count;
+        d_items += count;
+        d_calls++;
+        if (d_tag_items)
+            tag_latency(count, started);
+    } while (done < waiting && clock::now() - started < std::chrono::milliseconds(1));
 
-    infer(static_cast<const char*>(input_items[0]), count, static_cast<char*>(output_items[0]));
-    move_tags(count);
-    if (timed) {
-        const pmt::pmt_t latency = pmt::from_double(
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
-        for (int i = 0; i < count; i++)
-            add_item_tag(0, nitems_written(0) + i * d.out_items, d_keys.latency, latency);
-    }
-    d_items += count;
-    d_calls++;
+    move_tags(done);
     report();
-    consume_each(count * d.in_items);
-    return count * d.out_items;
+    consume_each(done * d.in_items);
+    return done * d.out_items;
+}
+
+void onnx_inference_impl::tag_latency(int count, clock::time_point started)
+{
+    const pmt::pmt_t latency =
+        pmt::from_double(std::chrono::duration<double>(clock::now() - started).count());
+    for (int i = 0; i < count; i++)
+        add_item_tag(0, d_written + i * d.out_items, d_keys.latency, latency);
 }
 
 void onnx_inference_impl::infer(const char* in, int count, char* out)
@@ -175,8 +188,8 @@ void onnx_inference_impl::infer(const char* in, int count, char* out)
     if (d.run->output_type() == core::StreamType::integer)
         return;
     const std::size_t results = d_out_bytes / sizeof(float);
-    if (!any_nan(out, results * count))
-        return;
+    if (all_finite(out, results * count))
+        return; // an infinite result may be meant, one that is no number is not
     for (int i = 0; i < count; i++)
         if (any_nan(out + i * d_out_bytes, results))
             bypass(in, i, out, d_same, "nan");
@@ -215,10 +228,8 @@ void onnx_inference_impl::bypass(const char* in,
     else
         std::memset(to, 0, d_out_bytes);
     d_bypassed++;
-    add_item_tag(0,
-                 nitems_written(0) + index * d.out_items,
-                 d_keys.bypassed,
-                 *reason == 'n' ? d_nan : d_failed);
+    add_item_tag(
+        0, d_written + index * d.out_items, d_keys.bypassed, *reason == 'n' ? d_nan : d_failed);
     if (d_log_limit.due())
         d_logger->warn("inference {} replaced by {} ({}); {} so far",
                        d_items + index,

@@ -43,10 +43,12 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
+    using clock = std::chrono::steady_clock;
     void infer(const char* in, int count, char* out);
     void attempt(const char* in, int first, int count, char* out);
     void bypass(const char* in, int index, char* out, bool pass, const char* reason);
     void move_tags(int count);
+    void tag_latency(int count, clock::time_point started);
     void report();
 
     const keys d_keys;
@@ -59,6 +61,7 @@ private:
     std::vector<char> d_clean;    // inputs without what is not finite
     std::vector<char> d_replaced; // of this call: an inference is bypassed once
     std::vector<tag_t> d_tags;
+    uint64_t d_written = 0; // output offset of the batch that is computed
     std::atomic<uint64_t> d_items{0}, d_bypassed{0}, d_calls{0};
     rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
 };

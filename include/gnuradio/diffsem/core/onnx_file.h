@@ -82,7 +82,7 @@ OnnxFile read_onnx_file(const std::string& path,
                         std::size_t max_bytes = LoadOptions().max_model_bytes);
 
 /*!
- * Parameters, operators and shape of the header only: as read_onnx_file for bytes in memory.
+ * As read_onnx_file for bytes in memory, without the sidecar.
  * \param path names the file in errors; its folder is where external data may lie
  */
 OnnxFile parse_onnx(std::string bytes, const std::string& path, std::size_t max_bytes);
