@@ -20,9 +20,9 @@ bool usable_noise(float v)
 {
     return v >= std::numeric_limits<float>::min() && v <= absurd_noise;
 }
-bool finite(cfloat v)
+double square(cfloat v)
 {
-    return std::isfinite(v.real()) && std::isfinite(v.imag());
+    return double(v.real()) * v.real() + double(v.imag()) * v.imag();
 }
 
 int evaluations(const SamplerEntry& sampler, int steps)
@@ -79,9 +79,10 @@ private:
     float residual(const Item& item);
     void flush();
 
-    bool measured(std::size_t i) const { return !d_op->observed() || d_op->observed()[i]; }
+    bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
 
     std::shared_ptr<const Operator> d_op;
+    const std::uint8_t* d_mask = nullptr; // of d_op; null where everything is measured
     std::unique_ptr<SamplerRun> d_run;
     PosteriorDenoiser* d_posterior = nullptr; // of d_run, where the start leaves the measurement
     Plan d_plan{PlanParameters()};
@@ -186,6 +187,7 @@ void Estimator::Impl::build()
         d_measured = std::size_t(std::count_if(
             d_op->observed(), d_op->observed() + d_n, [](std::uint8_t v) { return v; }));
     d_all_measured = d_measured == d_m;
+    d_mask = d_all_measured ? nullptr : d_op->observed();
     if (d_impl.prior && d_impl.start->consumes_measurement && !d_all_measured &&
         !d_impl.prior->traits().tensor_sigma)
         throw Error("scheme '" + info.spec +
@@ -270,27 +272,27 @@ void Estimator::Impl::run(const cfloat* y,
 bool Estimator::Impl::admit(Item& item, std::uint64_t index)
 {
     double noise = 0, power = 0;
-    bool good_y = true, good_noise = true;
-    for (std::size_t i = 0; i < d_m; i++) {
-        if (!measured(i))
-            continue;
-        const float nv = item.noise_at(i);
-        good_noise = good_noise && usable_noise(nv);
-        good_y = good_y && finite(item.y[i]);
-        noise += nv;
-        power += std::norm(std::complex<double>(item.y[i]));
-    }
-    item.info.noise_var = float(noise / double(d_measured));
-    if (!good_y || !good_noise) {
-        bypass(item, good_y ? "noise" : "nan");
+    bool good_noise = true;
+    for (std::size_t i = 0; i < (item.noise_stride == 1 ? 1 : d_m); i++)
+        if (item.noise_stride == 1 || measured(i)) {
+            good_noise = good_noise && usable_noise(item.noise[i]);
+            noise += item.noise[i];
+        }
+    noise /= item.noise_stride == 1 ? 1.0 : double(d_measured);
+    for (std::size_t i = 0; i < d_m; i++)
+        if (measured(i))
+            power += square(item.y[i]);
+    power /= double(d_measured);
+    item.info.noise_var = float(noise);
+    // Squares of floats cannot overflow a double: the sum is finite if every element is.
+    if (!std::isfinite(power) || !good_noise) {
+        bypass(item, std::isfinite(power) ? "noise" : "nan");
         return false;
     }
     if (!d_impl.prior) { // least squares
         bypass(item, "");
         return false;
     }
-    noise /= double(d_measured);
-    power /= double(d_measured);
     if (d_impl.info.measured_gain) {
         // The floor is one standard deviation of the mean noise power: docs/model_contract.md.
         item.power =
@@ -308,13 +310,12 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     d_run->items[slot] = index;
     d_y.set_batch(slot + 1);
     const float scale = float(1.0 / std::sqrt(item.power));
-    for (std::size_t i = 0; i < d_m; i++) {
-        const cfloat v = measured(i) ? scale * item.y[i] : cfloat(0.0f, 0.0f);
-        if (d_impl.info.complex_domain)
-            d_y.citem(slot)[i] = v;
-        else
-            d_y.item(slot)[i] = v.real();
-    }
+    if (d_impl.info.complex_domain)
+        for (std::size_t i = 0; i < d_m; i++)
+            d_y.citem(slot)[i] = measured(i) ? scale * item.y[i] : cfloat(0.0f, 0.0f);
+    else
+        for (std::size_t i = 0; i < d_m; i++)
+            d_y.item(slot)[i] = measured(i) ? scale * item.y[i].real() : 0.0f;
     return true;
 }
 
@@ -425,12 +426,14 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
 {
     const SamplerRun& run = *d_run;
     const float gain = item.info.gain;
+    double power = 0;
     for (std::size_t i = 0; i < d_n; i++) {
-        item.mean[i] = gain * (d_impl.info.complex_domain ? run.x.citem(slot)[i]
-                                                          : cfloat(run.x.item(slot)[i], 0.0f));
-        if (!finite(item.mean[i]))
-            return false;
+        item.mean[i] = d_impl.info.complex_domain ? gain * run.x.citem(slot)[i]
+                                                  : cfloat(gain * run.x.item(slot)[i], 0.0f);
+        power += square(item.mean[i]);
     }
+    if (!std::isfinite(power))
+        return false;
     if (item.variance && run.has_variance)
         for (std::size_t i = 0; i < d_n; i++)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
@@ -482,13 +485,10 @@ float Estimator::Impl::residual(const Item& item)
     for (std::size_t r = 0; r < d_m; r++) {
         if (!measured(r))
             continue;
-        std::complex<double> e(item.y[r]);
-        if (a)
-            for (std::size_t i = 0; i < d_n; i++)
-                e -= std::complex<double>(a[r * d_n + i] * item.mean[i]);
-        else
-            e -= std::complex<double>(item.mean[r]);
-        sum += std::norm(e);
+        cfloat seen = a ? cfloat(0.0f, 0.0f) : item.mean[r];
+        for (std::size_t i = 0; a && i < d_n; i++)
+            seen += a[r * d_n + i] * item.mean[i];
+        sum += square(item.y[r] - seen);
     }
     return float(sum / double(d_measured) / item.info.noise_var);
 }

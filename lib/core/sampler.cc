@@ -17,12 +17,18 @@ namespace core {
 SamplerRun::SamplerRun(std::shared_ptr<const Denoiser> d,
                        const std::vector<std::int64_t>& shape,
                        std::size_t max_batch)
-    : denoiser(std::move(d)), workspace(denoiser->make_workspace(max_batch)), items(max_batch),
-      x(denoiser->traits().domain, shape, max_batch), variance(x.elements() * max_batch),
-      now(max_batch, x.elements()), next(max_batch, x.elements()), before(max_batch, x.elements()),
+    : denoiser(std::move(d)),
+      workspace(denoiser->make_workspace(max_batch)),
+      items(max_batch),
+      x(denoiser->traits().domain, shape, max_batch),
+      variance(x.elements() * max_batch),
+      now(max_batch, x.elements()),
+      next(max_batch, x.elements()),
+      before(max_batch, x.elements()),
       estimate(denoiser->traits().domain, shape, max_batch),
       second(denoiser->traits().domain, shape, max_batch),
-      moved(denoiser->traits().domain, shape, max_batch), noise(x.width())
+      moved(denoiser->traits().domain, shape, max_batch),
+      noise(x.width())
 {
     second.want_variance = false;
 }
@@ -101,9 +107,7 @@ void one_step(SamplerRun& run)
 {
     run.levels.get(0, run.now);
     run.evaluate(0);
-    std::copy(run.estimate.mean.data(),
-              run.estimate.mean.data() + run.estimate.mean.size(),
-              run.x.data());
+    std::swap(run.x, run.estimate.mean);
 }
 
 // x <- D + (t/s)^2 (x - D) = E[x_t | x_s]: the reverse mean of DDPM without its noise, run from the
