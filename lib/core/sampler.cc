@@ -77,24 +77,35 @@ template <typename A, typename C>
 void affine_step(SamplerRun& run, int k, A a, C c, bool stochastic)
 {
     Tensor& x = run.x;
-    const float* d = run.estimate.mean.data();
-    std::size_t drawn = std::size_t(-1);
-    for_elements(x, [&](std::size_t b, std::size_t i, std::size_t begin, std::size_t end) {
-        const double s = run.now.at(b, i), t = run.next.at(b, i);
-        if (s == t)
-            return;
-        if (stochastic && t > 0 && drawn != b) {
-            run.rng.fill(
-                run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
-            drawn = b;
+    const std::size_t parts = x.elements() ? x.width() / x.elements() : 1;
+    // One level for the item: its elements are one span.
+    const bool whole = !run.now.per_element() && !run.next.per_element();
+    const std::size_t spans = whole ? 1 : x.elements(), length = whole ? x.width() : parts;
+    for (std::size_t b = 0; b < x.batch(); b++) {
+        bool drawn = false;
+        for (std::size_t i = 0; i < spans; i++) {
+            const double s = run.now.at(b, i), t = run.next.at(b, i);
+            if (s == t)
+                continue;
+            const bool noisy = stochastic && t > 0;
+            if (noisy && !drawn)
+                run.rng.fill(
+                    run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
+            drawn = drawn || noisy;
+            const float keep = float(a(s, t)), add = noisy ? float(c(s, t)) : 0.0f;
+            float* to = x.item(b) + i * length;
+            const float* d = run.estimate.mean.item(b) + i * length;
+            const float* n = run.noise.data() + i * length;
+            if (keep == 0.0f) // at infinity the state says nothing, and may hold anything
+                std::copy(d, d + length, to);
+            else
+                for (std::size_t j = 0; j < length; j++)
+                    to[j] = d[j] + keep * (to[j] - d[j]);
+            if (add != 0.0f)
+                for (std::size_t j = 0; j < length; j++)
+                    to[j] += add * n[j];
         }
-        const float keep = float(a(s, t)), add = stochastic && t > 0 ? float(c(s, t)) : 0.0f;
-        for (std::size_t j = begin; j < end; j++) {
-            // At infinity the state says nothing, and may hold anything.
-            const float away = keep != 0.0f ? keep * (x.data()[j] - d[j]) : 0.0f;
-            x.data()[j] = d[j] + away + (add != 0.0f ? add * run.noise[j - b * x.width()] : 0.0f);
-        }
-    });
+    }
 }
 
 double zero(double, double)
