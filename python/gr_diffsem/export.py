@@ -123,12 +123,12 @@ def write(net, path, scheme, network, facts):
         dynamo=True,
         opset_version=OPSET,
         input_names=["x", "sigma"],
-        output_names=["mean", "log_variance"],
         dynamic_shapes=({0: batch}, {0: batch}),
         optimize=True,
         verbose=False,
     )
     model = fold(program.model_proto)
+    name_outputs(model.graph, ("mean", "log_variance"))
     del model.metadata_props[:]
     for key, value in metadata(scheme, network, facts).items():
         model.metadata_props.add(key=key, value=value)
@@ -159,6 +159,17 @@ def fold(model):
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     return model
+
+
+def name_outputs(graph, names):
+    """Call the graph's outputs by these names, and what is called so inside it otherwise."""
+    table = {name: f"{name}_inside" for name in names}
+    table |= {output.name: name for output, name in zip(graph.output, names, strict=True)}
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [table.get(value, value) for value in values]
+    for value in (*graph.initializer, *graph.output):
+        value.name = table.get(value.name, value.name)
 
 
 def compare(net, path, shape):

@@ -17,10 +17,10 @@ def claims(scheme):
 
 
 def fit_missing(scheme, folder, again=False):
-    """Fit and write the classical members' tensors that the folder lacks (all of them if `again`);
-    returns the names written."""
+    """Fit and write the tensors of classical members and baselines that the folder lacks (all of them
+    if `again`); returns the names written."""
     folder = Path(folder)
-    wanted = set()
+    wanted = set(scheme.baselines)
     for member in scheme.classical().values():
         wanted |= {v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")}
     missing = {name for name in wanted if again or not (folder / name).is_file()}
@@ -61,7 +61,7 @@ def write(scheme, folder):
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
     default = scheme.default if scheme.default in members else next(iter(members))
-    files = sorted(set(_files(members)))
+    files = sorted({*_files(members), *(name for name in scheme.baselines if (folder / name).is_file())})
     manifest = {
         "diffsem.contract": packages.CONTRACT,
         "name": scheme.name,
