@@ -57,7 +57,7 @@ def run_example(name, folder, steps, seconds=100, **plan_too):
 
 def test_onnx_classifier_names_what_is_sent(tmp_path):
     read = {"scores": "list(tb.probe.level())"}
-    sent = (0, 1, 2, 4)  # 16-QAM is told from QPSK less surely
+    sent = (0, 1, 2, 4)  # 16-QAM and QPSK are now and then mistaken for each other
     steps = [{"set": {"sent": i, "snr_db": 22.0}, "seconds": 3, "read": read} for i in sent]
     got = run_example("onnx_classifier", tmp_path, steps)
     winners = [step["scores"].index(max(step["scores"])) for step in got]

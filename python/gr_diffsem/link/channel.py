@@ -19,9 +19,12 @@ from ..channels import tdl
 from . import frame
 
 SAMPLE_RATE = 20e6  #: only names the delay spreads below
-#: name: (TDL profile, RMS delay spread in samples, words). All paths lie inside the cyclic prefix.
+#: name: (TDL profile, RMS delay spread in samples, words). All paths lie inside the cyclic prefix. The
+#: stock detector begins its FFT window about 8 samples early, though: behind it the tail of `long`
+#: reaches into the next symbol, that of `medium` does not.
 SPREADS = {
     "short": ("A", 1.0, "TDL-A, 50 ns RMS at 20 MS/s (1 sample, last path at 9.7)"),
+    "medium": ("B", 1.5, "TDL-B, 75 ns RMS at 20 MS/s (1.5 samples, last path at 7.2)"),
     "long": ("B", 3.0, "TDL-B, 150 ns RMS at 20 MS/s (3 samples, last path at 14.4)"),
 }
 GAP = (120, 280)  #: samples of noise between packets, drawn uniformly
@@ -71,7 +74,7 @@ def draw(packets, spread, snr_db, seed, offset=True):
 
     spread: a key of SPREADS. snr_db: a number or [n]. seed: int. offset: draw carrier offsets.
     """
-    rng = np.random.default_rng([seed, sorted(SPREADS).index(spread), 2])
+    rng = np.random.default_rng([seed, {"long": 0, "short": 1, "medium": 2}[spread], 2])
     n = len(packets)
     snr_db = np.broadcast_to(np.asarray(snr_db, float), n)
     name, rms, _ = SPREADS[spread]
