@@ -27,7 +27,8 @@ public:
     OnnxWorkspace(const std::shared_ptr<const OrtSession>& session,
                   const DenoiserSpec& spec,
                   std::size_t max_batch)
-        : run(session, spec.inputs, spec.outputs, spec.batch_of(max_batch)), item(spec.width)
+        : run(session, spec.inputs, spec.outputs, spec.batch_of(max_batch)),
+          item(spec.width)
     {
     }
     OrtRun run;
@@ -38,7 +39,8 @@ class OnnxPrior : public Prior
 {
 public:
     OnnxPrior(const OnnxFile& file, const LoadOptions& options)
-        : d_spec(read_denoiser_spec(file)), d_session(OrtSession::create(file, OrtOptions(options)))
+        : d_spec(read_denoiser_spec(file)),
+          d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
         d_traits.domain = d_spec.is_complex ? Domain::complex : Domain::real;

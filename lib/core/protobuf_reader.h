@@ -19,7 +19,8 @@ class WireError : public std::runtime_error
 {
 public:
     WireError(const std::string& what, bool truncated)
-        : std::runtime_error(what), d_truncated(truncated)
+        : std::runtime_error(what),
+          d_truncated(truncated)
     {
     }
     bool truncated() const { return d_truncated; }
@@ -34,7 +35,9 @@ public:
     enum Wire { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
 
     ProtobufReader(const char* data, std::size_t size)
-        : d_at(data), d_end(data + size), d_begin(data)
+        : d_at(data),
+          d_end(data + size),
+          d_begin(data)
     {
     }
 

@@ -26,7 +26,9 @@ struct OrtOptions {
 
     OrtOptions() = default;
     explicit OrtOptions(const LoadOptions& o)
-        : library(o.onnxruntime), intra_op_threads(o.intra_op_threads), spinning(o.spinning)
+        : library(o.onnxruntime),
+          intra_op_threads(o.intra_op_threads),
+          spinning(o.spinning)
     {
     }
 };
