@@ -120,3 +120,19 @@ def test_wrong_arguments_of_export(trained, tmp_path):
     junk.write_bytes(b"junk")
     with pytest.raises(UserError, match="no checkpoint"):
         call(export, junk, tmp_path / "x.onnx")
+
+
+def test_outputs_are_named_even_if_something_inside_is_called_so():
+    """PyTorch calls the result of a mean over an axis `mean`, too."""
+    from onnx import TensorProto, helper
+
+    floats = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in ("x", "add", "neg")]
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=1),
+        helper.make_node("Add", ["x", "mean"], ["add"]),
+        helper.make_node("Neg", ["add"], ["neg"]),
+    ]
+    graph = helper.make_graph(nodes, "g", floats[:1], floats[1:])
+    export.name_outputs(graph, ("mean", "log_variance"))
+    assert [o.name for o in graph.output] == ["mean", "log_variance"]
+    onnx.checker.check_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), full_check=True)
