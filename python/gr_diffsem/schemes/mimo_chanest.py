@@ -389,6 +389,7 @@ class MimoChanest(Scheme):
         parts = []
         for i, kind in enumerate(KINDS):
             h = self.of_kind(kind, np.random.default_rng([seed, i]), (count + 1 - i) // 2)
+            h /= np.sqrt(np.mean(np.abs(h) ** 2))  # of all: few channels fade by several per cent
             parts.append(TestData(h, name=kind, estimators=self.estimators(kind)))
         return parts
 
