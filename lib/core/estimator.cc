@@ -1,99 +1,16 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <gnuradio/diffsem/core/condition.h>
-#include <gnuradio/diffsem/core/scheme.h>
-
-#include "scheme_impl.h"
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The estimator is made here: what is wrong with its parameters fails here, and all memory is taken.
+ */
+#include "estimator_impl.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace gr {
 namespace diffsem {
 namespace core {
-
-namespace {
-
-constexpr float absurd_noise = 1e30f; // beyond it squares overflow float
-
-bool usable_noise(float v)
-{
-    return v >= std::numeric_limits<float>::min() && v <= absurd_noise;
-}
-double square(cfloat v)
-{
-    return double(v.real()) * v.real() + double(v.imag()) * v.imag();
-}
-
-int evaluations(const SamplerEntry& sampler, int steps)
-{
-    return steps < 1 ? 0 : sampler.last_evaluations + (steps - 1) * sampler.step_evaluations;
-}
-
-} // namespace
-
-class Estimator::Impl
-{
-public:
-    Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
-    void set_observed(const std::vector<std::uint8_t>& observed);
-    void set_steps(int steps);
-    void run(const cfloat* y,
-             std::size_t items,
-             const float* noise_var,
-             std::size_t noise_stride,
-             std::uint64_t first,
-             cfloat* mean,
-             float* variance,
-             ItemInfo* info);
-
-    std::shared_ptr<const Scheme> d_scheme;
-    const SchemeImpl& d_impl;
-    EstimatorOptions d_options;
-    float d_eta;
-    std::size_t d_n = 0, d_m = 0;
-
-private:
-    // One item of a call to run(), and what is known of it before inference.
-    struct Item {
-        const cfloat* y;
-        const float* noise;
-        std::size_t noise_stride;
-        cfloat* mean;
-        float* variance;
-        ItemInfo info;
-        ItemInfo* out;
-        double power; // y was divided by its root
-        float noise_at(std::size_t i) const { return noise[noise_stride == 1 ? 0 : i]; }
-    };
-
-    void build();
-    void warm_up();
-    bool admit(Item& item, std::uint64_t index);
-    void infer();
-    void begin_state();
-    void begin_element_levels(std::size_t slot, const Item& item, float fixed);
-    bool finish(std::size_t slot, Item& item);
-    void bypass(Item& item, const char* reason);
-    void classical_variance(const Item& item) const;
-    float residual(const Item& item);
-    void flush();
-
-    bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
-
-    std::shared_ptr<const Operator> d_op;
-    const std::uint8_t* d_mask = nullptr; // of d_op; null where everything is measured
-    std::unique_ptr<SamplerRun> d_run;
-    PosteriorDenoiser* d_posterior = nullptr; // of d_run, where the start leaves the measurement
-    Plan d_plan{PlanParameters()};
-    double d_matrix_power = 1; // mean |A x|^2 for a white unit-power x
-    std::size_t d_measured = 0;
-    bool d_all_measured = false;
-    Tensor d_y, d_ax, d_zero;
-    Sigma d_noise, d_start, d_unit;
-    std::vector<cfloat> d_scratch;
-    std::vector<Item> d_slots;
-};
 
 Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
     : d_scheme(std::move(scheme)),
@@ -200,7 +117,6 @@ void Estimator::Impl::build()
     const std::size_t batch = d_options.max_batch;
     d_slots.clear();
     d_slots.reserve(batch);
-    d_ax = Tensor(Domain::complex, {std::int64_t(d_m)}, 1);
     if (!d_impl.prior)
         return;
     const Traits& traits = d_impl.prior->traits();
@@ -244,255 +160,6 @@ void Estimator::Impl::warm_up()
     d_plan = plan;
 }
 
-void Estimator::Impl::run(const cfloat* y,
-                          std::size_t items,
-                          const float* noise_var,
-                          std::size_t noise_stride,
-                          std::uint64_t first,
-                          cfloat* mean,
-                          float* variance,
-                          ItemInfo* info)
-{
-    for (std::size_t b = 0; b < items; b++) {
-        Item item{y + b * d_m,
-                  noise_var + b * noise_stride,
-                  noise_stride,
-                  mean + b * d_n,
-                  variance ? variance + b * d_n : nullptr,
-                  {},
-                  info ? info + b : nullptr,
-                  1};
-        if (admit(item, first + b) && d_slots.size() == d_options.max_batch)
-            flush();
-    }
-    flush();
-}
-
-// Checks and normalises one item into the next slot; false where it was answered without inference.
-bool Estimator::Impl::admit(Item& item, std::uint64_t index)
-{
-    double noise = 0, power = 0;
-    bool good_noise = true;
-    for (std::size_t i = 0; i < (item.noise_stride == 1 ? 1 : d_m); i++)
-        if (item.noise_stride == 1 || measured(i)) {
-            good_noise = good_noise && usable_noise(item.noise[i]);
-            noise += item.noise[i];
-        }
-    noise /= item.noise_stride == 1 ? 1.0 : double(d_measured);
-    for (std::size_t i = 0; i < d_m; i++)
-        if (measured(i))
-            power += square(item.y[i]);
-    power /= double(d_measured);
-    item.info.noise_var = float(noise);
-    // Squares of floats cannot overflow a double: the sum is finite if every element is.
-    if (!std::isfinite(power) || !good_noise) {
-        bypass(item, std::isfinite(power) ? "noise" : "nan");
-        return false;
-    }
-    if (!d_impl.prior) { // least squares
-        bypass(item, "");
-        return false;
-    }
-    if (d_impl.info.measured_gain) {
-        // The floor is one standard deviation of the mean noise power: docs/model_contract.md.
-        item.power =
-            std::max(power - noise, noise / std::sqrt(double(d_measured))) / d_matrix_power;
-        if (!(item.power > 1e-36) || !std::isfinite(item.power)) {
-            bypass(item, "power");
-            return false;
-        }
-    }
-    item.info.gain = float(std::sqrt(item.power));
-
-    const std::size_t slot = d_slots.size();
-    d_slots.push_back(item);
-    d_run->items.resize(slot + 1);
-    d_run->items[slot] = index;
-    d_y.set_batch(slot + 1);
-    const float scale = float(1.0 / std::sqrt(item.power));
-    if (d_impl.info.complex_domain)
-        for (std::size_t i = 0; i < d_m; i++)
-            d_y.citem(slot)[i] = measured(i) ? scale * item.y[i] : cfloat(0.0f, 0.0f);
-    else
-        for (std::size_t i = 0; i < d_m; i++)
-            d_y.item(slot)[i] = measured(i) ? scale * item.y[i].real() : 0.0f;
-    return true;
-}
-
-void Estimator::Impl::flush()
-{
-    if (d_slots.empty())
-        return;
-    const char* failure = nullptr;
-    try {
-        infer();
-    } catch (const std::exception&) {
-        failure = "inference";
-    }
-    for (std::size_t slot = 0; slot < d_slots.size(); slot++) {
-        Item& item = d_slots[slot];
-        if (failure || !finish(slot, item))
-            bypass(item, "inference");
-    }
-    d_slots.clear();
-}
-
-void Estimator::Impl::infer()
-{
-    const std::size_t batch = d_slots.size();
-    SamplerRun& run = *d_run;
-    const std::size_t stride = d_slots.front().noise_stride == 1 ? 1 : d_m;
-    d_noise.resize(batch, stride);
-    for (std::size_t b = 0; b < batch; b++)
-        for (std::size_t i = 0; i < stride; i++) {
-            // The noise given for an unmeasured element may be anything.
-            const bool given = stride > 1 && measured(i);
-            const float nv = given ? d_slots[b].noise_at(i) : d_slots[b].info.noise_var;
-            d_noise.item(b)[i] = float(std::sqrt(nv / d_slots[b].power));
-        }
-    if (d_posterior)
-        d_posterior->measure(d_y, d_noise);
-    run.rng = Rng(d_options.seed ? d_options.seed : d_impl.seed, d_options.stream);
-    run.eta = d_eta;
-    begin_state();
-    run.levels.prepare(d_plan, d_start, d_plan.sigma_max());
-    d_impl.sampler->run(run);
-}
-
-// The state and its levels, by the start.
-void Estimator::Impl::begin_state()
-{
-    SamplerRun& run = *d_run;
-    const StartEntry& start = *d_impl.start;
-    const SamplerEntry& sampler = *d_impl.sampler;
-    const std::size_t batch = d_slots.size();
-    const bool noisy = sampler.stochastic || d_eta > 0;
-    const float top = d_plan.sigma_max();
-    run.x.set_batch(batch);
-
-    if (start.consumes_measurement) {
-        const bool each =
-            !d_all_measured ||
-            (d_noise.per_element() && d_impl.prior->traits().tensor_sigma && !start.needs_sigma);
-        d_start.resize(batch, each ? d_n : 1);
-        std::copy(d_y.data(), d_y.data() + d_y.size(), run.x.data());
-        const std::size_t parts = run.x.width() / run.x.elements();
-        for (std::size_t b = 0; b < batch; b++) {
-            if (noisy && !d_all_measured)
-                run.rng.fill(run.items[b], 0, run.x.domain(), d_n, run.noise.data());
-            // A model of one level is told the root of the mean noise power.
-            const float level =
-                start.needs_sigma ? d_impl.start_sigma
-                                  : float(std::sqrt(d_slots[b].info.noise_var / d_slots[b].power));
-            if (!each)
-                d_start.item(b)[0] = level;
-            for (std::size_t i = 0; each && i < d_n; i++) {
-                const bool seen = measured(i);
-                d_start.item(b)[i] = seen ? (start.needs_sigma ? level : d_noise.at(b, i))
-                                          : (sampler.seeks_mean ? Sigma::unobserved() : top);
-                for (std::size_t j = parts * i; !seen && noisy && j < parts * (i + 1); j++)
-                    run.x.item(b)[j] = top * run.noise[j];
-            }
-        }
-        return;
-    }
-
-    const float level = start.needs_sigma ? d_impl.start_sigma : top;
-    d_start.resize(batch, 1);
-    d_zero.set_batch(batch);
-    std::fill(run.x.data(), run.x.data() + run.x.size(), 0.0f);
-    if (start.needs_sigma) { // a coarse estimate: y itself, or linear MMSE under a white prior
-        if (d_op->observed())
-            d_op->adjoint(d_y, run.x);
-        else {
-            std::fill(d_zero.data(), d_zero.data() + d_zero.size(), 0.0f);
-            d_op->proximal(d_y, d_noise, d_zero, d_unit, run.x, d_scratch.data());
-        }
-    }
-    for (std::size_t b = 0; b < batch; b++) {
-        // What seeks the mean starts from the mean of pure noise: nothing known, and no dice.
-        const bool nothing = sampler.seeks_mean && !start.needs_sigma;
-        d_start.item(b)[0] = nothing ? Sigma::unobserved() : level;
-        if (nothing)
-            continue;
-        run.rng.fill(run.items[b], 0, run.x.domain(), d_n, run.noise.data());
-        for (std::size_t j = 0; j < run.x.width(); j++)
-            run.x.item(b)[j] += level * run.noise[j];
-    }
-}
-
-// Result of one slot in the units of y; false where it is not finite.
-bool Estimator::Impl::finish(std::size_t slot, Item& item)
-{
-    const SamplerRun& run = *d_run;
-    const float gain = item.info.gain;
-    double power = 0;
-    for (std::size_t i = 0; i < d_n; i++) {
-        item.mean[i] = d_impl.info.complex_domain ? gain * run.x.citem(slot)[i]
-                                                  : cfloat(gain * run.x.item(slot)[i], 0.0f);
-        power += square(item.mean[i]);
-    }
-    if (!std::isfinite(power))
-        return false;
-    if (item.variance && run.has_variance)
-        for (std::size_t i = 0; i < d_n; i++)
-            item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
-    else if (item.variance)
-        classical_variance(item);
-    item.info.steps = evaluations(*d_impl.sampler, run.levels.steps(slot));
-    if (item.out) {
-        item.info.residual = residual(item);
-        *item.out = item.info;
-    }
-    return true;
-}
-
-// The classical answer: A^H y. With an empty reason it is what the scheme asks for (`ls`).
-void Estimator::Impl::bypass(Item& item, const char* reason)
-{
-    if (d_op->observed()) {
-        for (std::size_t i = 0; i < d_n; i++)
-            item.mean[i] = measured(i) ? item.y[i] : cfloat(0.0f, 0.0f);
-    } else {
-        const cfloat* a = d_op->matrix();
-        std::fill(item.mean, item.mean + d_n, cfloat(0.0f, 0.0f));
-        for (std::size_t r = 0; r < d_m; r++)
-            for (std::size_t i = 0; i < d_n; i++)
-                item.mean[i] += std::conj(a[r * d_n + i]) * item.y[r];
-    }
-    if (item.variance)
-        classical_variance(item);
-    item.info.steps = 0;
-    item.info.gain = 1;
-    item.info.bypassed = *reason != '\0';
-    item.info.reason = reason;
-    if (item.out)
-        *item.out = item.info;
-}
-
-void Estimator::Impl::classical_variance(const Item& item) const
-{
-    for (std::size_t i = 0; i < d_n; i++)
-        item.variance[i] = d_op->observed() && measured(i)
-                               ? item.noise_at(i)
-                               : std::numeric_limits<float>::quiet_NaN();
-}
-
-float Estimator::Impl::residual(const Item& item)
-{
-    double sum = 0;
-    const cfloat* a = d_op->matrix();
-    for (std::size_t r = 0; r < d_m; r++) {
-        if (!measured(r))
-            continue;
-        cfloat seen = a ? cfloat(0.0f, 0.0f) : item.mean[r];
-        for (std::size_t i = 0; a && i < d_n; i++)
-            seen += a[r * d_n + i] * item.mean[i];
-        sum += square(item.y[r] - seen);
-    }
-    return float(sum / double(d_measured) / item.info.noise_var);
-}
-
 Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
 {
     if (!scheme)
@@ -511,7 +178,18 @@ void Estimator::run(const cfloat* y,
                     float* variance,
                     ItemInfo* info)
 {
-    d->run(y, items, noise_var, noise_stride, first, mean, variance, info);
+    d->run(y, d->d_m, items, noise_var, noise_stride, noise_stride, first, mean, variance, info);
+}
+
+void Estimator::draw(const cfloat* y,
+                     std::size_t count,
+                     const float* noise_var,
+                     std::size_t noise_stride,
+                     std::uint64_t first,
+                     cfloat* draws,
+                     ItemInfo* info)
+{
+    d->run(y, 0, count, noise_var, noise_stride, 0, first, draws, nullptr, info);
 }
 
 void Estimator::set_steps(int steps)

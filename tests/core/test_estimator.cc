@@ -347,6 +347,32 @@ void batches(const Toy& t)
     CHECK(run(*e, y, {0.2f}).mean == a.mean);
 }
 
+// K samples of one posterior: their moments are its.
+void draws(const Toy& t)
+{
+    auto e = t.make(t.unit + "/gmm:sampler=ddpm,steps=100");
+    const auto y = measurements(t.model, 1, 0.5, 13);
+    const std::size_t count = 2000;
+    std::vector<cfloat> x(6 * count);
+    std::vector<ItemInfo> info(count);
+    const float noise = 0.25f;
+    e->draw(y.data(), count, &noise, 1, 0, x.data(), info.data());
+    const Posterior p = posterior(t.model, to_vector(y.data(), 6), 0.25);
+    Vector mean = Vector::Zero(6);
+    double power = 0;
+    for (std::size_t k = 0; k < count; k++) {
+        mean += to_vector(&x[6 * k], 6) / double(count);
+        power += (to_vector(&x[6 * k], 6) - p.mean).squaredNorm() / double(count);
+        CHECK_EQUAL(info[k].steps, 100);
+    }
+    CHECK_BELOW((mean - p.mean).squaredNorm() / p.covariance.trace().real(), 0.005);
+    CHECK_NEAR(db(power / p.covariance.trace().real()), 0.0, 0.3);
+    // A draw is an item like any other.
+    std::vector<cfloat> one(6);
+    e->run(y.data(), 1, &noise, 1, 17, one.data(), nullptr, nullptr);
+    CHECK_BELOW((to_vector(&x[6 * 17], 6) - to_vector(one.data(), 6)).norm(), 1e-5);
+}
+
 // Every start with every sampler and plan gives something finite, of the stated number of steps, and
 // near the posterior: no estimate may be worse than the measurement by more than drawing costs.
 void registries(const Toy& t)
@@ -500,6 +526,7 @@ int main()
     least_squares();
     bypass(toy);
     batches(toy);
+    draws(toy);
     registries(toy);
     steps(toy);
     no_allocation(toy);

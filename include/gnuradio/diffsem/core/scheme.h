@@ -30,26 +30,26 @@ public:
 
 //! Where packages are searched and which runtime library is used; empty members mean the defaults.
 struct LoadOptions {
-    std::string models_path;      //!< colon list searched before the installed packages
-    std::string onnxruntime;      //!< path of libonnxruntime.so; empty: search
-    int intra_op_threads = 1;     //!< ONNX Runtime threads inside one operator
-    bool spinning = false;        //!< ONNX Runtime threads spin while idle
+    std::string models_path;  //!< colon list searched before the installed packages
+    std::string onnxruntime;  //!< path of libonnxruntime.so; empty: search
+    int intra_op_threads = 1; //!< ONNX Runtime threads inside one operator
+    bool spinning = false;    //!< ONNX Runtime threads spin while idle
     std::size_t max_model_bytes = std::size_t(512) << 20; //!< larger files are refused
 };
 
 //! What a scheme says of itself.
 struct SchemeInfo {
-    std::string spec;             //!< the string it was loaded from
-    std::string package, member;  //!< empty package for the built-in `ls`
+    std::string spec;            //!< the string it was loaded from
+    std::string package, member; //!< empty package for the built-in `ls`
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
     std::vector<std::int64_t> shape;             //!< one item; empty: any length (`ls`)
     bool complex_domain = true;
-    bool measured_gain = false;   //!< unknown input gain: normalised by measured power
-    bool has_variance = false;    //!< the mean comes with a variance
-    int steps = 0;                //!< of the plan; 0 for no prior, 1 for one step
-    std::string content_hash;     //!< SHA-256 of the package, hex
-    std::string manifest_json;    //!< the manifest or metadata as JSON text
+    bool measured_gain = false; //!< unknown input gain: normalised by measured power
+    bool has_variance = false;  //!< the mean comes with a variance
+    int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
+    std::string content_hash;   //!< SHA-256 of the package, hex
+    std::string manifest_json;  //!< the manifest or metadata as JSON text
 };
 
 class SchemeImpl;
@@ -85,7 +85,7 @@ struct EstimatorOptions {
     int steps = 0;              //!< 0: the scheme's own
     float eta = -1.0f;          //!< < 0: the scheme's own
     std::uint64_t seed = 0;
-    std::uint64_t stream = 0;   //!< distinct random stream for each block of a flowgraph
+    std::uint64_t stream = 0; //!< distinct random stream for each block of a flowgraph
 };
 
 //! What was done to one item.
@@ -94,8 +94,9 @@ struct ItemInfo {
     float gain = 1;      //!< amplitude by which y was divided before inference
     int steps = 0;       //!< denoiser evaluations of this item; 0 when bypassed
     bool bypassed = false;
-    const char* reason = ""; //!< static text: why it was bypassed ("nan", "noise", "inference", ...)
-    float residual = 0;  //!< mean |y - A x|^2 over observed elements, over noise_var
+    const char* reason =
+        "";             //!< static text: why it was bypassed ("nan", "noise", "inference", ...)
+    float residual = 0; //!< mean |y - A x|^2 over observed elements, over noise_var
 };
 
 /*!
@@ -127,6 +128,21 @@ public:
              cfloat* mean,
              float* variance,
              ItemInfo* info);
+
+    /*!
+     * K samples for one measurement (a single item of y and its noise): draws from the posterior where
+     * the sampler draws (`ddpm`, or `ddim` with eta), else K times the same.
+     * \param first index of the first draw in the stream of random numbers
+     * \param draws count x N
+     * \param info  count, may be null
+     */
+    void draw(const cfloat* y,
+              std::size_t count,
+              const float* noise_var,
+              std::size_t noise_stride,
+              std::uint64_t first,
+              cfloat* draws,
+              ItemInfo* info);
 
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);

@@ -134,6 +134,7 @@ struct Unknown {
 class State
 {
 public:
+    //! The reference holds until the next add().
     Unknown& add(std::string name, std::shared_ptr<const Prior> prior, Tensor x, Sigma sigma)
     {
         d_unknowns.push_back({std::move(name), std::move(prior), std::move(x), std::move(sigma)});
