@@ -125,6 +125,18 @@ def _transpose(node, shapes, integers):
     return tuple(x[i] for i in node["attributes"].get("perm", range(len(x))[::-1]))
 
 
+def _depth_to_space(node, shapes, integers):
+    b, c, h, w = shapes[node["in"][0]]
+    r = node["attributes"]["blocksize"][0]
+    return (b, c // r**2, h * r, w * r)
+
+
+def _space_to_depth(node, shapes, integers):
+    b, c, h, w = shapes[node["in"][0]]
+    r = node["attributes"]["blocksize"][0]
+    return (b, c * r**2, h // r, w // r)
+
+
 def _concat(node, shapes, integers):
     parts = _inputs(node, shapes)
     axis = _axis(node, len(parts[0]))
@@ -198,6 +210,8 @@ RULES = {
     "ConvTranspose": _conv_transpose,
     "Reshape": _reshape,
     "Transpose": _transpose,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
     "Concat": _concat,
     "Gather": _gather,
     "Unsqueeze": _unsqueeze,
