@@ -39,20 +39,26 @@ def add_arguments(parser):
 
 
 def run(args):
-    """Train; returns {"scheme", "networks": [...]}."""
-    scheme = schemes.get(args.scheme)
+    """Train; returns {"scheme", "networks": [...]}. A name of several sizes trains one after the other."""
+    sizes = [args.scheme] if args.scheme in schemes.names() else schemes.sizes(args.scheme)
+    reports = []
+    for name in sizes:
+        scheme = schemes.get(name)
+        out = Path(args.out) if args.out else default_folder(name)
+        reports += run_one(scheme, args, out / name if args.out and len(sizes) > 1 else out)
+    return {"scheme": args.scheme, "networks": reports}
+
+
+def run_one(scheme, args, out):
+    """Train the networks of one scheme, or the one that was asked for; their reports."""
     networks = scheme.networks()
     if args.member and args.member not in networks:
         raise unknown("network of " + scheme.name, args.member, networks)
     for value, what in ((args.minutes, "--minutes"), (args.batch, "--batch"), (args.threads, "--threads")):
         if value is not None and value <= 0:
             raise UserError(f"{what} is {value}: give a positive number")
-    out = Path(args.out) if args.out else default_folder(scheme.name)
-    reports = []
-    for member, network in networks.items():
-        if args.member in (None, member):
-            reports.append(Training(scheme, member, network, args, out / member).run())
-    return {"scheme": scheme.name, "networks": reports}
+    chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
+    return [Training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
 
 
 def table(report):
