@@ -5,10 +5,14 @@
 
 #include <gnuradio/diffsem/ofdm_equalizer_diffsem.h>
 
+#include <numeric>
+
 namespace gr {
 namespace diffsem {
 
 namespace {
+
+constexpr std::size_t max_pilot_sets = 4096;
 
 void check_memory(float memory)
 {
@@ -46,19 +50,31 @@ ofdm_equalizer_diffsem::make(int fft_len,
     check_memory(phase_memory);
     check_carriers(occupied_carriers, fft_len, "occupied_carriers");
     check_carriers(pilot_carriers, fft_len, "pilot_carriers");
-    if (pilot_symbols.size() != pilot_carriers.size())
+    if (pilot_symbols.empty() != pilot_carriers.empty())
         throw core::Error("pilot_symbols has " + text(pilot_symbols.size()) +
                           " sets, pilot_carriers " + text(pilot_carriers.size()) +
-                          ": give a value for each pilot");
-    for (std::size_t i = 0; i < pilot_symbols.size(); i++)
-        if (pilot_symbols[i].size() != pilot_carriers[i].size())
-            throw core::Error("pilot_symbols[" + text(i) + "] has " +
-                              text(pilot_symbols[i].size()) + " values for " +
-                              text(pilot_carriers[i].size()) + " pilots: give one for each");
+                          ": give both, or neither");
+    // As in the carrier allocator, either list is gone through again when it ends: gr-digital's own
+    // receiver has one set of pilot carriers, and 127 of symbols.
+    const std::size_t sets =
+        pilot_carriers.empty() ? 0 : std::lcm(pilot_carriers.size(), pilot_symbols.size());
+    if (sets > max_pilot_sets)
+        throw core::Error("pilot_carriers and pilot_symbols repeat after " + text(sets) +
+                          " OFDM symbols: give lists that repeat within " + text(max_pilot_sets));
+    std::vector<std::vector<int>> carriers(sets);
+    std::vector<std::vector<gr_complex>> symbols(sets);
+    for (std::size_t i = 0; i < sets; i++) {
+        carriers[i] = pilot_carriers[i % pilot_carriers.size()];
+        symbols[i] = pilot_symbols[i % pilot_symbols.size()];
+        if (symbols[i].size() != carriers[i].size())
+            throw core::Error("pilot_symbols[" + text(i % pilot_symbols.size()) + "] has " +
+                              text(symbols[i].size()) + " values for " + text(carriers[i].size()) +
+                              " pilots: give one for each");
+    }
     return sptr(new ofdm_equalizer_diffsem(fft_len,
                                            occupied_carriers,
-                                           pilot_carriers,
-                                           pilot_symbols,
+                                           carriers,
+                                           symbols,
                                            symbols_skipped,
                                            input_is_shifted,
                                            phase_memory));

@@ -50,6 +50,19 @@ def test_a_turning_phase_is_followed_exactly_without_noise(memory, skipped):
     np.testing.assert_array_equal(out[:, untouched], y[:, untouched].astype(np.complex64))
 
 
+def test_takes_what_gr_digitals_own_receiver_gives():
+    """One set of pilot carriers and many of symbols: each list is gone through again when it ends."""
+    rng = np.random.default_rng(5)
+    y, h, data = frame(rng, 7, np.zeros(7), 0)
+    equal = diffsem.ofdm_equalizer_diffsem(N, OCCUPIED, PILOTS, PILOT_SYMBOLS)
+    np.testing.assert_allclose(equal.equalize_frame(y, h)[0][:, DATA], data, atol=2e-4)
+    from gnuradio.digital import ofdm_txrx
+
+    diffsem.ofdm_equalizer_diffsem(
+        N, ofdm_txrx._def_occupied_carriers, ofdm_txrx._def_pilot_carriers, ofdm_txrx._def_pilot_symbols
+    )
+
+
 def test_memory_trades_noise_against_speed():
     rng = np.random.default_rng(2)
     error = {m: [] for m in (0.0, 0.8, 1.0)}

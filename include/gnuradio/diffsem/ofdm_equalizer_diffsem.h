@@ -44,7 +44,7 @@ public:
      * \param fft_len           carriers of a symbol
      * \param occupied_carriers as for `digital.ofdm_carrier_allocator_cvc`; empty: all
      * \param pilot_carriers    alike; empty: the phase is not followed
-     * \param pilot_symbols     their values, of the same shape
+     * \param pilot_symbols     their values; either list is gone through again when it ends
      * \param symbols_skipped   symbols of the frame taken off before (the header): where to start in
      *                          the lists
      * \param input_is_shifted  index 0 is the lowest frequency, not DC
