@@ -12,12 +12,14 @@ struct PosteriorDenoiser::Space : public Workspace {
     std::unique_ptr<Workspace> inner; // of the prior, or of its joint denoiser
     Tensor x;                         // combined: x~; joint: [x; y]; proximal: the prior's mean
     Sigma sigma;
-    std::vector<cfloat> scratch;
+    std::vector<std::complex<double>> scratch;
 };
 
 PosteriorDenoiser::PosteriorDenoiser(std::shared_ptr<const Prior> prior,
                                      std::shared_ptr<const Operator> op)
-    : d_prior(std::move(prior)), d_op(std::move(op)), d_traits(d_prior->traits())
+    : d_prior(std::move(prior)),
+      d_op(std::move(op)),
+      d_traits(d_prior->traits())
 {
     const std::uint8_t* observed = d_op->observed();
     d_all_observed = observed && std::all_of(observed, observed + d_op->cols(), [](std::uint8_t o) {

@@ -79,7 +79,7 @@ private:
     bool d_all_measured = false;
     Tensor d_y, d_zero;
     Sigma d_noise, d_start, d_unit;
-    std::vector<cfloat> d_scratch;
+    std::vector<std::complex<double>> d_scratch;
     std::vector<Item> d_slots;
 };
 

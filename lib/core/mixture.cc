@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "mixture.h"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
+#include "linalg.h"
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -127,9 +127,9 @@ const MixtureDenoiser::Pattern& MixtureDenoiser::pattern(Space& space) const
         Index q = 0, kept = 0;
         MatrixXcd basis(m, m), gain(n, m);
         if (m > 0) {
-            Eigen::SelfAdjointEigenSolver<MatrixXcd> eigen(d_model.bcb[c](p.index, p.index));
-            basis = eigen.eigenvectors().rowwise().reverse();
-            const VectorXd l = eigen.eigenvalues().reverse().cwiseMax(0.0);
+            VectorXd l;
+            hermitian_eigen(d_model.bcb[c](p.index, p.index), l, basis);
+            l = l.cwiseMax(0.0);
             q = (l.array() > least_share * l(0)).count();
             kept = k > 1 ? m : q; // the evidence needs all directions, the mean only these
             p.project.middleRows(first, kept) = basis.leftCols(kept).adjoint().cast<cfloat>();
@@ -317,15 +317,13 @@ void MixtureDenoiser::any_noise(std::size_t item,
             cross.row(j) = d_model.cb[c].col(row).adjoint();
             solution(j) = space.row(j) - d_model.row_means(row, c);
         }
-        Eigen::Ref<MatrixXcd> in_place(gram);
-        Eigen::LLT<Eigen::Ref<MatrixXcd>> llt(in_place);
-        if (llt.info() != Eigen::Success)
+        if (!cholesky(gram))
             throw std::runtime_error("covariance of the measurement is not positive definite");
-        llt.matrixL().solveInPlace(solution);
+        solve_lower(gram, solution);
         const double log_det = 2.0 * gram.diagonal().real().array().log().sum();
         const double half = d_model.domain == Domain::complex ? 1.0 : 0.5;
         space.evidence(c) = d_model.log_weights(c) - half * (log_det + solution.squaredNorm());
-        llt.matrixL().solveInPlace(cross);
+        solve_lower(gram, cross);
         space.mean.col(c) = (d_model.means.col(c) + cross.adjoint() * solution).cast<cfloat>();
         for (Index i = 0; i < d_model.n && out.want_variance; i++)
             space.variance(i, c) =

@@ -3,8 +3,9 @@
 
 #include <gnuradio/diffsem/core/scheme.h>
 
-#include <Eigen/Cholesky>
-#include <Eigen/SVD>
+#include "linalg.h"
+
+#include <Eigen/Core>
 #include <algorithm>
 
 namespace gr {
@@ -18,7 +19,8 @@ class Selection : public Operator
 {
 public:
     Selection(const char* type, std::vector<std::uint8_t> observed)
-        : d_type(type), d_observed(std::move(observed))
+        : d_type(type),
+          d_observed(std::move(observed))
     {
     }
     const char* type() const override { return d_type; }
@@ -42,7 +44,7 @@ public:
                   const Tensor& z,
                   const Sigma& level,
                   Tensor& x,
-                  cfloat*) const override
+                  std::complex<double>*) const override
     {
         x.set_batch(z.batch());
         const std::size_t parts = z.width() / z.elements();
@@ -62,9 +64,10 @@ private:
 };
 
 using Matrix = Eigen::Matrix<cfloat, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using MatrixMap = Eigen::Map<Eigen::MatrixXcf>;
 using VectorMap = Eigen::Map<Eigen::VectorXcf>;
 using ConstVectorMap = Eigen::Map<const Eigen::VectorXcf>;
+
+constexpr double least_singular = 1e-7; // smaller shares of the largest are zero, in float
 
 class DenseOperator : public Operator
 {
@@ -72,17 +75,29 @@ public:
     DenseOperator(std::vector<cfloat> matrix, std::size_t rows, std::size_t cols)
         : d_a(Eigen::Map<const Matrix>(matrix.data(), Eigen::Index(rows), Eigen::Index(cols)))
     {
-        Eigen::BDCSVD<Eigen::MatrixXcd> svd(d_a.cast<std::complex<double>>(),
-                                            Eigen::ComputeThinU | Eigen::ComputeThinV);
-        d_uh = svd.matrixU().adjoint().cast<cfloat>();
-        d_v = svd.matrixV().cast<cfloat>();
-        d_s = svd.singularValues().cast<float>();
+        // A = U S V^H through the smaller of A A^H = U S^2 U^H and A^H A = V S^2 V^H.
+        const Eigen::MatrixXcd a = d_a.cast<std::complex<double>>();
+        d_gram = a * a.adjoint();
+        const bool wide = rows <= cols;
+        Eigen::VectorXd squares;
+        Eigen::MatrixXcd vectors;
+        hermitian_eigen(wide ? d_gram : Eigen::MatrixXcd(a.adjoint() * a), squares, vectors);
+        const Eigen::VectorXd all = squares.cwiseMax(0.0).cwiseSqrt();
+        const Eigen::Index rank = (all.array() > least_singular * all(0)).count();
+        const auto s = all.head(rank);
+        const auto known = vectors.leftCols(rank);
+        const Eigen::MatrixXcd other =
+            (wide ? Eigen::MatrixXcd(a.adjoint() * known) : Eigen::MatrixXcd(a * known)) *
+            s.cwiseInverse().asDiagonal();
+        d_uh = (wide ? Eigen::MatrixXcd(known) : other).adjoint().cast<cfloat>();
+        d_v = (wide ? other : Eigen::MatrixXcd(known)).cast<cfloat>();
+        d_s = s.cast<float>();
     }
     const char* type() const override { return "matrix"; }
     std::size_t rows() const override { return std::size_t(d_a.rows()); }
     std::size_t cols() const override { return std::size_t(d_a.cols()); }
     const cfloat* matrix() const override { return d_a.data(); }
-    std::size_t scratch_size() const override { return rows() * rows() + rows() + cols(); }
+    std::size_t scratch_size() const override { return rows() * rows() + 2 * rows() + cols(); }
 
     void apply(const Tensor& x, Tensor& y) const override
     {
@@ -104,43 +119,46 @@ public:
                   const Tensor& z,
                   const Sigma& level,
                   Tensor& x,
-                  cfloat* scratch) const override
+                  std::complex<double>* scratch) const override
     {
         x.set_batch(z.batch());
         const Eigen::Index m = d_a.rows(), n = d_a.cols();
-        VectorMap residual(scratch, m), small(scratch + m, d_s.size());
+        Eigen::Map<Eigen::MatrixXcd> gram(scratch, m, m), solution(scratch + m * m, m, 1);
+        // Single precision in the rest of the scratch.
+        auto* singles = reinterpret_cast<cfloat*>(scratch + m * m + m);
+        VectorMap residual(singles, m), small(singles + m, d_s.size());
         for (std::size_t b = 0; b < z.batch(); b++) {
-            const ConstVectorMap zb(z.citem(b), n);
             VectorMap xb(x.citem(b), n);
             const float s2 = level.at(b, 0) * level.at(b, 0);
             residual = ConstVectorMap(y.citem(b), m);
-            residual.noalias() -= d_a * zb;
+            residual.noalias() -= d_a * ConstVectorMap(z.citem(b), n);
+            xb = ConstVectorMap(z.citem(b), n);
             if (!noise.per_element()) {
-                // With A = U S V^H: x = z + V diag(s2 S / (s2 S^2 + nv)) U^H (y - A z)
+                // x = z + V diag(s2 S / (s2 S^2 + nv)) U^H (y - A z)
                 const float nv = noise.at(b, 0) * noise.at(b, 0);
                 small.noalias() = d_uh * residual;
                 small.array() *=
                     (s2 * d_s.array() / (s2 * d_s.array().square() + nv)).cast<cfloat>();
-                xb = zb;
                 xb.noalias() += d_v * small;
             } else {
                 // x = z + s2 A^H (s2 A A^H + diag(nv))^-1 (y - A z)
-                MatrixMap gram(scratch + m + n, m, m);
-                gram.noalias() = s2 * d_a * d_a.adjoint();
+                gram = double(s2) * d_gram;
                 for (Eigen::Index i = 0; i < m; i++)
-                    gram(i, i) += std::pow(noise.at(b, std::size_t(i)), 2.0f);
-                Eigen::Ref<Eigen::MatrixXcf> in_place(gram);
-                Eigen::LLT<Eigen::Ref<Eigen::MatrixXcf>> llt(in_place);
-                llt.solveInPlace(residual);
-                xb = zb;
-                xb.noalias() += s2 * (d_a.adjoint() * residual);
+                    gram(i, i) += std::pow(double(noise.at(b, std::size_t(i))), 2);
+                solution = residual.cast<std::complex<double>>();
+                cholesky(gram);
+                solve_lower(gram, solution);
+                solve_lower_adjoint(gram, solution);
+                residual = s2 * solution.cast<cfloat>();
+                xb.noalias() += d_a.adjoint() * residual;
             }
         }
     }
 
 private:
     Matrix d_a;
-    Eigen::MatrixXcf d_uh, d_v;
+    Eigen::MatrixXcd d_gram;    // A A^H
+    Eigen::MatrixXcf d_uh, d_v; // of the singular values that are not zero
     Eigen::VectorXf d_s;
 };
 
@@ -148,7 +166,9 @@ class MimoOperator : public BilinearOperator
 {
 public:
     MimoOperator(std::size_t receive, std::size_t transmit, std::size_t time)
-        : d_receive(receive), d_transmit(transmit), d_time(time)
+        : d_receive(receive),
+          d_transmit(transmit),
+          d_time(time)
     {
     }
     std::vector<std::string> unknowns() const override { return {"H", "X"}; }

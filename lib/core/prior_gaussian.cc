@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "linalg.h"
 #include "mixture.h"
 
-#include <Eigen/Cholesky>
 #include <cmath>
 
 namespace gr {
@@ -149,7 +149,7 @@ std::shared_ptr<const Prior> make_mixture_prior(MixtureParameters p)
             Eigen::MatrixXcd cov = 0.5 * (given + given.adjoint());
             Eigen::MatrixXcd lifted = cov; // rounding may leave slightly negative eigenvalues
             lifted.diagonal().array() += 1e-4 * scale;
-            if (Eigen::LLT<Eigen::MatrixXcd>(lifted).info() != Eigen::Success)
+            if (!cholesky(lifted))
                 fail("covariance has negative eigenvalues");
             model.variances.col(Index(c)) = cov.diagonal().real().cwiseMax(0.0);
             model.cb.push_back(cov);

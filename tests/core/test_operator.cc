@@ -72,7 +72,7 @@ void proximal(const Case& c, Random& r, bool per_element)
             noise.item(b)[i] = float(0.1 + r.uniform());
     }
     Tensor x(Domain::complex, {n}, batch);
-    std::vector<cfloat> scratch(c.op->scratch_size());
+    std::vector<cdouble> scratch(c.op->scratch_size());
     c.op->proximal(to_tensor(ys), noise, to_tensor(zs), level, x, scratch.data());
     for (std::size_t b = 0; b < batch; b++) {
         const Vector found = to_vector(x.citem(b), n);
@@ -123,7 +123,7 @@ void bilinear()
     // With little noise, each of the two gives back its unknown.
     const auto solved = [&](const Operator& op, const Vector& truth) {
         Tensor out(Domain::complex, {truth.size()}, 1);
-        std::vector<cfloat> scratch(op.scratch_size());
+        std::vector<cdouble> scratch(op.scratch_size());
         op.proximal(to_tensor({vec(y)}),
                     Sigma(1e-3f),
                     to_tensor({Vector::Zero(truth.size())}),

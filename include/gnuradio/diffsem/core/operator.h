@@ -44,7 +44,7 @@ public:
                           const Tensor& z,
                           const Sigma& level,
                           Tensor& x,
-                          cfloat* scratch) const = 0;
+                          std::complex<double>* scratch) const = 0;
     virtual std::size_t scratch_size() const { return 0; }
 };
 
