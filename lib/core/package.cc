@@ -333,7 +333,8 @@ std::string package_file(const Package& package, const std::string& file, const 
 }
 
 Fields::Fields(const Json& object, std::string where, std::initializer_list<const char*> known)
-    : d_object(object), d_where(std::move(where))
+    : d_object(object),
+      d_where(std::move(where))
 {
     if (!object.is_object())
         throw Error(d_where + " must be an object {...}, found " + object.dump().substr(0, 60));

@@ -29,6 +29,9 @@ class Air:
     gap: int = 400
 
 
+QUIET = Air()
+
+
 def taps(delay_spread, rng, n=12):
     """Complex Gaussian taps [n] of an exponential profile; their power is 1 exactly."""
     if delay_spread <= 0:
@@ -61,7 +64,7 @@ def packet_list(n, rng, rates=tuple(RATES), lengths=(14, 40, 138)):
     return out
 
 
-def recording(packets, air=Air(), seed=0):
+def recording(packets, air=QUIET, seed=0):
     """Samples of a recording and what is in it.
 
     packets: [(mbps, psdu, seed)]. Returns (complex64 [N], list of dicts with `start`, `cfo_hz`,

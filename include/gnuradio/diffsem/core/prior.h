@@ -38,7 +38,8 @@ struct Estimate {
 
     Estimate() = default;
     Estimate(Domain domain, const std::vector<std::int64_t>& shape, std::size_t max_batch)
-        : mean(domain, shape, max_batch), variance(mean.elements() * max_batch)
+        : mean(domain, shape, max_batch),
+          variance(mean.elements() * max_batch)
     {
     }
     void set_batch(std::size_t batch)

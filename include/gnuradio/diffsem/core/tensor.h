@@ -43,8 +43,11 @@ class Tensor
 public:
     Tensor() = default;
     Tensor(Domain domain, std::vector<std::int64_t> shape, std::size_t max_batch)
-        : d_domain(domain), d_shape(std::move(shape)), d_elements(element_count(d_shape)),
-          d_width(d_elements * (domain == Domain::complex ? 2 : 1)), d_batch(max_batch),
+        : d_domain(domain),
+          d_shape(std::move(shape)),
+          d_elements(element_count(d_shape)),
+          d_width(d_elements * (domain == Domain::complex ? 2 : 1)),
+          d_batch(max_batch),
           d_data((d_width * max_batch + 1) / 2)
     {
     }
@@ -90,7 +93,9 @@ public:
     Sigma() = default;
     explicit Sigma(float level) : d_batch(1), d_stride(1), d_levels(1, level) {}
     Sigma(std::size_t batch, std::size_t stride, float level = 0.0f)
-        : d_batch(batch), d_stride(stride), d_levels(batch * stride, level)
+        : d_batch(batch),
+          d_stride(stride),
+          d_levels(batch * stride, level)
     {
     }
 
