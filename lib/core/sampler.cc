@@ -126,8 +126,7 @@ void one_step(SamplerRun& run)
 void posterior_mean(SamplerRun& run)
 {
     descend(run, [&](int k) {
-        affine_step(
-            run, k, [](double s, double t) { return (t / s) * (t / s); }, zero, false);
+        affine_step(run, k, [](double s, double t) { return (t / s) * (t / s); }, zero, false);
     });
 }
 
@@ -169,8 +168,7 @@ void ddim(SamplerRun& run)
 void euler(SamplerRun& run)
 {
     descend(run, [&](int k) {
-        affine_step(
-            run, k, [](double s, double t) { return t / s; }, zero, false);
+        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
     });
 }
 
@@ -182,8 +180,7 @@ void heun(SamplerRun& run)
         Tensor &x = run.x, &moved = run.moved;
         moved.set_batch(x.batch());
         std::copy(x.data(), x.data() + x.size(), moved.data());
-        affine_step(
-            run, k, [](double s, double t) { return t / s; }, zero, false);
+        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
         bool inner = false; // does any element stand above 0 after this step?
         for_elements(x, [&](std::size_t b, std::size_t i, std::size_t, std::size_t) {
             inner = inner || run.next.at(b, i) > 0;
