@@ -74,6 +74,16 @@ inline std::string shape_text(const core::SchemeInfo& info)
     return out;
 }
 
+//! What every block says on its port `stats`: in = out + dropped, and none of these blocks drops.
+inline pmt::pmt_t counters(uint64_t items, uint64_t bypassed)
+{
+    pmt::pmt_t stats = pmt::make_dict();
+    stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(items));
+    stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(items));
+    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(0));
+    return pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(bypassed));
+}
+
 //! True about once in each interval; for logs and statistics that must not flood.
 class rate_limit
 {

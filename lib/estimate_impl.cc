@@ -373,11 +373,7 @@ void estimate_impl::report()
 {
     if (!d_stats_limit.due())
         return;
-    pmt::pmt_t stats = pmt::make_dict();
-    stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(d_items));
-    stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(d_items));
-    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(0));
-    stats = pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(d_bypassed));
+    pmt::pmt_t stats = counters(d_items, d_bypassed);
     stats = pmt::dict_add(stats, pmt::mp("calls"), pmt::from_uint64(d_calls));
     stats = pmt::dict_add(stats, pmt::mp("noise_var"), pmt::from_double(d_last_noise));
     stats = pmt::dict_add(stats, pmt::mp("steps"), pmt::from_long(d_last_steps));

@@ -245,12 +245,7 @@ void ofdm_chanest_vcvc_impl::report()
 {
     if (!d_stats_limit.due())
         return;
-    const pmt::pmt_t frames = pmt::from_uint64(d_frames);
-    pmt::pmt_t stats = pmt::make_dict();
-    stats = pmt::dict_add(stats, pmt::mp("in"), frames);
-    stats = pmt::dict_add(stats, pmt::mp("out"), frames);
-    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(0));
-    stats = pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(d_bypassed));
+    pmt::pmt_t stats = counters(d_frames, d_bypassed);
     stats = pmt::dict_add(stats, pmt::mp("noise_var"), pmt::from_double(d_noise[0]));
     stats = pmt::dict_add(stats, pmt::mp("steps"), pmt::from_long(d_info[0].steps));
     message_port_pub(d_keys.stats, stats);

@@ -254,11 +254,7 @@ void onnx_inference_impl::report()
 {
     if (!d_stats_limit.due())
         return;
-    pmt::pmt_t stats = pmt::make_dict();
-    stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(d_items));
-    stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(d_items));
-    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(0));
-    stats = pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(d_bypassed));
+    pmt::pmt_t stats = counters(d_items, d_bypassed);
     stats = pmt::dict_add(stats, pmt::mp("calls"), pmt::from_uint64(d_calls));
     message_port_pub(d_keys.stats, stats);
 }

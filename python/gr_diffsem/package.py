@@ -61,7 +61,7 @@ def write(scheme, folder):
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
     default = scheme.default if scheme.default in members else next(iter(members))
-    files = sorted({*_files(members), *(name for name in scheme.baselines if (folder / name).is_file())})
+    files = sorted({*packages.files_of(members), *(name for name in scheme.baselines if (folder / name).is_file())})
     manifest = {
         "diffsem.contract": packages.CONTRACT,
         "name": scheme.name,
@@ -99,14 +99,6 @@ def training_facts(path):
         if entry.key == "diffsem.trained_on":
             return json.loads(entry.value)
     return {}
-
-
-def _files(value):
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _files(item)
-    elif isinstance(value, str) and value.endswith((".onnx", ".npy")):
-        yield value
 
 
 def _card(scheme, manifest, facts):

@@ -155,16 +155,16 @@ def problems(path):
         if actual != expected:
             found.append(f"{name} has changed since export (SHA-256 differs): export again")
     for member, description in members.items():
-        for name in _files_of(description):
+        for name in files_of(description):
             if name not in listed:
                 found.append(f"member {member} uses {name}, which 'files' does not list: add it")
     return found
 
 
-def _files_of(value):
+def files_of(value):
     """Every string in a member's description that names an .onnx or .npy file."""
     if isinstance(value, dict):
         for item in value.values():
-            yield from _files_of(item)
+            yield from files_of(item)
     elif isinstance(value, str) and value.endswith((".onnx", ".npy")):
         yield value

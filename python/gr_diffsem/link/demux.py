@@ -7,8 +7,8 @@ Each method differs in the estimator (and, where asked, in the equaliser) only.
 
 import numpy as np
 
+from ..flowgraph import run_limited
 from . import frame
-from .flowgraph import run_limited
 from .receive import (
     TIME_LIMIT,
     TRIGGER,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..flowgraph import run_limited
 from . import frame
-from .flowgraph import run_limited
 from .transmit import header_format, with_crc
 
 TAPS, OFFSET = "ofdm_sync_chan_taps", "ofdm_sync_carr_offset"

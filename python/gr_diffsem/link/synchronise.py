@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..flowgraph import run_limited
 from . import frame
-from .flowgraph import run_limited
 
 THRESHOLD = 0.5  #: of ofdm_sync_sc_cfb; its default of 0.9 finds no packet below 10 dB
 #: samples after a trigger in which another is dropped: now and then the detector fires twice on one packet

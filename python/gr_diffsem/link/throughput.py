@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
+from ..flowgraph import run_limited
 from . import channel, frame, synchronise
 from .demux import Chain
-from .flowgraph import run_limited
 from .receive import Method, decoder
 from .transmit import transmit
 

@@ -5,8 +5,8 @@ import zlib
 
 import numpy as np
 
+from ..flowgraph import run_limited
 from . import frame
-from .flowgraph import run_limited
 
 
 def transmit(fmt, payloads):
