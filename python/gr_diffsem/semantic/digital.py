@@ -40,7 +40,7 @@ def hash32(x):
     return x
 
 
-def _scatter(n, seed):
+def scatter(n, seed):
     """A permutation of 0..n-1 that depends on `n` and `seed` only."""
     return np.argsort(hash32(np.arange(n, dtype=np.uint32) + np.uint32(seed)), kind="stable")
 
@@ -74,8 +74,8 @@ def _code(size):
     rest = m - LIGHT * (k - heavy.size)
     degree[heavy] = rest // heavy.size
     degree[heavy[: rest % heavy.size]] += 1
-    edge = np.repeat(np.arange(k), degree)[_scatter(m, 1)]
-    return edge, _scatter(n, 0x10001)
+    edge = np.repeat(np.arange(k), degree)[scatter(m, 1)]
+    return edge, scatter(n, 0x10001)
 
 
 def modulate(data):
