@@ -36,6 +36,9 @@ def add_arguments(parser):
     parser.add_argument("--out", help="folder for checkpoints and logs (default: build/train/SCHEME)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--batch", type=int, help="items a step (default: the scheme's)")
+    parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
+    parser.add_argument("--validate", help="folder of other photographs, to report on")
+    parser.add_argument("--start", help="checkpoint whose weights to begin from, of an equal network")
 
 
 def run(args):
@@ -58,7 +61,8 @@ def run_one(scheme, args, out):
         if value is not None and value <= 0:
             raise UserError(f"{what} is {value}: give a positive number")
     chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
-    return [Training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
+    training = scheme.training()
+    return [training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
 
 
 def table(report):
@@ -144,6 +148,10 @@ class Data:
         except Exception as error:
             self.failure = error
 
+    def close(self):
+        """Draw no more."""
+        self.stop.set()
+
     def next(self):
         """The next batch; raises what stopped the thread."""
         while True:
@@ -177,6 +185,14 @@ class Training:
         self.step, self.elapsed = 0, 0.0
         self.checkpoint = self.folder / "checkpoint.pt"
 
+    def draws(self):
+        """What gives the batches: an object with next() and close()."""
+        return Data(self.scheme, self.network, self.batch, [self.seed, self.step])
+
+    def loss(self, *batch):
+        """(what trains the mean, what trains the variance) of a batch."""
+        return loss(self.net, *batch, warm=self.step >= self.WARM_UP)
+
     def run(self):
         """Train until the time is over; returns a report."""
         from torch.utils.tensorboard import SummaryWriter
@@ -185,7 +201,7 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.resume:
             self._load()
-        data = Data(self.scheme, self.network, self.batch, [self.seed, self.step])
+        data = self.draws()
         writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step)
         validation = self.scheme.validation()
         bar = tqdm(
@@ -211,7 +227,7 @@ class Training:
                     bar.write(f"step {self.step}, loss {fit:.3f} {spread:.3f}: {line}")
                     self.save()
         finally:
-            data.stop.set()
+            data.close()
             self.save()
             writer.close()
             bar.close()
@@ -231,7 +247,7 @@ class Training:
         rate *= min(1.0, (self.step + 1) / 200)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        fit, spread = loss(self.net, *batch, warm=self.step >= self.WARM_UP)
+        fit, spread = self.loss(*batch)
         self.optimiser.zero_grad(set_to_none=True)
         (fit + 0.3 * spread).backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)

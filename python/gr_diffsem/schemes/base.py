@@ -84,6 +84,12 @@ class Scheme:
         """{member: Network}. Build functions import torch themselves."""
         return {}
 
+    def training(self):
+        """The class that trains its networks."""
+        from ..train import Training
+
+        return Training
+
     def sample(self, rng, n):
         """n clean signals, complex64 [n, *shape], E|x|^2 = 1 over the data set."""
         raise NotImplementedError

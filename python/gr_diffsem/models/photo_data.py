@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs whose transform coefficients were observed with unequal noise: what an image prior learns from.
+
+No link is known here. A photograph's whole-image DCT coefficients get Gaussian noise of a random
+spectrum, some of them none and some infinite; the Gaussian estimate under the photograph's own coarse
+spectrum is the net's input. Such a denoiser is E[x | x + noise] for whatever noise an operator that
+is diagonal in this transform leaves.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+SMALLEST = 160  # pixels along the shorter side of a photograph that can be used
+LONGEST = 512  # pixels along the longer side; what is larger is reduced
+EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
+SCALE = 4.0  # x = SCALE (image - 1/2)
+# Orthonormal colours: luma, then two axes that hold no luma.
+COLOURS = np.array(
+    [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]],
+    np.float32,
+)
+
+
+def load(folder, fraction=1.0):
+    """Photographs of a folder, as a list of uint8 [H, W, 3] in order of name; all sides even."""
+    from PIL import Image
+
+    folder = Path(folder)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    photographs = []
+    for path in paths[: max(1, round(fraction * len(paths)))]:
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path} cannot be read as a picture ({error}): take it out of {folder}") from None
+        if max(image.size) > LONGEST:
+            image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        if min(image.size) >= SMALLEST:
+            photographs.append(np.asarray(image))
+    if not photographs:
+        raise UserError(f"{folder} holds no photograph of at least {SMALLEST} pixels a side: give --images a folder")
+    return photographs
+
+
+@lru_cache(maxsize=64)
+def dct_matrix(n):
+    """Orthonormal DCT-II: float32 [n, n], rows are frequencies."""
+    k, i = np.arange(n)[:, None], np.arange(n)
+    matrix = np.sqrt(2 / n) * np.cos(np.pi * (i + 0.5) * k / n)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
+def forward(x):
+    """Image [H, W, 3] -> coefficients [3, H, W] (luma first)."""
+    h, w, _ = x.shape
+    planes = np.tensordot(COLOURS, x, (1, 2))
+    return dct_matrix(h) @ planes @ dct_matrix(w).T
+
+
+def inverse(c):
+    """Coefficients [3, H, W] -> image [H, W, 3]."""
+    _, h, w = c.shape
+    planes = dct_matrix(h).T @ c @ dct_matrix(w)
+    return np.tensordot(planes, COLOURS, (0, 0))
+
+
+@lru_cache(maxsize=64)
+def band_index(h, w):
+    """Band 0..4 of every coefficient: uint8 [H, W]."""
+    f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
+    return np.searchsorted(EDGES, f, side="right").astype(np.uint8)
+
+
+def band_means(power):
+    """Mean over each band of [3, H, W]: float32 [10], luma's five, then those of both other colours."""
+    index = band_index(*power.shape[1:]).ravel()
+    count = np.maximum(np.bincount(index, minlength=5), 1)
+    sums = [np.bincount(index, p.ravel(), minlength=5) / count for p in power]
+    return np.concatenate((sums[0], (sums[1] + sums[2]) / 2)).astype(np.float32)
+
+
+def per_coefficient(bands, h, w):
+    """Values of the bands [10] at every coefficient: [3, H, W]."""
+    index = band_index(h, w)
+    luma, chroma = bands[:5][index], bands[5:][index]
+    return np.stack((luma, chroma, chroma))
+
+
+def levels(error, spectrum):
+    """The net's second input, float32 [20], from variances per coefficient [3, H, W] in units of x squared."""
+    return np.sqrt(np.concatenate((band_means(error), band_means(spectrum))))
+
+
+@lru_cache(maxsize=64)
+def _zones(h, w, ratio):
+    def axis(n):
+        return np.ceil(np.log(np.arange(n) + 1) / np.log(ratio)).astype(int)
+
+    rows, columns = axis(h), axis(w)
+    return (rows[:, None] * (columns.max() + 1) + columns).ravel()
+
+
+def spectrum(c, ratio=1.5):
+    """Coarse power spectrum of coefficients [3, H, W]: means over geometric zones, in steps of 3 dB."""
+    index = _zones(*c.shape[1:], ratio)
+    count = np.maximum(np.bincount(index), 1)
+    out = np.empty_like(c)
+    for k, plane in enumerate(c):
+        mean = np.bincount(index, plane.ravel() ** 2) / count
+        out[k] = (2.0 ** np.round(np.log2(mean + 1e-7)))[index].reshape(plane.shape)
+    return out
+
+
+def draw_noise(rng, power):
+    """Variances of the noise on every coefficient, a random spectrum: like `power` [3, H, W]; inf
+    where nothing is observed."""
+    shape = power.shape
+    few = power.ravel()[rng.integers(power.size, size=2000)]
+    faint = float(np.quantile(few, 1 - 10 ** rng.uniform(-2.2, 0)))
+    tilt = rng.uniform(0, 0.8)  # the noise follows the signal's spectrum to this power
+    v = faint * 10 ** rng.uniform(-2.2, 0.8) * (power / faint) ** tilt
+    if rng.random() < 0.4:  # unequal noise, as from fading
+        v = v * np.exp(rng.uniform(0.3, 1.5) * rng.standard_normal(shape, np.float32))
+    if rng.random() < 0.8:  # the faintest coefficients are not observed
+        v[power < faint] = np.inf
+    if rng.random() < 0.5:  # some others neither
+        v[rng.random(shape, np.float32) < rng.uniform(0, 0.5)] = np.inf
+    if rng.random() < 0.7:  # and the lowest are exact
+        v[:, :4, :6] = 1e-6
+    return v
+
+
+def proximal(mean, variance, z, v):
+    """Gaussian posterior (mean, variance) of coefficients with that prior and z = x + noise of variance
+    v; inf: not observed."""
+    seen = np.isfinite(v)
+    weight = variance / (variance + v)
+    return mean + weight * np.where(seen, z - mean, 0), np.where(seen, weight * np.where(seen, v, 0), variance)
+
+
+def observe(rng, photograph):
+    """One training pair: (truth [H, W, 3] in units of x, z, v, spectrum [3, H, W])."""
+    image = augment(rng, photograph)
+    x = SCALE * (image.astype(np.float32) / 255 - 0.5)
+    c = forward(x)
+    power = spectrum(c)
+    v = draw_noise(rng, power).astype(np.float32)
+    finite = np.where(np.isfinite(v), v, 0)
+    z = c + np.sqrt(finite) * rng.standard_normal(c.shape, np.float32)
+    return x, z, v, power
+
+
+def augment(rng, photograph):
+    """A flipped, turned and perhaps reduced copy, uint8."""
+    from PIL import Image
+
+    image = photograph
+    scale = rng.choice((1.0, 1.0, 0.75, 0.6))
+    h, w = (round(scale * n) for n in image.shape[:2])
+    if scale < 1 and min(h, w) >= SMALLEST:
+        image = np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.BICUBIC))
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    if rng.random() < 0.5:
+        image = image[::-1]
+    return image.transpose(1, 0, 2) if rng.random() < 0.5 else image
+
+
+def cuts(rng, images, size, count):
+    """The same `count` random squares of several [H, W, 3] images: a list of float32 [count, 3, size, size]."""
+    h, w, _ = images[0].shape
+    corners = [(rng.integers(h - size + 1), rng.integers(w - size + 1)) for _ in range(count)]
+    return [
+        np.stack([image[i : i + size, j : j + size].transpose(2, 0, 1) for i, j in corners]).astype(np.float32)
+        for image in images
+    ]
