@@ -18,6 +18,7 @@ import numpy as np
 from . import tdl
 
 CYCLIC_PREFIX = 16.0  # samples, of a 64-carrier symbol
+EARLY = 10.0  # samples that an FFT window may begin before the prefix holds the whole channel
 FAMILIES = ("tdl", "cdl", "exponential", "specular", "flat")
 SHARES = (0.28, 0.20, 0.14, 0.18, 0.20)
 
@@ -186,16 +187,17 @@ def _flat(n, rng, n_fft):
 def vary(h, extent, rng):
     """Channels of a bank as a receiver meets them: [n, n_fft] -> [n, n_fft], complex64.
 
-    Adds the receiver's FFT window position (anywhere in the cyclic prefix that holds the channel,
-    a little early or late), the front end's filter (droop, tilt, ripple, phase curvature), and a
+    Adds the receiver's FFT window position (anywhere in the cyclic prefix that holds the channel, a
+    little early or late, or up to EARLY samples before it, where correlation detectors put it on
+    long channels), the front end's filter (droop, tilt, ripple, phase curvature), and a
     common phase."""
     n, n_fft = h.shape
     k = tdl.carriers(n_fft).astype(np.float32)
     room = np.maximum(CYCLIC_PREFIX - extent, 0)
     u = rng.random(n, dtype=np.float32)
     kind = rng.random(n)
-    timing = np.where(kind < 0.35, 4 * u - 2, np.where(kind < 0.85, u * room, 19 * u - 3))
-    timing = np.minimum(timing, room + 1.0)
+    timing = np.where(kind < 0.3, 4 * u - 2, np.where(kind < 0.7, u * room, 19 * u - 3))
+    timing = np.where(kind < 0.85, np.minimum(timing, room + 1.0), u * (room + EARLY))
     angle = (-2 * np.pi / n_fft) * timing.astype(np.float32)[:, None] * k
     angle += rng.uniform(0, 2 * np.pi, (n, 1)).astype(np.float32)
     edge = k / 26.0

@@ -127,3 +127,42 @@ class GatedFilterBank(nn.Module):
             estimate = estimate + self.synthesis[i](left + mix)
         log_variance = self.spread(state) + torch.log(8 * floor / (1 + 8 * floor))
         return estimate.reshape(-1, 2, self.n), log_variance.reshape(-1, 1, self.n)
+
+
+class LeanFilterBank(nn.Module):
+    """One stage of the same in as few operations as will do, for receivers that estimate one packet
+    at a time: there the call of each operation and the bytes of the weights, cold in the caches,
+    cost more than the multiply-adds."""
+
+    def __init__(self, n=64, atoms=64, hidden=128, first=-5.0, last=27.0, floor=1e-6):
+        super().__init__()
+        self.n, self.atoms, self.floor = n, atoms, floor
+        spacing = (last - first) / atoms
+        a = path_atoms(n, first + spacing * (torch.arange(atoms) + 0.5))
+        self.analysis = ComplexLinear(a.conj() / n)
+        self.synthesis = ComplexLinear(a.T * spacing)
+        self.into = nn.Linear(atoms + n, hidden)
+        self.within = nn.Linear(hidden, hidden)
+        self.gains = nn.Linear(hidden, atoms)
+        self.spread = nn.Linear(hidden, n)
+        nn.init.normal_(self.gains.weight, std=0.01)
+        nn.init.zeros_(self.gains.bias)
+
+    multiply_adds = GatedFilterBank.multiply_adds
+
+    def for_export(self):
+        """A copy that computes the same with fewer operations in its graph."""
+        net = copy.deepcopy(self)
+        net.analysis, net.synthesis = net.analysis.frozen(), net.synthesis.frozen()
+        return net.eval()
+
+    def forward(self, x, sigma):
+        level = torch.log(sigma)
+        u = self.analysis((x * torch.sigmoid(-2 * level)).reshape(-1, 2 * self.n))  # x / (1 + sigma^2)
+        u = u.reshape(-1, 2, self.atoms)
+        powers = torch.log((u * u).sum(1) + self.floor)
+        features = torch.cat((powers, level.reshape(-1, self.n)), 1)
+        state = torch.relu(self.within(torch.relu(self.into(features))))
+        gain = torch.sigmoid(self.gains(state))
+        estimate = self.synthesis((u * gain[:, None]).reshape(-1, 2 * self.atoms))
+        return estimate.reshape(-1, 2, self.n), self.spread(state).reshape(-1, 1, self.n)
