@@ -84,6 +84,8 @@ def test_every_block_loads_with_documentation(platform):
         assert block.category[0] == "diffsem", path
         for data in block.parameters_data:
             assert len(data.get("options", [])) == len(data.get("option_labels", data.get("options", []))), path
+        for data in [*block.inputs_data, *block.outputs_data]:
+            assert "${" not in data.get("label", ""), f"{path}: the companion does not evaluate a port's label"
 
 
 def test_estimate_with_a_scheme_variable_runs(tmp_path):
