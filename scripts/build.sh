@@ -12,7 +12,7 @@ shift || true
 venv=$build/env/radio
 python=$venv/bin/python
 # shellcheck disable=SC2206  # words on purpose
-options=(${CMAKE_OPTIONS:-} -DDIFFSEM_WERROR="${WERROR:-OFF}" -DDIFFSEM_VENV="$venv")
+options=(${CMAKE_OPTIONS:-} -DDIFFSEM_WERROR="${WERROR:-AUTO}" -DDIFFSEM_VENV="$venv")
 case $kind in
 radio)
     tree=$build/cmake
