@@ -49,14 +49,16 @@ apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::L
 # apt says a thousand lines for some 500 packages: they go to a file, and every tenth of the way is told here.
 mkdir -p "$build"
 log=$build/packages.log
+# (In bash, because mawk, the awk of a bare Debian, keeps lines back until it has 4 kB of them.)
 tell_progress() {
-    awk -F: -v OFMT=%d '
-        $1 == "dlstatus" || $1 == "pmstatus" {
-            tenth = int($3 / 10)
-            if ($1 != phase || tenth != last)
-                printf "    %s %d %%\n", $1 == "dlstatus" ? "downloading" : "installing", tenth * 10
-            fflush(); phase = $1; last = tenth
-        }'
+    local line now told=''
+    while read -r line; do # pmstatus:PACKAGE[:ARCHITECTURE]:PER CENT:WORDS
+        [[ $line =~ ^(dl|pm)status:.*:([0-9]+)\.[0-9]+: ]] || continue
+        [ "${BASH_REMATCH[1]}" = dl ] && now=downloading || now=installing
+        now="$now $((BASH_REMATCH[2] / 10 * 10)) %"
+        [ "$now" = "$told" ] || note "$now"
+        told=$now
+    done
 }
 apt update >"$log" 2>&1 || note "apt update failed (${log#"$root"/}); trying with the package lists at hand"
 if ! { apt install -y --no-install-recommends -o APT::Status-Fd=3 "${missing[@]}" 3>&1 >>"$log" 2>&1 | tell_progress; }; then
