@@ -29,4 +29,5 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_ofdm_equalizer_diffsem(m);
     bind_soft_demapper_cf(m);
     bind_onnx_inference(m);
+    bind_semantic(m);
 }

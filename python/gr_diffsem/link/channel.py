@@ -102,7 +102,7 @@ def draw(packets, spread, snr_db, seed, offset=True):
 
 
 def multipath(packets, delays, gains):
-    """Packets through static paths: complex [n, 960] -> [n, 976], the last path's tail included.
+    """Packets through static paths: complex [n, 80 S] -> [n, 80 S + 16], the last path's tail included.
 
     delays [n, paths] in samples, 0 <= delay <= 16; gains [n, paths].
     """
@@ -124,4 +124,4 @@ def multipath(packets, delays, gains):
         here = np.exp(2j * np.pi * carrier * (r - frame.CP_LEN)) / frame.FFT_LEN
         there = here * np.exp(2j * np.pi * carrier * frame.SYMBOL)
         out[..., r] = ((response - late) * spectra * here + late * before * there).sum(-1)
-    return out.reshape(n, -1)[:, : frame.PACKET_SAMPLES + frame.CP_LEN]
+    return out.reshape(n, -1)[:, : packets.shape[1] + frame.CP_LEN]

@@ -1,0 +1,248 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/frame_header.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr int n_bits = FrameHeader::bits;
+constexpr int n_coded = 2 * n_bits;
+constexpr int n_sent = 2 * FrameHeader::symbols;
+constexpr int n_states = 64;
+
+struct Field {
+    const char* name;
+    int FrameHeader::* member;
+    int bits;
+};
+constexpr Field fields[] = {{"id", &FrameHeader::id, 4},
+                            {"total", &FrameHeader::total, 14},
+                            {"index", &FrameHeader::index, 9},
+                            {"digital", &FrameHeader::digital, 5}};
+constexpr int n_fields_bits = 32;
+
+using Bits = std::array<std::uint8_t, n_bits>;
+
+// x^8 + x^2 + x + 1, the register starting with ones
+int crc8(const Bits& bits)
+{
+    int reg = 0xFF;
+    for (int i = 0; i < n_fields_bits; i++)
+        reg = ((reg << 1) ^ ((reg >> 7 ^ bits[i]) & 1 ? 0x07 : 0)) & 0xFF;
+    return reg;
+}
+
+Bits pack(const FrameHeader& header)
+{
+    Bits bits{};
+    int at = 0;
+    for (const auto& f : fields) {
+        const int value = header.*f.member;
+        if (value < 0 || value >> f.bits)
+            throw Error(std::string(f.name) + " is " + std::to_string(value) + ": the header has " +
+                        std::to_string(f.bits) + " bits for it, 0.." +
+                        std::to_string((1 << f.bits) - 1));
+        for (int i = 0; i < f.bits; i++)
+            bits[at++] = value >> i & 1;
+    }
+    const int check = crc8(bits);
+    for (int i = 0; i < 8; i++)
+        bits[at++] = check >> i & 1;
+    return bits;
+}
+
+bool unpack(const Bits& bits, FrameHeader& header)
+{
+    int at = 0;
+    for (const auto& f : fields) {
+        header.*f.member = 0;
+        for (int i = 0; i < f.bits; i++)
+            header.*f.member |= bits[at++] << i;
+    }
+    int check = 0;
+    for (int i = 0; i < 8; i++)
+        check |= bits[at++] << i;
+    return check == crc8(bits);
+}
+
+int parity(int x)
+{
+    int p = 0;
+    for (; x; x &= x - 1)
+        p ^= 1;
+    return p;
+}
+
+// The register holds the newest bit in its top one (bit 6): delays 0 2 3 5 6 and 0 1 2 3 6.
+int code_a(int reg)
+{
+    return parity(reg & 0x5B);
+}
+int code_b(int reg)
+{
+    return parity(reg & 0x79);
+}
+
+} // namespace
+
+std::uint32_t hash32(std::uint32_t x)
+{
+    x ^= x >> 16;
+    x *= 0x7FEB352Du;
+    x ^= x >> 15;
+    x *= 0x846CA68Bu;
+    return x ^ (x >> 16);
+}
+
+std::vector<int> scatter(int n, std::uint32_t seed)
+{
+    std::vector<int> order(n);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [seed](int a, int b) {
+        return hash32(a + seed) < hash32(b + seed);
+    });
+    return order;
+}
+
+int FrameHeader::payload_symbols(int frame_symbols) const
+{
+    const int count = frames(frame_symbols);
+    return index < count ? total / count + (index < total % count) : 0;
+}
+
+HeaderCode::HeaderCode() : d_place(scatter(n_sent, 0x20001))
+{
+    for (int i = 0; i < n_sent; i++) {
+        d_place[i] %= n_coded;
+        d_flip[i] = hash32(i + 0x30001u) & 1 ? -1.0f : 1.0f;
+    }
+}
+
+HeaderCode::Signs HeaderCode::signs(const FrameHeader& header) const
+{
+    const Bits bits = pack(header);
+    int reg = 0;
+    for (int i = n_bits - 6; i < n_bits; i++) // the state that it ends in
+        reg = reg >> 1 | bits[i] << 6;
+    std::array<int, n_coded> code;
+    for (int i = 0; i < n_bits; i++) {
+        reg = reg >> 1 | bits[i] << 6;
+        code[2 * i] = code_a(reg);
+        code[2 * i + 1] = code_b(reg);
+    }
+    Signs out;
+    for (int i = 0; i < n_sent; i++)
+        out[i] = code[d_place[i]] ? -d_flip[i] : d_flip[i];
+    return out;
+}
+
+std::array<cfloat, FrameHeader::symbols> HeaderCode::modulate(const FrameHeader& header) const
+{
+    const Signs s = signs(header);
+    std::array<cfloat, FrameHeader::symbols> out;
+    for (int i = 0; i < FrameHeader::symbols; i++)
+        out[i] = std::sqrt(0.5f) * cfloat(s[2 * i], s[2 * i + 1]);
+    return out;
+}
+
+bool HeaderCode::decode(const HeaderSoftBits& soft, FrameHeader& header) const
+{
+    std::array<float, n_coded> llr{};
+    for (int i = 0; i < n_sent; i++)
+        llr[d_place[i]] += soft[i] * d_flip[i];
+
+    // Three times around the circle: the middle is decoded with its past and its future.
+    constexpr int steps = 3 * n_bits;
+    std::array<std::array<std::uint8_t, n_states>, steps> from;
+    std::array<float, n_states> metric{}, next;
+    for (int t = 0; t < steps; t++) {
+        const float a = llr[2 * (t % n_bits)], b = llr[2 * (t % n_bits) + 1];
+        next.fill(-std::numeric_limits<float>::infinity());
+        for (int state = 0; state < n_states; state++)
+            for (int bit = 0; bit < 2; bit++) {
+                const int reg = state | bit << 6;
+                const float m = metric[state] + (code_a(reg) ? -a : a) + (code_b(reg) ? -b : b);
+                if (m > next[reg >> 1]) {
+                    next[reg >> 1] = m;
+                    from[t][reg >> 1] = static_cast<std::uint8_t>(state);
+                }
+            }
+        metric = next;
+    }
+    int state = static_cast<int>(std::max_element(metric.begin(), metric.end()) - metric.begin());
+    Bits bits{};
+    for (int t = steps - 1; t >= n_bits; t--) {
+        if (t < 2 * n_bits)
+            bits[t - n_bits] = static_cast<std::uint8_t>(state >> 5);
+        state = from[t][state];
+    }
+    return unpack(bits, header) && evidence(soft, header) > clear;
+}
+
+double HeaderCode::evidence(const HeaderSoftBits& soft, const FrameHeader& header) const
+{
+    const Signs s = signs(header);
+    double sum = n_sent * std::log(2.0);
+    for (int i = 0; i < n_sent; i++) {
+        const double half = std::fabs(0.5 * soft[i]);
+        sum += 0.5 * soft[i] * s[i] - half - std::log1p(std::exp(-2 * half));
+    }
+    return sum;
+}
+
+bool HeaderTracker::decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected)
+{
+    expected = false;
+    if (!d_code.decode(soft, header) || header.payload_symbols(d_frame_symbols) == 0) {
+        expected = d_known && recognise(soft, header);
+        if (!expected)
+            return false;
+    }
+    d_known = true;
+    d_last = header;
+    return true;
+}
+
+bool HeaderTracker::recognise(const HeaderSoftBits& soft, FrameHeader& header) const
+{
+    constexpr double other = 0.05; // prior of a frame of another picture, or none
+    constexpr double skip = 0.5;   // of one more frame missed, for each
+    constexpr double doubt = 1e-3;
+    const int count = d_last.frames(d_frame_symbols);
+    std::vector<double> posterior(count);
+    double sum = 0;
+    for (int s = 0; s < count; s++)
+        sum += posterior[s] = std::pow(skip, s) + 1e-3;
+    FrameHeader candidate = d_last;
+    int best = 0;
+    double top = -std::numeric_limits<double>::infinity();
+    for (int s = 0; s < count; s++) {
+        candidate.index = (d_last.index + 1 + s) % count;
+        posterior[s] =
+            std::log(posterior[s] * (1 - other) / sum) + d_code.evidence(soft, candidate);
+        if (posterior[s] > top) {
+            top = posterior[s];
+            best = s;
+        }
+    }
+    double rest = other * std::exp(-top);
+    for (int s = 0; s < count; s++)
+        if (s != best)
+            rest += std::exp(posterior[s] - top);
+    header = d_last;
+    header.index = (d_last.index + 1 + best) % count;
+    return rest < doubt;
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
