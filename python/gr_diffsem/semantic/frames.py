@@ -122,7 +122,7 @@ class Collector:
         self.digital_uses = digital.uses(digital.SIZES[self.size])
         if header.total < 1 or self.digital_uses > self.borders[-1]:
             raise ValueError(f"header: {header} leaves no room for its own digital part")
-        self.copies = [[] for _ in range(self.count)]
+        self.arrived = []  # (index, symbols, variance), in order of arrival
         self.dropped = 0  #: frames that turned out to be of another picture
         self._data = None
 
@@ -140,23 +140,22 @@ class Collector:
             return False
         variance = np.where(np.isfinite(frame.symbols), frame.noise_var, np.inf)
         variance = np.where(variance > 0, variance, np.inf)  # NaN and nonsense: lost
-        self.copies[index].append((np.where(np.isfinite(variance), frame.symbols, 0), variance))
+        self.arrived.append((index, np.where(np.isfinite(variance), frame.symbols, 0), variance))
         return True
 
     @property
     def received(self):
         """Number of frames of which there is at least one copy."""
-        return sum(1 for copies in self.copies if copies)
+        return len({index for index, _, _ in self.arrived})
 
-    def _stream(self, newest=False):
+    def _stream(self, skip=0):
         """The copies combined, each weighted by 1 / noise: (symbols, noise_var) in stream order."""
         value = np.zeros(self.borders[-1], np.complex64)
         weight = np.zeros(self.borders[-1], np.float32)
-        for f, copies in enumerate(self.copies):
-            span = slice(self.borders[f], self.borders[f + 1])
-            for symbols, variance in copies[-1:] if newest else copies:
-                value[span] += symbols / variance
-                weight[span] += 1 / variance
+        for index, symbols, variance in self.arrived[skip:]:
+            span = slice(self.borders[index], self.borders[index + 1])
+            value[span] += symbols / variance
+            weight[span] += 1 / variance
         seen = weight > 0
         value[seen] /= weight[seen]
         variance = np.full(value.shape, np.inf, np.float32)
@@ -166,8 +165,9 @@ class Collector:
     def data(self):
         """The digital part's octets once they can be decoded, else None."""
         if self._data is None:
-            for newest in (False, True):  # the older copies may be of another picture
-                symbols, variance = self._stream(newest)
+            # What came first may be of another picture with the same header.
+            for share in (0, 0.25, 0.5, 0.75):
+                symbols, variance = self._stream(round(share * len(self.arrived)))
                 n = self.digital_uses
                 self._data = digital.decode(digital.soft_bits(symbols[:n], variance[:n]), self.size)
                 if self._data is not None:
@@ -187,11 +187,13 @@ class Collector:
         """Remove the copies that do not begin with the symbols of this picture's digital part."""
         stream = np.zeros(self.borders[-1], np.complex64)
         stream[self.order[: known.size]] = known
-        for f, copies in enumerate(self.copies):
-            expected = stream[self.borders[f] : self.borders[f + 1]]
-            good = [copy for copy in copies if not _foreign(expected, *copy)]
-            self.dropped += len(copies) - len(good)
-            self.copies[f] = good
+        good = [
+            (index, *copy)
+            for index, *copy in self.arrived
+            if not _foreign(stream[self.borders[index] : self.borders[index + 1]], *copy)
+        ]
+        self.dropped += len(self.arrived) - len(good)
+        self.arrived = good
 
 
 def _foreign(expected, symbols, variance):
