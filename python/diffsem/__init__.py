@@ -10,7 +10,7 @@ import sys as _sys
 
 from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
-from .semantic_rx import semantic_rx
-from .semantic_tx import semantic_tx
+from .semantic_rx import semantic_rx as semantic_rx
+from .semantic_tx import semantic_tx as semantic_tx
 
 _sys.modules[__name__ + ".core"] = core
