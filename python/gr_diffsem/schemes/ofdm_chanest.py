@@ -18,13 +18,13 @@ VALIDATION = (20_000, 1002)
 def _diffusion():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=64, hidden=160, stages=3)
+    return GatedFilterBank(64, atoms=80, hidden=160, stages=3, last=28.0, knee=0.3)
 
 
 def _mmse_net():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=48, hidden=128, knee=0.3)
+    return GatedFilterBank(64, atoms=48, hidden=128, last=28.0, knee=0.3)
 
 
 class OfdmChanest(Scheme):
@@ -49,7 +49,7 @@ class OfdmChanest(Scheme):
 
     def networks(self):
         return {
-            "diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=35, batch=512),
+            "diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=30, batch=512),
             "mmse_net": Network(_mmse_net, "one-step net trained for mean squared error", 0.0, minutes=8, batch=512),
         }
 
@@ -148,7 +148,8 @@ class OfdmChanest(Scheme):
         return (
             "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and any other set of "
             "observed carriers. Delays may lie anywhere from 3 samples before the FFT window's reference to the "
-            "end of a 16-sample cyclic prefix. Not for other FFT lengths, and not for channels longer than that."
+            "end of a 16-sample cyclic prefix; the window may begin up to 10 samples early on top of that. "
+            "Not for other FFT lengths, and not for channels longer than that."
         )
 
 
