@@ -110,6 +110,8 @@ def load_scheme(name):
     from . import schemes
 
     scheme = schemes.get(name)
+    if getattr(scheme, "domain", "complex") == "image":
+        raise UserError(f"scheme '{name}' is of photographs: measure it with gr-diffsem eval semantic_link")
     for needed in ("test_data", "claims", "snr_definition", "snr_db"):
         if not hasattr(scheme, needed):
             raise UserError(f"scheme '{name}' has no {needed}: see docs/add_a_scheme.md")

@@ -42,7 +42,7 @@ def run(args):
     path.parent.mkdir(parents=True, exist_ok=True)
     net = network.build()
     net.load_state_dict(state["average"])
-    error = write(net, path, scheme, network, trained_on(scheme, state))
+    error = scheme.write_network(net, path, network, trained_on(scheme, state))
     report = {
         "model": str(path),
         "multiply_adds": net.multiply_adds(),

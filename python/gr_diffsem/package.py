@@ -43,21 +43,15 @@ def write(scheme, folder):
     returns the content hash. Members whose files are not there yet are left out."""
     folder = Path(folder)
     members, facts = {}, {}
-    common = {
-        "operator": {"type": scheme.operator},
-        "start": {"type": "matched"},
-        "sampler": {"type": "one_step"},
-        "plan": scheme.plan,
-    }
     for name, network in scheme.networks().items():
         graph = f"{name}.onnx"
         if (folder / graph).is_file():
-            members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **common}
+            members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
             facts[name] = training_facts(folder / graph)
     for name, member in scheme.classical().items():
         files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
         if all((folder / file).is_file() for file in files):
-            members[name] = {"title": member["title"], "prior": member["prior"], **common}
+            members[name] = {"title": member["title"], "prior": member["prior"], **scheme.choices(name)}
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
     default = scheme.default if scheme.default in members else next(iter(members))
@@ -70,12 +64,7 @@ def write(scheme, folder):
         "licence": scheme.licence,
         "reference": scheme.reference,
         "trained_on": facts.get(default, {"data": scheme.data, "seed": scheme.seed}),
-        "signal": {
-            "domain": "complex",
-            "shape": list(scheme.shape),
-            "axes": list(scheme.axes),
-            "gain": scheme.gain,
-        },
+        "signal": scheme.signal(),
         "default": default,
         "members": members,
         "claims": claims(scheme),
@@ -108,10 +97,9 @@ def _card(scheme, manifest, facts):
         "",
         scheme.card(),
         "",
-        f"Signal: complex, shape {manifest['signal']['shape']} ({', '.join(scheme.axes)}), "
-        f"gain {scheme.gain}. SNR here is {scheme.snr_definition}.",
+        scheme.signal_text(),
         "",
-        "| member | what | multiply-adds per estimate |",
+        f"| member | what | multiply-adds per {scheme.cost_unit} |",
         "|---|---|---|",
     ]
     networks = scheme.networks()
@@ -127,12 +115,7 @@ def _card(scheme, manifest, facts):
         )
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:
-        if claim["gate"] is None:
-            continue
-        against = f" minus that of `{claim['against']}`" if claim["against"] else ""
-        lines.append(
-            f"- {claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB "
-            f"at most {claim['gate']} dB"
-        )
+        if claim["gate"] is not None:
+            lines.append(f"- {scheme.claim_text(claim)}")
     lines += ["", f"Reference: {scheme.reference}.", "", f"Licence: {scheme.licence}.", ""]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from gr_diffsem.models import classical
 
 torch = pytest.importorskip("torch")
 
-NETWORKS = [(s.name, m) for s in schemes.all_schemes().values() for m in s.networks()]
+NETWORKS = [(s.name, m) for s in schemes.all_schemes().values() if s.domain == "complex" for m in s.networks()]
 BUDGET = {"diffusion": 2_000_000, "mmse_net": 200_000}
 
 

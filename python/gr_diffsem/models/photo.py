@@ -45,7 +45,7 @@ class PhotoUNet(nn.Module):
     def __init__(self, widths=(48, 96, 128), depths=(1, 1, 2), hidden=64):
         super().__init__()
         self.widths, self.depths, self.hidden = widths, depths, hidden
-        self.code = nn.Sequential(nn.Linear(3 * BANDS, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.embed = nn.Sequential(nn.Linear(3 * BANDS, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.into = nn.Conv2d(12, widths[0], 3, padding=1)
         self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
         self.encoder = nn.ModuleList(self._blocks(i) for i in range(len(widths)))
@@ -89,7 +89,8 @@ class PhotoUNet(nn.Module):
     def forward(self, x, level):
         error, signal = (level * level).chunk(2, 1)
         log_error, log_signal = torch.log(error + 1e-6), torch.log(signal + 1e-6)
-        code = self.code(torch.cat((log_error / 4, log_signal / 4, error / (signal + 1e-6)), 1))
+        missing = (error / (signal + 1e-6)).clamp(max=1.0)
+        code = self.embed(torch.cat((log_error / 4, log_signal / 4, missing), 1))
         scale = (error * self.shares).sum(1).clamp(min=1e-8).sqrt()[:, None, None, None]
         h = self.into(F.pixel_unshuffle(x, 2))
         skips = []

@@ -13,27 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..reference.photo import SCALE, forward
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 SMALLEST = 160  # pixels along the shorter side of a photograph that can be used
 LONGEST = 512  # pixels along the longer side; what is larger is reduced
-EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
-SCALE = 4.0  # x = SCALE (image - 1/2)
-# Orthonormal colours: luma, then two axes that hold no luma.
-COLOURS = np.array(
-    [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]],
-    np.float32,
-)
 
 
-def load(folder, fraction=1.0):
-    """Photographs of a folder, as a list of uint8 [H, W, 3] in order of name; all sides even."""
+def load(folder):
+    """Photographs of a folder and of those in it, as a list of uint8 [H, W, 3] in order of name."""
     from PIL import Image
 
     folder = Path(folder)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
     photographs = []
-    for path in paths[: max(1, round(fraction * len(paths)))]:
+    for path in paths:
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB")
@@ -46,56 +40,6 @@ def load(folder, fraction=1.0):
     if not photographs:
         raise UserError(f"{folder} holds no photograph of at least {SMALLEST} pixels a side: give --images a folder")
     return photographs
-
-
-@lru_cache(maxsize=64)
-def dct_matrix(n):
-    """Orthonormal DCT-II: float32 [n, n], rows are frequencies."""
-    k, i = np.arange(n)[:, None], np.arange(n)
-    matrix = np.sqrt(2 / n) * np.cos(np.pi * (i + 0.5) * k / n)
-    matrix[0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
-
-
-def forward(x):
-    """Image [H, W, 3] -> coefficients [3, H, W] (luma first)."""
-    h, w, _ = x.shape
-    planes = np.tensordot(COLOURS, x, (1, 2))
-    return dct_matrix(h) @ planes @ dct_matrix(w).T
-
-
-def inverse(c):
-    """Coefficients [3, H, W] -> image [H, W, 3]."""
-    _, h, w = c.shape
-    planes = dct_matrix(h).T @ c @ dct_matrix(w)
-    return np.tensordot(planes, COLOURS, (0, 0))
-
-
-@lru_cache(maxsize=64)
-def band_index(h, w):
-    """Band 0..4 of every coefficient: uint8 [H, W]."""
-    f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
-    return np.searchsorted(EDGES, f, side="right").astype(np.uint8)
-
-
-def band_means(power):
-    """Mean over each band of [3, H, W]: float32 [10], luma's five, then those of both other colours."""
-    index = band_index(*power.shape[1:]).ravel()
-    count = np.maximum(np.bincount(index, minlength=5), 1)
-    sums = [np.bincount(index, p.ravel(), minlength=5) / count for p in power]
-    return np.concatenate((sums[0], (sums[1] + sums[2]) / 2)).astype(np.float32)
-
-
-def per_coefficient(bands, h, w):
-    """Values of the bands [10] at every coefficient: [3, H, W]."""
-    index = band_index(h, w)
-    luma, chroma = bands[:5][index], bands[5:][index]
-    return np.stack((luma, chroma, chroma))
-
-
-def levels(error, spectrum):
-    """The net's second input, float32 [20], from variances per coefficient [3, H, W] in units of x squared."""
-    return np.sqrt(np.concatenate((band_means(error), band_means(spectrum))))
 
 
 @lru_cache(maxsize=64)
@@ -135,14 +79,6 @@ def draw_noise(rng, power):
     if rng.random() < 0.7:  # and the lowest are exact
         v[:, :4, :6] = 1e-6
     return v
-
-
-def proximal(mean, variance, z, v):
-    """Gaussian posterior (mean, variance) of coefficients with that prior and z = x + noise of variance
-    v; inf: not observed."""
-    seen = np.isfinite(v)
-    weight = variance / (variance + v)
-    return mean + weight * np.where(seen, z - mean, 0), np.where(seen, weight * np.where(seen, v, 0), variance)
 
 
 def observe(rng, photograph):

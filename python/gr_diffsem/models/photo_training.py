@@ -9,27 +9,20 @@ import numpy as np
 import torch
 
 from ..errors import UserError
+from ..reference import photo
 from ..train import Training
 from . import photo_data as data
 
 CROP = 64
 CUTS = 8  # crops of one degraded photograph
 VALIDATION = 12  # photographs
-BAND_CLAMP = (-16.0, 8.0)  # of the predicted log variances
-
-
-def padded(image, multiple=8):
-    """[H, W, 3] -> float32 tensor [1, 3, H', W'], continued by its last row and column."""
-    h, w, _ = image.shape
-    wide = np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
-    return torch.from_numpy(np.ascontiguousarray(wide.transpose(2, 0, 1)[None], np.float32))
 
 
 def evaluate(net, image, level):
     """The net on a whole picture: [H, W, 3], [20] -> mean [H, W, 3], log variance [10]."""
     h, w, _ = image.shape
     with torch.no_grad():
-        mean, log_variance = net(padded(image, net.multiple), torch.from_numpy(level)[None])
+        mean, log_variance = net(torch.from_numpy(photo.padded(image, net.multiple)), torch.from_numpy(level)[None])
     return mean[0, :, :h, :w].numpy().transpose(1, 2, 0), log_variance[0].numpy()
 
 
@@ -72,12 +65,12 @@ class PhotoTraining(Training):
         """(truth, input, error, spectrum) of one photograph; `again`: after one evaluation and the
         proximal step that follows it in a sampler."""
         x, z, v, power = self.scheme.observe(rng, photograph)
-        m, e = data.proximal(0.0, power, z, v)
+        m, e = photo.proximal(0.0, power, z, v)
         if again:
-            mean, log_variance = evaluate(self.net, data.inverse(m), data.levels(e, power))
-            tau = data.per_coefficient(np.exp(log_variance.clip(*BAND_CLAMP)), *x.shape[:2])
-            m, e = data.proximal(data.forward(mean), tau, z, v * 2 ** rng.uniform(0, 3))
-        return x, data.inverse(m), e, power
+            mean, log_variance = evaluate(self.net, photo.inverse(m), photo.levels(e, power))
+            tau = photo.per_coefficient(np.exp(log_variance.clip(*photo.LOG_VARIANCE)), *x.shape[:2])
+            m, e = photo.proximal(photo.forward(mean), tau, z, v * 2 ** rng.uniform(0, 3))
+        return x, photo.inverse(m), e, power
 
     def batch_of(self, rng):
         """Tensors (truth, input [B, 3, S, S], level [B, 20])."""
@@ -86,7 +79,7 @@ class PhotoTraining(Training):
             photograph = self.photographs[rng.integers(len(self.photographs))]
             again = self.step > self.WARM_UP and rng.random() < self.network.prior_share
             x, m, e, power = self.pair(rng, photograph, again)
-            level = np.repeat(data.levels(e, power)[None], CUTS, 0)
+            level = np.repeat(photo.levels(e, power)[None], CUTS, 0)
             parts.append((*data.cuts(rng, (x, m), CROP, CUTS), level))
         return [torch.from_numpy(np.concatenate(p)) for p in zip(*parts, strict=True)]
 
@@ -96,11 +89,11 @@ class PhotoTraining(Training):
         error = mean - truth
         expected = (level[:, :10] ** 2 * self.net.shares).sum(1) + 1e-5
         fit = (error.pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
-        matrix = torch.from_numpy(data.dct_matrix(CROP))
-        colours = torch.from_numpy(data.COLOURS)
+        matrix = torch.from_numpy(photo.dct_matrix(CROP))
+        colours = torch.from_numpy(photo.COLOURS)
         planes = torch.einsum("kc,bchw->bkhw", colours, error.detach())
         power = (matrix @ planes @ matrix.T).pow(2)
-        index = torch.from_numpy(data.band_index(CROP, CROP)).long()
+        index = torch.from_numpy(photo.band_index(CROP, CROP)).long()
         one = torch.nn.functional.one_hot(index, 5).float()
         sums = torch.einsum("bkhw,hwn->bkn", power, one / one.sum((0, 1)))
         actual = torch.cat((sums[:, 0], sums[:, 1:].mean(1)), 1) + 1e-7
@@ -113,7 +106,7 @@ class PhotoTraining(Training):
         for i, photograph in enumerate(self.held):
             rng = np.random.default_rng([9000, i])
             x, m, e, power = self.pair(rng, photograph, False)
-            mean, _ = evaluate(self.average, m, data.levels(e, power))
+            mean, _ = evaluate(self.average, m, photo.levels(e, power))
             gains.append(10 * np.log10(np.mean((m - x) ** 2) / np.mean((mean - x) ** 2)))
         writer.add_scalar("validation/gain_db", np.mean(gains), self.step)
         return f"{np.mean(gains):.3f} dB above the Gaussian estimate ({min(gains):.2f} .. {max(gains):.2f})"

@@ -63,11 +63,13 @@ class Scheme:
     reference = ""
     version = "1"
     licence = "GPL-3.0-or-later"
+    domain = "complex"  # "image": photographs, which `gr-diffsem eval semantic_link` measures
     shape = (64,)
     axes = ("carrier",)
     gain = "unit"
     default = "diffusion"
     operator = "identity"
+    cost_unit = "estimate"  # what the multiply-adds of a network are counted for
     snr_definition = "mean signal power over noise variance, per complex element"
     snr_db = (-10, -5, 0, 5, 10, 15, 20)
     baselines = ()  # files of `tensors` that no member names: what the estimators of `test_data` read
@@ -116,6 +118,40 @@ class Scheme:
         return {"all": at}
 
     # ---- what is shipped ----
+
+    def write_network(self, net, path, network, facts):
+        """Write a trained torch module as a self-describing .onnx; its largest difference to torch."""
+        from ..export import write
+
+        return write(net, path, self, network, facts)
+
+    def signal(self):
+        """The manifest's `signal`."""
+        return {"domain": self.domain, "shape": list(self.shape), "axes": list(self.axes), "gain": self.gain}
+
+    def choices(self, member):
+        """What the manifest says of a network besides its prior: operator, start, sampler and plan."""
+        return {
+            "operator": {"type": self.operator},
+            "start": {"type": "matched"},
+            "sampler": {"type": "one_step"},
+            "plan": self.plan,
+        }
+
+    def signal_text(self):
+        """One line of the card."""
+        return (
+            f"Signal: complex, shape {list(self.shape)} ({', '.join(self.axes)}), "
+            f"gain {self.gain}. SNR here is {self.snr_definition}."
+        )
+
+    def claim_text(self, claim):
+        """One claim of the manifest (a dict), as a line of the card."""
+        against = f" minus that of `{claim['against']}`" if claim["against"] else ""
+        return (
+            f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB "
+            f"at most {claim['gate']} dB"
+        )
 
     def tensors(self, progress=print):
         """{file name: array} of the classical members, fitted to the same data."""

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a trained photograph net as a self-describing .onnx (docs/model_contract.md, "Photographs")."""
+
+import json
+
+import numpy as np
+
+from ..errors import UserError
+from ..export import OPSET, TOLERANCE, fold, name_outputs
+from ..reference import photo
+
+
+def metadata(scheme, network, facts):
+    """metadata_props of a photograph net, all strings."""
+    from .. import package
+
+    values = {
+        "contract": "1",
+        "role": "image_denoiser",
+        "shape": [3, None, None],
+        "domain": "image",
+        "multiple": photo.MULTIPLE,
+        "scale": photo.SCALE,
+        "band_edges": list(photo.EDGES),
+        "trained_on": facts,
+        "licence": scheme.licence,
+        "claims": package.claims(scheme),
+        "title": f"{scheme.title}: {network.title}",
+    }
+    text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    return {f"diffsem.{key}": value for key, value in text.items()}
+
+
+def write(net, path, scheme, network, facts):
+    """Write the .onnx, check it against torch at several sizes; returns the largest difference."""
+    import onnx
+    import torch
+
+    net = net.for_export()
+    example = (torch.randn(2, 3, 48, 64), torch.rand(2, 20) + 0.1)
+    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    sides = [photo.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
+    program = torch.onnx.export(
+        net,
+        example,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["x", "level"],
+        dynamic_shapes=({0: batch, 2: sides[0], 3: sides[1]}, {0: batch}),
+        optimize=True,
+        verbose=False,
+    )
+    model = fold(program.model_proto)
+    name_outputs(model.graph, ("mean", "log_variance"))
+    del model.metadata_props[:]
+    for key, value in metadata(scheme, network, facts).items():
+        model.metadata_props.add(key=key, value=value)
+    model.producer_name = "gr-diffsem"
+    onnx.checker.check_model(model, full_check=True)
+    partial = path.with_suffix(".tmp.onnx")
+    partial.write_bytes(model.SerializeToString(deterministic=True))
+    try:
+        error = compare(net, partial)
+        if error > TOLERANCE:
+            raise UserError(
+                f"the exported graph differs from the network by {error:.1e} (limit {TOLERANCE:.0e}): "
+                f"not written; report this with your versions of torch and onnxruntime"
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return error
+
+
+def compare(net, path):
+    """Largest difference between onnxruntime and torch, over sizes, batches and levels."""
+    import torch
+
+    session = photo.OnnxNet(path).session
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for n, h, w in ((1, 16, 40), (3, 64, 64), (2, 128, 72)):
+        x = rng.standard_normal((n, 3, h, w)).astype(np.float32)
+        level = np.exp(rng.uniform(-4, 1, (n, 20))).astype(np.float32)
+        level[:, :10] *= level[:, 10:]
+        level[0, 3] = 0
+        with torch.no_grad():
+            expected = [t.numpy() for t in net(torch.from_numpy(x), torch.from_numpy(level))]
+        actual = session.run(["mean", "log_variance"], {"x": x, "level": level})
+        for a, e in zip(actual, expected, strict=True):
+            worst = max(worst, float(np.max(np.abs(a - e) / (1 + np.abs(e)))))
+    return worst

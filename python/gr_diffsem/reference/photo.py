@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs under a learned prior, in NumPy: the bands that steer a net, and inference by proximal steps.
+
+The unknown is a photograph's cosine transform. Coefficient k was observed as z_k = x_k + noise of variance
+v_k (infinite: not at all), and its spectrum says E x_k^2 = lambda_k. The state is kept in the transform
+domain, where the proximal step of such an operator is exact; a net [1] completes the picture that the step
+gives, told how large the error in every band is. This is the half-quadratic splitting of plug-and-play
+priors (Zhang et al. 2022; Zhu et al. 2023 within a diffusion sampler) with levels that are measured in
+place of chosen: the level of a step follows from z, v and what the net says of its own error.
+
+Pixels are x = SCALE (image - 1/2), image in 0..1; variances are in units of x squared, [3, H, W].
+"""
+
+import os
+from functools import lru_cache
+
+import numpy as np
+
+EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
+SCALE = 4.0
+MULTIPLE = 8  # a net's rows and columns come in multiples of this
+LOG_VARIANCE = (-16.0, 8.0)  # what a net says of its error is held within these
+# Orthonormal colours: luma, then two axes that hold no luma.
+COLOURS = np.array(
+    [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]],
+    np.float32,
+)
+
+
+@lru_cache(maxsize=64)
+def dct_matrix(n):
+    """Orthonormal DCT-II: float32 [n, n], rows are frequencies."""
+    k, i = np.arange(n)[:, None], np.arange(n)
+    matrix = np.sqrt(2 / n) * np.cos(np.pi * (i + 0.5) * k / n)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
+def forward(x):
+    """Image [H, W, 3] -> coefficients [3, H, W] (luma first)."""
+    h, w, _ = x.shape
+    planes = np.tensordot(COLOURS, x, (1, 2))
+    return dct_matrix(h) @ planes @ dct_matrix(w).T
+
+
+def inverse(c):
+    """Coefficients [3, H, W] -> image [H, W, 3]."""
+    _, h, w = c.shape
+    planes = dct_matrix(h).T @ c @ dct_matrix(w)
+    return np.tensordot(planes, COLOURS, (0, 0))
+
+
+@lru_cache(maxsize=64)
+def band_index(h, w):
+    """Band 0..4 of every coefficient: uint8 [H, W]."""
+    f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
+    return np.searchsorted(EDGES, f, side="right").astype(np.uint8)
+
+
+def band_means(power):
+    """Mean over each band of [3, H, W]: float32 [10], luma's five, then those of both other colours."""
+    index = band_index(*power.shape[1:]).ravel()
+    count = np.maximum(np.bincount(index, minlength=5), 1)
+    sums = [np.bincount(index, p.ravel(), minlength=5) / count for p in power]
+    return np.concatenate((sums[0], (sums[1] + sums[2]) / 2)).astype(np.float32)
+
+
+def per_coefficient(bands, h, w):
+    """Values of the bands [10] at every coefficient: [3, H, W]."""
+    index = band_index(h, w)
+    luma, chroma = bands[:5][index], bands[5:][index]
+    return np.stack((luma, chroma, chroma))
+
+
+def levels(error, spectrum):
+    """A net's second input, float32 [20], from variances per coefficient [3, H, W]."""
+    return np.sqrt(np.concatenate((band_means(error), band_means(spectrum))))
+
+
+def proximal(mean, variance, z, v):
+    """Gaussian posterior (mean, variance) of coefficients with that prior and z = x + noise of variance
+    v; inf: not observed."""
+    seen = np.isfinite(v)
+    weight = variance / (variance + v)
+    return mean + weight * np.where(seen, z - mean, 0), np.where(seen, weight * np.where(seen, v, 0), variance)
+
+
+def padded(image, multiple=MULTIPLE):
+    """[H, W, 3] -> float32 [1, 3, H', W'], continued by its last row and column."""
+    h, w, _ = image.shape
+    wide = np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
+    return np.ascontiguousarray(wide.transpose(2, 0, 1)[None], np.float32)
+
+
+class OnnxNet:
+    """An exported net, run by onnxruntime: (image [H, W, 3], levels [20]) -> (mean [H, W, 3], log variance [10])."""
+
+    def __init__(self, path, threads=1):
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, image, level):
+        h, w, _ = image.shape
+        feeds = {"x": padded(image), "level": level[None].astype(np.float32)}
+        mean, log_variance = self.session.run(["mean", "log_variance"], feeds)
+        return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
+
+
+def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True):
+    """The photograph given its noisy coefficients: [H, W, 3] in units of x.
+
+    z, v, spectrum: [3, H, W]. inflation: what v is multiplied by from the second step on, because the
+    net's answer has already seen z. final: whether a proximal step follows the last evaluation; without
+    noise (v = 0) it keeps what was observed, and only the null space is the net's. evaluations 0: linear
+    MMSE under the spectrum.
+    """
+    m, e = proximal(0.0, spectrum, z, v)
+    for i in range(evaluations):
+        mean, log_variance = net(inverse(m), levels(e, spectrum))
+        if i + 1 == evaluations and not final:
+            return mean
+        variance = per_coefficient(np.exp(log_variance.clip(*LOG_VARIANCE)), *z.shape[1:])
+        m, e = proximal(forward(mean), variance, z, inflation * v)
+    return inverse(m)
