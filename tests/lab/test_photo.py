@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nets of photographs: the contract, training on a few small pictures, resuming, exporting."""
+
+import argparse
+import ast
+import inspect
+import json
+
+import numpy as np
+import pytest
+from gr_diffsem import export, packages, schemes, train
+from gr_diffsem.errors import UserError
+from gr_diffsem.models import photo_data, photo_link
+from gr_diffsem.reference import photo
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+
+def call(module, *words):
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return module.run(parser.parse_args([str(w) for w in words]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three pictures with edges, 200 x 168 pixels."""
+    from PIL import Image
+
+    path = tmp_path_factory.mktemp("pictures")
+    rows, columns = np.mgrid[:200, :168]
+    for i in range(3):
+        discs = (rows - 60 - 20 * i) ** 2 + (columns - 80) ** 2 < (30 + 10 * i) ** 2
+        image = np.stack([200 * discs, rows / 2 + 40, columns / 2 + 60 * discs], 2).clip(0, 255)
+        Image.fromarray(image.astype(np.uint8)).save(path / f"{i}.png")
+    (path / "notes.txt").write_text("not a picture")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("train")
+    reports = call(train, "photo", "--images", folder, "--minutes", 0.05, "--batch", 8, "--out", out)
+    return out, {r["checkpoint"].split("/")[-3]: r for r in reports["networks"]}
+
+
+def test_the_prior_s_training_knows_no_link():
+    """Neither the data of the prior nor what it reads imports anything of the link."""
+    for module in (photo_data, photo):
+        tree = ast.parse(inspect.getsource(module))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                names = [getattr(node, "module", "") or "", *(alias.name for alias in node.names)]
+                assert not any(word in name for name in names for word in ("semantic", "link", "channels", "air"))
+
+
+def test_training_resumes(trained, folder):
+    out, reports = trained
+    assert set(reports) == {"photo_posterior", "photo_mmse"}
+    first = reports["photo_posterior"]
+    assert first["steps"] >= 1 and first["multiply_adds"] <= 60_000
+    again = call(
+        train, "photo_posterior", "--images", folder, "--minutes", 0.1, "--batch", 8,
+        "--out", out / "photo_posterior", "--resume",
+    )  # fmt: skip
+    assert again["networks"][0]["steps"] > first["steps"]
+
+
+def test_one_net_starts_from_the_other(trained, folder, tmp_path):
+    _, reports = trained
+    start = reports["photo_posterior"]["checkpoint"]
+    call(train, "photo_mmse", "--images", folder, "--minutes", 0.02, "--batch", 8, "--out", tmp_path, "--start", start)
+    with pytest.raises(UserError, match="another network"):
+        other = call(train, "known_mixture", "--minutes", 0.02, "--batch", 64, "--out", tmp_path / "other")
+        wrong = other["networks"][0]["checkpoint"]
+        call(train, "photo_mmse", "--images", folder, "--out", tmp_path, "--start", wrong)
+
+
+@pytest.mark.parametrize("words, message", [((), "--images"), (("--images", "/nonexistent"), "no photograph")])
+def test_training_without_photographs_is_refused(tmp_path, words, message):
+    with pytest.raises(UserError, match=message):
+        call(train, "photo_posterior", "--out", tmp_path, *words)
+
+
+def test_a_broken_picture_is_named(tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+    with pytest.raises(UserError, match=r"broken\.jpg"):
+        photo_data.load(tmp_path)
+
+
+def test_export_describes_itself(trained, tmp_path):
+    _, reports = trained
+    for name, member in (("photo_posterior", "prior"), ("photo_mmse", "net")):
+        done = call(export, reports[name]["checkpoint"], tmp_path / name)
+        assert done["largest_difference"] < export.TOLERANCE
+        assert packages.problems(tmp_path / name) == []
+        model = onnx.load(str(tmp_path / name / f"{member}.onnx"))
+        meta = {p.key: p.value for p in model.metadata_props}
+        assert meta["diffsem.role"] == "image_denoiser" and json.loads(meta["diffsem.multiple"]) == photo.MULTIPLE
+        assert [i.name for i in model.graph.input] == ["x", "level"]
+        assert [o.name for o in model.graph.output] == ["mean", "log_variance"]
+        manifest = packages.read_manifest(tmp_path / name)
+        assert manifest["members"][member]["operator"] == {"type": "transform"}
+        assert "multiply-adds per pixel" in (tmp_path / name / "README.md").read_text()
+
+
+def test_a_new_net_changes_nothing_and_counts_its_arithmetic():
+    """Before training the mean is the input; multiply-adds are those of its convolutions, by hooks."""
+    torch.manual_seed(0)
+    net = schemes.get("photo_posterior").networks()["prior"].build()
+    x, level = torch.randn(2, 3, 32, 48), torch.rand(2, 20) + 0.1
+    counted = []
+
+    def hook(layer, inputs, output):
+        where = inputs[0] if isinstance(layer, torch.nn.ConvTranspose2d) else output
+        counted.append(layer.weight.numel() * where.shape[2] * where.shape[3])
+
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            layer.register_forward_hook(hook)
+    mean, log_variance = net(x, level)
+    assert torch.equal(mean, x) and log_variance.shape == (2, 10)
+    assert net.multiply_adds() == pytest.approx(sum(counted) / (32 * 48), abs=1)
+
+
+@pytest.mark.parametrize("observe", [photo_data.observe, photo_link.observe])
+def test_stated_variances_are_those_of_the_errors(observe, folder):
+    """Noise drawn has the variance that is stated, and inf says that nothing was observed."""
+    pictures = photo_data.load(folder)
+    ratios = []
+    for seed in range(6):
+        x, z, v, power = observe(np.random.default_rng(seed), pictures[seed % 3])
+        seen = np.isfinite(v) & (v > 1e-5)
+        assert x.shape == (*z.shape[1:], 3) and power.shape == z.shape and (v > 0).all()
+        ratios.append(np.mean((z - photo.forward(x))[seen] ** 2 / v[seen]))
+    assert np.allclose(ratios, 1, atol=0.15)
+
+
+def test_link_spends_its_symbols_and_its_power():
+    rng = np.random.default_rng(0)
+    power = np.exp(3 * rng.standard_normal((3, 40, 40))).astype(np.float32)
+    exact = np.zeros(power.shape, bool)
+    exact[:, :4, :6] = True
+    powers = photo_link.allocate(power, exact, 500)
+    sent = powers > 0
+    assert 0 < sent.sum() <= 1000 and not (sent & exact).any()
+    assert powers.sum() == pytest.approx(min(1000, np.sum(~exact)), rel=1e-3)
+    assert power[sent].min() >= np.sort(power[~exact])[-sent.sum()] * 0.999, "the strongest are sent"
