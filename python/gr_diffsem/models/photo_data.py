@@ -109,6 +109,13 @@ def augment(rng, photograph):
     return image.transpose(1, 0, 2) if rng.random() < 0.5 else image
 
 
+def part(rng, photograph, side):
+    """A random square of a photograph, or what there is of it."""
+    h, w = (max(n - side, 0) for n in photograph.shape[:2])
+    i, j = rng.integers(h + 1), rng.integers(w + 1)
+    return photograph[i : i + side, j : j + side]
+
+
 def cuts(rng, images, size, count):
     """The same `count` random squares of several [H, W, 3] images: a list of float32 [count, 3, size, size]."""
     h, w, _ = images[0].shape

@@ -16,6 +16,8 @@ from . import photo_data as data
 CROP = 64
 CUTS = 8  # crops of one degraded photograph
 VALIDATION = 12  # photographs
+DEEPEST = 3  # evaluations that a training state may have behind it
+PART = 224  # side of the square of a photograph that such states are made from: they are costly
 
 
 def evaluate(net, image, level):
@@ -62,14 +64,15 @@ class PhotoTraining(Training):
         return _Draws(self)
 
     def pair(self, rng, photograph, again):
-        """(truth, input, error, spectrum) of one photograph; `again`: after one evaluation and the
-        proximal step that follows it in a sampler."""
+        """(truth, input, error, spectrum) of one photograph, after `again` evaluations and the proximal
+        steps that follow them in a sampler."""
         x, z, v, power = self.scheme.observe(rng, photograph)
         m, e = photo.proximal(0.0, power, z, v)
-        if again:
+        inflation = 2 ** rng.uniform(0, 3)
+        for _ in range(again):
             mean, log_variance = evaluate(self.net, photo.inverse(m), photo.levels(e, power))
             tau = photo.per_coefficient(np.exp(log_variance.clip(*photo.LOG_VARIANCE)), *x.shape[:2])
-            m, e = photo.proximal(photo.forward(mean), tau, z, v * 2 ** rng.uniform(0, 3))
+            m, e = photo.proximal(photo.forward(mean), tau, z, inflation * v)
         return x, photo.inverse(m), e, power
 
     def batch_of(self, rng):
@@ -77,7 +80,10 @@ class PhotoTraining(Training):
         parts = []
         for _ in range(max(1, self.batch // CUTS)):
             photograph = self.photographs[rng.integers(len(self.photographs))]
-            again = self.step > self.WARM_UP and rng.random() < self.network.prior_share
+            again = 0
+            if self.step > self.WARM_UP and rng.random() < self.network.prior_share:
+                again = rng.integers(1, DEEPEST + 1)
+                photograph = data.part(rng, photograph, PART)
             x, m, e, power = self.pair(rng, photograph, again)
             level = np.repeat(photo.levels(e, power)[None], CUTS, 0)
             parts.append((*data.cuts(rng, (x, m), CROP, CUTS), level))
@@ -105,7 +111,7 @@ class PhotoTraining(Training):
         gains = []
         for i, photograph in enumerate(self.held):
             rng = np.random.default_rng([9000, i])
-            x, m, e, power = self.pair(rng, photograph, False)
+            x, m, e, power = self.pair(rng, photograph, 0)
             mean, _ = evaluate(self.average, m, photo.levels(e, power))
             gains.append(10 * np.log10(np.mean((m - x) ** 2) / np.mean((mean - x) ** 2)))
         writer.add_scalar("validation/gain_db", np.mean(gains), self.step)

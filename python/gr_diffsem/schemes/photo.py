@@ -80,7 +80,7 @@ class PhotoPosterior(Photographs):
     plan = {"type": "proximal", "steps": 4, "inflation": 2.0, "final": True}
 
     def networks(self):
-        return {"prior": Network(_unet, "image prior", 0.15, minutes=36, batch=16, rate=1.6e-3)}
+        return {"prior": Network(_unet, "image prior", 0.3, minutes=40, batch=16, rate=1.6e-3)}
 
     def choices(self, member):
         return {**super().choices(member), "sampler": {"type": "posterior_mean"}}
