@@ -112,6 +112,7 @@ def _card(scheme, manifest, facts):
         lines.append(
             f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
             f"seed {fact.get('seed')}, commit {fact.get('commit')}"
+            + (f", from the weights of {fact['start']}" if fact.get("start") else "")
         )
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:

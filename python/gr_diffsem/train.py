@@ -183,6 +183,7 @@ class Training:
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.elapsed = 0, 0.0
+        self.start = None  # what its weights began from, in words
         self.checkpoint = self.folder / "checkpoint.pt"
 
     def draws(self):
@@ -285,6 +286,7 @@ class Training:
             "seed": self.seed,
             "batch": self.batch,
             "commit": commit(),
+            "start": self.start,
         }
         partial = self.checkpoint.with_suffix(".tmp")
         torch.save(state, partial)
@@ -300,7 +302,7 @@ class Training:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.step, self.elapsed, self.start = state["step"], state["elapsed"], state.get("start")
 
 
 def load_checkpoint(path):

@@ -52,12 +52,14 @@ class PhotoTraining(Training):
         """Take the averaged weights of another training of the same network."""
         from ..train import load_checkpoint
 
-        weights = load_checkpoint(checkpoint)["average"]
+        state = load_checkpoint(checkpoint)
+        weights = state["average"]
         try:
             self.net.load_state_dict(weights)
         except RuntimeError as error:
             raise UserError(f"--start {checkpoint} holds another network: {error}") from None
         self.average.load_state_dict(weights)
+        self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
 
     def draws(self):
         """A source of batches, on the training's own thread: the net itself makes some of the states."""
