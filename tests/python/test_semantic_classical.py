@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The classical link that pictures are measured against: sizes, codes, thresholds, WebP files that fit."""
+
+import fractions
+
+import numpy as np
+import pytest
+from gr_diffsem.semantic import classical, frames, ldpc, metrics, webp
+
+USES = 5000  # three frames
+ALL = [*classical.modes("k7", ("frame", "picture")), *classical.modes("ldpc", ("frame", "picture"))]
+
+
+def photograph(h=96, w=128):
+    y, x = np.mgrid[:h, :w]
+    planes = [120 + 80 * np.sin(x / a) * np.cos(y / b) for a, b in ((17, 11), (23, 19), (13, 29))]
+    return np.clip(np.stack(planes, -1) + np.random.default_rng(0).normal(0, 6, (h, w, 3)), 0, 255).astype(np.uint8)
+
+
+def delivered(mode, snr_db, pictures, kind="awgn", loss=0.0):
+    """How many of some random files of the largest size come through unharmed."""
+    link = classical.Link(mode, USES)
+    data = bytes(np.random.default_rng(1).integers(0, 256, link.octets, dtype=np.uint8))
+    sent = link.encode(data)
+    rng = [np.random.default_rng(i) for i in range(pictures)]
+    items = [(link, link.soft(frames.apply_channel(sent, snr_db, kind, loss, r))) for r in rng]
+    got = classical.decode(items)
+    assert all(g in (None, data) for g in got)
+    return sum(g is not None for g in got)
+
+
+@pytest.mark.parametrize("mode", ALL, ids=lambda m: f"{m.code} {m}")
+def test_every_mode_delivers_what_fits(mode):
+    assert delivered(mode, 22.0, 1) == 1
+    link = classical.Link(mode, USES)
+    bits = classical.BITS[mode.modulation] * float(fractions.Fraction(mode.rate)) * (USES - 3 * frames.HEADER_USES)
+    assert 0.9 < 8 * link.octets / bits < 1
+    with pytest.raises(ValueError, match=f"this link takes {link.octets}"):
+        link.encode(bytes(link.octets + 1))
+
+
+@pytest.mark.parametrize(
+    ("modulation", "rate", "threshold"),
+    [("qpsk", "1/2", 4.3), ("qpsk", "3/4", 7.5), ("16qam", "1/2", 10.5), ("16qam", "3/4", 14.5)],
+)
+def test_thresholds_of_the_k7_code(modulation, rate, threshold):
+    """Nearly all files come at the known thresholds, nearly none 2 dB below."""
+    mode = classical.Mode(modulation, rate)
+    assert delivered(mode, threshold + 0.5, 10) >= 9
+    assert delivered(mode, threshold - 2, 10) <= 1
+
+
+def test_ldpc_beats_the_k7_code():
+    assert delivered(classical.Mode("qpsk", "1/2", code="ldpc"), 2.5, 8) >= 7
+    assert delivered(classical.Mode("qpsk", "1/2"), 2.5, 8) <= 1
+
+
+def test_interleaving_over_the_picture_sees_through_a_lost_frame():
+    link = classical.Link(classical.Mode("bpsk", "1/2", "picture"), USES)
+    whole = frames.apply_channel(link.encode(b"file"), 8.0, "awgn", 0, np.random.default_rng(0))
+    assert classical.decode([(link, link.soft(whole[1:]))])[0].rstrip(b"\0") == b"file"
+    link = classical.Link(classical.Mode("bpsk", "1/2", "frame"), USES)
+    whole = frames.apply_channel(link.encode(b"file"), 8.0, "awgn", 0, np.random.default_rng(0))
+    assert classical.decode([(link, link.soft(whole[1:]))]) == [None]
+
+
+def test_soft_bits_are_exact_for_16qam():
+    """Against the sum over all sixteen points."""
+    rng = np.random.default_rng(2)
+    bits = np.array([[b >> i & 1 for i in range(4)] for b in range(16)])
+    points = classical.modulate(bits.ravel(), "16qam")
+    assert np.mean(np.abs(points) ** 2) == pytest.approx(1)
+    y, v = rng.normal(size=5) + 1j * rng.normal(size=5), rng.uniform(0.1, 1, 5)
+    likelihood = np.exp(-(np.abs(y[:, None] - points) ** 2) / v[:, None])
+    expected = [np.log(likelihood @ (1 - bits[:, i])) - np.log(likelihood @ bits[:, i]) for i in range(4)]
+    assert classical.soften(y, v, "16qam").reshape(5, 4) == pytest.approx(np.array(expected).T, rel=1e-4, abs=1e-4)
+    for modulation in classical.BITS:
+        assert not classical.soften(y, np.full(5, np.inf), modulation).any()
+
+
+@pytest.mark.parametrize("rate", list(ldpc.ROWS))
+def test_ldpc_code_words_fulfil_the_alist(rate):
+    """Read back as a decoder would: every check of the file, no cycle of length four."""
+    z, k = ldpc.circulant(rate, 960)
+    lines = ldpc.alist(rate, z).splitlines()
+    n, m = map(int, lines[0].split())
+    checks = [[int(i) - 1 for i in line.split() if i != "0"] for line in lines[4 + n :]]
+    assert (n, len(checks)) == (24 * z, m)
+    word = ldpc.encode(np.random.default_rng(3).integers(0, 2, k), rate, z)
+    assert all(word[check].sum() % 2 == 0 for check in checks)
+    matrix = np.zeros((m, n), int)
+    for row, check in enumerate(checks):
+        matrix[row, check] = 1
+    overlap = matrix @ matrix.T
+    np.fill_diagonal(overlap, 0)
+    assert overlap.max() == 1
+
+
+def test_the_webp_file_fits_and_is_the_best_that_does():
+    image = photograph()
+    ladder = webp.Ladder(image)
+    last = 0
+    for octets in (300, 600, 1500, 6000):
+        data, shown, quality = ladder.best(octets)
+        assert len(data) + webp.SIZE_OCTETS <= octets
+        assert quality == metrics.psnr(image, shown) and shown.shape == image.shape
+        assert quality > last
+        last = quality
+    whole = [ladder.file(1.0, q) for q in range(0, 101, 5)]
+    fits = [metrics.psnr(image, ladder.decoded(d)) for d in whole if len(d) + webp.SIZE_OCTETS <= 1500]
+    assert ladder.best(1500)[2] >= max(fits)
+    assert ladder.best(20) is None
