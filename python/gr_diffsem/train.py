@@ -251,8 +251,9 @@ class Training:
         fit, spread = self.loss(*batch)
         self.optimiser.zero_grad(set_to_none=True)
         (fit + 0.3 * spread).backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        if torch.isfinite(size):  # one step in many thousands overflows; it must not end the training
+            self.optimiser.step()
         self.step += 1
         keep = min(0.999, (self.step + 1) / (self.step + 10))
         with torch.no_grad():

@@ -109,7 +109,7 @@ class GatedFilterBank(nn.Module):
         # What the measurement as a whole pins down: variance of one amplitude seen by all elements.
         floor = 1 / (1 + (1 / v).sum(1, keepdim=True))
         noise = (w * (1 - w)).sum(1, keepdim=True) / self.n**2  # of one correlation, at the start
-        tiny = 1e-3 * floor if self.knee is None else self.knee * noise
+        tiny = 1e-3 * floor if self.knee is None else self.knee * noise + 1e-12
         u = self.analysis[0](x * w2)
         features = torch.cat((torch.log(power(u) + tiny) / 4, w, log_v / 4), 1)
         hidden = nn.functional.silu(self.into[0](features))
