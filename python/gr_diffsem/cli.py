@@ -33,6 +33,7 @@ COMMANDS = {
 EVALUATIONS = {
     "wifi": ("wifi.cli", "real 802.11a/g captures"),
     "ofdm_link": ("link.cli", "a coded OFDM link over simulated channels"),
+    "semantic_link": ("semantic.cli_eval", "photographs over the air, against WebP"),
 }
 SCHEME_EVALUATION = "eval"
 

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs over the air: the semantic link against WebP with channel coding, at the same channel uses.
+
+SNR is Es/N0 per data carrier behind the FFT, averaged over the fading. Headers and side information count; preamble,
+pilots and prefix are the same for every method. `webp` is in its best mode in hindsight: at each SNR in AWGN, one
+mode for all SNRs under fading, where the sender cannot know.
+"""
+
+import fractions
+import sys
+from pathlib import Path
+
+from ..errors import UserError, unknown
+from . import evaluate
+
+MAX_SIDE = 768
+
+
+def add_arguments(parser):
+    """argparse arguments of `gr-diffsem eval semantic_link`."""
+    parser.add_argument("--images", metavar="DIR", help="photographs, or one (default: scikit-image's)")
+    parser.add_argument("--count", type=int, metavar="N", help="only the first N of them")
+    parser.add_argument("--max-side", type=int, default=MAX_SIDE, metavar="N", help="larger ones are reduced (768)")
+    parser.add_argument("--cbr", nargs="+", default=["1/48"], metavar="R", help="channel uses per pixel and colour")
+    parser.add_argument("--snr", nargs="+", type=float, default=[-5, 0, 5, 10, 15], metavar="dB")
+    parser.add_argument("--channel", default="awgn", help="|".join(evaluate.CHANNELS))
+    parser.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of frames lost besides")
+    parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help=" ".join(evaluate.METHODS))
+    parser.add_argument(
+        "--realisations", type=int, default=1, metavar="N", help="of the channel, per photograph and SNR"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of channels, noise and losses")
+    parser.add_argument("--save", metavar="DIR", help="write received pictures as DIR/method/snr/NAME.png")
+    parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
+
+
+def ratio(text):
+    """ "1/48" or "0.02" -> float."""
+    try:
+        value = float(fractions.Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f"--cbr {text}: give a ratio like 1/48 or 0.02") from None
+    if not 0 < value <= 1:
+        raise UserError(f"--cbr {text}: give more than 0 and at most 1")
+    return value
+
+
+def run(args):
+    """The report: one object, or a list of them when several --cbr are given."""
+    from tqdm import tqdm
+
+    from . import photographs
+
+    methods = chosen(args.methods)
+    if args.channel not in evaluate.CHANNELS:
+        raise unknown("channel", args.channel, evaluate.CHANNELS)
+    if not 0 <= args.loss < 1:
+        raise UserError(f"--loss {args.loss:g}: give 0 up to, not including, 1")
+    if not 1 <= args.realisations <= 10000:
+        raise UserError(f"--realisations {args.realisations}: give 1 to 10000")
+    if args.count is not None and args.count < 1:
+        raise UserError(f"--count {args.count}: give 1 or more")
+    if args.max_side < photographs.LEAST:
+        raise UserError(f"--max-side {args.max_side}: give {photographs.LEAST} pixels or more")
+    for snr in args.snr:
+        if not -30 <= snr <= 60:
+            raise UserError(f"--snr {snr:g}: give -30 to 60 dB")
+    ratios = [ratio(text) for text in args.cbr]
+    chain = chain_of(args.chain)
+    if args.images:
+        pictures = photographs.folder(args.images, args.max_side, args.count)
+    else:
+        pictures = photographs.bundled(args.max_side, args.count)
+
+    ladders, reports, saved = {}, [], []
+    with tqdm(total=len(ratios) * steps(methods, args, len(pictures)), unit="step", disable=None) as bar:
+
+        def tick(text):
+            bar.set_postfix_str(text)
+            bar.update()
+
+        for text, cbr in zip(args.cbr, ratios, strict=True):
+            folder = args.save and Path(args.save) / (f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else "")
+            run = evaluate.Evaluation(
+                pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
+                folder and saver(folder), tick,
+            )  # fmt: skip
+            run.ladders = ladders
+            reports.append(evaluate.report(run, run.run(methods, args.channel == "awgn")))
+            reports[-1]["chain"] = args.chain
+            if folder:
+                saved.append(contact_sheet(folder, pictures, args.snr, methods))
+    if args.plot:
+        from . import plot
+
+        plot.psnr_against_snr(reports, args.plot)
+    for name in saved:
+        print(f"contact sheet: {name}", file=sys.stderr)
+    return reports[0] if len(reports) == 1 else reports
+
+
+def steps(methods, args, pictures):
+    """Length of the progress bar, for one ratio."""
+    spans = 1 if args.channel == "awgn" and not args.loss else 2
+    total = sum(name in methods for name in ("webp", "webp_ldpc")) * 6 * spans
+    total += len(args.snr) * ("webp_capacity" in methods)
+    return total + pictures * len(args.snr) * bool(set(methods) & set(evaluate.receivers.NAMES))
+
+
+def chosen(names):
+    """The methods asked for; without asking, those whose model is there. `linear` is always among them."""
+    for name in names or ():
+        if name not in evaluate.METHODS:
+            raise unknown("method", name, evaluate.METHODS)
+    out = []
+    for name in evaluate.METHODS:
+        if names and name not in names and name != "linear":
+            continue
+        try:
+            if name in evaluate.receivers.NAMES:
+                evaluate.receivers.make(name)
+        except UserError as error:
+            if names:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        out.append(name)
+    return out
+
+
+def chain_of(name):
+    """The function that brings frames through the air."""
+    if name == "symbols":
+        return evaluate.symbols_chain
+    if name == "gnuradio":
+        from .chain import gnuradio_chain
+
+        return gnuradio_chain
+    raise unknown("chain", name, ("symbols", "gnuradio"))
+
+
+def saver(folder):
+    """Writes pictures as folder/method/snr/name.png."""
+
+    def save(method, snr_db, name, picture):
+        from PIL import Image
+
+        path = folder / method / f"{snr_db:g}" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+
+    return save
+
+
+def contact_sheet(folder, pictures, snr_db, methods):
+    """The sheet of what was saved; its path."""
+    from . import sheet
+
+    path = folder / "contact_sheet.png"
+    some = dict(list(pictures.items())[: sheet.MOST])
+    sheet.from_folder(folder, some, sheet.spread(sorted(snr_db)), sheet.shown(methods), path)
+    return path
+
+
+def table(report):
+    """The report for people."""
+    reports = report if isinstance(report, list) else [report]
+    return "\n\n".join(one_table(r) for r in reports)
+
+
+def one_table(report):
+    """One bandwidth ratio."""
+    methods = report["methods"]
+    fading = report["channel"] != "awgn"
+    cbr = fractions.Fraction(report["cbr"]).limit_denominator(1000)
+    lost = f", {report['loss']:.0%} of frames lost" if report["loss"] else ""
+    lines = [
+        f"CBR {cbr}, {report['channel']}{lost}: {report['images']} photographs x {report['realisations']}, "
+        f"{next(iter(methods.values()))['channel_uses']} channel uses in all, chain {report['chain']}"
+    ]
+    snrs = report["snr_db"]
+    columns = [f"{s:>7g} dB" for s in snrs] + [f"{'all SNRs':>9}", f"{'worst 5 %':>9}"]
+    for title, key, digits in (("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)):
+        more = key == "psnr_db"
+        lines += ["", f"{title:<16}" + " ".join(columns if more else columns[: len(snrs)])]
+        for name, scores in methods.items():
+            cells = [f"{x:>10.{digits}f}" for x in scores[key]]
+            if more:
+                cells += [f"{scores['all_snr'][k]:>9.2f}" for k in ("psnr_db", "psnr_p5_db")]
+            lines.append(f"{name:<16}" + " ".join(cells))
+    for base in ("webp", "linear"):
+        rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
+        if not rows:
+            continue
+        lines += ["", f"PSNR over {base}, dB [95 % interval over photographs]"]
+        for name, gain in rows:
+            both = zip([*gain["psnr_db"], gain["all_snr"]], [*gain["ci95"], gain["all_snr_ci95"]], strict=True)
+            cells = [f"{x:+.2f}" + (f" [{i[0]:+.2f}, {i[1]:+.2f}]" if i[0] is not None else "") for x, i in both]
+            heads = [f"{s:g} dB" for s in snrs] + ["all"]
+            lines.append(f"{name:<16}" + "; ".join(f"{h}: {c}" for h, c in zip(heads, cells, strict=True)))
+            lines[-1] += f"; worst 5 %: {gain['p5_db']:+.2f}"
+    for name in ("webp", "webp_ldpc"):
+        if name in methods:
+            found = methods[name]["modes"]
+            chosen = found[0] if fading else "; ".join(f"{s:g} dB: {m}" for s, m in zip(snrs, found, strict=True))
+            why = "one for all SNRs, best in hindsight" if fading else "best in hindsight at each SNR"
+            lines += ["", f"{name}, {why}: {chosen}"]
+    if "webp_capacity" in methods:
+        lines.append("webp_capacity: a bound, no link: an ideal code" + (" at the mean capacity" if fading else ""))
+    return "\n".join(lines)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PSNR against SNR, as a picture. Colours after Okabe and Ito: told apart by colour-blind eyes too."""
+
+import fractions
+
+STYLES = {
+    "webp": ("WebP, K=7, best mode in hindsight", "#D55E00", "s", "-"),
+    "webp_ldpc": ("WebP, LDPC, best mode in hindsight", "#E69F00", "v", "-"),
+    "webp_capacity": ("WebP, ideal code (bound)", "#000000", None, "--"),
+    "linear": ("linear", "#56B4E9", "^", "-"),
+    "photo_mmse": ("photo_mmse", "#CC79A7", "D", "-"),
+    "photo_posterior": ("photo_posterior", "#0072B2", "o", "-"),
+}
+
+
+def psnr_against_snr(reports, path):
+    """One panel for each report of `eval semantic_link`: means, with each WebP mode by itself behind them."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
+    size = (6.2 * len(reports), 4.8)
+    figure, axes = plt.subplots(1, len(reports), figsize=size, squeeze=False)
+    for axis, report in zip(axes[0], reports, strict=True):
+        snr_db = report["snr_db"]
+        modes = report["methods"].get("webp", {}).get("by_mode_psnr_db", {})
+        for i, psnr_db in enumerate(modes.values()):
+            label = {"label": "each WebP mode, K=7"} if i == 0 else {}
+            axis.plot(snr_db, psnr_db, color="#D55E00", linewidth=0.8, alpha=0.4, **label)
+        for name, scores in report["methods"].items():
+            label, colour, marker, line = STYLES[name]
+            if report["channel"] != "awgn":
+                label = label.replace("best mode in hindsight", "one mode, best in hindsight")
+            axis.plot(snr_db, scores["psnr_db"], line, color=colour, marker=marker, markersize=5, label=label)
+        cbr = fractions.Fraction(report["cbr"]).limit_denominator(1000)
+        lost = f", {report['loss']:.0%} of frames lost" if report["loss"] else ""
+        axis.set(
+            title=f"CBR {cbr}, {report['channel']}{lost}, {report['images']} photographs",
+            xlabel="SNR per data carrier, Es/N0 (dB)",
+            ylabel="PSNR (dB)",
+        )
+        axis.legend(fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

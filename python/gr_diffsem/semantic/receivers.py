@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes a picture of received symbols: `linear`, or a scheme behind it. All take (plan, symbols, noise_var)."""
+
+import numpy as np
+
+from ..errors import UserError
+
+NAMES = ("linear", "photo_mmse", "photo_posterior")
+
+
+def to_bytes(image):
+    """Image [H, W, 3] in 0..1, clipped -> uint8."""
+    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+
+
+def linear(plan, symbols, noise_var):
+    """Linear MMSE with the plan's Gaussian prior and the noise of every symbol."""
+    from . import codec
+
+    return to_bytes(codec.linear(plan, symbols, noise_var)[0])
+
+
+def make(name):
+    """Receiver of this name; UserError where its model is missing."""
+    if name == "linear":
+        return linear
+    from ..packages import find_packages, read_manifest
+
+    packages = find_packages(checkout_first=True)
+    if name not in packages:
+        raise UserError(f"method {name}: no such model package; leave it out, or train it: gr-diffsem train {name}")
+    return Photo(packages[name], read_manifest(packages[name]))
+
+
+class Photo:
+    """A network of a photo package, by the NumPy twin of the core's inference."""
+
+    def __init__(self, folder, manifest):
+        from ..reference import photo
+
+        member = manifest["members"][manifest["default"]]
+        self.plan = member["plan"]
+        self.net = photo.OnnxNet(folder / member["prior"]["file"])
+
+    def __call__(self, plan, symbols, noise_var):
+        from ..reference import photo
+        from . import codec
+
+        z, v, spectrum = codec.observation(plan, symbols, noise_var)
+        x = photo.posterior(
+            self.net, z, v, spectrum, self.plan["steps"], self.plan["inflation"], self.plan.get("final", True)
+        )
+        return to_bytes(x / photo.SCALE + 0.5)

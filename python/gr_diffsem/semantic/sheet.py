@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A contact sheet of received pictures: a row for each method, a column for each SNR, PSNR below each."""
+
+from pathlib import Path
+
+import numpy as np
+
+from . import metrics
+from .plot import STYLES
+
+MOST = 2  #: photographs on one sheet
+WIDTH = 300  #: pixels of one picture on the sheet
+_LABEL, _CAPTION, _GAP = 150, 22, 6
+TITLES = {"webp": "WebP, K=7 code", "webp_ldpc": "WebP, LDPC", "webp_capacity": "WebP, ideal code\n(bound)"}
+
+
+def shown(methods):
+    """Of these methods, the ones a sheet shows: WebP, `linear`, and the schemes."""
+    return [name for name in methods if name in ("webp", "linear", "photo_mmse", "photo_posterior")]
+
+
+def spread(values, most=4):
+    """At most so many of them, evenly spaced."""
+    return [values[i] for i in sorted(set(np.linspace(0, len(values) - 1, most).round().astype(int)))]
+
+
+def from_folder(folder, originals, snr_db, methods, path, titles=None):
+    """Sheet of folder/method/snr/name.png as `eval semantic_link --save` writes them.
+
+    originals: {name: uint8 [H, W, 3]}. snr_db: columns, from left to right. methods: rows. path: PNG to write.
+    """
+    from PIL import Image
+
+    def read(method, snr, name):
+        return np.asarray(Image.open(Path(folder) / method / f"{snr:g}" / f"{name}.png").convert("RGB"))
+
+    received = {name: {method: [read(method, snr, name) for snr in snr_db] for method in methods} for name in originals}
+    draw(originals, received, [f"{snr:g} dB" for snr in snr_db], path, titles)
+
+
+def draw(originals, received, columns, path, titles=None):
+    """originals {name: picture}; received {name: {method: [picture, one a column]}}; columns: their titles.
+
+    Pictures uint8 [H, W, 3]; titles: {method: words} instead of its name. All are scaled to one width; PSNR is of
+    what was received, before that.
+    """
+    from PIL import Image, ImageDraw
+
+    titles = {**{name: style[0] for name, style in STYLES.items()}, **TITLES, **(titles or {})}
+    font = _font(14)
+    rows = []
+    for name, original in originals.items():
+        height = round(WIDTH * original.shape[0] / original.shape[1])
+        rows.append((name, None, height, [(original, "original")]))
+        for method, pictures in received[name].items():
+            captions = [(p, f"{metrics.psnr(original, p):.1f} dB") for p in pictures]
+            rows.append((name, method, height, captions))
+    width = _LABEL + len(columns) * (WIDTH + _GAP)
+    sheet = Image.new("RGB", (width, _CAPTION + sum(h + _CAPTION + _GAP for _, _, h, _ in rows)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for c, title in enumerate(columns):
+        pen.text((_LABEL + c * (WIDTH + _GAP), 3), f"SNR {title}", "black", font)
+    y = _CAPTION
+    for name, method, height, pictures in rows:
+        pen.text((4, y + 4), titles.get(method, method) if method else name, "black", font)
+        for c, (picture, caption) in enumerate(pictures):
+            x = _LABEL + c * (WIDTH + _GAP)
+            small = Image.fromarray(np.ascontiguousarray(picture)).resize((WIDTH, height), Image.LANCZOS)
+            sheet.paste(small, (x, y))
+            pen.text((x, y + height + 2), caption, "black", font)
+        y += height + _CAPTION + _GAP
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def _font(size):
+    """Matplotlib brings a font with it; Pillow's own has one size."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
