@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the digital part of a picture says, and what follows from it: variances, order and powers.
+
+See codec.py for the code itself. Nothing here depends on floats that C++ might round otherwise, except values that
+are not decided upon.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .range_coder import Context, Decoder, Encoder, signed
+from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, LevelContexts, code_levels, power_law, radius
+from .zones import zones as make_zones
+
+VERSION = 1
+MAX_SIDE = 4096
+MAX_SYMBOLS = (1 << 20) - 1
+LAYERS = 4
+#: Steps of the quantiser of the lowest coefficients (transform of an image in 0..1).
+STEPS = tuple(0.25 * 2.0 ** (i / 2) for i in range(16))
+GOLDEN = 2654435769
+
+
+class ContentError(ValueError):
+    """A picture that cannot be sent so, or bytes that are not a picture's."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a receiver knows of a picture before the analogue symbols.
+
+    low: quantised lowest coefficients int [3, rows, columns]; levels: int [3, zones], 2**(floor + level - 1) is the
+    variance, 0 = not sent; tail: log2 of the mean variance of what is not sent, of each colour; law: (amplitude,
+    slope) of each colour in place of levels and tail, if the spectrum is parametric; power: of the symbols, in
+    1/64 octaves around 128.
+    """
+
+    shape: tuple  # (H, W)
+    n_symbols: int
+    model: int
+    block: tuple
+    step: int
+    low: np.ndarray
+    floor: int
+    levels: np.ndarray
+    tail: tuple
+    law: tuple
+    power: int
+    design_snr: int  # dB
+    scheme_hash: int
+
+    def to_bytes(self):
+        """The digital part, at most 4 octets longer than its information."""
+        coder = Encoder()
+        _code_plan(coder, self)
+        return coder.finish()
+
+    @classmethod
+    def from_bytes(cls, digital):
+        """The plan in a digital part. ContentError if it is none, or of another version."""
+        try:
+            return _code_plan(Decoder(bytes(digital)), None)
+        except ContentError:
+            raise
+        except (ValueError, IndexError) as e:
+            raise ContentError(f"digital: {len(digital)} octets that hold no picture: {e}") from None
+
+    @cached_property
+    def zones(self):
+        return make_zones(*self.shape, self.model)
+
+    @cached_property
+    def variances(self):
+        """lambda of each coefficient, float64 [3, H, W]: of the lowest ones, what their quantised values allow."""
+        h, w = self.shape
+        out = np.empty((3, h, w))
+        falling = 1 / np.maximum(radius(h, w), 1 / (h * w))
+        for c in range(3):
+            level = self.levels[c][self.zones.index]
+            unsent = level == 0
+            weak = falling * (2.0 ** self.tail[c] / falling[unsent].mean()) if unsent.any() else falling
+            out[c] = np.where(unsent, np.minimum(weak, 2.0**self.floor), 2.0 ** (level + float(self.floor) - 1))
+        out[:, : self.block[0], : self.block[1]] = self.lowest**2 + STEPS[self.step] ** 2
+        return out
+
+    @property
+    def lowest(self):
+        """Values of the lowest coefficients."""
+        return self.low * STEPS[self.step]
+
+    @cached_property
+    def order(self):
+        """Flat indices of the coefficients that are sent, the strongest first: int64 [K]."""
+        return self._allocation[0]
+
+    @cached_property
+    def gains(self):
+        """Amplitude of each of them in one slot, float64 [K]: y = g x + n."""
+        return self._allocation[1]
+
+    @property
+    def copies(self):
+        """Slots that carry each of them, int [K]."""
+        k = self.order.size
+        return 2 * self.n_symbols // k + (np.arange(k) < 2 * self.n_symbols % k)
+
+    @property
+    def layers(self):
+        """Symbols by importance, as slices of the unpermuted order: each frame carries a share of each."""
+        cuts = [self.n_symbols * i // LAYERS for i in range(LAYERS + 1)]
+        return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    @cached_property
+    def places(self):
+        """Symbol (by importance) at each place on the air: int64 [N]."""
+        m = np.arange(self.n_symbols, dtype=np.uint64)
+        return np.argsort(m * np.uint64(GOLDEN) % np.uint64(1 << 32), kind="stable")
+
+    @cached_property
+    def _allocation(self):
+        h, w = self.shape
+        level = self.levels[:, self.zones.index]
+        level[:, : self.block[0], : self.block[1]] = 0
+        at = np.flatnonzero(level)
+        u, v = at // w % h, at % w
+        near = (u * w) ** 2 + (v * h) ** 2  # lower frequencies first, in integers
+        at = at[np.lexsort((at, near, -level.ravel()[at]))][: 2 * self.n_symbols]
+        if not at.size:
+            raise ContentError("the digital part names no coefficient that is sent: its bytes are not a picture's")
+        counts = np.bincount(level.ravel()[at])[:0:-1]
+        power = powers(np.arange(counts.size - 1, -1, -1) + self.floor, counts, self.n_symbols, self.design_snr)
+        k = int(counts[power > 0].sum())
+        at = at[:k]
+        scale = 2.0 ** ((self.power - 128) / 64)
+        slots = 2 * self.n_symbols // k + (np.arange(k) < 2 * self.n_symbols % k)
+        share = np.repeat(power, counts)[:k] / slots
+        return at, np.sqrt(scale * share * 0.5 / 2.0 ** (level.ravel()[at] + float(self.floor) - 1))
+
+
+def powers(levels, counts, n_symbols, design_snr):
+    """Closed form over classes of coefficients, strongest level first: the power of a coefficient of each class
+    (all its slots together; one slot has 1 on average)."""
+    noise = 10 ** (-design_snr / 10)
+    root = np.sqrt(2.0 ** levels.astype(float))
+    number = np.cumsum(counts)
+    total = np.cumsum(counts * root)
+    c = np.where(total > 0, (2 * n_symbols + noise * number) / np.where(total > 0, total, 1), 0.0)
+    active = np.flatnonzero((c * root > noise) & (counts > 0))
+    if not active.size:
+        return np.zeros(len(levels))
+    p = np.maximum(0.0, c[active[-1]] * root - noise)
+    p[active[-1] + 1 :] = 0
+    return p
+
+
+def _code_plan(coder, plan):
+    """A plan through an Encoder, or out of a Decoder (plan None)."""
+    p = plan
+    version = coder.bits(VERSION, 3)
+    if version != VERSION:
+        raise ContentError(f"digital: format {version}, this receiver knows {VERSION}: update it or the sender")
+    model = coder.bits(p.model if p else 0, 3)
+    block_index = coder.bits(BLOCKS.index(p.block) if p else 0, 2)
+    if model >= len(RATIOS) or block_index >= len(BLOCKS):
+        raise ContentError(f"digital: spectrum model {model} or block {block_index} is unknown: not a picture's bytes")
+    h = coder.bits(p.shape[0] - 1 if p else 0, 12) + 1
+    w = coder.bits(p.shape[1] - 1 if p else 0, 12) + 1
+    n_symbols = coder.bits(p.n_symbols if p else 0, 20)
+    power = coder.bits(p.power if p else 0, 8)
+    design = coder.bits(p.design_snr + 10 if p else 0, 5) - 10
+    # A digital part of the smallest size has no room for more.
+    scheme_hash = coder.bits(p.scheme_hash if p else 0, 8 if block_index == 0 else 16)
+    step = coder.bits(p.step if p else 0, 4)
+    block = tuple(min(a, b) for a, b in zip(BLOCKS[block_index], (h, w), strict=True))
+    low = p.low if p else np.zeros((3, *block), np.int64)
+    code_low(coder, low)
+    grid = make_zones(h, w, model)
+    floor, tail, law = LEVELS[0], (), ()
+    if model == PARAMETRIC:
+        law = tuple(_code_law(coder, p.law[c] if p else (0, 0)) for c in range(3))
+        levels = np.array([power_law(grid.octave, *colour) for colour in law]) - floor + 1
+    else:
+        floor = coder.bits(p.floor - floor if p else 0, 6) + floor
+        levels = p.levels.copy() if p else np.zeros((3, grid.count), np.int64)
+        number = grid.sums(np.zeros((h, w)), BLOCKS[block_index])[0]
+        code_levels(coder, levels, number, (grid.rows, grid.columns), LevelContexts())
+        tail = tuple(coder.bits(t - LEVELS[0], 6) + LEVELS[0] for t in (p.tail if p else (LEVELS[0],) * 3))
+    if not n_symbols:
+        raise ContentError("digital: no analogue symbols: not a picture's bytes")
+    return Plan(
+        (h, w), n_symbols, model, BLOCKS[block_index], step, low, floor, levels, tail, law, power, design, scheme_hash
+    )
+
+
+def _code_law(coder, law):
+    amplitude = coder.bits(law[0] - LEVELS[0], 6) + LEVELS[0]
+    return amplitude, coder.bits(law[1], 3)
+
+
+def code_low(coder, low):
+    """Quantised lowest coefficients int [3, rows, columns], read by an Encoder, filled by a Decoder."""
+    contexts = [[Context() for _ in range(12)] for _ in range(4)]
+    for c in range(3):
+        for i in range(low.shape[1]):
+            for j in range(low.shape[2]):
+                near = 2 if i + j > 2 else 1
+                kind = 0 if i + j == 0 and c == 0 else 3 if c else near
+                low[c, i, j] = signed(coder, int(low[c, i, j]), contexts[kind])

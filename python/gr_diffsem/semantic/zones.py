@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The spectrum of one picture in few bytes: levels (powers of two, 3 dB) of geometric zones, entropy coded.
+
+A model says which zone each coefficient lies in. RATIOS: rectangles whose edges grow by a ratio in each
+frequency axis, a level each. PARAMETRIC: rings, whose levels follow a power law, 9 bits a colour. Zones too
+weak to be sent have no level of their own: a mean of them all, falling with frequency, stands for them.
+
+Everything that decides what is sent where is in integers or exact doubles, so that C++ decides alike.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .range_coder import Context, golomb
+
+#: Ratio of a zone's edges, numerator over 4; index 0 is the parametric model.
+RATIOS = (0, 6, 7, 9, 12, 16)
+PARAMETRIC = 0
+#: Levels are 2**LEVELS[0] .. 2**LEVELS[1]
+LEVELS = (-24, 39)
+#: Rows and columns of the lowest coefficients that are sent digitally, one of these.
+BLOCKS = ((1, 1), (2, 3), (4, 6))
+
+
+def edges(n, ratio):
+    """Borders of the zones of an axis: [0, 1, ..., n]."""
+    out = [0, 1]
+    while out[-1] < n:
+        out.append(min(max(out[-1] + 1, out[-1] * ratio // 4), n))
+    return out[: 1 + out.index(n)]
+
+
+def radius(h, w):
+    """Squared frequency (u / H)^2 + (v / W)^2 of each coefficient: float64 [H, W]."""
+    return (np.arange(h) / h)[:, None] ** 2 + (np.arange(w) / w) ** 2
+
+
+class Zones:
+    """Zones of a picture's coefficients under one model.
+
+    index: int32 [H, W]; rows, columns: their grid (1 row for the rings); octave: 4 log2 of the squared
+    frequency of each ring.
+    """
+
+    def __init__(self, h, w, model):
+        self.model = model
+        if model == PARAMETRIC:
+            r = radius(h, w)
+            r[0, 0] = r[tuple(int(i) for i in ((h > 1) * (w == 1), w > 1))] if h * w > 1 else 1.0
+            ring = np.floor(4 * np.log2(r) + 1e-9).astype(np.int32)
+            self.octave = np.arange(ring.min(), ring.max() + 1)
+            self.index = ring - ring.min()
+            self.rows, self.columns = 1, self.octave.size
+        else:
+            u, v = edges(h, RATIOS[model]), edges(w, RATIOS[model])
+            self.rows, self.columns = len(u) - 1, len(v) - 1
+            row = np.repeat(np.arange(self.rows), np.diff(u))
+            column = np.repeat(np.arange(self.columns), np.diff(v))
+            self.index = (row[:, None] * self.columns + column).astype(np.int32)
+        self.count = self.rows * self.columns
+
+    def sums(self, plane, block):
+        """(number of coefficients, sum of `plane`) of each zone, without the digital block: int, float64 [count]."""
+        weight = np.ones(plane.shape)
+        weight[: block[0], : block[1]] = 0
+        number = np.bincount(self.index.ravel(), weight.ravel(), self.count).astype(np.int64)
+        return number, np.bincount(self.index.ravel(), (plane * weight).ravel(), self.count)
+
+
+@lru_cache(maxsize=32)
+def zones(h, w, model):
+    return Zones(h, w, model)
+
+
+def power_law(octave, amplitude, slope):
+    """Levels of rings: amplitude - exponent / 2 * log2 r^2, exponent = 1.5 + slope / 4; exact."""
+    return np.clip(np.floor(amplitude - (6 + slope) * octave / 32.0), *LEVELS).astype(np.int64)
+
+
+def fit_power_law(octave, number, energy):
+    """(amplitude, slope) of the most likely power law; every ring counts as the root of its coefficients, or
+    the many faint ones would decide what the few strong ones are said to be."""
+    seen = number > 0
+    weight, mean = np.sqrt(number[seen]), energy[seen] / number[seen] + 1e-12
+    best = (np.inf, 0, 0)
+    for slope in range(8):
+        shape = -(6 + slope) * octave[seen] / 32.0
+        fitted = np.log2(np.sum(weight * mean / 2.0**shape) / np.sum(weight)) + 0.5
+        amplitude = int(np.clip(np.floor(fitted), *LEVELS))
+        level = power_law(octave[seen], amplitude, slope)
+        cost = np.sum(weight * (level * np.log(2) + mean / 2.0**level))
+        if cost < best[0]:
+            best = (cost, amplitude, slope)
+    return best[1:]
+
+
+# Initial probabilities, from the photographs of BSDS500's training part (see train_contexts in the tests).
+_ZERO = [[1 << 15] * 12 for _ in range(2)]
+_SIGN = [[1 << 15] * 3 for _ in range(2)]
+_SIZE = [[1 << 15] * 6 for _ in range(2)]
+
+
+class LevelContexts:
+    """Contexts of the levels of a grid of zones: [luma, chroma] each."""
+
+    def __init__(self):
+        self.zero = [[Context(p) for p in row] for row in _ZERO]
+        self.sign = [[Context(p) for p in row] for row in _SIGN]
+        self.size = [[Context(p) for p in row] for row in _SIZE]
+
+
+def code_levels(coder, levels, number, grid, contexts):
+    """Levels above the floor (0 = below it) of one colour after another, through `coder` either way.
+
+    levels: int [3, count], read by an Encoder, filled by a Decoder; number: coefficients of each zone [count]
+    (empty zones are not coded); grid: (rows, columns).
+    """
+    rows, columns = grid
+    for colour in range(3):
+        kind = int(colour > 0)
+        grid_levels = levels[colour].reshape(rows, columns)
+        before = levels[colour - 1].reshape(rows, columns) if colour else None
+        for i in range(rows):
+            for j in range(columns):
+                if number[i * columns + j]:
+                    guess, sure = _guess(grid_levels, before, i, j)
+                    grid_levels[i, j] = _code_level(coder, int(grid_levels[i, j]), guess, sure, kind, contexts)
+                elif i or j:
+                    grid_levels[i, j] = grid_levels[i, j - 1] if j else grid_levels[i - 1, j]
+
+
+def _guess(g, before, i, j):
+    """(expected level, whether a neighbour is above the floor): from the zones at lower frequencies, and
+    what the colour before did from the same neighbours to here."""
+    left, up = (int(g[i, j - 1]) if j else -1), (int(g[i - 1, j]) if i else -1)
+    if not i and not j:
+        return (int(before[0, 0]) - 3 if before is not None else 16), 1
+    known = [n for n in (left, up) if n >= 0]
+    total, n = sum(known), len(known)
+    if before is not None:
+        b = [int(before[i, j - 1]) if j else 0, int(before[i - 1, j]) if i else 0]
+        drop = n * int(before[i, j]) - sum(b)
+        return max(-1, (2 * total + drop) // (2 * n)), int(total > 0)
+    if n == 2:
+        corner = int(g[i - 1, j - 1])
+        return max(-1, (3 * total - 2 * corner) // 4 - (corner == 0)), int(total > 0)
+    return total - 1, int(total > 0)
+
+
+def _code_level(coder, level, guess, sure, kind, contexts):
+    if coder.bit(int(level == 0), contexts.zero[kind][min(guess, 4) + 1 + 6 * sure]):
+        return 0
+    guess = max(guess, 1)
+    difference = level - guess
+    three = contexts.sign[kind]
+    if coder.bit(int(difference == 0), three[0]):
+        return guess
+    if guess > 1:
+        below = coder.bit(int(difference < 0), three[1])
+    else:
+        below = 0
+    step = 1 + golomb(coder, abs(difference) - 1, contexts.size[kind][3 * below : 3 * below + 3])
+    level = guess - step if below else guess + step
+    if not 1 <= level <= LEVELS[1] - LEVELS[0]:
+        raise ValueError("a level of the digital part is out of range: its bytes are not a picture's")
+    return level
