@@ -20,6 +20,20 @@ def linear(plan, symbols, noise_var):
     return to_bytes(codec.linear(plan, symbols, noise_var)[0])
 
 
+def observation(plan, symbols, noise_var):
+    """What arrived, as a photo net takes it (reference/photo.py): (z, v, spectrum), [3, H, W] each.
+
+    z: coefficients of x = SCALE (image - 1/2); v: variance of their noise, inf where nothing is known.
+    """
+    from ..reference.photo import SCALE
+    from . import codec
+
+    y, gain, seen, noise = codec.measurement(plan, symbols, noise_var)
+    z = SCALE * np.divide(y, gain, out=np.zeros_like(y), where=seen)
+    v = SCALE**2 * np.divide(noise, gain**2, out=np.full_like(y, np.inf), where=seen)
+    return (a.astype(np.float32) for a in (z, v, SCALE**2 * plan.variances))
+
+
 def make(name):
     """Receiver of this name; UserError where its model is missing."""
     if name == "linear":
@@ -44,9 +58,8 @@ class Photo:
 
     def __call__(self, plan, symbols, noise_var):
         from ..reference import photo
-        from . import codec
 
-        z, v, spectrum = codec.observation(plan, symbols, noise_var)
+        z, v, spectrum = observation(plan, symbols, noise_var)
         x = photo.posterior(
             self.net, z, v, spectrum, self.plan["steps"], self.plan["inflation"], self.plan.get("final", True)
         )
