@@ -51,12 +51,12 @@ if wants install; then
 fi
 if wants python; then
     step "Tests of the Python package, the blocks and the flowgraphs (pytest, environment 'radio')"
-    ring radio 1500 "$radio" -m pytest $(with_tests python blocks flowgraphs)
+    ring radio 1500 "$radio" -m pytest --durations=15 --durations-min=2 $(with_tests python blocks flowgraphs)
 fi
 if wants lab && [ -n "$(with_tests lab)" ]; then
     step "Tests of training and export (pytest, environment 'lab')"
     if "$root/scripts/env.sh" lab; then
-        ring lab 900 "$lab" -m pytest $(with_tests lab)
+        ring lab 900 "$lab" -m pytest --durations=15 --durations-min=2 $(with_tests lab)
     else
         # PyTorch may not be had for every Python; the rest stands without it, and says that it does.
         note "there is no environment 'lab': its tests are left out"
