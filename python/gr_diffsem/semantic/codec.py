@@ -82,8 +82,8 @@ def encode(
             return _send(spectrum, plan)
     needed = budget.smallest()
     raise ContentError(
-        f"uses: {uses} are too few for a picture of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, so "
-        f"it needs about {needed} (CBR 1/{3 * h * w / needed:.3g}); spend more, or send it larger"
+        f"uses: {uses} are too few for a picture of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, "
+        f"so it needs about {needed} (CBR 1/{3 * h * w / needed:.3g}); spend more, or send it larger"
     )
 
 
@@ -121,11 +121,10 @@ class _Spectrum:
     law: tuple
 
 
-def _measure(spectrum, model, block):
-    """_Spectrum of coefficients [3, H, W], or None where nothing is left beside the digital block."""
-    grid = make_zones(*spectrum.shape[1:], model)
-    number, _ = grid.sums(spectrum[0], block)
-    energy = np.array([grid.sums(plane**2, block)[1] for plane in spectrum])
+def _measure(squares, model, block):
+    """_Spectrum of squared coefficients [3, H, W], or None where nothing is left beside the digital block."""
+    grid = make_zones(*squares.shape[1:], model)
+    number, energy = grid.number(block), np.array([grid.sums(plane, block) for plane in squares])
     if not number.any():
         return None
     if model == PARAMETRIC:
@@ -140,8 +139,9 @@ def _measure(spectrum, model, block):
 
 def _classes(s, n_symbols, design):
     """(level of each class, its coefficients that are sent, power of one) as a receiver will find them."""
-    levels = np.arange(s.full.max(), s.full.min() - 1, -1)
-    counts = np.array([s.number[None].repeat(3, 0)[s.full == level].sum() for level in levels])
+    top, bottom = int(s.full.max()), int(s.full.min())
+    levels = np.arange(top, bottom - 1, -1)
+    counts = np.bincount((top - s.full).ravel(), np.tile(s.number, 3), levels.size).astype(np.int64)
     counts = np.diff(np.minimum(np.cumsum(counts), 2 * n_symbols), prepend=0)
     return levels, counts, powers(levels, counts, n_symbols, design)
 
@@ -149,9 +149,9 @@ def _classes(s, n_symbols, design):
 def _error_db(s, step, n_symbols, design):
     """Squared error that `linear` will leave, dB, mean over JUDGED_SNR_DB."""
     levels, counts, power = _classes(s, n_symbols, design)
-    shape = (len(levels), -1)
-    member = (s.full.reshape(1, -1) == levels[:, None]).reshape(shape)
-    energy, number = member @ s.energy.ravel(), member @ np.tile(s.number, 3)
+    place = (levels[0] - s.full).ravel()
+    energy = np.bincount(place, s.energy.ravel(), levels.size)
+    number = np.bincount(place, np.tile(s.number, 3), levels.size)
     sent = np.where((power > 0) & (number > 0), counts / np.maximum(number, 1), 0.0)
     spent = np.sum(sent * energy * power / 2.0**levels)
     at_air = power * (2 * n_symbols / max(spent, 1e-300))
@@ -186,7 +186,7 @@ def _quantised(spectrum, block, step):
 def _drafts(spectrum, design, scheme_hash, budget):
     """(error less what the block is worth, plan) of every model, block and step whose digital part seems to fit."""
     shape = spectrum.shape[1:]
-    most = budget.symbols(0)
+    most, squares = budget.symbols(0), spectrum**2
     for index, block in enumerate(BLOCKS):
         if not most:
             return
@@ -196,7 +196,7 @@ def _drafts(spectrum, design, scheme_hash, budget):
             code_low(coder, _quantised(spectrum, block, step))
             sizes.append(len(coder.finish()))
         for model in range(len(RATIOS)):
-            s = _measure(spectrum, model, block)
+            s = _measure(squares, model, block)
             if s is None:
                 continue
             low = _quantised(spectrum, block, len(STEPS) - 1)
@@ -219,10 +219,13 @@ def _settle(draft, spectrum, budget):
         if not n_symbols:
             return None
         plan = _plan(s, spectrum.shape[1:], step, low, n_symbols, design, scheme_hash)
-        found = replace(plan, power=_power(plan, spectrum))
-        if budget.symbols(len(found.to_bytes())) == n_symbols:
-            return found
-        n_bytes = max(n_bytes + 1, len(found.to_bytes()))
+        size = len(plan.to_bytes())
+        if budget.symbols(size) == n_symbols:
+            plan = replace(plan, power=_power(plan, spectrum))
+            size = len(plan.to_bytes())  # another octet at most, which may still be too long
+            if budget.symbols(size) == n_symbols:
+                return plan
+        n_bytes = max(n_bytes + 1, size)
     return None
 
 
@@ -283,8 +286,6 @@ def linear(plan, symbols, noise_var):
     finite = np.where(mask, v, 1)
     weight = np.where(mask, prior * g / (prior * g**2 + finite), 0)
     mean = weight * y
-    block = (slice(None), slice(plan.block[0]), slice(plan.block[1]))
-    mean[block] = y[block]  # the quantiser's own answer
     variance = np.where(mask, prior * finite / (prior * g**2 + finite), prior)
     image = transform.inverse(mean) + 0.5
     return image.clip(0, 1).astype(np.float32), variance.astype(np.float32)

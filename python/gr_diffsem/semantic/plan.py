@@ -123,7 +123,9 @@ class Plan:
         h, w = self.shape
         level = self.levels[:, self.zones.index]
         level[:, : self.block[0], : self.block[1]] = 0
-        at = np.flatnonzero(level)
+        reached = np.cumsum(np.bincount(level.ravel())[:0:-1])
+        least = max(1, reached.size - int(np.searchsorted(reached, 2 * self.n_symbols)))
+        at = np.flatnonzero(level >= least)
         u, v = at // w % h, at % w
         near = (u * w) ** 2 + (v * h) ** 2  # lower frequencies first, in integers
         at = at[np.lexsort((at, near, -level.ravel()[at]))][: 2 * self.n_symbols]
@@ -184,7 +186,7 @@ def _code_plan(coder, plan):
     else:
         floor = coder.bits(p.floor - floor if p else 0, 6) + floor
         levels = p.levels.copy() if p else np.zeros((3, grid.count), np.int64)
-        number = grid.sums(np.zeros((h, w)), BLOCKS[block_index])[0]
+        number = grid.number(BLOCKS[block_index])
         code_levels(coder, levels, number, (grid.rows, grid.columns), LevelContexts())
         tail = tuple(coder.bits(t - LEVELS[0], 6) + LEVELS[0] for t in (p.tail if p else (LEVELS[0],) * 3))
     if not n_symbols:
