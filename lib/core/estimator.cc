@@ -19,6 +19,9 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
       d_eta(options.eta >= 0 ? options.eta : d_impl.eta)
 {
     const SchemeInfo& info = d_impl.info;
+    if (info.image || info.op == "transform")
+        throw Error("scheme '" + info.spec +
+                    "' is of photographs: run it by PhotoEstimator, or the block semantic_decoder");
     d_n = d_scheme->item_size();
     if (!d_n)
         d_n = options.item_size ? options.item_size : options.observed.size();

@@ -300,7 +300,7 @@ Package open_package(Spec& spec, const LoadOptions& options)
                     "with a manifest.json)");
     if (!found) {
         const auto packages = find_packages(options);
-        std::vector<std::string> names = {"ls"};
+        std::vector<std::string> names = {"ls", "linear"};
         for (const auto& p : packages) {
             names.push_back(p.first);
             if (p.first == spec.name)

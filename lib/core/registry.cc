@@ -37,7 +37,7 @@ std::vector<std::string> prior_names()
 
 std::vector<std::string> operator_names()
 {
-    return {"identity", "mask", "matrix"};
+    return {"identity", "mask", "matrix", "transform"};
 }
 
 std::vector<std::string> start_names()

@@ -251,6 +251,56 @@ PlanParameters read_plan(const Json& json, const std::string& where)
     return p;
 }
 
+// Photographs: docs/model_contract.md. Prior and operator are given; the plan says how they alternate.
+void resolve_photo(const Package& package,
+                   const Json& signal,
+                   const Json& member,
+                   const std::string& signal_where,
+                   const std::string& where,
+                   SchemeImpl& s,
+                   const LoadOptions& options)
+{
+    const Fields sf(signal, signal_where, {"domain", "shape", "axes"});
+    const Json& shape = signal["shape"];
+    if (!shape.is_array() || shape.size() != 3 || !shape.items()[0].is_number() ||
+        shape.items()[0].as_double() != 3 || !shape.items()[1].is_null() ||
+        !shape.items()[2].is_null())
+        sf.fail("shape", "photographs have [3, null, null]");
+    const Fields prior(member["prior"], where + ".prior", {"type", "file"});
+    const Fields op(typed(member["operator"], "transform"), where + ".operator", {"type"});
+    const Fields plan(member["plan"], where + ".plan", {"type", "steps", "inflation", "final"});
+    if (prior.text("type") != "onnx")
+        prior.fail("type", "photographs need 'onnx'; 'linear' is built in");
+    if (op.text("type") != "transform")
+        op.fail("type", "photographs are measured by 'transform'");
+    if (plan.text("type") != "proximal")
+        plan.fail("type", "photographs have the plan 'proximal'");
+    PhotoPlan& p = s.photo_plan;
+    p.steps = plan.integer("steps", 0);
+    p.inflation = float(plan.number("inflation", 1));
+    if (p.steps < 1 || p.steps > 1000)
+        plan.fail("steps", "must lie in 1 .. 1000");
+    if (!(p.inflation >= 1 && p.inflation <= 1000))
+        plan.fail("inflation", "must lie in 1 .. 1000");
+    if (plan.has("final") && !member["plan"]["final"].is_bool())
+        plan.fail("final", "must be true or false");
+    p.final = !plan.has("final") || member["plan"]["final"].as_bool();
+    if (!p.final && p.steps != 1)
+        plan.fail("steps", "without 'final' there is one evaluation");
+    SchemeInfo& info = s.info;
+    info.image = true;
+    info.complex_domain = false;
+    info.shape = {3, -1, -1};
+    info.prior = "onnx";
+    info.op = "transform";
+    info.start = "matched";
+    info.sampler = p.final ? "posterior_mean" : "one_step";
+    info.plan = "proximal";
+    info.steps = p.steps;
+    s.photo_net = std::make_shared<PhotoNet>(
+        package_file(package, prior.text("file"), where + ".prior.file"), options);
+}
+
 void resolve(const Package& package,
              const Spec& spec,
              const std::string& member_name,
@@ -266,9 +316,14 @@ void resolve(const Package& package,
     apply_overrides(spec, signal, member);
 
     SchemeInfo& info = s.info;
+    info.title = member["title"].is_string()             ? member["title"].as_string()
+                 : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
+                                                         : package.name;
+    if (signal["domain"].is_string() && signal["domain"].as_string() == "image")
+        return resolve_photo(package, signal, member, file + ": signal", where, s, options);
     const Fields sf(signal, file + ": signal", {"domain", "shape", "axes", "gain"});
     const std::string domain = sf.text("domain", "complex"), gain = sf.text("gain", "unit");
-    check_name("domain", domain, {"complex", "real"}, file + ": signal");
+    check_name("domain", domain, {"complex", "real", "image"}, file + ": signal");
     check_name("gain", gain, {"unit", "measured"}, file + ": signal");
     info.shape = read_shape(signal, file + ": signal");
     info.complex_domain = domain == "complex";
@@ -280,6 +335,8 @@ void resolve(const Package& package,
     const Fields of(op, where + ".operator", {"type", "matrix"});
     info.op = of.text("type");
     check_name("operator", info.op, operator_names(), where);
+    if (info.op == "transform")
+        of.fail("type", "is of photographs: 'signal' needs the domain 'image'");
     const Fields tf(member["start"], where + ".start", {"type", "sigma"});
     info.start = tf.text("type");
     check_name("start", info.start, start_names(), where);
@@ -327,9 +384,6 @@ void resolve(const Package& package,
         throw Error("scheme '" + spec.name + "': steps=" + *steps +
                     " but the sampler is one_step: add "
                     "sampler=posterior_mean (or another) to take more");
-    info.title = member["title"].is_string()             ? member["title"].as_string()
-                 : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
-                                                         : package.name;
     info.has_variance = s.prior && s.prior->traits().variance;
     info.steps = !s.prior ? 0 : info.sampler == "one_step" ? 1 : s.plan.max_steps();
 }
@@ -356,7 +410,8 @@ const SchemeInfo& Scheme::info() const
 
 std::size_t Scheme::item_size() const
 {
-    return d_impl->info.shape.empty() ? 0 : element_count(d_impl->info.shape);
+    const SchemeInfo& info = d_impl->info;
+    return info.shape.empty() || info.image ? 0 : element_count(info.shape);
 }
 
 std::shared_ptr<const Scheme> Scheme::load(const std::string& text, const LoadOptions& options)
@@ -377,6 +432,27 @@ std::shared_ptr<const Scheme> Scheme::load(const std::string& text, const LoadOp
         info.sampler = "one_step";
         info.plan = "geometric";
         info.member = "ls";
+        info.manifest_json = "{}";
+        s->start = &find_start(info.start);
+        s->sampler = &find_sampler(info.sampler);
+        return std::shared_ptr<const Scheme>(new Scheme(std::move(s)));
+    }
+
+    if (spec.name == "linear") {
+        if (!spec.member.empty() || !spec.overrides.empty())
+            throw Error("scheme '" + text +
+                        "': 'linear' is built in and takes neither member nor keys");
+        info.title = "linear MMSE of photographs under their spectrum";
+        info.image = true;
+        info.complex_domain = false;
+        info.shape = {3, -1, -1};
+        info.prior = "gaussian";
+        info.op = "transform";
+        info.start = "matched";
+        info.sampler = "one_step";
+        info.plan = "geometric";
+        info.member = "linear";
+        info.has_variance = true;
         info.manifest_json = "{}";
         s->start = &find_start(info.start);
         s->sampler = &find_sampler(info.sampler);

@@ -10,6 +10,8 @@
 #include <gnuradio/diffsem/core/sampler.h>
 #include <gnuradio/diffsem/core/scheme.h>
 
+#include "photo_net.h"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +45,9 @@ public:
     float eta = 0;
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
+    // Of the domain `image`, run by PhotoEstimator; no net: `linear`.
+    std::shared_ptr<const PhotoNet> photo_net;
+    PhotoPlan photo_plan;
 };
 
 } // namespace core

@@ -30,4 +30,5 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_soft_demapper_cf(m);
     bind_onnx_inference(m);
     bind_semantic(m);
+    bind_photo(m);
 }

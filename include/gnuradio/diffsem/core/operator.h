@@ -54,6 +54,16 @@ std::shared_ptr<const Operator> make_mask_operator(std::vector<std::uint8_t> obs
 std::shared_ptr<const Operator>
 make_matrix_operator(std::vector<cfloat> matrix, std::size_t rows, std::size_t cols);
 
+//! Longest side of a picture.
+constexpr std::size_t max_photo_side = 4096;
+/*!
+ * transform x gains x mask of a picture [3, rows, columns], real: orthonormal colour transform (luma
+ * first), orthonormal DCT-II of the whole picture, a gain for every coefficient, 0 for what is not measured.
+ * The levels of its proximal step may be given for each coefficient. Throws Error.
+ */
+std::shared_ptr<const Operator>
+make_transform_operator(std::size_t rows, std::size_t columns, std::vector<float> gains);
+
 /*!
  * y = B(a, b) + n, linear in each of two unknowns: given one of them it is a linear operator of the
  * other, so an inference of both alternates between two ordinary ones.

@@ -43,8 +43,9 @@ struct SchemeInfo {
     std::string package, member; //!< empty package for the built-in `ls`
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
-    std::vector<std::int64_t> shape;             //!< one item; empty: any length (`ls`)
+    std::vector<std::int64_t> shape;             //!< one item; empty: any length (`ls`); -1: any size
     bool complex_domain = true;
+    bool image = false;         //!< photographs [3, -1, -1]: run by PhotoEstimator (photo.h)
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
@@ -65,7 +66,7 @@ public:
                                               const LoadOptions& options = {});
     ~Scheme();
     const SchemeInfo& info() const;
-    //! Number of complex (or real) elements of one item; 0 = any.
+    //! Number of complex (or real) elements of one item; 0 = any, or photographs.
     std::size_t item_size() const;
     const SchemeImpl& impl() const { return *d_impl; }
 

@@ -1,0 +1,89 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * diffsem.core.PhotoEstimator: inference of photographs in the C++ core.
+ */
+#include "bindings.h"
+
+#include <gnuradio/diffsem/core/photo.h>
+#include <gnuradio/diffsem/scheme.h>
+
+using namespace gr::diffsem;
+using planes = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+static py::tuple run_photo(core::PhotoEstimator& estimator,
+                           const planes& y,
+                           const planes& gains,
+                           const planes& noise_var,
+                           const planes& spectrum)
+{
+    for (const auto* a : {&y, &gains, &noise_var, &spectrum})
+        if (a->ndim() != 3 || a->shape(0) != 3 || a->shape(1) != y.shape(1) ||
+            a->shape(2) != y.shape(2))
+            throw core::Error("y, gains, noise_var and spectrum must all be [3, H, W]");
+    const auto h = y.shape(1), w = y.shape(2);
+    planes variance({py::ssize_t(3), h, w});
+    std::vector<float> image(std::size_t(y.size()));
+    core::PhotoInfo info;
+    {
+        float* of_linear = variance.mutable_data();
+        py::gil_scoped_release release;
+        info = estimator.run(std::size_t(h),
+                             std::size_t(w),
+                             y.data(),
+                             gains.data(),
+                             noise_var.data(),
+                             spectrum.data(),
+                             image.data(),
+                             of_linear);
+    }
+    py::array_t<float> pixels({h, w, py::ssize_t(3)});
+    for (py::ssize_t i = 0; i < h * w; i++)
+        for (py::ssize_t c = 0; c < 3; c++)
+            pixels.mutable_data()[3 * i + c] = image[std::size_t(c * h * w + i)];
+    py::dict said;
+    said["evaluations"] = info.evaluations;
+    said["seconds"] = info.seconds;
+    said["linear"] = info.linear;
+    said["reason"] = info.reason;
+    return py::make_tuple(pixels, variance, said);
+}
+
+void bind_photo(py::module& parent)
+{
+    auto m = parent.attr("core").cast<py::module>();
+    py::class_<core::PhotoEstimator>(
+        m, "PhotoEstimator", "Runs a scheme of photographs; keeps the buffers of the last size.")
+        .def(py::init([](const scheme::sptr& handle, int steps) {
+                 return std::make_unique<core::PhotoEstimator>(handle->get(), steps);
+             }),
+             py::arg("scheme"),
+             py::arg("steps") = 0,
+             "scheme: `linear`, `photo_mmse`, `photo_posterior`, or another package of "
+             "photographs.\n"
+             "steps: evaluations of the net, 0: the scheme's own.")
+        .def("run",
+             &run_photo,
+             py::arg("y"),
+             py::arg("gains"),
+             py::arg("noise_var"),
+             py::arg("spectrum"),
+             "All [3, H, W], as gr_diffsem.semantic.codec.measurement gives them, and "
+             "Plan.variances.\n"
+             "Returns (image float32 [H, W, 3] in 0..1, variances of the linear receiver [3, H, "
+             "W], a "
+             "dict: evaluations, seconds, linear (the net failed), reason).");
+    m.def(
+        "scheme_info",
+        [](const scheme::sptr& handle) {
+            const auto loaded = handle->get();
+            py::dict d;
+            d["image"] = loaded->info().image;
+            d["content_hash"] = loaded->info().content_hash;
+            d["package"] = loaded->info().package;
+            d["steps"] = loaded->info().steps;
+            return d;
+        },
+        py::arg("scheme"),
+        "image (whether it is of photographs), content_hash, package and steps of a scheme.");
+}
