@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Content -> frames of a semantic link."""
+
+import logging
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+log = logging.getLogger("gr_diffsem.semantic_encoder")
+
+
+class semantic_encoder(gr.basic_block):
+    """PDUs of content in (port ``content``), PDUs of channel symbols out (port ``frames``), one for each frame.
+
+    Content is a pair of a dictionary and a vector: a photograph, ``shape`` (u64 vector H, W) and a u8vector of H x
+    W x 3 octets RGB; text, ``kind`` "text" and a u8vector of UTF-8; an array, ``kind`` "array", ``domain`` (a name)
+    and an f32vector or c32vector, with a ``shape`` unless it has one axis. ``id`` (long) numbers it; without one
+    the block counts. Frames carry ``id``, ``total``, ``index``, ``digital`` (longs) and a c32vector, mean power 1.
+
+    cbr: channel uses per value of the picture (3 H W), everything counted; uses: their number, in place of cbr.
+    design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
+    hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
+    sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame.
+
+    Port ``stats``: ``in``, ``out`` (frames), ``dropped`` (content that cannot be sent; the log says why). Encoding
+    runs in the block's own thread. Raises ValueError naming the parameter, its value and the remedy.
+    """
+
+    def __init__(self, cbr=1 / 48, uses=0, design_snr_db=5.0, scheme="", copies=1, carriers=48, frame_symbols=50):
+        gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
+        from gr_diffsem.semantic import codec, content, frames
+
+        self._codec, self._content, self._frames = codec, content, frames
+        if not 0 < cbr <= 4:
+            raise ValueError(f"cbr is {cbr}: give channel uses per value, above 0 and up to 4, such as 1/48")
+        if uses < 0:
+            raise ValueError(f"uses is {uses}: give a number of channel uses, or 0 to go by cbr")
+        if not -10 <= design_snr_db <= 21:
+            raise ValueError(f"design_snr_db is {design_snr_db}: must lie in -10 .. 21")
+        if copies < 1:
+            raise ValueError(f"copies is {copies}: send each picture at least once")
+        if carriers < 1 or frame_symbols < 1:
+            raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
+        self._cbr, self._uses, self._design, self._copies = cbr, int(uses), design_snr_db, int(copies)
+        self._carriers, self._frame_symbols = int(carriers), int(frame_symbols)
+        self._hash = scheme_hash(scheme)
+        self._next = 0
+        self._in = self._out = self._dropped = 0
+        self.message_port_register_in(pmt.intern("content"))
+        self.message_port_register_out(pmt.intern("frames"))
+        self.message_port_register_out(pmt.intern("stats"))
+        self.set_msg_handler(pmt.intern("content"), self._handle)
+
+    def content_in(self):
+        """Contents that arrived."""
+        return self._in
+
+    def frames_out(self):
+        """Frames sent."""
+        return self._out
+
+    def content_dropped(self):
+        """Contents that could not be sent."""
+        return self._dropped
+
+    def _handle(self, message):
+        self._in += 1
+        try:
+            for frame in self._encode(message):
+                self.message_port_pub(pmt.intern("frames"), to_pdu(frame))
+                self._out += 1
+        except (ValueError, TypeError) as e:
+            self._dropped += 1
+            log.warning("content %d dropped: %s", self._in, e)
+        stats = {"in": self._in, "out": self._out, "dropped": self._dropped}
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(stats))
+
+    def _encode(self, message):
+        if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_uniform_vector(pmt.cdr(message))):
+            raise ValueError("the message is no pair of a dictionary and a vector")
+        said = pmt.to_python(pmt.car(message)) or {}
+        values = np.array(pmt.to_python(pmt.cdr(message)))
+        number = int(said.get("id", self._next))
+        self._next = number + 1
+        data, symbols = self._code(said, values)
+        made = self._frames.cut(data, symbols, number, self._carriers, self._frame_symbols)
+        return made * self._copies
+
+    def _code(self, said, values):
+        kind = str(said.get("kind", "photograph"))
+        shape = tuple(int(n) for n in np.atleast_1d(said.get("shape", values.size)))
+        if kind == "text":
+            return self._content.encode_text(bytes(values.astype(np.uint8)).decode("utf-8")), np.zeros(0, np.complex64)
+        if kind == "array":
+            if np.prod(shape) != values.size:
+                raise ValueError(f"shape is {shape}, the vector has {values.size} values")
+            return self._content.encode_array(
+                values.reshape(shape),
+                said.get("domain", ""),
+                self._uses or None,
+                self._carriers,
+                self._frame_symbols,
+            )
+        if kind != "photograph":
+            raise ValueError(f"kind is '{kind}': give photograph, text or array")
+        if len(shape) not in (2, 3) or values.dtype != np.uint8 or values.size != 3 * shape[0] * shape[1]:
+            raise ValueError(f"shape is {shape} with {values.size} octets: a photograph has (H, W) and 3 H W octets")
+        made = self._codec.encode(
+            values.reshape(shape[0], shape[1], 3),
+            self._uses or int(values.size * self._cbr),
+            self._design,
+            self._hash,
+            self._carriers,
+            self._frame_symbols,
+        )
+        return made.digital, made.symbols
+
+
+def scheme_hash(scheme):
+    """16 bits that stand for a scheme's weights; 0: none in particular. `linear` has no weights, nor has ""."""
+    if not scheme:
+        return 0
+    from .diffsem_python import core
+
+    said = core.scheme_info(scheme)
+    if not said["image"]:
+        raise ValueError(f"scheme is '{scheme}', which is not of photographs: give photo_posterior, photo_mmse or ''")
+    return int(said["content_hash"][:4] or "0", 16)
+
+
+def to_pdu(frame):
+    """semantic.frames.Frame -> PDU."""
+    header = frame.header
+    said = {"id": header.id, "total": header.total, "index": header.index, "digital": header.digital}
+    return pmt.cons(pmt.to_pmt(said), pmt.init_c32vector(len(frame.symbols), frame.symbols.tolist()))
