@@ -45,9 +45,9 @@ struct SchemeInfo {
     std::string prior, op, start, sampler, plan; //!< registry names
     std::vector<std::int64_t> shape;             //!< one item; empty: any length (`ls`); -1: any size
     bool complex_domain = true;
-    bool image = false;         //!< photographs [3, -1, -1]: run by PhotoEstimator (photo.h)
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
+    bool image = false;         //!< photographs [3, -1, -1]: run by PhotoEstimator (photo.h)
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
     std::string content_hash;   //!< SHA-256 of the package, hex
     std::string manifest_json;  //!< the manifest or metadata as JSON text
