@@ -34,7 +34,9 @@ def load(path, max_side=None):
         picture.load()
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: {error}: scale it down first") from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: not a picture that can be read ({error}); give one of {' '.join(SUFFIXES)}") from None
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):

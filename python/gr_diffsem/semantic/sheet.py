@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A contact sheet of received pictures: a row for each method, a column for each SNR, PSNR below each."""
+"""A contact sheet of received pictures: a row for each method, the original in front, a column for each SNR."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from .plot import STYLES
 
 MOST = 2  #: photographs on one sheet
 WIDTH = 300  #: pixels of one picture on the sheet
-_LABEL, _CAPTION, _GAP = 150, 22, 6
-TITLES = {"webp": "WebP, K=7 code", "webp_ldpc": "WebP, LDPC", "webp_capacity": "WebP, ideal code\n(bound)"}
+_CAPTION, _GAP = 22, 6
+TITLES = {"webp": "WebP, K=7 code", "webp_ldpc": "WebP, LDPC", "webp_capacity": "WebP, ideal code (bound)"}
 
 
 def shown(methods):
@@ -50,27 +50,30 @@ def draw(originals, received, columns, path, titles=None):
     font = _font(14)
     rows = []
     for name, original in originals.items():
-        height = round(WIDTH * original.shape[0] / original.shape[1])
-        rows.append((name, None, height, [(original, "original")]))
         for method, pictures in received[name].items():
-            captions = [(p, f"{metrics.psnr(original, p):.1f} dB") for p in pictures]
-            rows.append((name, method, height, captions))
-    width = _LABEL + len(columns) * (WIDTH + _GAP)
-    sheet = Image.new("RGB", (width, _CAPTION + sum(h + _CAPTION + _GAP for _, _, h, _ in rows)), "white")
+            captions = [(p, _caption(original, p)) for p in pictures]
+            rows.append([(original, f"{name}; right: {titles.get(method, method)}"), *captions])
+    heights = [round(WIDTH * row[0][0].shape[0] / row[0][0].shape[1]) for row in rows]
+    width = (1 + len(columns)) * (WIDTH + _GAP) - _GAP
+    sheet = Image.new("RGB", (width, _CAPTION + sum(h + _CAPTION + _GAP for h in heights)), "white")
     pen = ImageDraw.Draw(sheet)
-    for c, title in enumerate(columns):
-        pen.text((_LABEL + c * (WIDTH + _GAP), 3), f"SNR {title}", "black", font)
+    for c, title in enumerate(["original", *(f"SNR {title}" for title in columns)]):
+        pen.text((c * (WIDTH + _GAP) + 2, 3), title, "black", font)
     y = _CAPTION
-    for name, method, height, pictures in rows:
-        pen.text((4, y + 4), titles.get(method, method) if method else name, "black", font)
-        for c, (picture, caption) in enumerate(pictures):
-            x = _LABEL + c * (WIDTH + _GAP)
+    for row, height in zip(rows, heights, strict=True):
+        for c, (picture, caption) in enumerate(row):
+            x = c * (WIDTH + _GAP)
             small = Image.fromarray(np.ascontiguousarray(picture)).resize((WIDTH, height), Image.LANCZOS)
             sheet.paste(small, (x, y))
-            pen.text((x, y + height + 2), caption, "black", font)
+            pen.text((x + 2, y + height + 2), caption, "black", font)
         y += height + _CAPTION + _GAP
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
+
+
+def _caption(original, picture):
+    text = f"{metrics.psnr(original, picture):.1f} dB"
+    return text if np.ptp(picture.reshape(-1, 3), axis=0).any() else f"{text}, nothing delivered"
 
 
 def _font(size):

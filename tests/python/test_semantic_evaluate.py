@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`gr-diffsem eval semantic_link`: photographs by rules, equal channel uses, one shape of report."""
+
+import json
+
+import numpy as np
+import pytest
+from gr_diffsem import cli
+from gr_diffsem.errors import UserError
+from gr_diffsem.semantic import cli_eval, evaluate, frames, metrics, photographs, receivers, sheet
+from PIL import Image
+
+
+def photograph(h=96, w=144, seed=0):
+    """Edges and shades, some noise: uint8 [H, W, 3]."""
+    y, x = np.mgrid[:h, :w]
+    disc = ((x - 0.6 * w) ** 2 + (y - 0.5 * h) ** 2 < (0.3 * h) ** 2)[..., None] * np.array([90, -50, 30])
+    shade = 100 + 0.5 * x[..., None] + 0.3 * y[..., None] * np.array([1, 0.5, -0.5])
+    noise = np.random.default_rng(seed).normal(0, 4, (h, w, 3))
+    return np.clip(shade + disc + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two photographs, one of them upright."""
+    where = tmp_path / "photographs"
+    where.mkdir()
+    Image.fromarray(photograph()).save(where / "one.png")
+    Image.fromarray(photograph(144, 96, 1)).save(where / "two.jpg", quality=95)
+    (where / "notes.txt").write_text("no picture")
+    return where
+
+
+def report(capsys, *argv):
+    assert cli.main(["eval", "semantic_link", *map(str, argv), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_report_of_a_small_evaluation(folder, tmp_path, capsys):
+    names = ["webp", "webp_ldpc", "webp_capacity", "linear"]
+    out, plot = tmp_path / "out", tmp_path / "plot.png"
+    got = report(
+        capsys,
+        "--images",
+        folder,
+        "--cbr",
+        "1/6",
+        "--snr",
+        -5,
+        5,
+        20,
+        "--methods",
+        *names,
+        "--save",
+        out,
+        "--plot",
+        plot,
+    )
+    assert (got["images"], got["cbr"], got["channel"]) == (2, pytest.approx(1 / 6), "awgn")
+    assert got["snr_db"] == [-5, 5, 20] and list(got["methods"]) == names
+    for name, scores in got["methods"].items():
+        for key in ("psnr_db", "ms_ssim", "psnr_p5_db", "delivered", "psnr_ci95"):
+            assert len(scores[key]) == 3
+        assert scores["channel_uses"] == got["methods"]["webp"]["channel_uses"] <= 2 * 96 * 144 * 3 / 6
+        assert scores["psnr_db"][0] < scores["psnr_db"][1] < scores["psnr_db"][2], name
+        assert all(
+            low <= mean <= high for mean, (low, high) in zip(scores["psnr_db"], scores["psnr_ci95"], strict=True)
+        )
+    webp, linear = got["methods"]["webp"], got["methods"]["linear"]
+    assert webp["delivered"] == [0, 1, 1] and webp["modes"][2] == "16qam 3/4"
+    assert linear["over_webp"]["psnr_db"] == pytest.approx(np.subtract(linear["psnr_db"], webp["psnr_db"]))
+    assert got["methods"]["webp_capacity"]["psnr_db"] >= webp["psnr_db"]
+    # What was saved is what was counted.
+    for name in names:
+        saved = [np.asarray(Image.open(out / name / "5" / f"{stem}.png")) for stem in ("one", "two")]
+        psnr = [metrics.psnr(a, b) for a, b in zip(photographs.folder(folder).values(), saved, strict=True)]
+        assert np.mean(psnr) == pytest.approx(got["methods"][name]["psnr_db"][1])
+    assert Image.open(out / "contact_sheet.png").width > 3 * sheet.WIDTH
+    assert Image.open(plot).width > 500
+    assert "best in hindsight at each SNR" in cli_eval.table(dict(got))
+
+
+def test_under_fading_webp_has_one_mode_and_several_ratios_make_a_list(folder, capsys):
+    got = report(
+        capsys, "--images", folder, "--count", 1, "--cbr", "1/6", "0.25", "--snr", 0, 10, "--channel", "tdl",
+        "--loss", 0.2, "--realisations", 1, "--methods", "webp", "linear", "--seed", 3
+    )  # fmt: skip
+    assert [r["cbr"] for r in got] == [pytest.approx(1 / 6), 0.25]
+    for r in got:
+        webp = r["methods"]["webp"]
+        assert len(set(webp["modes"])) == 1
+        best = max(np.mean(psnr) for psnr in webp["by_mode_psnr_db"].values())
+        assert webp["all_snr"]["psnr_db"] == pytest.approx(best)
+
+
+def test_every_method_meets_the_same_channel():
+    """Frames are equally long, so the same draws go to the same places."""
+    seen = []
+
+    def chain(sent, snr_db, channel, loss, rng):
+        seen.append(([f.symbols.size for f in sent], rng.random()))
+        return frames.apply_channel(sent, snr_db, channel, loss, rng)
+
+    run = evaluate.Evaluation({"one": photograph()}, 1 / 4, [5.0], "tdl", 0.0, chain, 1, seed=1)
+    run.run(["webp", "webp_ldpc", "linear"], snr_known=False)
+    assert len(seen) == 2 * 2 * 6 + 1
+    assert all(s == seen[0] for s in seen)
+
+
+def test_unequal_channel_uses_are_refused():
+    run = evaluate.Evaluation({"one": photograph()}, 1 / 4, [5.0], "awgn", 0.0, evaluate.symbols_chain, 1, seed=1)
+    linear = run.run(["linear"], True)["linear"]
+    cheap = evaluate.Trials(linear.psnr, linear.ms_ssim, linear.delivered, [u - 48 for u in linear.uses])
+    with pytest.raises(AssertionError, match="channel uses differ"):
+        evaluate.report(run, {"linear": linear, "cheap": cheap})
+
+
+def test_what_a_net_is_given_is_the_linear_answer_in_other_units():
+    """Without evaluations the photo nets' inference is `linear` itself."""
+    from gr_diffsem.reference import photo
+    from gr_diffsem.semantic import codec
+
+    image = photograph()
+    encoded = codec.encode(image, evaluate.budget(96, 144, 1 / 4)[0])
+    got = evaluate.collected(
+        frames.apply_channel(frames.cut(encoded.digital, encoded.symbols, 1), 8.0, "tdl", 0.2, np.random.default_rng(5))
+    )
+    z, v, spectrum = receivers.observation(*got)
+    x = photo.posterior(None, z, v, spectrum, 0)
+    assert metrics.psnr(receivers.to_bytes(x / photo.SCALE + 0.5), receivers.linear(*got)) > 45
+
+
+def test_photographs_are_read_by_rules(tmp_path):
+    def load(picture, name="x.png", **options):
+        picture.save(tmp_path / name, **options)
+        return photographs.load(tmp_path / name)
+
+    colours = photograph(20, 30)
+    assert (load(Image.fromarray(colours)) == colours).all()
+    grey = load(Image.fromarray(colours[..., 0]))
+    assert grey.shape == (20, 30, 3) and (grey == colours[..., :1]).all()
+    sixteen = load(Image.fromarray((colours[..., 0].astype(np.uint16) << 8) + 255))
+    assert (sixteen[..., 1] == colours[..., 0]).all()
+    transparent = np.dstack([colours, np.full((20, 30), 255, np.uint8)])
+    transparent[:5, :, 3] = 0
+    opaque = load(Image.fromarray(transparent))
+    assert (opaque[:5] == 255).all() and (opaque[5:] == colours[5:]).all()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    assert load(Image.fromarray(colours), "x.jpg", exif=exif).shape == (30, 20, 3)
+    Image.fromarray(photograph(100, 200)).save(tmp_path / "large.png")
+    assert photographs.load(tmp_path / "large.png", 50).shape == (25, 50, 3)
+
+
+def test_scikit_image_brings_photographs():
+    pictures = photographs.bundled(256, 3)
+    assert list(pictures) == ["astronaut", "chelsea", "coffee"]
+    assert all(max(p.shape[:2]) == 256 for p in pictures.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("a.png", lambda p: p.write_bytes(b"no picture"), "not a picture that can be read"),
+        ("b.png", lambda p: Image.new("RGB", (1, 1)).save(p), "needs 16 a side"),
+        ("c.png", lambda p: Image.new("1", (20000, 9000)).save(p), "scale it down first"),
+        ("d.tif", lambda p: Image.new("F", (20, 20), -1.0).save(p), "8 or 16 bits"),
+        ("e.png", lambda p: p.write_bytes(_truncated()), "not a picture that can be read"),
+    ],
+)
+def test_what_is_no_photograph_is_refused(tmp_path, name, make, message):
+    make(tmp_path / name)
+    with pytest.raises(UserError, match=message):
+        photographs.folder(tmp_path)
+
+
+def _truncated():
+    import io
+
+    whole = io.BytesIO()
+    Image.fromarray(photograph()).save(whole, "PNG")
+    return whole.getvalue()[: len(whole.getvalue()) // 2]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--images", "nowhere"], "there is no such folder"),
+        (["--images", "."], "no pictures in it"),
+        (["--cbr", "1/0"], "give a ratio like 1/48"),
+        (["--cbr", "2"], "at most 1"),
+        (["--channel", "tld"], "did you mean 'tdl'"),
+        (["--loss", "1"], "--loss 1"),
+        (["--chain", "gnuradoi"], "did you mean 'gnuradio'"),
+        (["--methods", "lienar"], "did you mean 'linear'"),
+        (["--realisations", "0"], "--realisations 0"),
+        (["--snr", "300"], "--snr 300"),
+        (["--max-side", "3"], "--max-side 3"),
+        (["--count", "0"], "--count 0"),
+    ],
+)
+def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["eval", "semantic_link", *argv]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_too_small_and_too_large_for_the_ratio():
+    with pytest.raises(UserError, match="spend more"):
+        evaluate.budget(16, 16, 1 / 48)
+    with pytest.raises(UserError, match="lower --max-side"):
+        evaluate.budget(3000, 3000, 1 / 6)
+    for size, cbr in (((321, 481), 1 / 48), ((512, 768), 1 / 6), ((100, 75), 1 / 3)):
+        uses, total = evaluate.budget(*size, cbr)
+        assert 0 <= size[0] * size[1] * 3 * cbr - uses < 96 + 96
+        assert uses == 48 * total + 96 * frames.frame_count(48 * total)
