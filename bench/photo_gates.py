@@ -41,8 +41,8 @@ CONDITIONS = {
 }
 
 
-def sample_pictures():
-    """scikit-image's photographs, at most 768 pixels a side."""
+def sample_pictures(side):
+    """scikit-image's photographs, at most `side` pixels a side."""
     from PIL import Image
     from skimage import data
 
@@ -50,7 +50,7 @@ def sample_pictures():
     for name in PICTURES:
         array = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
         picture = Image.fromarray(array[..., :3])
-        picture.thumbnail((768, 768), Image.Resampling.LANCZOS)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         out.append(np.asarray(picture))
     return out
 
@@ -91,11 +91,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", help="folder of photographs (default: scikit-image's)")
     parser.add_argument("--count", type=int, default=1000, help="at most this many of them, evenly spaced")
+    parser.add_argument("--side", type=int, default=768, help="reduce scikit-image's to this many pixels a side")
     parser.add_argument("--draws", type=int, default=1, help="noise and fading draws a picture")
     parser.add_argument("--steps", type=int, nargs="*", default=[], help="posterior with so many evaluations too")
     parser.add_argument("--only", nargs="*", default=list(CONDITIONS), help="conditions, by name")
     args = parser.parse_args()
-    pictures = photo_data.load(args.images) if args.images else sample_pictures()
+    pictures = photo_data.load(args.images) if args.images else sample_pictures(args.side)
     pictures = [pictures[i] for i in np.unique(np.linspace(0, len(pictures) - 1, args.count).round().astype(int))]
     methods = receivers(args.steps)
     print("| condition | linear | " + " | ".join(name for name in methods if name != "linear") + " |", flush=True)
