@@ -49,6 +49,8 @@ std::shared_ptr<Dct::Scratch> Dct::make_scratch() const
 // imaginary part, F = A + j B, and A(k) = (F(k) + conj F(-k)) / 2.
 void Dct::forward(float* a, float* b, Scratch& s) const
 {
+    if (d_n == 1) // itself; Eigen's FFT does not take it
+        return;
     const std::size_t n = d_n;
     for (std::size_t i = 0; 2 * i < n; i++)
         s.time[i] = complexf(a[2 * i], b[2 * i]);
@@ -67,6 +69,8 @@ void Dct::forward(float* a, float* b, Scratch& s) const
 
 void Dct::inverse(float* a, float* b, Scratch& s) const
 {
+    if (d_n == 1) // itself; Eigen's FFT does not take it
+        return;
     const std::size_t n = d_n;
     const float scale = std::sqrt(float(n) / 2.0f);
     const auto spectrum = [&](const float* y, std::size_t k) {
