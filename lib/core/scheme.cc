@@ -267,7 +267,8 @@ void resolve_photo(const Package& package,
         !shape.items()[2].is_null())
         sf.fail("shape", "photographs have [3, null, null]");
     const Fields prior(member["prior"], where + ".prior", {"type", "file"});
-    const Fields op(typed(member["operator"], "transform"), where + ".operator", {"type"});
+    const Json given = typed(member["operator"], "transform");
+    const Fields op(given, where + ".operator", {"type"});
     const Fields plan(member["plan"], where + ".plan", {"type", "steps", "inflation", "final"});
     if (prior.text("type") != "onnx")
         prior.fail("type", "photographs need 'onnx'; 'linear' is built in");
