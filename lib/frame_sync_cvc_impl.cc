@@ -14,6 +14,7 @@ namespace diffsem {
 namespace {
 constexpr int read_limit = 8192; // samples taken at once
 constexpr int look_symbols = 6;  // whose pilots refine the offset before the header is decoded
+constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
 } // namespace
 
@@ -80,13 +81,17 @@ bool frame_sync_cvc_impl::search()
     const float threshold = d_correlator.threshold();
     while (d_position < d_score.size() && d_score[d_position] < threshold)
         d_position++;
-    const std::size_t end = d_position + d_hold;
+    // The best score of a symbol's length, unless it lies at the end: then a better one may follow.
+    const std::size_t end = d_position + d_hold, edge = end - d_front.layout().cp_len;
     if (d_score.size() < end)
         return false;
     const auto first = d_score.begin() + static_cast<std::ptrdiff_t>(d_position);
     d_start = static_cast<std::size_t>(std::max_element(first, first + d_hold) - d_score.begin());
-    // A better preamble may begin where the best score lies at the end of what was looked at.
-    d_next = d_start + 2 >= end ? d_start + 1 : d_start + d_front.layout().cp_len;
+    if (d_start >= edge) {
+        d_position = d_start;
+        return true;
+    }
+    d_next = d_start + d_front.layout().cp_len;
     d_offset = d_correlator.refine(&d_samples[d_start], d_grid[d_start]);
     d_state = state::header;
     d_found++;
@@ -105,7 +110,10 @@ bool frame_sync_cvc_impl::read_header()
     core::HeaderSoftBits soft;
     d_front.soft_bits(&symbols[2 * d_len], d_step, soft);
     bool expected = false;
-    if (!d_tracker.decode(soft, d_header, expected)) {
+    // peaks of noise as high as this that come in the time of a frame, and other pictures
+    const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * d_symbol *
+                                             d_front.layout().frame_symbols;
+    if (!d_tracker.decode(soft, d_header, expected, odds / (1 + odds))) {
         d_position = d_next;
         d_state = state::search;
         return true;
@@ -162,8 +170,9 @@ void frame_sync_cvc_impl::forget()
     d_score.erase(d_score.begin(), d_score.begin() + static_cast<std::ptrdiff_t>(keep));
     d_grid.erase(d_grid.begin(), d_grid.begin() + static_cast<std::ptrdiff_t>(keep));
     d_base += keep;
-    d_position -= keep;
+    d_position -= std::min(d_position, keep);
     d_start -= std::min(d_start, keep);
+    d_next -= std::min(d_next, keep);
 }
 
 int frame_sync_cvc_impl::general_work(int noutput_items,

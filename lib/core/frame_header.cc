@@ -29,6 +29,9 @@ constexpr Field fields[] = {{"id", &FrameHeader::id, 4},
                             {"index", &FrameHeader::index, 9},
                             {"digital", &FrameHeader::digital, 5}};
 constexpr int n_fields_bits = 32;
+constexpr int max_frames = 512;
+//! Evidence that another picture begins; one false header must not end the one that is known.
+constexpr double clear_change = 28.0;
 
 using Bits = std::array<std::uint8_t, n_bits>;
 
@@ -116,7 +119,7 @@ std::vector<int> scatter(int n, std::uint32_t seed)
 int FrameHeader::payload_symbols(int frame_symbols) const
 {
     const int count = frames(frame_symbols);
-    return index < count ? total / count + (index < total % count) : 0;
+    return index < count && count <= max_frames ? total / count + (index < total % count) : 0;
 }
 
 HeaderCode::HeaderCode() : d_place(scatter(n_sent, 0x20001))
@@ -199,11 +202,17 @@ double HeaderCode::evidence(const HeaderSoftBits& soft, const FrameHeader& heade
     return sum;
 }
 
-bool HeaderTracker::decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected)
+bool HeaderTracker::decode(const HeaderSoftBits& soft,
+                           FrameHeader& header,
+                           bool& expected,
+                           double other)
 {
     expected = false;
-    if (!d_code.decode(soft, header) || header.payload_symbols(d_frame_symbols) == 0) {
-        expected = d_known && recognise(soft, header);
+    bool decoded = d_code.decode(soft, header) && header.payload_symbols(d_frame_symbols) > 0;
+    if (decoded && d_known && !header.same_picture(d_last))
+        decoded = d_code.evidence(soft, header) > clear_change;
+    if (!decoded) {
+        expected = d_known && recognise(soft, other, header);
         if (!expected)
             return false;
     }
@@ -212,11 +221,10 @@ bool HeaderTracker::decode(const HeaderSoftBits& soft, FrameHeader& header, bool
     return true;
 }
 
-bool HeaderTracker::recognise(const HeaderSoftBits& soft, FrameHeader& header) const
+bool HeaderTracker::recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const
 {
-    constexpr double other = 0.05; // prior of a frame of another picture, or none
-    constexpr double skip = 0.5;   // of one more frame missed, for each
-    constexpr double doubt = 1e-3;
+    constexpr double skip = 0.5; // prior of one more frame missed, for each
+    constexpr double doubt = 1e-2;
     const int count = d_last.frames(d_frame_symbols);
     std::vector<double> posterior(count);
     double sum = 0;

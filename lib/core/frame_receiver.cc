@@ -78,10 +78,14 @@ FrameFront::FrameFront(FrameLayout layout) : d_layout(std::move(layout))
         }
     const int m = static_cast<int>(d_used.size());
     const int taps = d_layout.cp_len + 1;
+    Eigen::VectorXd belief(taps); // mean power of each delay
+    for (int d = 0; d < taps; d++)
+        belief[d] = std::exp(-std::fabs(16.0 * d / d_layout.cp_len - 5) / 4) + 0.05;
+    belief /= belief.sum();
     Eigen::MatrixXcd steering(m, taps);
     for (int i = 0; i < m; i++)
         for (int d = 0; d < taps; d++)
-            steering(i, d) = std::polar(1 / std::sqrt(double(taps)), -2 * pi * d_used[i] * d / n);
+            steering(i, d) = std::polar(std::sqrt(belief[d]), -2 * pi * d_used[i] * d / n);
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXcd> solver(steering * steering.adjoint());
     d_basis.resize(static_cast<std::size_t>(m) * m);
     d_strength.resize(m);

@@ -15,6 +15,7 @@ namespace {
 constexpr double pi = 3.14159265358979323846;
 constexpr int chunk = 1024; // positions at once: scratch stays in the cache
 constexpr double grid_step = 0.25;
+constexpr double independent_offsets = 0.6; // of the grid's, as far as the tail goes
 
 // Upper tail of the gamma distribution of shape k at x (series of the lower one; k up to some tens).
 double gamma_tail(double k, double x)
@@ -96,9 +97,15 @@ PreambleCorrelator::PreambleCorrelator(const std::vector<cfloat>& word1,
         squares += w * w;
     }
     // On noise each |c|^2 is exponential; neighbouring delays and offsets are nearly independent.
-    const double scale = squares / sum;
-    d_threshold = static_cast<float>(
-        scale * gamma_threshold(sum / scale, false_alarm / (0.6 * d_offset.size())));
+    d_scale = squares / sum;
+    d_shape = sum / d_scale;
+    const double tail = false_alarm / (independent_offsets * d_offset.size());
+    d_threshold = static_cast<float>(d_scale * gamma_threshold(d_shape, tail));
+}
+
+double PreambleCorrelator::false_alarm(float score) const
+{
+    return independent_offsets * d_offset.size() * gamma_tail(d_shape, score / d_scale);
 }
 
 void PreambleCorrelator::correlate(const cfloat* samples, int n)

@@ -31,7 +31,7 @@ class semantic_rx(gr.hier_block2):
         pilot_symbols=None,
         frame_symbols=50,
         max_offset=2.25,
-        false_alarm=1e-4,
+        false_alarm=1e-3,
         phase_memory=0.9,
     ):
         from gr_diffsem.semantic.ofdm import layout

@@ -15,7 +15,7 @@ using namespace gr::diffsem::core;
 namespace {
 
 struct Noise {
-    std::mt19937 engine{ 5 };
+    std::mt19937 engine{5};
     std::normal_distribution<float> normal;
 
     HeaderSoftBits soft(const std::array<cfloat, FrameHeader::symbols>& sent, float noise_var)
@@ -57,7 +57,7 @@ int decoded_of(int count, float snr_db)
 
 void scatter_is_a_permutation()
 {
-    for (int n : { 1, 2, 192, 5000 }) {
+    for (int n : {1, 2, 192, 5000}) {
         const auto order = scatter(n, 7);
         const std::set<int> all(order.begin(), order.end());
         CHECK_EQUAL(static_cast<int>(all.size()), n);
@@ -70,7 +70,8 @@ void every_field_comes_through()
 {
     const HeaderCode code;
     Noise noise;
-    for (const auto& sent : { header(0, 0, 0, 0), header(15, 16383, 511, 31), header(5, 512, 9, 17) }) {
+    for (const auto& sent :
+         {header(0, 0, 0, 0), header(15, 16383, 511, 31), header(5, 512, 9, 17)}) {
         double power = 0;
         for (const auto& v : code.modulate(sent))
             power += std::norm(v) / FrameHeader::symbols;
@@ -79,8 +80,8 @@ void every_field_comes_through()
         CHECK(code.decode(noise.soft(code.modulate(sent), 0.01f), got));
         CHECK(got == sent);
     }
-    CHECK_THROWS(code.modulate(header(16, 1, 0, 0)), { "id is 16", "0..15" });
-    CHECK_THROWS(code.modulate(header(0, 1, -1, 0)), { "index is -1" });
+    CHECK_THROWS(code.modulate(header(16, 1, 0, 0)), {"id is 16", "0..15"});
+    CHECK_THROWS(code.modulate(header(0, 1, -1, 0)), {"index is -1"});
 }
 
 void frames_share_a_picture()
@@ -117,7 +118,8 @@ void headers_are_recognised_where_they_cannot_be_decoded()
     FrameHeader got;
     bool expected = false;
     CHECK(!tracker.decode(noise.soft({}, noise_var), got, expected));
-    CHECK(tracker.decode(noise.soft(tracker.code().modulate(header(3, 4000, 0, 9)), 0.1f), got, expected));
+    CHECK(tracker.decode(
+        noise.soft(tracker.code().modulate(header(3, 4000, 0, 9)), 0.1f), got, expected));
     CHECK(!expected);
     int right = 0, wrong = 0;
     for (int i = 1; i < 400; i++) {

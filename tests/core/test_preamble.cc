@@ -46,7 +46,7 @@ struct Scores {
 Scores scores_of(PreambleCorrelator& correlator, const std::vector<cfloat>& x)
 {
     const int n = static_cast<int>(x.size()) - correlator.reach() + 1;
-    Scores s{ std::vector<float>(n), std::vector<std::uint8_t>(n) };
+    Scores s{std::vector<float>(n), std::vector<std::uint8_t>(n)};
     correlator.scores(x.data(), n, s.score.data(), s.grid.data());
     return s;
 }
@@ -54,11 +54,10 @@ Scores scores_of(PreambleCorrelator& correlator, const std::vector<cfloat>& x)
 void false_alarms_are_as_asked(const std::vector<cfloat>& a, const std::vector<cfloat>& b)
 {
     PreambleCorrelator correlator(a, b, cp, 2.25f, 1e-3);
-    for (float variance : { 1.0f, 1e-8f, 1e8f }) {
+    for (float variance : {1.0f, 1e-8f, 1e8f}) {
         const auto s = scores_of(correlator, noise(100000, variance));
-        const auto above = std::count_if(s.score.begin(), s.score.end(), [&](float v) {
-            return v > correlator.threshold();
-        });
+        const auto above = std::count_if(
+            s.score.begin(), s.score.end(), [&](float v) { return v > correlator.threshold(); });
         CHECK_BELOW(above, 300);
         CHECK_BELOW(10, above);
     }
@@ -79,7 +78,8 @@ void preambles_are_found(const std::vector<cfloat>& a,
         const int start = 150 + run % 40;
         auto x = noise(700, 1.0f); // 0 dB for the sum of the paths
         for (int d = 0; d <= last; d++) {
-            const cfloat g = cfloat(std::polar(std::sqrt(double(path_power[d])), 0.7 * run + d * d));
+            const cfloat g =
+                cfloat(std::polar(std::sqrt(double(path_power[d])), 0.7 * run + d * d));
             for (int i = 0; i < static_cast<int>(correlator.samples().size()); i++)
                 x[start + d + i] += g * correlator.samples()[i] *
                                     cfloat(std::polar(1.0, 2 * pi * offset * i / n_fft));
@@ -105,7 +105,7 @@ void positions_do_not_depend_on_how_they_are_asked_for(const std::vector<cfloat>
     PreambleCorrelator correlator(a, b, cp, 1.0f, 1e-4);
     const auto x = noise(4000, 2.0f);
     const auto all = scores_of(correlator, x);
-    for (int first : { 0, 1, 777, 2100 }) {
+    for (int first : {0, 1, 777, 2100}) {
         float score = 0;
         std::uint8_t grid = 0;
         correlator.scores(&x[first], 1, &score, &grid);
@@ -116,12 +116,12 @@ void positions_do_not_depend_on_how_they_are_asked_for(const std::vector<cfloat>
 
 void wrong_parameters_are_named(const std::vector<cfloat>& a, const std::vector<cfloat>& b)
 {
-    CHECK_THROWS(PreambleCorrelator({}, {}, cp, 1, 1e-4), { "sync_words" });
-    CHECK_THROWS(PreambleCorrelator(a, b, 0, 1, 1e-4), { "cp_len is 0" });
-    CHECK_THROWS(PreambleCorrelator(a, b, cp, 4, 1e-4), { "max_offset is 4" });
-    CHECK_THROWS(PreambleCorrelator(a, b, cp, 1, 0.5), { "false_alarm is 0.5" });
+    CHECK_THROWS(PreambleCorrelator({}, {}, cp, 1, 1e-4), {"sync_words"});
+    CHECK_THROWS(PreambleCorrelator(a, b, 0, 1, 1e-4), {"cp_len is 0"});
+    CHECK_THROWS(PreambleCorrelator(a, b, cp, 4, 1e-4), {"max_offset is 4"});
+    CHECK_THROWS(PreambleCorrelator(a, b, cp, 1, 0.5), {"false_alarm is 0.5"});
     const std::vector<cfloat> zero(n_fft, 0);
-    CHECK_THROWS(PreambleCorrelator(zero, zero, cp, 1, 1e-4), { "zero on all carriers" });
+    CHECK_THROWS(PreambleCorrelator(zero, zero, cp, 1, 1e-4), {"zero on all carriers"});
 }
 
 } // namespace
@@ -130,8 +130,8 @@ int main()
 {
     const auto a = word(), b = word();
     false_alarms_are_as_asked(a, b);
-    preambles_are_found(a, b, { 1.0f });
-    preambles_are_found(a, b, { 0.5f, 0.0f, 0.3f, 0.0f, 0.0f, 0.1f, 0.0f, 0.1f });
+    preambles_are_found(a, b, {1.0f});
+    preambles_are_found(a, b, {0.5f, 0.0f, 0.3f, 0.0f, 0.0f, 0.1f, 0.0f, 0.1f});
     positions_do_not_depend_on_how_they_are_asked_for(a, b);
     wrong_parameters_are_named(a, b);
     return check::result("preamble");

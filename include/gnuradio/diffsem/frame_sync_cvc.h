@@ -62,7 +62,7 @@ public:
      * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
      */
     static sptr
-    make(const frame_format& format, float max_offset = 2.25f, double false_alarm = 1e-4);
+    make(const frame_format& format, float max_offset = 2.25f, double false_alarm = 1e-3);
 
     //! What the combined sync word is the reception of: sqrt(2) on the carriers in use.
     virtual std::vector<gr_complex> sync_reference() const = 0;

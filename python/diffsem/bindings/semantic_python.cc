@@ -49,7 +49,7 @@ void bind_semantic(py::module& m)
         .def(py::init(&frame_sync_cvc::make),
              py::arg("format"),
              py::arg("max_offset") = 2.25f,
-             py::arg("false_alarm") = 1e-4,
+             py::arg("false_alarm") = 1e-3,
              "format: frame_format.\n"
              "max_offset: largest carrier offset, carrier spacings, 0 to 3.\n"
              "false_alarm: probability per sample that noise is taken for a preamble.")

@@ -120,7 +120,7 @@ class Collector:
         self.order, self.borders = _deal(header.total, carriers, frame_symbols)
         self.count = self.borders.size - 1
         self.digital_uses = digital.uses(digital.SIZES[self.size])
-        if header.total < 1 or self.digital_uses > self.borders[-1]:
+        if not 1 <= self.count <= head.MAX_FRAMES or self.digital_uses > self.borders[-1]:
             raise ValueError(f"header: {header} leaves no room for its own digital part")
         self.arrived = []  # (index, symbols, variance), in order of arrival
         self.dropped = 0  #: frames that turned out to be of another picture

@@ -21,6 +21,7 @@ CODED = 2 * BITS
 SYMBOLS = 96  #: channel uses of one header
 #: Nats by which a decoded header must beat random bits; the best of all code words in noise has about 15.
 CLEAR = 22.0
+CLEAR_CHANGE = 28.0  #: where it begins another picture than the one that is known
 MAX_TOTAL = 2 ** FIELDS["total"] - 1
 MAX_FRAMES = 2 ** FIELDS["index"]
 
@@ -111,7 +112,7 @@ class Tracker:
     against "anything else", and is accepted where its posterior probability exceeds 1 - DOUBT.
     """
 
-    DOUBT = 1e-3
+    DOUBT = 1e-2
     OTHER = 0.05  #: prior probability that a frame is of another picture, or none
     SKIP = 0.5  #: of one more frame missed, for each
 
@@ -125,11 +126,22 @@ class Tracker:
 
     def choose(self, soft, decoded):
         """The same with `decode`'s answer already there."""
+        if decoded is not None and not self._possible(soft, decoded):
+            decoded = None
         if decoded is None and self.last is not None:
             decoded = self._expected(soft)
         if decoded is not None:
             self.last = decoded
         return decoded
+
+    def _possible(self, soft, header):
+        count = -(-header.total // self.frame_symbols)
+        if header.index >= count or count > MAX_FRAMES:
+            return False
+        last = self.last
+        if last is None or (header.id, header.total, header.digital) == (last.id, last.total, last.digital):
+            return True
+        return evidence(soft, header) > CLEAR_CHANGE  # one false header must not end the picture that is known
 
     def _expected(self, soft):
         last = self.last

@@ -95,7 +95,11 @@ class Layout:
 
     def samples(self, symbols):
         """Header and payload symbols [n] -> complex64 samples with prefixes, mean power 1."""
-        body = np.fft.ifft(np.fft.ifftshift(self.spectra(symbols), axes=1), axis=1)
+        return self.to_samples(self.spectra(symbols))
+
+    def to_samples(self, spectra):
+        """OFDM symbols [S, fft_len], DC in the middle -> complex64 [S * symbol], the same gain for all."""
+        body = np.fft.ifft(np.fft.ifftshift(spectra, axes=1), axis=1)
         body *= self.fft_len / np.sqrt(self.used.size)
         return np.concatenate([body[:, -self.cp_len :], body], 1).ravel().astype(np.complex64)
 

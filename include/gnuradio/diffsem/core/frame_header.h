@@ -81,12 +81,16 @@ class HeaderTracker
 public:
     explicit HeaderTracker(int frame_symbols) : d_frame_symbols(frame_symbols) {}
 
-    //! \p expected is set if the header was not decoded but recognised.
-    bool decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected);
+    /*!
+     * \p expected is set if the header was not decoded but recognised. \p other: prior probability that it is
+     * none of those that can follow, or no header at all.
+     */
+    bool
+    decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected, double other = 0.05);
     const HeaderCode& code() const { return d_code; }
 
 private:
-    bool recognise(const HeaderSoftBits& soft, FrameHeader& header) const;
+    bool recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const;
 
     HeaderCode d_code;
     int d_frame_symbols;

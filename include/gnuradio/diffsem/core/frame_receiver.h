@@ -35,8 +35,8 @@ struct FrameLayout {
 
 /*!
  * The receiver's first look at a frame: noise, channel and residual offset, so that the header can be
- * decoded. The channel is the LMMSE estimate under the belief that all delays within the cyclic
- * prefix are equally strong, from both sync words.
+ * decoded. The channel is the LMMSE estimate from both sync words, under the belief that delays lie within the
+ * cyclic prefix and most power where the preamble's correlator puts it, in its first half.
  */
 class FrameFront
 {

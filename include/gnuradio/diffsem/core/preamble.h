@@ -41,6 +41,8 @@ public:
     //! Samples that the score of one position takes: its own and those behind it.
     int reach() const { return static_cast<int>(d_template.size()) + d_cp; }
     float threshold() const { return d_threshold; }
+    //! Probability per sample that noise alone exceeds this score.
+    double false_alarm(float score) const;
     //! The preamble in the time domain, mean power 1.
     const std::vector<cfloat>& samples() const { return d_template; }
 
@@ -63,6 +65,7 @@ private:
     std::vector<double> d_offset; // grid
     std::vector<cfloat> d_turn;   // grid x segments
     float d_threshold;
+    double d_shape, d_scale; // gamma distribution of the score at one offset
     // scratch: real and imaginary parts apart, so that the compiler vectorises over positions
     std::vector<float> d_re, d_im, d_seg_re, d_seg_im, d_sum_re, d_sum_im, d_power;
 };
