@@ -26,6 +26,9 @@ COMMANDS = {
     "train": ("train", "lab", "train a scheme's networks"),
     "export": ("export", "lab", "turn a checkpoint into a model package"),
     "eval": (None, "radio", "measure: a scheme's claims, a simulated link, real captures"),
+    "send": ("semantic.send", "radio", "send photographs: to ZeroMQ, a file or a radio"),
+    "receive": ("semantic.receive", "radio", "receive photographs into a folder"),
+    "channel": ("semantic.channel", "radio", "an air between the two: fading, noise, offset, loss"),
     "bench": ("bench", "radio", "how fast the blocks are"),
     "demo": ("demo", "radio", "a table and pictures in two minutes"),
 }
@@ -34,6 +37,7 @@ EVALUATIONS = {
     "wifi": ("wifi.cli", "real 802.11a/g captures"),
     "ofdm_link": ("link.cli", "a coded OFDM link over simulated channels"),
     "semantic_link": ("semantic.cli_eval", "photographs over the air, against WebP"),
+    "semantic_sync": ("semantic.sync_eval", "synchronisation and headers of the semantic link, at low SNR"),
 }
 SCHEME_EVALUATION = "eval"
 
