@@ -50,7 +50,7 @@ class OfdmChanest(Scheme):
     def networks(self):
         return {
             "diffusion": Network(_diffusion, "diffusion prior, one step", 0.25, minutes=25, batch=512),
-            "mmse_net": Network(_mmse_net, "one-step net trained for mean squared error", 0.0, minutes=8, batch=512),
+            "mmse_net": Network(_mmse_net, "one-step net trained for mean squared error", 0.0, minutes=13, batch=512),
         }
 
     def sample(self, rng, n, which=TRAINING):
