@@ -26,7 +26,7 @@ import numpy as np
 
 from . import digital as digital_part
 from . import frames, transform
-from .plan import MAX_SIDE, MAX_SYMBOLS, STEPS, ContentError, Plan, code_low, powers
+from .plan import MAX_PIXELS, MAX_SIDE, MAX_SYMBOLS, STEPS, ContentError, Plan, code_low, powers
 from .range_coder import Encoder
 from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, fit_power_law, power_law
 from .zones import zones as make_zones
@@ -69,8 +69,10 @@ def encode(
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ContentError(f"image: {image.dtype} {list(image.shape)}, must be uint8 [H, W, 3]: convert it to RGB")
     h, w, _ = image.shape
-    if max(h, w) > MAX_SIDE:
-        raise ContentError(f"image: {h} x {w} pixels, a side may have {MAX_SIDE}: send it smaller")
+    if h * w < 2:
+        raise ContentError("image: one pixel: there is nothing to send beside its colour; send a picture")
+    if max(h, w) > MAX_SIDE or h * w > MAX_PIXELS:
+        raise ContentError(f"image: {h} x {w} pixels, a side may have {MAX_SIDE}, all {MAX_PIXELS}: send it smaller")
     design = int(round(design_snr_db))
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")

@@ -16,6 +16,7 @@ from .zones import zones as make_zones
 
 VERSION = 1
 MAX_SIDE = 4096
+MAX_PIXELS = 1 << 23
 MAX_SYMBOLS = (1 << 20) - 1
 LAYERS = 4
 #: Steps of the quantiser of the lowest coefficients (transform of an image in 0..1).
@@ -169,6 +170,8 @@ def _code_plan(coder, plan):
         raise ContentError(f"digital: spectrum model {model} or block {block_index} is unknown: not a picture's bytes")
     h = coder.bits(p.shape[0] - 1 if p else 0, 12) + 1
     w = coder.bits(p.shape[1] - 1 if p else 0, 12) + 1
+    if h * w > MAX_PIXELS:
+        raise ContentError(f"digital: a picture of {h} x {w} pixels, at most {MAX_PIXELS}: not a picture's bytes")
     n_symbols = coder.bits(p.n_symbols if p else 0, 20)
     power = coder.bits(p.power if p else 0, 8)
     design = coder.bits(p.design_snr + 10 if p else 0, 5) - 10
