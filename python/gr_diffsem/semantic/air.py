@@ -23,8 +23,8 @@ KINDS = {
     "tdl_c": ("C", (1.5, 1.5), "TDL-C, 75 ns at 20 MS/s"),
 }
 WINDOW_EARLY = 4  #: samples by which the FFT window begins before the first path
-#: The estimator's belief: this many equally strong taps. 17, the cyclic prefix and one, makes the error that the chain's
-#: learned prior makes in fading; in a channel without any it errs like an estimator that knows of two.
+#: The estimator's belief: this many equally strong taps. 17, the cyclic prefix and one, makes the error that the
+#: chain's learned prior makes in fading; in a channel without any it errs like an estimator that knows of two.
 ESTIMATE_TAPS = {"awgn": 2}
 #: Energy of two sync words on a carrier, over that of a data symbol.
 SYNC_ENERGY = 2.0

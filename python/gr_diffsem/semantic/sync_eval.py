@@ -135,8 +135,8 @@ def ours(kind, snr_db, n, sequence, seed):
 
 
 def ideal(kind, snr_db, seed, n=4000):
-    """Shares of channels whose 96 header symbols have a capacity of 40 bits (a header decoded by itself, by an ideal code
-    with the channel known), and of 10 bits (one of 512 expected headers recognised)."""
+    """Shares of channels whose 96 header symbols have a capacity of 40 bits (a header decoded by itself, by an ideal
+    code with the channel known), and of 10 bits (one of 512 expected headers recognised)."""
     h = air.draw(kind, np.random.default_rng([seed, 2]), n)
     capacity = header.SYMBOLS * np.log2(1 + 10 ** (snr_db / 10) * np.abs(h) ** 2).mean(1)
     return {"capacity_40_bits": float(np.mean(capacity >= 40)), "capacity_10_bits": float(np.mean(capacity >= 10))}
