@@ -66,6 +66,32 @@ def test_loss_prefers_the_posterior_mean_and_its_variance():
     assert spread < losses(gain, variance * 1.2)[1] and spread < losses(gain, variance / 1.2)[1]
 
 
+def test_a_step_that_overflows_trains_nothing(tmp_path):
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    scheme = schemes.get("known_mixture")
+    args = parser.parse_args(["known_mixture", "--minutes", "1"])
+    training = train.Training(scheme, "diffusion", scheme.networks()["diffusion"], args, tmp_path)
+    batch = train.tensors(scheme.batch(np.random.default_rng(0), 16, 0.25))
+    before = [p.detach().clone() for p in training.net.parameters()]
+    training.loss = lambda *batch: [part * torch.inf for part in type(training).loss(training, *batch)]
+    training._advance(batch)
+    assert all(torch.equal(p, q) for p, q in zip(training.net.parameters(), before, strict=True))
+    del training.loss
+    training._advance(batch)
+    assert not all(torch.equal(p, q) for p, q in zip(training.net.parameters(), before, strict=True))
+
+
+def test_a_network_that_gives_nan_is_not_exported(trained, tmp_path):
+    state = train.load_checkpoint(trained[1]["checkpoint"])
+    for value in state["average"].values():
+        value.fill_(torch.nan)
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(UserError, match="differs"):
+        call(export, tmp_path / "checkpoint.pt", tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
 def test_export_describes_itself_and_agrees_with_torch(trained, tmp_path):
     _, report = trained
     path = tmp_path / "one.onnx"
