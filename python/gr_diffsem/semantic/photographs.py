@@ -60,19 +60,24 @@ def _eight_bits(picture, path):
     return Image.fromarray((values.astype(np.uint32) >> 8).astype(np.uint8))
 
 
-def folder(path, max_side=None, count=None):
-    """The photographs of a folder (or one file) -> {name: uint8 [H, W, 3]}, in the order of their names."""
+def files(path):
+    """The picture files of a folder, by name, or the one file; UserError where there are none."""
     path = Path(path)
     if not path.exists():
-        raise UserError(f"--images {path}: there is no such folder")
-    files = [path]
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise UserError(f"--images {path}: no pictures in it; they end in {' '.join(SUFFIXES)}")
-    files = files[:count]
-    stems = [p.stem for p in files]
-    return {p.stem if stems.count(p.stem) == 1 else p.name: load(p, max_side) for p in files}
+        raise UserError(f"{path}: there is no such folder, and no such file")
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise UserError(f"{path}: no pictures in it; they end in {' '.join(SUFFIXES)}")
+    return found
+
+
+def folder(path, max_side=None, count=None):
+    """The photographs of a folder (or one file) -> {name: uint8 [H, W, 3]}, in the order of their names."""
+    chosen = files(path)[:count]
+    stems = [p.stem for p in chosen]
+    return {p.stem if stems.count(p.stem) == 1 else p.name: load(p, max_side) for p in chosen}
 
 
 def bundled(max_side=None, count=None):

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Received photographs to a folder."""
+
+import collections
+import json
+import logging
+import pathlib
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+log = logging.getLogger("gr_diffsem.image_sink")
+FIELDS = ("id", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "seconds")
+
+
+class image_sink(gr.basic_block):
+    """PDUs of content in (port ``content``), two files for each: NUMBER_ID.png and NUMBER_ID.json.
+
+    The JSON says ``snr_db``, ``frames``, ``frames_lost``, ``evaluations``, ``scheme``, ``seconds``, as the decoder did.
+
+    folder: made if it is not there; what lies there already is not touched. keep: that many pictures of its own remain,
+    older ones are removed. written: called with (path of the PNG, dictionary) for each.
+
+    Port ``stats``: ``in``, ``out``, ``dropped`` (no photograph, or not written). Raises ValueError naming the
+    parameter, its value and the remedy.
+    """
+
+    def __init__(self, folder, keep=1000, written=None):
+        gr.basic_block.__init__(self, name="image_sink", in_sig=None, out_sig=None)
+        if keep < 1:
+            raise ValueError(f"keep is {keep}: at least one picture must remain")
+        self._folder = pathlib.Path(folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise ValueError(f"folder is {folder}: cannot be made ({e.strerror})") from None
+        self._keep, self._written = int(keep), written
+        self._ours = collections.deque()
+        numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.png")]
+        self._next = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
+        self._in = self._dropped = 0
+        self.last = None  #: (uint8 [H, W, 3], dictionary) of the newest picture
+        self.message_port_register_in(pmt.intern("content"))
+        self.message_port_register_out(pmt.intern("stats"))
+        self.set_msg_handler(pmt.intern("content"), self.take)
+
+    def counts(self):
+        """What the port ``stats`` says."""
+        return {"in": self._in, "out": self._in - self._dropped, "dropped": self._dropped}
+
+    def take(self, message):
+        """Write a PDU of content, as if it had come in at the port."""
+        self._in += 1
+        try:
+            picture, said = from_content(message)
+            path = self._write(picture, said)
+        except (ValueError, TypeError, OSError) as e:
+            self._dropped += 1
+            log.warning("content dropped: %s", e)
+        else:
+            self.last = (picture, said)
+            if self._written:
+                self._written(path, said)
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+
+    def _write(self, picture, said):
+        from PIL import Image
+
+        stem = f"{self._next:04d}_{said.get('id', 0)}"
+        path = self._folder / f"{stem}.png"
+        Image.fromarray(picture).save(path)
+        path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+        self._next += 1
+        self._ours.append(path)
+        while len(self._ours) > self._keep:
+            old = self._ours.popleft()
+            old.unlink(missing_ok=True)
+            old.with_suffix(".json").unlink(missing_ok=True)
+        return path
+
+
+def from_content(message):
+    """PDU of content -> (uint8 [H, W, 3], dictionary of plain values); ValueError when it is no photograph."""
+    if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_u8vector(pmt.cdr(message))):
+        raise ValueError("the message is no pair of a dictionary and a u8vector")
+    said = _read(pmt.car(message))
+    octets = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
+    shape = [int(n) for n in np.atleast_1d(said.get("shape", 0))][:2]
+    if said.get("kind", "photograph") != "photograph" or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
+        raise ValueError(f"shape {shape} with {octets.size} octets of kind '{said.get('kind')}' is no photograph")
+    if octets.size == 0:
+        raise ValueError("the picture has no pixels")
+    plain = {name: _plain(said[name]) for name in FIELDS if name in said}
+    return octets.reshape(*shape, 3), {**plain, "shape": shape}
+
+
+def _read(dictionary):
+    """A PMT dictionary as a Python one; pmt.to_python knows no u64vector, which a shape may be."""
+    out = {}
+    for i in range(pmt.length(dictionary)):
+        item = pmt.nth(i, dictionary)
+        value = pmt.cdr(item)
+        key = pmt.symbol_to_string(pmt.car(item))
+        out[key] = pmt.u64vector_elements(value) if pmt.is_u64vector(value) else pmt.to_python(value)
+    return out
+
+
+def _plain(value):
+    """A value for strict JSON: what is not finite is None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value
