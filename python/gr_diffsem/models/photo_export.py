@@ -61,7 +61,7 @@ def write(net, path, scheme, network, facts):
     partial.write_bytes(model.SerializeToString(deterministic=True))
     try:
         error = compare(net, partial)
-        if error > TOLERANCE:
+        if not error <= TOLERANCE:  # NaN too
             raise UserError(
                 f"the exported graph differs from the network by {error:.1e} (limit {TOLERANCE:.0e}): "
                 f"not written; report this with your versions of torch and onnxruntime"
