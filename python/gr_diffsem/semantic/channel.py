@@ -141,15 +141,19 @@ def carry(air, source, to, control):
         requests.bind(f"tcp://{control}")
     except zmq.ZMQError as e:
         raise UserError(f"--control {control}: cannot be bound ({e}); give another port") from None
-    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to)
+
+    def serve():
+        while requests.poll(0):
+            requests.send_json(answer(air, requests.recv()))
+
+    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to, serve)
     print(f"channel: {air.settings}", file=sys.stderr, flush=True)
     try:
         while True:
             x = reader.read()
             if x.size:
                 out.write(air(x))
-            while requests.poll(0):
-                requests.send_json(answer(air, requests.recv()))
+            serve()
     except KeyboardInterrupt:
         out.stopped = True
     finally:

@@ -4,6 +4,7 @@
 Nothing is adapted to a channel: the picture's transform coefficients are the symbols.
 """
 
+import functools
 import sys
 import time
 from fractions import Fraction
@@ -99,7 +100,7 @@ def burst(form, frame, papr_db, amplitude, gap):
 
 
 def _over_pipe(at, args, cut, names):
-    out = transport.writer(at, args.rate, args.freq, lambda: _say("waiting for a receiver ..."))
+    out = transport.writer(at, args.rate, args.freq, functools.cache(lambda: _say("waiting for a receiver ...")))
     pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
     sent = {"photographs": 0, "frames": 0, "samples": 0, "to": args.to}
     begin = time.monotonic()

@@ -54,7 +54,7 @@ def sigmf_names(path):
 
 
 class ZmqWriter:
-    """Sends complex64 arrays; waits while no one listens."""
+    """Sends complex64 arrays; waits while no one listens, and calls waiting() ten times a second then."""
 
     def __init__(self, at, waiting=None):
         import zmq
@@ -70,15 +70,14 @@ class ZmqWriter:
 
     def write(self, x):
         """False when stopped before it was taken."""
-        data, said = np.ascontiguousarray(x, np.complex64).tobytes(), False
+        data = np.ascontiguousarray(x, np.complex64).tobytes()
         while not self.stopped:
             try:
                 self._socket.send(data)
                 return True
             except self._zmq.Again:
-                if self._waiting and not said:
+                if self._waiting:
                     self._waiting()
-                said = True
         return False
 
     def close(self):
