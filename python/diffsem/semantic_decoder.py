@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .semantic_encoder import scheme_hash
+from .semantic_encoder import plain, scheme_hash
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: A sender that repeats a picture is combined over this many of its passes.
@@ -208,7 +208,7 @@ class semantic_decoder(gr.basic_block):
     def _from_pdu(self, message):
         if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_c32vector(pmt.cdr(message))):
             raise ValueError("the message is no pair of a dictionary and a c32vector")
-        said = pmt.to_python(pmt.car(message)) or {}
+        said = plain(pmt.car(message))
         missing = [k for k in ("id", "total", "index", "digital", "noise_var") if k not in said]
         if missing:
             raise ValueError(f"its dictionary has no {', '.join(missing)}")
@@ -258,7 +258,7 @@ class semantic_decoder(gr.basic_block):
             )
         y, gains, _, noise_var = self._codec.measurement(plan, *self._analogue(p, plan.n_symbols))
         image, _, info = self._estimator.run(y, gains, noise_var, plan.variances)
-        octets = np.rint(image * 255).astype(np.uint8).tobytes()
+        octets = np.rint(image * 255).astype(np.uint8).ravel().tolist()
         said.update(
             kind="photograph",
             scheme="linear" if info["linear"] else self._scheme,

@@ -79,7 +79,7 @@ class semantic_encoder(gr.basic_block):
     def _encode(self, message):
         if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_uniform_vector(pmt.cdr(message))):
             raise ValueError("the message is no pair of a dictionary and a vector")
-        said = pmt.to_python(pmt.car(message)) or {}
+        said = plain(pmt.car(message))
         values = np.array(pmt.to_python(pmt.cdr(message)))
         number = int(said.get("id", self._next))
         self._next = number + 1
@@ -115,6 +115,20 @@ class semantic_encoder(gr.basic_block):
             self._frame_symbols,
         )
         return made.digital, made.symbols
+
+
+def plain(dictionary):
+    """A PMT dictionary as Python's. (pmt.to_python knows no u64vector.)"""
+    out = {}
+    items = pmt.dict_items(dictionary)
+    while pmt.is_pair(items):
+        key, value = pmt.car(pmt.car(items)), pmt.cdr(pmt.car(items))
+        if pmt.is_u64vector(value):
+            out[str(key)] = list(pmt.u64vector_elements(value))
+        else:
+            out[str(key)] = pmt.to_python(value)
+        items = pmt.cdr(items)
+    return out
 
 
 def scheme_hash(scheme):
