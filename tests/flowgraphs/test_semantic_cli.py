@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`gr-diffsem send` and `receive` through recordings: a picture comes, worse with noise, and never half of another."""
+
+import json
+
+import numpy as np
+import pytest
+from gr_diffsem.cli import main
+from gr_diffsem.semantic import channel, metrics, photographs
+from PIL import Image
+
+pytest.importorskip("gnuradio.diffsem")
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    x = next(iter(photographs.bundled(160, 1).values()))
+    Image.fromarray(x).save(tmp_path / "photo.png")
+    return x
+
+
+def received(tmp_path, recording, name):
+    """(report's pictures [array], their JSON) of a recording."""
+    out = tmp_path / name
+    assert main(["receive", "--from", f"file:{recording}", "--out", str(out)]) == 0
+    files = sorted(out.glob("*.png"))
+    return [np.asarray(Image.open(f)) for f in files], [json.loads(f.with_suffix(".json").read_text()) for f in files]
+
+
+def test_a_photograph_crosses_a_recording(tmp_path, photograph):
+    air = tmp_path / "air.sigmf-data"
+    assert main(["send", str(tmp_path / "photo.png"), "--to", f"file:{air}", "--cbr", "1/8"]) == 0
+    clean, said = received(tmp_path, air, "clean")
+    assert len(clean) == 1 and said[0]["frames_lost"] == 0
+    best = metrics.psnr(photograph, clean[0])
+    samples = np.fromfile(air, np.complex64)
+    noisy = tmp_path / "noisy.cf32"
+    channel.Air(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
+    worse, said = received(tmp_path, noisy, "noisy")
+    # the symbol-level chain (frames.apply_channel, codec.linear) gives 22.5 dB
+    assert 21.5 < metrics.psnr(photograph, worse[0]) < best
+    assert said[0]["snr_db"] == pytest.approx(5, abs=1)
+    samples[: samples.size // 2].tofile(tmp_path / "half.cf32")
+    half, said = received(tmp_path, tmp_path / "half.cf32", "half")
+    assert all(s["frames_lost"] > 0 and metrics.psnr(photograph, x) < best for x, s in zip(half, said, strict=True))
+
+
+def test_wrong_recordings_are_named(tmp_path, capsys):
+    (tmp_path / "empty.cf32").write_bytes(b"")
+    for source, words in [
+        ("file:" + str(tmp_path / "none.cf32"), "no such file"),
+        ("file:" + str(tmp_path / "empty.cf32"), "no samples"),
+        ("file:" + str(tmp_path / "none.sigmf-data"), "no SigMF description"),
+        ("soapy:driver=hackrf", "needs --freq"),
+    ]:
+        assert main(["receive", "--from", source, "--out", str(tmp_path / "out")]) == 2
+        assert words in capsys.readouterr().err
