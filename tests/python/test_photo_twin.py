@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs: the core, the NumPy twins and the plain formulas agree."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gnuradio.diffsem import core
+from gr_diffsem.reference import operators, photo
+from gr_diffsem.semantic import codec
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def test_the_operator_of_the_twin_is_linear_and_its_proximal_step_the_minimum():
+    rng = np.random.default_rng(1)
+    gains = rng.uniform(0.5, 2, (3, 5, 7)) * (rng.random((3, 5, 7)) < 0.7)
+    op = operators.Transform(gains)
+    x, z, y = (rng.standard_normal((2, 3, 5, 7)) for _ in range(3))
+    assert np.isclose(np.sum(op.apply(x) * y), np.sum(x * op.adjoint(y)), rtol=1e-5)
+    noise, weight = rng.uniform(0.1, 1, (3, 5, 7)), 0.6
+    found = op.prox(z, weight, y, noise)
+    gradient = op.adjoint((op.apply(found) - y) / noise) + (found - z) / weight
+    assert np.abs(gradient).max() < 1e-5
+    exact = op.prox(z, 1.0, y, 0.0)
+    assert np.allclose(op.apply(exact)[:, gains != 0], y[:, gains != 0], atol=1e-5)
+    null = operators.Transform((gains == 0).astype(float))
+    assert np.allclose(null.apply(exact), null.apply(z), atol=1e-5)
+
+
+def scene(h=45, w=60):
+    """(plan, symbols, noise variances with losses) of a picture with structure at all scales."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:h, :w]
+    image = np.stack([np.sin(x / 7 + k) + np.cos(y / 5) + (x > 30) for k in range(3)], -1) * 40 + 110
+    image = (image + rng.standard_normal(image.shape) * 5).clip(0, 255).astype(np.uint8)
+    made = codec.encode(image, 12000)
+    noise = np.full(made.symbols.size, 0.2, np.float32)
+    noise[rng.random(noise.size) < 0.2] = np.inf
+    n = rng.standard_normal((2, noise.size)) * np.sqrt(0.1)
+    return made.plan, made.symbols + n[0] + 1j * n[1], noise
+
+
+def test_linear_in_the_core_is_that_of_the_codec():
+    plan, symbols, noise = scene()
+    expected, variance = codec.linear(plan, symbols, noise)
+    y, gains, _, v = codec.measurement(plan, symbols, noise)
+    image, found, info = core.PhotoEstimator("linear").run(y, gains, v, plan.variances)
+    assert np.abs(image - expected).max() < 1e-5 and info["evaluations"] == 0
+    assert np.allclose(found, variance, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["photo_posterior", "photo_mmse"])
+def test_a_scheme_in_the_core_is_that_of_the_twin(name):
+    plan, symbols, noise = scene()
+    y, gains, mask, v = codec.measurement(plan, symbols, noise)
+    manifest = json.loads((MODELS / name / "manifest.json").read_text())
+    member = manifest["members"][manifest["default"]]
+    net = photo.OnnxNet(MODELS / name / member["prior"]["file"])
+    g = np.where(mask, gains, 1)
+    z, nv = np.where(mask, y / g, 0) * photo.SCALE, np.where(mask, v / g**2, np.inf) * photo.SCALE**2
+    how = member["plan"]
+    expected = photo.posterior(
+        net, z, nv, plan.variances * photo.SCALE**2, how["steps"], how["inflation"], how["final"]
+    )
+    image, _, info = core.PhotoEstimator(str(MODELS / name)).run(y, gains, v, plan.variances)
+    assert not info["linear"] and info["evaluations"] == how["steps"]
+    assert np.abs(image - (expected / photo.SCALE + 0.5).clip(0, 1)).max() < 1e-4
+
+
+def test_what_the_core_cannot_run_is_said():
+    with pytest.raises(ValueError, match="no scheme of photographs"):
+        core.PhotoEstimator("ls")
+    a = np.ones((3, 4, 5), np.float32)
+    with pytest.raises(ValueError, match="noise_var"):
+        core.PhotoEstimator("linear").run(a, a, -a, a)
+    with pytest.raises(ValueError, match=r"\[3, H, W\]"):
+        core.PhotoEstimator("linear").run(a, a, a[:1], a)
