@@ -151,7 +151,7 @@ int main()
         proximal(c, r, true);
         seen.push_back(c.name);
     }
-    seen.push_back("transform"); // real: test_transform.cc
+    seen.push_back("transform");              // real: test_transform.cc
     for (const auto& name : operator_names()) // a new operator needs a case here
         CHECK(std::find(seen.begin(), seen.end(), name) != seen.end());
     selection_ignores_what_is_not_measured();

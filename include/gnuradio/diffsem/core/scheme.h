@@ -43,7 +43,7 @@ struct SchemeInfo {
     std::string package, member; //!< empty package for the built-in `ls`
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
-    std::vector<std::int64_t> shape;             //!< one item; empty: any length (`ls`); -1: any size
+    std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
     bool complex_domain = true;
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
