@@ -2,7 +2,8 @@
 """A table and pictures in two minutes: what a better channel estimate does for an OFDM receiver.
 
 Sends coded QPSK packets through two fading channels, receives them with gr-digital's estimator, with
-ours, and with some between, and says where the pictures lie. With a capture, `eval wifi` on it too.
+ours, and with some between. Then sends photographs over a fading channel, beside WebP. Says where the
+pictures lie. With a capture, `eval wifi` on it too.
 """
 
 import argparse
@@ -16,6 +17,8 @@ CONFIGS = {"qpsk_short_ideal": "short delay spread", "qpsk_long_ideal": "long de
 SNR_DB = np.arange(2.0, 17.0, 2.0)
 PICTURE_SNR_DB = 14.0  #: of the constellations
 ESTIMATE_SNR_DB = 8.0  #: of the one estimate that is drawn
+PHOTOGRAPHS = ("--count", "3", "--channel", "tdl", "--snr", "0", "5", "10", "15")
+PHOTOGRAPH_METHODS = ("webp", "linear", "photo_mmse", "photo_posterior")
 
 
 def add_arguments(parser):
@@ -35,7 +38,7 @@ def run(args):
     out = Path(args.out) if args.out else _default_out()
     out.mkdir(parents=True, exist_ok=True)
     entries, pictures = _link(args, out)
-    report = {"configs": entries, "pictures": pictures}
+    report = {"configs": entries, "photographs": _photographs(args.seed, out, pictures), "pictures": pictures}
     if args.capture:
         report["wifi"] = _wifi(args.capture, out, pictures)
     return report
@@ -52,6 +55,10 @@ def table(report):
             row = f"{cells[0]:>13} dB {cells[1]:>12} dB {cells[2]:>7} dB"
             lines.append(f"  {_label(name):32} {row}")
     lines += ["", "SNR: Es/N0 per carrier behind the FFT. SINR loss: against the true channel, at 10 dB."]
+    from .semantic import cli_eval
+
+    lines += ["", "Photographs over a fading channel, WebP in the one mode that would have been best:", ""]
+    lines.append(cli_eval.table(report["photographs"]))
     if "wifi" in report:
         from .wifi import cli as wifi
 
@@ -135,6 +142,19 @@ def _constellation_picture(seed, path, done):
         path,
         f"The same eight packets, equalised; SNR {PICTURE_SNR_DB:g} dB",
     )
+
+
+def _photographs(seed, out, names):
+    """A small `eval semantic_link`; its contact sheet joins the pictures."""
+    from .semantic import cli_eval
+
+    folder = out / "photographs"
+    parser = argparse.ArgumentParser()
+    cli_eval.add_arguments(parser)
+    words = [*PHOTOGRAPHS, "--seed", str(seed), "--methods", *PHOTOGRAPH_METHODS, "--save", str(folder)]
+    report = cli_eval.run(parser.parse_args(words))
+    names.append(str(folder / "contact_sheet.png"))
+    return report
 
 
 def _wifi(capture, out, names):

@@ -13,7 +13,8 @@ def test_demo_prints_the_table_and_writes_pictures(tmp_path, capsys):
     assert main(["demo", "--packets", "20", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "least squares" in text and "diffusion prior" in text
-    for name in ("per.png", "estimate.png", "constellation.png"):
+    assert "photo_posterior" in text and "delivered" in text
+    for name in ("per.png", "estimate.png", "constellation.png", "photographs/contact_sheet.png"):
         assert str(tmp_path / name) in text
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
