@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-
 from gr_diffsem.errors import UserError
 from gr_diffsem.semantic import channel, transport
 
