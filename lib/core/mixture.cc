@@ -62,7 +62,7 @@ struct MixtureDenoiser::Space : public Workspace {
     VectorXd evidence, weight; // K
     std::vector<int> index;    // unequal noise: rows, sigma^2, M, its factor, solutions
     VectorXd row_noise;
-    VectorXcd row, solution;
+    VectorXcd row, solution, shift; // shift: n, of one component's mean
     MatrixXcd gram, cross;
 };
 
@@ -99,6 +99,7 @@ std::unique_ptr<Workspace> MixtureDenoiser::make_workspace(std::size_t max_batch
     s->row_noise.resize(m);
     s->row.resize(m);
     s->solution.resize(m);
+    s->shift.resize(n);
     s->gram.resize(m, m);
     s->cross.resize(m, n);
     return s;
@@ -324,7 +325,8 @@ void MixtureDenoiser::any_noise(std::size_t item,
         const double half = d_model.domain == Domain::complex ? 1.0 : 0.5;
         space.evidence(c) = d_model.log_weights(c) - half * (log_det + solution.squaredNorm());
         solve_lower(gram, cross);
-        space.mean.col(c) = (d_model.means.col(c) + cross.adjoint() * solution).cast<cfloat>();
+        space.shift.noalias() = cross.adjoint() * solution;
+        space.mean.col(c) = (d_model.means.col(c) + space.shift).cast<cfloat>();
         for (Index i = 0; i < d_model.n && out.want_variance; i++)
             space.variance(i, c) =
                 float(std::max(d_model.variances(i, c) - cross.col(i).squaredNorm(), 0.0));
