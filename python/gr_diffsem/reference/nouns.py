@@ -3,7 +3,7 @@
 
 NAMES = {
     "priors": ["onnx", "gaussian", "gmm", "none"],
-    "operators": ["identity", "mask", "matrix"],
+    "operators": ["identity", "mask", "matrix", "transform"],
     "starts": ["matched", "noise", "level", "renoise"],
     "samplers": ["one_step", "posterior_mean", "ddim", "ddpm", "euler", "heun", "dpmpp_2m"],
     "plans": ["geometric", "karras", "linear_vp", "cosine"],
