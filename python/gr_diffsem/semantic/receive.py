@@ -20,7 +20,7 @@ SCHEMES = ("linear", "photo_mmse", "photo_posterior")
 def add_arguments(parser):
     parser.add_argument("--from", dest="source", required=True, metavar="WHERE", help="zmq://, file:, uhd: or soapy:")
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and their JSON are put")
-    parser.add_argument("--scheme", default="linear", help=f"{', '.join(SCHEMES)} or a package (linear)")
+    parser.add_argument("--scheme", default=SCHEMES[-1], help=f"{', '.join(SCHEMES)} or a package ({SCHEMES[-1]})")
     parser.add_argument("--steps", type=int, default=0, help="evaluations of the network; 0: the scheme's own")
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
     parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
