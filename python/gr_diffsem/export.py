@@ -111,7 +111,6 @@ def metadata(scheme, network, facts):
 
 def write(net, path, scheme, network, facts):
     """Write the .onnx, check it against torch with onnxruntime; returns the largest difference."""
-    import onnx
     import torch
 
     shape = tuple(scheme.shape)
@@ -128,17 +127,25 @@ def write(net, path, scheme, network, facts):
         optimize=True,
         verbose=False,
     )
-    model = fold(program.model_proto)
+    facts = metadata(scheme, network, facts)
+    return save(program.model_proto, facts, path, lambda file: compare(net, file, shape))
+
+
+def save(model, metadata, path, difference):
+    """Put the metadata into an exported graph and write it, if difference(file), from the network, is small."""
+    import onnx
+
+    model = fold(model)
     name_outputs(model.graph, ("mean", "log_variance"))
     del model.metadata_props[:]
-    for key, value in metadata(scheme, network, facts).items():
+    for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name = "gr-diffsem"
     onnx.checker.check_model(model, full_check=True)
     partial = path.with_suffix(".tmp.onnx")
     partial.write_bytes(model.SerializeToString(deterministic=True))
     try:
-        error = compare(net, partial, shape)
+        error = difference(partial)
         if not error <= TOLERANCE:  # NaN is no agreement
             raise UserError(
                 f"the exported graph differs from the network by {error:.1e} (limit {TOLERANCE:.0e}): "

@@ -5,8 +5,7 @@ import json
 
 import numpy as np
 
-from ..errors import UserError
-from ..export import OPSET, TOLERANCE, fold, name_outputs
+from ..export import OPSET, save
 from ..reference import photo
 
 
@@ -33,7 +32,6 @@ def metadata(scheme, network, facts):
 
 def write(net, path, scheme, network, facts):
     """Write the .onnx, check it against torch at several sizes; returns the largest difference."""
-    import onnx
     import torch
 
     net = net.for_export()
@@ -50,26 +48,7 @@ def write(net, path, scheme, network, facts):
         optimize=True,
         verbose=False,
     )
-    model = fold(program.model_proto)
-    name_outputs(model.graph, ("mean", "log_variance"))
-    del model.metadata_props[:]
-    for key, value in metadata(scheme, network, facts).items():
-        model.metadata_props.add(key=key, value=value)
-    model.producer_name = "gr-diffsem"
-    onnx.checker.check_model(model, full_check=True)
-    partial = path.with_suffix(".tmp.onnx")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
-    try:
-        error = compare(net, partial)
-        if not error <= TOLERANCE:  # NaN too
-            raise UserError(
-                f"the exported graph differs from the network by {error:.1e} (limit {TOLERANCE:.0e}): "
-                f"not written; report this with your versions of torch and onnxruntime"
-            )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return error
+    return save(program.model_proto, metadata(scheme, network, facts), path, lambda file: compare(net, file))
 
 
 def compare(net, path):
