@@ -137,13 +137,11 @@ def test_stated_variances_are_those_of_the_errors(observe, folder):
     assert np.allclose(ratios, 1, atol=0.15)
 
 
-def test_link_spends_its_symbols_and_its_power():
+@pytest.mark.parametrize("kind", ["awgn", "tdl", "tdl_c"])
+def test_link_states_the_noise_that_its_symbols_have(kind):
     rng = np.random.default_rng(0)
-    power = np.exp(3 * rng.standard_normal((3, 40, 40))).astype(np.float32)
-    exact = np.zeros(power.shape, bool)
-    exact[:, :4, :6] = True
-    powers = photo_link.allocate(power, exact, 500)
-    sent = powers > 0
-    assert 0 < sent.sum() <= 1000 and not (sent & exact).any()
-    assert powers.sum() == pytest.approx(min(1000, np.sum(~exact)), rel=1e-3)
-    assert power[sent].min() >= np.sort(power[~exact])[-sent.sum()] * 0.999, "the strongest are sent"
+    symbols = (rng.standard_normal(60000) + 1j * rng.standard_normal(60000)) / np.sqrt(2)
+    got, stated = photo_link.receive(rng, symbols, 5.0, kind, 0.25)
+    seen = np.isfinite(stated)
+    assert np.mean(~seen) == pytest.approx(0.25, abs=0.03), "whole frames are lost"
+    assert np.mean(np.abs(got - symbols)[seen] ** 2 / stated[seen]) == pytest.approx(1, abs=0.15)

@@ -13,7 +13,7 @@ from ..reference import photo
 from ..train import Training
 from . import photo_data as data
 
-CROP = 64
+CROP = 96
 CUTS = 8  # crops of one degraded photograph
 VALIDATION = 12  # photographs
 DEEPEST = 3  # evaluations that a training state may have behind it

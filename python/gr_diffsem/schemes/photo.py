@@ -117,7 +117,7 @@ class PhotoMmse(Photographs):
     default = "net"
 
     def networks(self):
-        return {"net": Network(_unet, "one pass", 0.0, minutes=36, batch=16, rate=1e-3)}
+        return {"net": Network(_unet, "one pass", 0.0, minutes=100, batch=16, rate=1e-3)}
 
     def observe(self, rng, photograph):
         from ..models import photo_link
