@@ -56,6 +56,8 @@ def test_the_report_of_a_small_evaluation(folder, tmp_path, capsys):
         "--plot",
         plot,
     )
+    layout = {"images": int, "cbr": float, "channel": str, "snr_db": list, "methods": dict}
+    assert all(isinstance(got[key], kind) for key, kind in layout.items())
     assert (got["images"], got["cbr"], got["channel"]) == (2, pytest.approx(1 / 6), "awgn")
     assert got["snr_db"] == [-5, 5, 20] and list(got["methods"]) == names
     for name, scores in got["methods"].items():
@@ -68,6 +70,7 @@ def test_the_report_of_a_small_evaluation(folder, tmp_path, capsys):
         )
     webp, linear = got["methods"]["webp"], got["methods"]["linear"]
     assert webp["delivered"] == [0, 1, 1] and webp["modes"][2] == "16qam 3/4"
+    assert linear["over_webp"]["modes"] == webp["modes"] and linear["over_webp_ldpc"]["modes"]
     assert linear["over_webp"]["psnr_db"] == pytest.approx(np.subtract(linear["psnr_db"], webp["psnr_db"]))
     assert got["methods"]["webp_capacity"]["psnr_db"] >= webp["psnr_db"]
     # What was saved is what was counted.
@@ -77,16 +80,23 @@ def test_the_report_of_a_small_evaluation(folder, tmp_path, capsys):
         assert np.mean(psnr) == pytest.approx(got["methods"][name]["psnr_db"][1])
     assert Image.open(out / "contact_sheet.png").width > 3 * sheet.WIDTH
     assert Image.open(plot).width > 500
-    assert "best in hindsight at each SNR" in cli_eval.table(dict(got))
+    table = cli_eval.table(dict(got))
+    assert "best in hindsight at each SNR" in table
+    assert "20 dB (16qam 3/4): " in table, "a win or loss says against which mode"
 
 
-def test_under_fading_webp_has_one_mode_and_several_ratios_make_a_list(folder, capsys):
+def test_under_fading_webp_has_one_mode_and_several_ratios_make_a_list(folder, tmp_path, capsys):
     got = report(
         capsys, "--images", folder, "--count", 1, "--cbr", "1/6", "0.25", "--snr", 0, 10, "--channel", "tdl",
-        "--loss", 0.2, "--realisations", 1, "--methods", "webp", "linear", "--seed", 3
+        "--loss", 0.2, "--realisations", 2, "--methods", "webp", "linear", "--seed", 3, "--save", tmp_path / "out"
     )  # fmt: skip
     assert [r["cbr"] for r in got] == [pytest.approx(1 / 6), 0.25]
+    for part in ("cbr-1-6", "cbr-0.25"):
+        for method in ("webp", "webp_ldpc", "linear"):
+            assert all((tmp_path / "out" / method / "10" / part / name).is_file() for name in ("one.png", "one-1.png"))
+        assert (tmp_path / "out" / f"contact_sheet-{part}.png").is_file()
     for r in got:
+        assert list(r["methods"]) == ["webp", "webp_ldpc", "webp_capacity", "linear"], "yardsticks come unasked"
         webp = r["methods"]["webp"]
         assert len(set(webp["modes"])) == 1
         best = max(np.mean(psnr) for psnr in webp["by_mode_psnr_db"].values())

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..wifi import coding, viterbi
-from . import frames, ldpc
+from . import frames, ldpc, ldpc_table
 from .digital import scatter
 from .header import Header
 
@@ -73,6 +73,11 @@ def soften(symbols, noise_var, modulation):
     return np.stack(both, -1).astype(np.float32).ravel()
 
 
+def information(soft, sent):
+    """What soft bits really tell of the bits that were sent, in bits per bit: 1 - mean log2(1 + exp(-L s))."""
+    return 1 - float(np.mean(np.logaddexp(0, np.where(sent, soft, -soft), dtype=np.float64))) / np.log(2)
+
+
 def total_symbols(uses):
     """OFDM symbols of a picture's frames that spend `uses` channel uses, headers included."""
     count = -(-uses // (frames.FRAME_SYMBOLS * frames.CARRIERS + frames.HEADER_USES))
@@ -119,19 +124,24 @@ class Link:
         """Octets, at most self.octets -> list of frames.Frame."""
         if len(data) > self.octets:
             raise ValueError(f"data: {len(data)} octets, this link takes {self.octets}")
-        data = bytes(data) + bytes(self.octets - len(data))
         bits = _filler(self.borders[-1] * BITS[self.mode.modulation]).copy()
+        coded = self.code_words(data)
+        if coded:
+            bits[self.place] ^= np.concatenate(coded)  # the filler scrambles
+        symbols = modulate(bits, self.mode.modulation)
+        pieces = np.split(symbols, self.borders[1:-1])
+        return [frames.Frame(Header(0, self.total, f, 0), piece) for f, piece in enumerate(pieces)]
+
+    def code_words(self, data):
+        """Code bits of every block, a list of uint8 arrays."""
+        data = bytes(data) + bytes(self.octets - len(data))
         coded, at = [], 0
         for size, _, z in self.blocks:
             part = data[at : at + size]
             at += size
             block = coding.bytes_to_bits(part + zlib.crc32(part).to_bytes(CRC_OCTETS, "little"))
             coded.append(self._encode(block, z))
-        if coded:
-            bits[self.place] ^= np.concatenate(coded)  # the filler scrambles
-        symbols = modulate(bits, self.mode.modulation)
-        pieces = np.split(symbols, self.borders[1:-1])
-        return [frames.Frame(Header(0, self.total, f, 0), piece) for f, piece in enumerate(pieces)]
+        return coded
 
     def _encode(self, block, z):
         rate = RATES[self.mode.rate]
@@ -165,6 +175,42 @@ def _coded(size, rate):
 def _filler(n):
     """Pseudo-random bits: whiten what is sent, fill what is left."""
     return np.random.default_rng(0).integers(0, 2, int(n), dtype=np.uint8)
+
+
+def arrived(items):
+    """Whether the files came through, of pictures sent in one mode, [(Link, soft bits, file)]: bool [n].
+
+    An LDPC block that its soft bits tell far too little of, or amply enough (ldpc_table.py), is not decoded: these
+    are nearly all, and the decoder is slow. The others are.
+    """
+    if not items or items[0][0].mode.code != "ldpc":
+        got = decode([item[:2] for item in items]) if items else []
+        return np.array(
+            [d is not None and d[: len(item[2])] == item[2] for d, item in zip(got, items, strict=True)], bool
+        )
+    out, open_blocks, sent = np.zeros(len(items), bool), {}, {}
+    for p, (link, soft, file) in enumerate(items):
+        if (link, file) not in sent:  # one file comes in many trials
+            sent[link, file] = link.code_words(file)
+        out[p], open_blocks[p] = _settled(link, soft, sent[link, file])
+    for part in (slice(1), slice(1, None)):  # the worst first: mostly that is enough
+        jobs = [(p, i) for p, found in open_blocks.items() if out[p] for i in found[part]]
+        blocks = [(items[p][1][i], items[p][0].blocks[i]) for p, i in jobs]
+        for (p, _), data in zip(jobs, _decode_blocks(items[0][0].mode, blocks) if jobs else [], strict=True):
+            out[p] &= data is not None
+    return out
+
+
+def _settled(link, soft, sent):
+    """(Whether no LDPC block of a picture is surely lost, the blocks of which only decoding can tell, worst first.)"""
+    if not sent:
+        return False, []
+    least, most = ldpc_table.SIZES
+    low, high = ldpc_table.INFORMATION[link.mode.rate]
+    told = np.array([information(*pair) for pair in zip(soft, sent, strict=True)])
+    known = np.array([least <= z <= most for _, _, z in link.blocks])
+    hope = not np.any(known & (told < low))
+    return hope, [i for i in np.argsort(told) if not (known[i] and told[i] > high)]
 
 
 def decode(items):

@@ -3,7 +3,8 @@
 
 SNR is Es/N0 per data carrier behind the FFT, averaged over the fading. Headers and side information count; preamble,
 pilots and prefix are the same for every method. `webp` is in its best mode in hindsight: at each SNR in AWGN, one
-mode for all SNRs under fading, where the sender cannot know.
+mode for all SNRs under fading, where the sender cannot know. `linear` and `webp_capacity` are always shown, and
+`webp_ldpc` beside `webp`.
 """
 
 import fractions
@@ -31,7 +32,11 @@ def add_arguments(parser):
         "--realisations", type=int, default=1, metavar="N", help="of the channel, per photograph and SNR"
     )
     parser.add_argument("--seed", type=int, default=1, help="of channels, noise and losses")
-    parser.add_argument("--save", metavar="DIR", help="write received pictures as DIR/method/snr/NAME.png")
+    parser.add_argument(
+        "--save",
+        metavar="DIR",
+        help="write received pictures as DIR/method/snr/NAME.png (several --cbr: DIR/method/snr/cbr-1-48/NAME.png)",
+    )
     parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
 
 
@@ -81,16 +86,17 @@ def run(args):
             bar.update()
 
         for text, cbr in zip(args.cbr, ratios, strict=True):
-            folder = args.save and Path(args.save) / (f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else "")
+            folder = args.save and Path(args.save)
+            part = f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else ""
             run = evaluate.Evaluation(
                 pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
-                folder and saver(folder), tick,
+                folder and saver(folder, part), tick,
             )  # fmt: skip
             run.ladders = ladders
             reports.append(evaluate.report(run, run.run(methods, args.channel == "awgn")))
             reports[-1]["chain"] = args.chain
             if folder:
-                saved.append(contact_sheet(folder, pictures, args.snr, methods))
+                saved.append(contact_sheet(folder, part, pictures, args.snr, methods))
     if args.plot:
         from . import plot
 
@@ -109,13 +115,14 @@ def steps(methods, args, pictures):
 
 
 def chosen(names):
-    """The methods asked for; without asking, those whose model is there. `linear` is always among them."""
+    """The methods asked for with their yardsticks (the module's text); without asking, those whose model is there."""
     for name in names or ():
         if name not in evaluate.METHODS:
             raise unknown("method", name, evaluate.METHODS)
+    always = {"linear", "webp_capacity"} | ({"webp_ldpc"} if "webp" in (names or ()) else set())
     out = []
     for name in evaluate.METHODS:
-        if names and name not in names and name != "linear":
+        if names and name not in names and name not in always:
             continue
         try:
             if name in evaluate.receivers.NAMES:
@@ -140,26 +147,27 @@ def chain_of(name):
     raise unknown("chain", name, ("symbols", "gnuradio"))
 
 
-def saver(folder):
-    """Writes pictures as folder/method/snr/name.png."""
+def saver(folder, part=""):
+    """Writes pictures as folder/method/snr/part/name.png; those of realisation 1, 2, ... as name-1.png and so on."""
 
-    def save(method, snr_db, name, picture):
+    def save(method, snr_db, name, picture, realisation):
         from PIL import Image
 
-        path = folder / method / f"{snr_db:g}" / f"{name}.png"
+        stem = f"{name}-{realisation}" if realisation else name
+        path = folder / method / f"{snr_db:g}" / part / f"{stem}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
 
     return save
 
 
-def contact_sheet(folder, pictures, snr_db, methods):
+def contact_sheet(folder, part, pictures, snr_db, methods):
     """The sheet of what was saved; its path."""
     from . import sheet
 
-    path = folder / "contact_sheet.png"
+    path = folder / (f"contact_sheet-{part}.png" if part else "contact_sheet.png")
     some = dict(list(pictures.items())[: sheet.MOST])
-    sheet.from_folder(folder, some, sheet.spread(sorted(snr_db)), sheet.shown(methods), path)
+    sheet.from_folder(folder, some, sheet.spread(sorted(snr_db)), sheet.shown(methods), path, part=part)
     return path
 
 
@@ -196,15 +204,16 @@ def one_table(report):
             if more:
                 cells += [f"{scores['all_snr'][k]:>9.2f}" for k in ("psnr_db", "psnr_p5_db")]
             lines.append(f"{name:<16}" + " ".join(cells))
-    for base in ("webp", "linear"):
+    for base in ("webp", "webp_ldpc", "linear"):
         rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
         if not rows:
             continue
+        modes = rows[0][1].get("modes", [""] * len(snrs))
         lines += ["", f"PSNR over {base}, dB [95 % interval over photographs]"]
         for name, gain in rows:
             both = zip([*gain["psnr_db"], gain["all_snr"]], [*gain["ci95"], gain["all_snr_ci95"]], strict=True)
             cells = [f"{x:+.2f}" + (f" [{i[0]:+.2f}, {i[1]:+.2f}]" if i[0] is not None else "") for x, i in both]
-            heads = [f"{s:g} dB" for s in snrs] + ["all"]
+            heads = [f"{s:g} dB" + (f" ({m})" if m else "") for s, m in zip(snrs, modes, strict=True)] + ["all"]
             lines.append(f"{name:<16}" + "; ".join(f"{h}: {c}" for h, c in zip(heads, cells, strict=True)))
             lines[-1] += f"; worst 5 %: {gain['p5_db']:+.2f}"
     for name in ("webp", "webp_ldpc"):

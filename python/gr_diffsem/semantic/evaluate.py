@@ -51,7 +51,7 @@ class Evaluation:
     """photographs {name: uint8 [H, W, 3]} at one bandwidth ratio.
 
     channel: one of CHANNELS. loss: share of frames lost. chain: (frames, snr_db, channel, loss, rng) -> list of
-    Received. save: called with (method, snr_db, name, picture) for the first realisation. tick: called after each step.
+    Received. save: called with (method, snr_db, name, picture, realisation). tick: called after each step.
     """
 
     def __init__(self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None):
@@ -115,20 +115,19 @@ class Evaluation:
             octets = classical.Link(everything[m], self.uses[p]).octets if delivered[m, s, p, r] else None
             shown = self.ladder(p).best(octets)[1] if octets else self.blank[p]
             out.ms_ssim[s, p, r] = self.similarity(p, shown, octets)
-            if r == 0:
-                self.save(name, self.snr_db[s], list(self.photographs)[p], shown)
+            self.save(name, self.snr_db[s], list(self.photographs)[p], shown, r)
         return out
 
     def _one_mode(self, mode):
         """(delivered, PSNR) of every trial in one mode: really sent, really decoded."""
         delivered, psnr = np.zeros(self.shape, bool), np.zeros(self.shape)
-        waiting, where, files, size = [], [], [], 0
+        waiting, where, size = [], [], 0
 
         def flush():
-            for at, data, file in zip(where, classical.decode(waiting) if waiting else [], files, strict=True):
-                delivered[at] = data is not None and data[: len(file)] == file
-            for kept in (waiting, where, files):
-                kept.clear()
+            for at, came in zip(where, classical.arrived(waiting), strict=True):
+                delivered[at] = came
+            waiting.clear()
+            where.clear()
 
         for p in range(len(self.photographs)):
             link = classical.Link(mode, self.uses[p])
@@ -140,9 +139,8 @@ class Evaluation:
             file = h.to_bytes(2, "little") + w.to_bytes(2, "little") + best[0]
             sent = link.encode(file)
             for s, _, r in np.ndindex(len(self.snr_db), 1, self.realisations):
-                waiting.append((link, link.soft(self.through(sent, s, p, r))))
+                waiting.append((link, link.soft(self.through(sent, s, p, r)), file))
                 where.append((s, p, r))
-                files.append(file)
                 size += link.place.size
                 if size > 2e7:
                     flush()
@@ -168,7 +166,7 @@ class Evaluation:
                 out.psnr[s, p] = best[2] if best else self.blank_psnr[p]
                 out.delivered[s, p] = best is not None
                 out.ms_ssim[s, p] = self.similarity(p, shown, ("capacity", octets))
-                self.save(name, snr, image_name, shown)
+                self.save(name, snr, image_name, shown, 0)
             self.tick(f"{name} {snr:g} dB")
         return out
 
@@ -193,8 +191,7 @@ class Evaluation:
                         trials.delivered[at] = bool(arrived)
                         trials.psnr[at] = metrics.psnr(image, shown)
                         trials.ms_ssim[at] = self.similarity(p, shown, None if arrived else "blank")
-                        if r == 0:
-                            self.save(name, self.snr_db[s], image_name, shown)
+                        self.save(name, self.snr_db[s], image_name, shown, r)
                 self.tick(f"{image_name} {self.snr_db[s]:g} dB")
         return out
 
@@ -254,6 +251,7 @@ def score(trials, reference):
             continue
         gain = trials.psnr - other.psnr
         out[f"over_{name}"] = {
+            **({"modes": other.modes} if other.modes else {}),
             "psnr_db": list(gain.mean((1, 2))),
             "ci95": [interval(x) for x in gain],
             "all_snr": float(gain.mean()),
@@ -281,7 +279,7 @@ def report(evaluation, trials):
     """One object of the JSON report."""
     uses = {name: t.uses for name, t in trials.items()}
     assert all(u == evaluation.uses for u in uses.values()), f"channel uses differ: {uses}"
-    reference = {name: trials[name] for name in ("linear", "webp") if name in trials}
+    reference = {name: trials[name] for name in ("linear", "webp", "webp_ldpc") if name in trials}
     return {
         "images": len(evaluation.photographs),
         "cbr": evaluation.cbr,

@@ -24,15 +24,16 @@ def spread(values, most=4):
     return [values[i] for i in sorted(set(np.linspace(0, len(values) - 1, most).round().astype(int)))]
 
 
-def from_folder(folder, originals, snr_db, methods, path, titles=None):
-    """Sheet of folder/method/snr/name.png as `eval semantic_link --save` writes them.
+def from_folder(folder, originals, snr_db, methods, path, titles=None, part=""):
+    """Sheet of folder/method/snr/part/name.png as `eval semantic_link --save` writes them.
 
     originals: {name: uint8 [H, W, 3]}. snr_db: columns, from left to right. methods: rows. path: PNG to write.
     """
     from PIL import Image
 
     def read(method, snr, name):
-        return np.asarray(Image.open(Path(folder) / method / f"{snr:g}" / f"{name}.png").convert("RGB"))
+        file = Path(folder) / method / f"{snr:g}" / part / f"{name}.png"
+        return np.asarray(Image.open(file).convert("RGB"))
 
     received = {name: {method: [read(method, snr, name) for snr in snr_db] for method in methods} for name in originals}
     draw(originals, received, [f"{snr:g} dB" for snr in snr_db], path, titles)
