@@ -22,8 +22,17 @@ namespace {
 constexpr std::size_t max_manifest_bytes = std::size_t(1) << 20;
 constexpr std::size_t max_files = 1000;
 
-const std::vector<std::string> override_keys =
-    {"sampler", "steps", "plan", "start", "eta", "sigma_min", "sigma_max", "rho", "seed", "gain"};
+const std::vector<std::string> override_keys = {"sampler",
+                                                "steps",
+                                                "plan",
+                                                "start",
+                                                "eta",
+                                                "sigma_min",
+                                                "sigma_max",
+                                                "rho",
+                                                "seed",
+                                                "gain",
+                                                "realism"};
 
 std::vector<std::string> split(const std::string& text, char separator)
 {

@@ -2,7 +2,9 @@
 #include <gnuradio/diffsem/core/photo.h>
 
 #include <gnuradio/diffsem/core/operator.h>
+#include <gnuradio/diffsem/core/philox.h>
 
+#include "dct.h"
 #include "photo_net.h"
 #include "scheme_impl.h"
 
@@ -76,6 +78,8 @@ public:
         if (variance)
             std::copy(d_error.begin(), d_error.end(), variance);
         PhotoInfo info;
+        if (d_plan.steps == 0)
+            draw();
         std::copy(d_x.data(), d_x.data() + d_n, image);
         if (d_plan.steps > 0)
             complete(gains, spectrum, image, info);
@@ -103,6 +107,7 @@ private:
                         d_noise.item(0)[k] *= std::sqrt(d_plan.inflation);
                 proximal(gains);
             }
+            draw();
         } catch (const std::exception&) {
             info.linear = true;
             info.reason = "inference";
@@ -173,6 +178,24 @@ private:
             d_error[k] = measured && power > 0 ? float(tau * nv / (power + nv)) : tau;
         }
         d_op->proximal(d_y, d_noise, d_x, d_level, d_x, d_scratch.data());
+    }
+
+    /*
+     * From the posterior's mean towards a draw: x_k + realism sqrt(e_k) n_k, with the variance e_k that the last
+     * proximal step left. What was observed exactly stays. The noise is the same for every picture.
+     */
+    void draw()
+    {
+        if (d_plan.realism <= 0)
+            return;
+        std::vector<float> detail(d_n);
+        Rng(d_scheme->impl().seed)
+            .fill(0, std::uint32_t(d_plan.steps + 1), Domain::real, d_n, detail.data());
+        for (std::size_t k = 0; k < d_n; k++)
+            detail[k] *= d_plan.realism * std::sqrt(d_error[k]);
+        PhotoTransform(d_rows, d_columns).inverse(detail.data(), detail.data());
+        for (std::size_t i = 0; i < d_n; i++)
+            d_x.data()[i] += detail[i];
     }
 
     std::size_t band(std::size_t k) const

@@ -23,6 +23,7 @@ struct PhotoPlan {
     int steps = 0;       //!< evaluations of the net
     float inflation = 1; //!< of the noise after the first evaluation
     bool final = true;   //!< a proximal step follows the last evaluation
+    float realism = 0;   //!< 0: the posterior's mean, 1: a draw from it; needs `final`
 };
 
 //! Immutable, shared between threads.

@@ -207,7 +207,7 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
     }
     for (const auto& o : spec.overrides)
         if (o.first == "steps" || o.first == "sigma_min" || o.first == "sigma_max" ||
-            o.first == "rho")
+            o.first == "rho" || o.first == "realism")
             plan.set(o.first, number(o.first, o.second));
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
@@ -251,6 +251,14 @@ PlanParameters read_plan(const Json& json, const std::string& where)
     return p;
 }
 
+float read_realism(const Fields& fields)
+{
+    const double realism = fields.number("realism", 0);
+    if (!(realism >= 0 && realism <= 1))
+        fields.fail("realism", "must lie in 0 .. 1: 0 is the mean, 1 a draw");
+    return float(realism);
+}
+
 // Photographs: docs/model_contract.md. Prior and operator are given; the plan says how they alternate.
 void resolve_photo(const Package& package,
                    const Json& signal,
@@ -269,7 +277,8 @@ void resolve_photo(const Package& package,
     const Fields prior(member["prior"], where + ".prior", {"type", "file"});
     const Json given = typed(member["operator"], "transform");
     const Fields op(given, where + ".operator", {"type"});
-    const Fields plan(member["plan"], where + ".plan", {"type", "steps", "inflation", "final"});
+    const Fields plan(
+        member["plan"], where + ".plan", {"type", "steps", "inflation", "final", "realism"});
     if (prior.text("type") != "onnx")
         prior.fail("type", "photographs need 'onnx'; 'linear' is built in");
     if (op.text("type") != "transform")
@@ -288,6 +297,11 @@ void resolve_photo(const Package& package,
     p.final = !plan.has("final") || member["plan"]["final"].as_bool();
     if (!p.final && p.steps != 1)
         plan.fail("steps", "without 'final' there is one evaluation");
+    p.realism = read_realism(plan);
+    if (p.realism > 0 && !p.final)
+        plan.fail("realism",
+                  "must be 0 for a regression, which has no posterior to draw from: take "
+                  "photo_posterior or linear");
     SchemeInfo& info = s.info;
     info.image = true;
     info.complex_domain = false;
@@ -322,6 +336,8 @@ void resolve(const Package& package,
                                                          : package.name;
     if (signal["domain"].is_string() && signal["domain"].as_string() == "image")
         return resolve_photo(package, signal, member, file + ": signal", where, s, options);
+    if (spec.find("realism"))
+        throw Error("scheme '" + spec.name + "': realism is for schemes of photographs");
     const Fields sf(signal, file + ": signal", {"domain", "shape", "axes", "gain"});
     const std::string domain = sf.text("domain", "complex"), gain = sf.text("gain", "unit");
     check_name("domain", domain, {"complex", "real", "image"}, file + ": signal");
@@ -440,9 +456,17 @@ std::shared_ptr<const Scheme> Scheme::load(const std::string& text, const LoadOp
     }
 
     if (spec.name == "linear") {
-        if (!spec.member.empty() || !spec.overrides.empty())
+        Json signal = Json::object(), member = Json::object();
+        for (const auto& o : spec.overrides)
+            if (o.first != "realism" && o.first != "seed")
+                spec.member = o.first;
+        if (!spec.member.empty())
             throw Error("scheme '" + text +
-                        "': 'linear' is built in and takes neither member nor keys");
+                        "': 'linear' is built in and takes neither member nor keys but realism "
+                        "and seed");
+        apply_overrides(spec, signal, member);
+        s->photo_plan.realism =
+            read_realism(Fields(member["plan"], "scheme '" + text + "'", {"type", "realism"}));
         info.title = "linear MMSE of photographs under their spectrum";
         info.image = true;
         info.complex_domain = false;

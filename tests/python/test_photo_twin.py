@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gnuradio.diffsem import core
 from gr_diffsem.reference import operators, photo
-from gr_diffsem.semantic import codec
+from gr_diffsem.semantic import codec, receivers
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -67,6 +67,41 @@ def test_a_scheme_in_the_core_is_that_of_the_twin(name):
     image, _, info = core.PhotoEstimator(str(MODELS / name)).run(y, gains, v, plan.variances)
     assert not info["linear"] and info["evaluations"] == how["steps"]
     assert np.abs(image - (expected / photo.SCALE + 0.5).clip(0, 1)).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["linear", "photo_posterior"])
+def test_realism_draws_the_same_in_the_core_and_in_the_twin(name):
+    plan, symbols, noise = scene()
+    y, gains, _, v = codec.measurement(plan, symbols, noise)
+    z, nv, spectrum = receivers.observation(plan, symbols, noise)
+    net, how = None, {"steps": 0, "inflation": 1.0}
+    if name != "linear":
+        manifest = json.loads((MODELS / name / "manifest.json").read_text())
+        member = manifest["members"][manifest["default"]]
+        net, how = photo.OnnxNet(MODELS / name / member["prior"]["file"]), member["plan"]
+    spec = name if net is None else str(MODELS / name)
+    images = {}
+    for realism, seed in ((0.0, 0), (0.4, 0), (1.0, 0), (1.0, 7)):
+        expected = photo.posterior(net, z, nv, spectrum, how["steps"], how["inflation"], True, realism, seed)
+        image, _, info = core.PhotoEstimator(f"{spec}:realism={realism},seed={seed}").run(y, gains, v, plan.variances)
+        assert not info["linear"]
+        assert np.abs(image - (expected / photo.SCALE + 0.5).clip(0, 1)).max() < 2e-4
+        images[realism, seed] = image
+    away = [np.abs(images[key] - images[0.0, 0]).mean() for key in images]
+    assert 0 == away[0] < away[1] < away[2] and np.abs(images[1.0, 7] - images[1.0, 0]).mean() > away[2] / 2
+    assert np.array_equal(core.PhotoEstimator(spec).run(y, gains, v, plan.variances)[0], images[0.0, 0])
+
+
+def test_realism_where_there_is_no_posterior_is_refused():
+    with pytest.raises(ValueError, match="no posterior to draw from"):
+        core.PhotoEstimator(f"{MODELS / 'photo_mmse'}:realism=0.5")
+    with pytest.raises(ValueError, match=r"realism.*0 \.\. 1"):
+        core.PhotoEstimator(f"{MODELS / 'photo_posterior'}:realism=1.5")
+    with pytest.raises(ValueError, match="photographs"):
+        core.PhotoEstimator(f"{MODELS / 'ofdm_chanest'}:realism=0.5")
+    zero = np.zeros((3, 8, 8), np.float32)
+    with pytest.raises(ValueError, match="no posterior to draw from"):
+        photo.posterior(None, zero, zero, zero, 1, 1.0, False, 0.5)
 
 
 def test_what_the_core_cannot_run_is_said():

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import philox
+
 EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
 SCALE = 4.0
 MULTIPLE = 8  # a net's rows and columns come in multiples of this
@@ -110,14 +112,25 @@ class OnnxNet:
         return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
 
 
-def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True):
+def draw(mean, variance, step, realism, seed=0):
+    """From a posterior's mean (realism 0) towards a draw from it (1), coefficients [3, H, W]: the noise is that of the
+    core (Philox, item 0), the same for every picture."""
+    noise = philox.normals(mean.size, step, [0], seed).reshape(mean.shape)
+    return mean + realism * np.sqrt(variance) * noise.astype(np.float32)
+
+
+def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, realism=0.0, seed=0):
     """The photograph given its noisy coefficients: [H, W, 3] in units of x.
 
     z, v, spectrum: [3, H, W]. inflation: what v is multiplied by from the second step on, because the
     net's answer has already seen z. final: whether a proximal step follows the last evaluation; without
     noise (v = 0) it keeps what was observed, and only the null space is the net's. evaluations 0: linear
-    MMSE under the spectrum.
+    MMSE under the spectrum. realism (experimental): 0, the posterior's mean, to 1, a draw from it, by the Gaussian
+    posterior of that last step: exact where z was observed, the net's variance of the band elsewhere. A net without
+    a final step has no posterior to draw from.
     """
+    if realism and not final:
+        raise ValueError(f"realism = {realism:g}: a regression (final = False) has no posterior to draw from; take 0")
     m, e = proximal(0.0, spectrum, z, v)
     for i in range(evaluations):
         mean, log_variance = net(inverse(m), levels(e, spectrum))
@@ -125,4 +138,4 @@ def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True):
             return mean
         variance = per_coefficient(np.exp(log_variance.clip(*LOG_VARIANCE)), *z.shape[1:])
         m, e = proximal(forward(mean), variance, z, inflation * v)
-    return inverse(m)
+    return inverse(draw(m, e, evaluations + 1, realism, seed) if realism else m)

@@ -26,7 +26,8 @@ struct PhotoInfo {
 
 /*!
  * Runs a scheme of photographs (`linear` is built in: Gaussian prior, one step). Not thread safe; buffers of the
- * last size are kept. Inference is deterministic.
+ * last size are kept. Inference is deterministic: with the key `realism` of the scheme (experimental), which goes from
+ * the posterior's mean (0) to a draw (1), the draw is that of the key `seed`.
  */
 class PhotoEstimator
 {
