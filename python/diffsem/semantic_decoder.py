@@ -46,7 +46,8 @@ class semantic_decoder(gr.basic_block):
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
-    at the sender. queue_size: contents that may wait for inference; more are dropped and counted.
+    at the sender. queue_size: contents that may wait for inference; more are dropped and counted. realism
+    (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it.
 
     Port ``stats``: ``in`` (frames), ``out`` (contents), ``dropped`` (frames that are malformed or of no content
     that was decoded), ``undecoded`` (contents whose digital part did not come through), ``overrun`` (contents
@@ -54,7 +55,7 @@ class semantic_decoder(gr.basic_block):
     naming the parameter, its value and the remedy.
     """
 
-    def __init__(self, scheme="linear", steps=0, carriers=48, frame_symbols=50, queue_size=4):
+    def __init__(self, scheme="linear", steps=0, carriers=48, frame_symbols=50, queue_size=4, realism=0.0):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gr_diffsem.semantic import codec, content, frames, header
 
@@ -65,8 +66,13 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
         if not 1 <= queue_size <= 1024:
             raise ValueError(f"queue_size is {queue_size}: must lie in 1 .. 1024")
+        if not 0 <= realism <= 1:
+            raise ValueError(f"realism is {realism}: must lie in 0 (the mean) .. 1 (a draw)")
         self._layout = (int(carriers), int(frame_symbols))
         self._scheme = scheme if isinstance(scheme, str) else scheme.spec()
+        if realism:
+            keyed = "=" in self._scheme.rpartition(":")[2]
+            scheme = self._scheme = f"{self._scheme}{',' if keyed else ':'}realism={realism:g}"
         self._estimator = core.PhotoEstimator(scheme, steps)
         self._hash = scheme_hash(scheme)
         self._counts = dict.fromkeys(("in", "out", "dropped", "undecoded", "overrun", "failed"), 0)

@@ -115,6 +115,19 @@ def test_a_photograph_arrives(sent):
     assert counts == {"in": COUNT, "out": 1, "dropped": 0, "undecoded": 0, "overrun": 0, "failed": 0}
 
 
+def test_realism_is_a_draw_and_costs_psnr(sent):
+    """At 0 dB, where much is unknown: the mean has the smaller error, and the key joins others of the scheme's."""
+    shown = {}
+    for scheme, realism in (("linear", 0.0), ("linear", 0.5), ("linear:seed=4", 0.5)):
+        (message,), _ = decoded([on_air(f, 0.0) for f in sent], 1, scheme=scheme, realism=realism)
+        image, said = image_of(message)
+        assert said["scheme_match"] is True and ("realism=0.5" in said["scheme"]) == bool(realism)
+        shown[scheme, realism] = image
+    quality = [psnr(image, photograph(1)) for image in shown.values()]
+    assert quality[0] > quality[1] + 0.1 and abs(quality[1] - quality[2]) < 0.5
+    assert (shown["linear", 0.5] != shown["linear:seed=4", 0.5]).any()
+
+
 def test_lost_frames_cost_quality_not_the_picture(sent):
     whole, _ = decoded([on_air(f) for f in sent], 1)
     some, _ = decoded([on_air(f) for f in sent[:2] + sent[3:]], 1)
@@ -217,6 +230,8 @@ def test_content_that_cannot_be_sent_is_counted():
         ("semantic_decoder", {"scheme": "ls"}, "photographs"),
         ("semantic_decoder", {"queue_size": 0}, "queue_size is 0"),
         ("semantic_decoder", {"carriers": 0}, "carriers is 0"),
+        ("semantic_decoder", {"realism": 1.5}, "realism is 1.5"),
+        ("semantic_decoder", {"scheme": "photo_mmse", "realism": 0.5}, "no posterior to draw from"),
     ],
 )
 def test_parameters_are_checked(block, parameters, message):

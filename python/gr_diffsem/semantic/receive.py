@@ -22,6 +22,9 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and their JSON are put")
     parser.add_argument("--scheme", default=SCHEMES[-1], help=f"{', '.join(SCHEMES)} or a package ({SCHEMES[-1]})")
     parser.add_argument("--steps", type=int, default=0, help="evaluations of the network; 0: the scheme's own")
+    parser.add_argument(
+        "--realism", type=float, default=0.0, help="experimental: 0, the posterior mean, to 1, a draw from it (0)"
+    )
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
     parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
     parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
@@ -36,6 +39,8 @@ def run(args):
     at = transport.place(args.source, "--from")
     if args.steps < 0 or args.count < 0 or args.idle < 0:
         raise UserError("--steps, --count and --idle: 0 or more")
+    if not 0 <= args.realism <= 1:
+        raise UserError(f"--realism {args.realism:g}: give 0 (the mean) to 1 (a draw)")
     from gnuradio import gr
 
     tb = gr.top_block("receive")
@@ -70,7 +75,7 @@ class Chain:
                 if pmt.symbol_to_string(port) == "content":
                     sink.take(message)
 
-        self.decoder = Decoder(args.scheme, args.steps, queue_size=16)
+        self.decoder = Decoder(args.scheme, args.steps, queue_size=16, realism=args.realism)
         tb.connect(self.source, self.rx)
         tb.msg_connect((self.rx, "pdus"), (self.decoder, "frames"))
         self._meta = None
