@@ -2,9 +2,8 @@
 #include <gnuradio/diffsem/core/photo.h>
 
 #include <gnuradio/diffsem/core/operator.h>
-#include <gnuradio/diffsem/core/philox.h>
 
-#include "dct.h"
+#include "photo_draw.h"
 #include "photo_net.h"
 #include "scheme_impl.h"
 
@@ -79,7 +78,7 @@ public:
             std::copy(d_error.begin(), d_error.end(), variance);
         PhotoInfo info;
         if (d_plan.steps == 0)
-            draw();
+            draw(gains);
         std::copy(d_x.data(), d_x.data() + d_n, image);
         if (d_plan.steps > 0)
             complete(gains, spectrum, image, info);
@@ -107,7 +106,7 @@ private:
                         d_noise.item(0)[k] *= std::sqrt(d_plan.inflation);
                 proximal(gains);
             }
-            draw();
+            draw(gains);
         } catch (const std::exception&) {
             info.linear = true;
             info.reason = "inference";
@@ -180,22 +179,19 @@ private:
         d_op->proximal(d_y, d_noise, d_x, d_level, d_x, d_scratch.data());
     }
 
-    /*
-     * From the posterior's mean towards a draw: x_k + realism sqrt(e_k) n_k, with the variance e_k that the last
-     * proximal step left. What was observed exactly stays. The noise is the same for every picture.
-     */
-    void draw()
+    // From the posterior's mean towards a draw, by the variances that the last proximal step left.
+    void draw(const float* gains)
     {
         if (d_plan.realism <= 0)
             return;
-        std::vector<float> detail(d_n);
-        Rng(d_scheme->impl().seed)
-            .fill(0, std::uint32_t(d_plan.steps + 1), Domain::real, d_n, detail.data());
-        for (std::size_t k = 0; k < d_n; k++)
-            detail[k] *= d_plan.realism * std::sqrt(d_error[k]);
-        PhotoTransform(d_rows, d_columns).inverse(detail.data(), detail.data());
-        for (std::size_t i = 0; i < d_n; i++)
-            d_x.data()[i] += detail[i];
+        std::vector<std::uint8_t> seen(d_rows * d_columns);
+        for (std::size_t k = 0; k < seen.size(); k++)
+            seen[k] = gains[k] != 0 && d_noise.item(0)[k] < Sigma::unobserved();
+        add_realism({d_rows, d_columns, d_error.data(), d_tau.data(), seen},
+                    d_plan.realism,
+                    d_scheme->impl().seed,
+                    std::uint32_t(d_plan.steps + 1),
+                    d_x.data());
     }
 
     std::size_t band(std::size_t k) const

@@ -21,6 +21,10 @@ from . import philox
 EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
 SCALE = 4.0
 MULTIPLE = 8  # a net's rows and columns come in multiples of this
+MOST_GAIN = 2.0  # of a draw over the mean
+SMOOTH = 1 / 24  # deviation of activity's low pass, in units of the Nyquist frequency
+LEAST_ACTIVITY = 1e-3  # over its mean
+TINY = 1e-20
 LOG_VARIANCE = (-16.0, 8.0)  # what a net says of its error is held within these
 # Orthonormal colours: luma, then two axes that hold no luma.
 COLOURS = np.array(
@@ -112,11 +116,45 @@ class OnnxNet:
         return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
 
 
-def draw(mean, variance, step, realism, seed=0):
-    """From a posterior's mean (realism 0) towards a draw from it (1), coefficients [3, H, W]: the noise is that of the
-    core (Philox, item 0), the same for every picture."""
-    noise = philox.normals(mean.size, step, [0], seed).reshape(mean.shape)
-    return mean + realism * np.sqrt(variance) * noise.astype(np.float32)
+def activity(mean):
+    """Where a picture has structure: float [H, W, 1] of mean square 1, from coefficients [3, H, W].
+
+    The local power of what lies above an eighth of the Nyquist frequency, to the power 3/8 of its square: what a
+    posterior mean lacks is where it has some, not in the sky.
+    """
+    _, h, w = mean.shape
+    power = np.mean(inverse(mean * (band_index(h, w) >= 2)) ** 2, -1)
+    f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
+    rows, columns = dct_matrix(h), dct_matrix(w)
+    smooth = rows.T @ (rows @ power @ columns.T * np.exp(-0.5 * (f / SMOOTH) ** 2)) @ columns
+    floor = LEAST_ACTIVITY * smooth.mean()
+    if floor <= 0:
+        return np.ones((h, w, 1))
+    local = np.maximum(smooth, floor) ** 0.75
+    return (local / np.sqrt(np.mean(local**2)))[..., None]
+
+
+def detail(mean, error, kept, seen, step, seed=0):
+    """What a draw has beyond the posterior's mean, coefficients [3, H, W].
+
+    A draw has the mean's energy P and the error's E. The one nearest to the mean has it by a gain alone (Gaussian
+    optimal transport; Freirich, Michaeli, Meir, NeurIPS 2021), so in every band of luma, and for the coefficients that
+    were seen and the others each, the mean is amplified by sqrt(1 + E/P), at most MOST_GAIN, and only what then lacks
+    is noise, spread by the mean's `activity`. Colours are left alone. mean, error: [3, H, W]. kept: share of a change
+    of the net's answer that the proximal step keeps, [3, H, W]: none where z was exact. seen: bool [H, W], of luma.
+    """
+    _, h, w = mean.shape
+    group = band_index(h, w) + 5 * seen
+    count = np.maximum(np.bincount(group.ravel(), minlength=10), 1)
+    signal, lost = (np.bincount(group.ravel(), x.ravel(), 10) / count for x in (mean[0] ** 2, error[0]))
+    gain = np.sqrt(np.minimum(1 + lost / np.maximum(signal, TINY), MOST_GAIN**2))
+    noise = np.sqrt(np.maximum(signal + lost - gain**2 * signal, 0))
+    drawn = philox.normals(h * w, step, [0], seed).reshape(h, w)
+    grain = np.zeros(mean.shape, np.float32)
+    grain[0] = noise[group] * drawn
+    out = forward(inverse(grain) * activity(mean))
+    out[0] += (gain[group] - 1) * mean[0]
+    return out * kept
 
 
 def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, realism=0.0, seed=0):
@@ -125,12 +163,13 @@ def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, reali
     z, v, spectrum: [3, H, W]. inflation: what v is multiplied by from the second step on, because the
     net's answer has already seen z. final: whether a proximal step follows the last evaluation; without
     noise (v = 0) it keeps what was observed, and only the null space is the net's. evaluations 0: linear
-    MMSE under the spectrum. realism (experimental): 0, the posterior's mean, to 1, a draw from it, by the Gaussian
-    posterior of that last step: exact where z was observed, the net's variance of the band elsewhere. A net without
-    a final step has no posterior to draw from.
+    MMSE under the spectrum. realism (experimental): the posterior's mean, 0, to the draw nearest to it, 1 (`detail`):
+    by the variance that the last step left, exact where z was observed, the net's word for the band elsewhere. A net
+    without a final step has no posterior to draw from.
     """
     if realism and not final:
         raise ValueError(f"realism = {realism:g}: a regression (final = False) has no posterior to draw from; take 0")
+    variance = spectrum
     m, e = proximal(0.0, spectrum, z, v)
     for i in range(evaluations):
         mean, log_variance = net(inverse(m), levels(e, spectrum))
@@ -138,4 +177,7 @@ def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, reali
             return mean
         variance = per_coefficient(np.exp(log_variance.clip(*LOG_VARIANCE)), *z.shape[1:])
         m, e = proximal(forward(mean), variance, z, inflation * v)
-    return inverse(draw(m, e, evaluations + 1, realism, seed) if realism else m)
+    if realism:
+        kept = e / np.maximum(variance, TINY)
+        m = m + realism * detail(m, e, kept, np.isfinite(v[0]), evaluations + 1, seed)
+    return inverse(m)
