@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gr_diffsem import cli
 from gr_diffsem.errors import UserError
-from gr_diffsem.semantic import cli_eval, evaluate, frames, metrics, photographs, receivers, sheet
+from gr_diffsem.semantic import cli_eval, evaluate, frames, metrics, photographs, realism, receivers, sheet
 from PIL import Image
 
 
@@ -101,6 +101,58 @@ def test_under_fading_webp_has_one_mode_and_several_ratios_make_a_list(folder, t
         assert len(set(webp["modes"])) == 1
         best = max(np.mean(psnr) for psnr in webp["by_mode_psnr_db"].values())
         assert webp["all_snr"]["psnr_db"] == pytest.approx(best)
+
+
+def test_realism_comes_with_its_controls(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    got = report(
+        capsys, "--images", folder, "--cbr", "1/6", "--snr", 3, 12, "--methods", "linear", "--realism", 0.5, 0, 1,
+        "--save", out
+    )  # fmt: skip
+    assert all(len(scores["feature_distance"]) == 2 for scores in got["methods"].values())
+    found = got["realism"]
+    assert found["status"] == "experimental" and set(found["beats_both_on_both"]) == {"0.5", "1"}
+    rows = {(row["realism"], row["method"]): row for row in found["rows"]}
+    both = realism.CONTROLS
+    assert list(rows) == [(0, realism.SCHEME), *((v, m) for v in (0.5, 1) for m in (realism.SCHEME, *both))]
+    for value in (0.5, 1):
+        for control in both:
+            knob, other = rows[value, realism.SCHEME], rows[value, control]
+            assert other["psnr_db"] == pytest.approx(knob["psnr_db"], abs=0.02), "equal PSNR"
+            gains = next(c for c in found["over_controls"] if (c["realism"], c["control"]) == (value, control))
+            for name in ("ms_ssim", "feature_distance"):
+                assert gains[name]["mean"] == pytest.approx(np.subtract(knob[name], other[name]))
+    assert rows[0, realism.SCHEME]["psnr_db"] > rows[1, realism.SCHEME]["psnr_db"]
+    assert all(len(row["feature_frechet"]) == 2 and min(row["feature_frechet"]) > 0 for row in found["rows"])
+    original = photographs.folder(folder)["one"]
+    saved = np.asarray(Image.open(out / "realism-1-unsharp-mask" / "3" / "one.png"))
+    assert saved.shape == original.shape and Image.open(out / "realism-3dB.png").width > 5 * sheet.WIDTH
+    table = cli_eval.table(dict(got))
+    assert "experimental" in table and "unsharp mask" in table and "not LPIPS" in table
+    assert "beats both controls" in table or "does not beat both controls" in table
+
+
+def test_controls_of_realism():
+    """The blur keeps what is constant; a control comes to the PSNR asked for."""
+    flat = np.full((20, 30, 3), 0.3)
+    assert np.allclose(realism.blurred(flat), flat)
+    impulse = np.zeros((21, 21, 1))
+    impulse[10, 10] = 1
+    y, x = np.mgrid[-10:11, -10:11]
+    assert np.allclose(realism.blurred(impulse)[..., 0], np.exp(-(x**2 + y**2) / 2) / (2 * np.pi), atol=2e-3)
+    original = photograph()
+    mean = realism.blurred(original / 255.0, 2.0)
+    noise = np.random.default_rng(0).standard_normal(mean.shape)
+    aim = metrics.psnr(original, receivers.to_bytes(mean)) - 1.0
+    assert metrics.psnr(original, realism.at_psnr(original, mean, noise, aim, 1.0)) == pytest.approx(aim, abs=0.02)
+
+
+def test_lpips_without_the_package(folder, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    assert cli.main(["eval", "semantic_link", "--images", str(folder), "--lpips"]) == 2
+    assert "pip install lpips" in capsys.readouterr().err
 
 
 def test_every_method_meets_the_same_channel():
@@ -207,6 +259,7 @@ def _truncated():
         (["--snr", "300"], "--snr 300"),
         (["--max-side", "3"], "--max-side 3"),
         (["--count", "0"], "--count 0"),
+        (["--realism", "1.5"], "--realism 1.5"),
     ],
 )
 def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):

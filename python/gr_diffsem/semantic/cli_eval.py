@@ -15,6 +15,7 @@ from ..errors import UserError, unknown
 from . import evaluate
 
 MAX_SIDE = 768
+FEATURES = "Feature distance of our classifier (not LPIPS), smaller is nearer"
 
 
 def add_arguments(parser):
@@ -37,6 +38,12 @@ def add_arguments(parser):
         metavar="DIR",
         help="write received pictures as DIR/method/snr/NAME.png (several --cbr: DIR/method/snr/cbr-1-48/NAME.png)",
     )
+    parser.add_argument("--features", action="store_true", help="also the feature distance of our classifier")
+    parser.add_argument("--lpips", action="store_true", help="also LPIPS, where the package lpips is installed")
+    parser.add_argument(
+        "--realism", nargs="+", type=float, metavar="T", help="0 (mean) to 1 (draw): the knob of photo_posterior "
+        "(experimental) beside an unsharp mask and added noise at equal PSNR; brings --features",
+    )  # fmt: skip
     parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
 
 
@@ -55,7 +62,7 @@ def run(args):
     """The report: one object, or a list of them when several --cbr are given."""
     from tqdm import tqdm
 
-    from . import photographs
+    from . import photographs, realism
 
     methods = chosen(args.methods)
     if args.channel not in evaluate.CHANNELS:
@@ -71,7 +78,12 @@ def run(args):
     for snr in args.snr:
         if not -30 <= snr <= 60:
             raise UserError(f"--snr {snr:g}: give -30 to 60 dB")
+    for value in args.realism or ():
+        if not 0 <= value <= 1:
+            raise UserError(f"--realism {value:g}: give 0 (the mean) to 1 (a draw)")
+        evaluate.receivers.make(realism.SCHEME)
     ratios = [ratio(text) for text in args.cbr]
+    net, distances = measures(args)
     chain = chain_of(args.chain)
     if args.images:
         pictures = photographs.folder(args.images, args.max_side, args.count)
@@ -90,11 +102,14 @@ def run(args):
             part = f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else ""
             run = evaluate.Evaluation(
                 pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
-                folder and saver(folder, part), tick,
+                folder and saver(folder, part), tick, distances,
             )  # fmt: skip
             run.ladders = ladders
             reports.append(evaluate.report(run, run.run(methods, args.channel == "awgn")))
             reports[-1]["chain"] = args.chain
+            if args.realism:
+                reports[-1]["realism"] = realism.run(run, sorted(set(args.realism)), net)
+                saved += realism_sheets(folder, part, pictures, args) if folder else []
             if folder:
                 saved.append(contact_sheet(folder, part, pictures, args.snr, methods))
     if args.plot:
@@ -111,7 +126,19 @@ def steps(methods, args, pictures):
     spans = 1 if args.channel == "awgn" and not args.loss else 2
     total = sum(name in methods for name in ("webp", "webp_ldpc")) * 6 * spans
     total += len(args.snr) * ("webp_capacity" in methods)
-    return total + pictures * len(args.snr) * bool(set(methods) & set(evaluate.receivers.NAMES))
+    passes = bool(set(methods) & set(evaluate.receivers.NAMES)) + bool(args.realism)
+    return total + pictures * len(args.snr) * passes
+
+
+def measures(args):
+    """(network of the feature distance or None, {name: distance} that --features and --lpips ask for)."""
+    from . import features
+
+    net = features.Features() if args.features or args.realism else None
+    distances = {"feature_distance": net.distance} if net else {}
+    if args.lpips:
+        distances["lpips"] = features.Lpips().distance
+    return net, distances
 
 
 def chosen(names):
@@ -171,6 +198,24 @@ def contact_sheet(folder, part, pictures, snr_db, methods):
     return path
 
 
+def realism_sheets(folder, part, pictures, args):
+    """The sheets of the knob, one for each SNR; their paths."""
+    from . import realism
+
+    paths = []
+    for snr in args.snr:
+
+        def saved(where, name, snr=snr):
+            import numpy as np
+            from PIL import Image
+
+            return np.asarray(Image.open(folder / where / f"{snr:g}" / part / f"{name}.png"))
+
+        paths.append(folder / ("realism" + (f"-{part}" if part else "") + f"-{snr:g}dB.png"))
+        realism.sheet(pictures, saved, sorted(set(args.realism)), snr, paths[-1])
+    return paths
+
+
 def table(report):
     """The report for people."""
     reports = report if isinstance(report, list) else [report]
@@ -196,9 +241,18 @@ def one_table(report):
     ]
     snrs = report["snr_db"]
     columns = [f"{s:>7g} dB" for s in snrs] + [f"{'all SNRs':>9}", f"{'worst 5 %':>9}"]
-    for title, key, digits in (("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)):
+    parts = [("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)]
+    parts += [(FEATURES, "feature_distance", 3), ("LPIPS", "lpips", 3)]
+    for title, key, digits in parts:
+        if key not in next(iter(methods.values())):
+            continue
         more = key == "psnr_db"
-        lines += ["", f"{title:<16}" + " ".join(columns if more else columns[: len(snrs)])]
+        if len(title) > 15:
+            lines += ["", title]
+            title = ""
+        else:
+            lines += [""]
+        lines += [f"{title:<16}" + " ".join(columns if more else columns[: len(snrs)])]
         for name, scores in methods.items():
             cells = [f"{x:>10.{digits}f}" for x in scores[key]]
             if more:
@@ -225,4 +279,8 @@ def one_table(report):
             lines += per_frame(methods[name]["by_mode_psnr_db"]) if found[0].endswith("picture") else []
     if "webp_capacity" in methods:
         lines.append("webp_capacity: a bound, no link: an ideal code" + (" at the mean capacity" if fading else ""))
+    if "realism" in report:
+        from . import realism
+
+        lines += ["", realism.table(report, snrs)]
     return "\n".join(lines)

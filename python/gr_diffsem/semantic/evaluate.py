@@ -27,7 +27,7 @@ class Trials:
     uses: list
     modes: list = field(default_factory=list)
     by_mode: dict = field(default_factory=dict)
-    bound: bool = False
+    distances: dict = field(default_factory=dict)  # {name of a distance: [SNRs, pictures, realisations]}
 
 
 def budget(height, width, cbr):
@@ -52,14 +52,18 @@ class Evaluation:
 
     channel: one of CHANNELS. loss: share of frames lost. chain: (frames, snr_db, channel, loss, rng) -> list of
     Received. save: called with (method, snr_db, name, picture, realisation). tick: called after each step.
+    distances: {name: (picture, picture) -> number}, reported beside PSNR and MS-SSIM.
     """
 
-    def __init__(self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None):
+    def __init__(
+        self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None, distances=None
+    ):
         self.photographs, self.cbr, self.snr_db = photographs, cbr, list(snr_db)
         self.channel, self.loss, self.chain = channel, loss, chain
         self.realisations, self.seed = realisations, seed
         self.save = save or (lambda *_: None)
         self.tick = tick or (lambda text: None)
+        self.distances = distances or {}
         self.uses = [budget(*image.shape[:2], cbr)[0] for image in photographs.values()]
         self.blank = [webp.mean_colour(image) for image in photographs.values()]
         self.blank_psnr = [metrics.psnr(a, b) for a, b in zip(photographs.values(), self.blank, strict=True)]
@@ -84,17 +88,32 @@ class Evaluation:
             self.ladders[name] = webp.Ladder(self.photographs[name])
         return self.ladders[name]
 
-    def similarity(self, picture, shown, key=None):
-        """MS-SSIM; pictures with a key are compared once."""
-        image = list(self.photographs.values())[picture]
-        if key is None:
-            return metrics.ms_ssim(image, shown)
-        if (picture, key) not in self._scored:
-            self._scored[picture, key] = metrics.ms_ssim(image, shown)
-        return self._scored[picture, key]
+    def judge(self, trials, at, shown, key=None):
+        """MS-SSIM and the other distances of one trial; pictures with a key are compared once."""
+        found = self._scored.get((at[1], key))
+        if found is None:
+            image = list(self.photographs.values())[at[1]]
+            found = metrics.ms_ssim(image, shown), [distance(image, shown) for distance in self.distances.values()]
+            if key is not None:
+                self._scored[at[1], key] = found
+        trials.ms_ssim[at] = found[0]
+        for name, value in zip(self.distances, found[1], strict=True):
+            trials.distances[name][at] = value
 
-    def _empty(self, **more):
-        return Trials(*(np.zeros(self.shape) for _ in range(3)), self.uses, **more)
+    def _empty(self):
+        distances = {name: np.zeros(self.shape) for name in self.distances}
+        return Trials(*(np.zeros(self.shape) for _ in range(3)), self.uses, distances=distances)
+
+    def send(self, picture):
+        """(photograph, its frames by the `linear` encoder)."""
+        from . import codec
+
+        name, image = list(self.photographs.items())[picture]
+        try:
+            encoded = codec.encode(image, self.uses[picture])
+        except ValueError as error:
+            raise UserError(f"{name} at --cbr {self.cbr:g}: {error}") from None
+        return image, frames.cut(encoded.digital, encoded.symbols, picture)
 
     def classical(self, name, code, snr_known):
         """`webp` by the best mode in hindsight: for each SNR (snr_known), or one for all of them."""
@@ -107,14 +126,15 @@ class Evaluation:
             self.tick(f"{name} {mode}")
         mean = psnr.mean((2, 3))
         best = mean.argmax(0) if snr_known else np.full(len(self.snr_db), mean.mean(1).argmax())
-        out = self._empty(modes=[str(everything[m]) for m in best])
+        out = self._empty()
+        out.modes = [str(everything[m]) for m in best]
         out.by_mode = {str(mode): list(mean[m]) for m, mode in enumerate(everything)}
         for s, p, r in np.ndindex(self.shape):
             m = best[s]
             out.psnr[s, p, r], out.delivered[s, p, r] = psnr[m, s, p, r], delivered[m, s, p, r]
             octets = classical.Link(everything[m], self.uses[p]).octets if delivered[m, s, p, r] else None
             shown = self.ladder(p).best(octets)[1] if octets else self.blank[p]
-            out.ms_ssim[s, p, r] = self.similarity(p, shown, octets)
+            self.judge(out, (s, p, r), shown, octets or "blank")
             self.save(name, self.snr_db[s], list(self.photographs)[p], shown, r)
         return out
 
@@ -152,7 +172,7 @@ class Evaluation:
 
     def capacity(self, name):
         """`webp_capacity`: an ideal code, never broken. Under fading: at the mean capacity over it."""
-        out = self._empty(bound=True)
+        out = self._empty()
         for s, snr in enumerate(self.snr_db):
             gains = np.ones(1)
             if self.channel != "awgn":
@@ -165,23 +185,18 @@ class Evaluation:
                 shown = best[1] if best else self.blank[p]
                 out.psnr[s, p] = best[2] if best else self.blank_psnr[p]
                 out.delivered[s, p] = best is not None
-                out.ms_ssim[s, p] = self.similarity(p, shown, ("capacity", octets))
+                for r in range(self.realisations):
+                    self.judge(out, (s, p, r), shown, ("capacity", octets))
                 self.save(name, snr, image_name, shown, 0)
             self.tick(f"{name} {snr:g} dB")
         return out
 
     def semantic(self, names):
         """`linear` and the schemes behind it, on the same received symbols: {name: Trials}."""
-        from . import codec
-
         out = {name: self._empty() for name in names}
         ours = {name: receivers.make(name) for name in names}
-        for p, (image_name, image) in enumerate(self.photographs.items()):
-            try:
-                encoded = codec.encode(image, self.uses[p])
-                sent = frames.cut(encoded.digital, encoded.symbols, p)
-            except ValueError as error:
-                raise UserError(f"{image_name} at --cbr {self.cbr:g}: {error}") from None
+        for p, image_name in enumerate(self.photographs):
+            image, sent = self.send(p)
             for s in range(len(self.snr_db)):
                 for r in range(self.realisations):
                     arrived = collected(self.through(sent, s, p, r))
@@ -190,7 +205,7 @@ class Evaluation:
                         shown = ours[name](*arrived) if arrived else self.blank[p]
                         trials.delivered[at] = bool(arrived)
                         trials.psnr[at] = metrics.psnr(image, shown)
-                        trials.ms_ssim[at] = self.similarity(p, shown, None if arrived else "blank")
+                        self.judge(trials, at, shown, None if arrived else "blank")
                         self.save(name, self.snr_db[s], image_name, shown, r)
                 self.tick(f"{image_name} {self.snr_db[s]:g} dB")
         return out
@@ -244,6 +259,7 @@ def score(trials, reference):
         "psnr_p5_db": list(np.percentile(flat, 5, axis=1)),
         "delivered": list(trials.delivered.mean((1, 2))),
         "channel_uses": int(sum(trials.uses)),
+        **{name: list(values.mean((1, 2))) for name, values in trials.distances.items()},
         "all_snr": {"psnr_db": float(flat.mean()), "psnr_p5_db": float(np.percentile(flat, 5))},
     }
     for name, other in reference.items():

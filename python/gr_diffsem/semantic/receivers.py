@@ -47,7 +47,11 @@ def make(name):
 
 
 class Photo:
-    """A network of a photo package, by the NumPy twin of the core's inference."""
+    """A network of a photo package, by the NumPy twin of the core's inference.
+
+    The twin, because an evaluation on symbols runs without GNU Radio, through which the core is reached; tests hold
+    both to each other within 1e-4 of the picture's range (tests/python/test_photo_twin.py).
+    """
 
     def __init__(self, folder, manifest):
         from ..reference import photo
@@ -56,11 +60,16 @@ class Photo:
         self.plan = member["plan"]
         self.net = photo.OnnxNet(folder / member["prior"]["file"])
 
-    def __call__(self, plan, symbols, noise_var):
+    def image(self, plan, symbols, noise_var, realism=0.0, seed=0):
+        """Image float [H, W, 3] about 0..1, not clipped."""
         from ..reference import photo
 
-        z, v, spectrum = observation(plan, symbols, noise_var)
+        how = self.plan
         x = photo.posterior(
-            self.net, z, v, spectrum, self.plan["steps"], self.plan["inflation"], self.plan.get("final", True)
-        )
-        return to_bytes(x / photo.SCALE + 0.5)
+            self.net, *observation(plan, symbols, noise_var), how["steps"], how["inflation"], how.get("final", True),
+            realism, seed,
+        )  # fmt: skip
+        return x / photo.SCALE + 0.5
+
+    def __call__(self, plan, symbols, noise_var):
+        return to_bytes(self.image(plan, symbols, noise_var))

@@ -39,11 +39,11 @@ def from_folder(folder, originals, snr_db, methods, path, titles=None, part=""):
     draw(originals, received, [f"{snr:g} dB" for snr in snr_db], path, titles)
 
 
-def draw(originals, received, columns, path, titles=None):
+def draw(originals, received, columns, path, titles=None, prefix="SNR "):
     """originals {name: picture}; received {name: {method: [picture, one a column]}}; columns: their titles.
 
-    Pictures uint8 [H, W, 3]; titles: {method: words} instead of its name. All are scaled to one width; PSNR is of
-    what was received, before that.
+    Pictures uint8 [H, W, 3]; titles: {method: words} instead of its name; prefix: in front of the columns' titles. All
+    are scaled to one width; PSNR is of what was received, before that.
     """
     from PIL import Image, ImageDraw
 
@@ -58,7 +58,7 @@ def draw(originals, received, columns, path, titles=None):
     width = (1 + len(columns)) * (WIDTH + _GAP) - _GAP
     sheet = Image.new("RGB", (width, _CAPTION + sum(h + _CAPTION + _GAP for h in heights)), "white")
     pen = ImageDraw.Draw(sheet)
-    for c, title in enumerate(["original", *(f"SNR {title}" for title in columns)]):
+    for c, title in enumerate(["original", *(f"{prefix}{title}" for title in columns)]):
         pen.text((c * (WIDTH + _GAP) + 2, 3), title, "black", font)
     y = _CAPTION
     for row, height in zip(rows, heights, strict=True):
