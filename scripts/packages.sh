@@ -13,6 +13,8 @@ pkg-config       to find libraries
 gnuradio         GNU Radio itself
 gnuradio-dev     its headers
 libeigen3-dev    linear algebra
+libsoapysdr-dev  the simulated radio of the tests
+uhd-soapysdr     which UHD opens too
 python3-venv     the Python environments
 python3-scipy    evaluation
 python3-matplotlib  pictures
