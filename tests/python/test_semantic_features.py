@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The feature distance of our classifier: what any distance of pictures must do, and the Frechet distance's closed form."""
+"""The feature distance of our classifier: what any distance of pictures must do; the closed form of Frechet's."""
 
 import io
 import sys
