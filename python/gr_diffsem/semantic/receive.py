@@ -12,7 +12,7 @@ import time
 
 from .. import jsonio
 from ..errors import UserError
-from . import transport
+from . import radio, transport
 
 SCHEMES = ("linear", "photo_mmse", "photo_posterior")
 
@@ -29,9 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
     parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
     parser.add_argument("--keep", type=int, default=1000, help="pictures that remain in DIR (1000)")
-    parser.add_argument("--rate", type=float, default=1e6, help="samples a second of a radio (1e6)")
-    parser.add_argument("--freq", type=float, help="carrier of a radio, Hz")
-    parser.add_argument("--gain", type=float, default=30.0, help="of a radio, dB (30)")
+    radio.add_arguments(parser, 30.0)
     parser.add_argument("--record", metavar="PATH", help="also keep the samples: air.sigmf-data")
 
 
@@ -64,7 +62,7 @@ class Chain:
         elif at.kind == "file":
             self.source = transport.file_source(at)
         else:
-            self.source = transport.radio(at, args.rate, args.freq, args.gain, False)
+            self.source = radio.block(at, args, False)
         self.rx = diffsem.semantic_rx(args.chanest)
         self.sink = sink = diffsem.image_sink(args.out, args.keep, _tell)
 

@@ -6,15 +6,17 @@ Nothing is adapted to a channel: the picture's transform coefficients are the sy
 
 import functools
 import sys
+import threading
 import time
 from fractions import Fraction
 
 import numpy as np
 
 from ..errors import UserError
-from . import codec, frames, header, ofdm, photographs, transport
+from . import codec, frames, header, ofdm, photographs, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
+SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
 
 
 def rate_of(text):
@@ -32,9 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
     parser.add_argument("--repeat", type=int, default=1, help="times that each picture is sent; 0: until interrupted")
     parser.add_argument("--scheme", default="", help="whom the receiver is asked to infer with; its hash goes along")
-    parser.add_argument("--rate", type=float, default=1e6, help="samples a second (1e6)")
-    parser.add_argument("--freq", type=float, help="carrier of a radio, Hz")
-    parser.add_argument("--gain", type=float, default=0.0, help="of a radio, dB (0)")
+    radio.add_arguments(parser, 0.0)
     parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
     parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")
     parser.add_argument("--gap", type=int, default=200, help="idle samples between frames (200)")
@@ -61,7 +61,7 @@ def run(args):
         h, w = picture.shape[:2]
         _say(f"{name}: {w} x {h}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
     if at.kind in ("uhd", "soapy"):
-        return _over_radio(at, args, cut)
+        return _over_radio(at, args, cut, [name for name, _ in pictures])
     return _over_pipe(at, args, cut, [name for name, _ in pictures])
 
 
@@ -131,28 +131,66 @@ def _over_pipe(at, args, cut, names):
     return sent
 
 
-def _over_radio(at, args, cut):
-    from gnuradio import blocks, gr
+def _over_radio(at, args, cut, names):
+    from gnuradio import gr
 
-    x = np.concatenate([np.zeros(LEAD, np.complex64), *[b for bursts in cut for b in bursts]])
-    x = np.tile(x, max(args.repeat, 1))
+    class Waveform(gr.sync_block):
+        """The bursts, over and over, then silence: what a radio still holds when it is stopped is lost."""
+
+        def __init__(self):
+            gr.sync_block.__init__(self, "waveform", None, [np.complex64])
+            self.frames = self.photographs = 0
+            self.stopped = False
+            self._pieces = self._all()
+            self._rest = np.zeros(0, np.complex64)
+
+        def _all(self):
+            yield np.zeros(LEAD, np.complex64)
+            rounds = 0
+            while rounds < args.repeat or not args.repeat:
+                for name, bursts in zip(names, cut, strict=True):
+                    for i, x in enumerate(bursts):
+                        if self.stopped:
+                            return
+                        yield x
+                        self.frames += 1
+                        _progress(name, i + 1, len(bursts))
+                    self.photographs += 1
+                rounds += 1
+            yield np.zeros(int(SILENCE * args.rate), np.complex64)
+
+        def work(self, input_items, output_items):
+            while not self._rest.size:
+                self._rest = next(self._pieces, None)
+                if self._rest is None:
+                    self._rest = np.zeros(0, np.complex64)
+                    return -1
+            n = min(len(output_items[0]), self._rest.size)
+            output_items[0][:n] = self._rest[:n]
+            self._rest = self._rest[n:]
+            return n
+
     tb = gr.top_block("send")
-    source = blocks.vector_source_c(np.append(x, np.zeros(2 * LEAD)).tolist(), args.repeat == 0)
-    sink = transport.radio(at, args.rate, args.freq, args.gain, True)
+    source, sink = Waveform(), radio.block(at, args, True)
     tb.connect(source, sink)
+    begin = time.monotonic()
     tb.start()
+    ended = threading.Event()
+    threading.Thread(target=lambda: (tb.wait(), ended.set()), daemon=True).start()
     try:
-        while args.repeat == 0 or source.nitems_written(0) < x.size + 2 * LEAD:
-            time.sleep(0.1)
+        while not ended.wait(0.1):
+            pass
     except KeyboardInterrupt:
         _say("\ninterrupted")
-    tb.stop()
-    tb.wait()
-    done = source.nitems_written(0)
+        source.stopped = True
+        tb.stop()
+        ended.wait(2)
     return {
-        "photographs": len(cut) * (done // max(x.size // max(args.repeat, 1), 1)),
-        "samples": int(done),
+        "photographs": source.photographs,
+        "frames": source.frames,
+        "samples": int(source.nitems_written(0)),
         "to": args.to,
+        "seconds": round(time.monotonic() - begin, 2),
     }
 
 

@@ -177,32 +177,6 @@ def file_source(at):
     return blocks.file_source(gr.sizeof_gr_complex, str(path), False)
 
 
-def radio(at, rate, frequency, gain, transmit):
-    """GNU Radio block of a radio: uhd:ARGS or soapy:driver=NAME[,MORE]."""
-    option = "--to" if transmit else "--from"
-    if frequency is None:
-        raise UserError(f"{option} {at.kind}: needs --freq, the carrier in Hz that you may use here")
-    try:
-        if at.kind == "uhd":
-            from gnuradio import uhd
-
-            stream = uhd.stream_args("fc32")
-            block = (uhd.usrp_sink if transmit else uhd.usrp_source)(at.rest, stream)
-            block.set_samp_rate(rate)
-            block.set_center_freq(uhd.tune_request(frequency), 0)
-            block.set_gain(gain, 0)
-            return block
-        from gnuradio import soapy
-
-        block = (soapy.sink if transmit else soapy.source)(at.rest, "fc32", 1, "", "", [""], [""])
-        block.set_sample_rate(0, rate)
-        block.set_frequency(0, frequency)
-        block.set_gain(0, gain)
-        return block
-    except (RuntimeError, ValueError, ImportError) as e:
-        raise UserError(f"{option} {at.kind}:{at.rest}: the radio cannot be used ({str(e).strip()[:200]})") from None
-
-
 class Pace:
     """Holds a sender to a rate: `wait(n)` after n samples."""
 
