@@ -79,7 +79,7 @@ def test_packet_errors_are_those_of_the_table(modulation, rate):
         assert abs(lost - expected) <= 4 * np.sqrt(max(expected * (1 - expected), 0.002) / 24)
 
 
-@pytest.mark.parametrize("mode", classical.modes("ldpc", ("frame", "picture")), ids=str)
+@pytest.mark.parametrize("mode", ALL, ids=lambda m: f"{m.code} {m}")
 def test_what_is_settled_without_decoding_is_what_decoding_finds(mode):
     """Fading over a wide range of SNRs: settled pictures, doubtful ones, lost frames."""
     link = classical.Link(mode, USES)

@@ -180,14 +180,9 @@ def _filler(n):
 def arrived(items):
     """Whether the files came through, of pictures sent in one mode, [(Link, soft bits, file)]: bool [n].
 
-    An LDPC block that its soft bits tell far too little of, or amply enough (ldpc_table.py), is not decoded: these
-    are nearly all, and the decoder is slow. The others are.
+    A block that its soft bits tell far too little of, or (LDPC) amply enough, is not decoded: these are nearly all, and
+    decoding is slow. The others are.
     """
-    if not items or items[0][0].mode.code != "ldpc":
-        got = decode([item[:2] for item in items]) if items else []
-        return np.array(
-            [d is not None and d[: len(item[2])] == item[2] for d, item in zip(got, items, strict=True)], bool
-        )
     out, open_blocks, sent = np.zeros(len(items), bool), {}, {}
     for p, (link, soft, file) in enumerate(items):
         if (link, file) not in sent:  # one file comes in many trials
@@ -202,15 +197,21 @@ def arrived(items):
 
 
 def _settled(link, soft, sent):
-    """(Whether no LDPC block of a picture is surely lost, the blocks of which only decoding can tell, worst first.)"""
+    """(Whether no block of a picture is surely lost, the blocks of which only decoding can tell, worst first.)
+
+    Surely lost is less information than the code's rate, by the converse of the coding theorem; more is known of LDPC
+    (ldpc_table.py).
+    """
     if not sent:
         return False, []
-    least, most = ldpc_table.SIZES
-    low, high = ldpc_table.INFORMATION[link.mode.rate]
+    rate = RATES[link.mode.rate]
+    low, high = np.full(len(sent), rate[0] / rate[1]), np.full(len(sent), np.inf)
+    if link.mode.code == "ldpc":
+        least, most = ldpc_table.SIZES
+        known = [least <= z <= most for _, _, z in link.blocks]
+        low[known], high[known] = ldpc_table.INFORMATION[link.mode.rate]
     told = np.array([information(*pair) for pair in zip(soft, sent, strict=True)])
-    known = np.array([least <= z <= most for _, _, z in link.blocks])
-    hope = not np.any(known & (told < low))
-    return hope, [i for i in np.argsort(told) if not (known[i] and told[i] > high)]
+    return not np.any(told < low), [i for i in np.argsort(told) if told[i] <= high[i]]
 
 
 def decode(items):
