@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import codec, content, digital, frames, range_coder, transform, zones
+from gr_diffsem.semantic import codec, content, digital, frames, plan, range_coder, transform, zones
 
 
 def photograph(h=240, w=320, seed=1):
@@ -77,16 +77,19 @@ def test_all_uses_are_spent_and_mean_power_is_one_in_every_frame(cbr, size):
     assert abs(np.mean(np.abs(made.symbols) ** 2) - 1) < 0.01
     for frame in frames.cut(made.digital, made.symbols, 1):
         assert abs(np.mean(np.abs(frame.symbols) ** 2) - 1) < 0.25
-    assert [s.stop - s.start for s in made.plan.layers] == pytest.approx([made.symbols.size / 4] * 4, abs=1)
+    assert [s.stop - s.start for s in made.plan.layers] == pytest.approx([made.symbols.size / 2] * 4, abs=1)
+    power = 2 * made.plan.gains**2 * made.plan.variances.ravel()[made.plan.order]
+    assert power[made.plan.copies < plan.COPIES].max() < 1.3 * plan.PEAK and np.all(np.diff(made.plan.copies) <= 0)
+    assert made.plan.copies.sum() == 2 * made.symbols.size and made.plan.copies[0] >= 2
 
 
 def test_the_digital_part_is_all_a_receiver_needs():
     made = codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
-    plan = codec.Plan.from_bytes(made.digital)
-    assert plan.to_bytes() == made.digital
-    assert plan.shape == (240, 320) and plan.n_symbols == made.symbols.size and plan.scheme_hash == 0xBEEF
-    for name in ("order", "gains", "variances", "places", "copies"):
-        assert np.array_equal(getattr(plan, name), getattr(made.plan, name)), name
+    found = codec.Plan.from_bytes(made.digital)
+    assert found.to_bytes() == made.digital
+    assert found.shape == (240, 320) and found.n_symbols == made.symbols.size and found.scheme_hash == 0xBEEF
+    for name in ("order", "gains", "variances", "places", "copies", "slots"):
+        assert np.array_equal(getattr(found, name), getattr(made.plan, name)), name
     again = codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
     assert again.digital == made.digital and np.array_equal(again.symbols, made.symbols)
 
@@ -137,6 +140,17 @@ def test_a_measurement_is_the_coefficient_times_its_gain():
     assert np.isinf(noise[~mask]).all() and analogue.sum() == made.plan.order.size
     with pytest.raises(ValueError, match="the plan has"):
         codec.measurement(made.plan, made.symbols[:-1], np.ones(made.symbols.size))
+
+
+def test_strong_coefficients_survive_the_loss_of_symbols():
+    """What goes in several slots is lost with all of them only."""
+    made = codec.encode(photograph(), 9600)
+    symbols, noise = received(made, 10)
+    noise[np.random.default_rng(3).random(noise.size) < 0.3] = np.inf
+    _, _, mask, _ = codec.measurement(made.plan, symbols, noise)
+    seen = mask.ravel()[made.plan.order]
+    many = made.plan.copies >= 4
+    assert many.sum() > 30 and seen[many].mean() > 0.96 and seen[made.plan.copies == 1].mean() < 0.75
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ MAX_SIDE = 4096
 MAX_PIXELS = 1 << 23
 MAX_SYMBOLS = (1 << 20) - 1
 LAYERS = 4
+#: No slot carries more than this many times the mean power: what is stronger goes in several, and fades with none of them.
+PEAK = 4.0
+#: In so many slots at most.
+COPIES = 8
 #: Steps of the quantiser of the lowest coefficients (transform of an image in 0..1).
 STEPS = tuple(0.25 * 2.0 ** (i / 2) for i in range(16))
 GOLDEN = 2654435769
@@ -98,24 +102,28 @@ class Plan:
 
     @cached_property
     def gains(self):
-        """Amplitude of each of them in one slot, float64 [K]: y = g x + n."""
+        """Amplitude of each of them in one of its slots, float64 [K]: y = g x + n."""
         return self._allocation[1]
 
     @property
     def copies(self):
         """Slots that carry each of them, int [K]."""
-        k = self.order.size
-        return 2 * self.n_symbols // k + (np.arange(k) < 2 * self.n_symbols % k)
+        return self._allocation[2]
+
+    @cached_property
+    def slots(self):
+        """Which of the sent coefficients each slot carries, the strongest first: int [2 N]."""
+        return np.repeat(np.arange(self.order.size), self.copies)
 
     @property
     def layers(self):
-        """Symbols by importance, as slices of the unpermuted order: each frame carries a share of each."""
-        cuts = [self.n_symbols * i // LAYERS for i in range(LAYERS + 1)]
+        """Slots by importance, as slices of `slots`: each frame carries a share of each."""
+        cuts = [2 * self.n_symbols * i // LAYERS for i in range(LAYERS + 1)]
         return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
     @cached_property
     def places(self):
-        """Symbol (by importance) at each place on the air: int64 [N]."""
+        """Symbol at each place on the air: int64 [N]. Symbol m carries slots m and N + m."""
         m = np.arange(self.n_symbols, dtype=np.uint64)
         return np.argsort(m * np.uint64(GOLDEN) % np.uint64(1 << 32), kind="stable")
 
@@ -133,18 +141,35 @@ class Plan:
         if not at.size:
             raise ContentError("the digital part names no coefficient that is sent: its bytes are not a picture's")
         counts = np.bincount(level.ravel()[at])[:0:-1]
-        power = powers(np.arange(counts.size - 1, -1, -1) + self.floor, counts, self.n_symbols, self.design_snr)
-        k = int(counts[power > 0].sum())
-        at = at[:k]
+        classes = np.arange(counts.size - 1, -1, -1) + self.floor
+        sent, power, copies = allocate(classes, counts, self.n_symbols, self.design_snr)
+        k = int(sent.sum())
+        at, copies = at[:k], np.repeat(copies, sent)
+        left = 2 * self.n_symbols - int(copies.sum())
+        copies += left // k + (np.arange(k) < left % k)
         scale = 2.0 ** ((self.power - 128) / 64)
-        slots = 2 * self.n_symbols // k + (np.arange(k) < 2 * self.n_symbols % k)
-        share = np.repeat(power, counts)[:k] / slots
-        return at, np.sqrt(scale * share * 0.5 / 2.0 ** (level.ravel()[at] + float(self.floor) - 1))
+        share = np.repeat(power, sent) / copies
+        return at, np.sqrt(scale * share * 0.5 / 2.0 ** (level.ravel()[at] + float(self.floor) - 1)), copies
+
+
+def allocate(levels, counts, n_symbols, design_snr):
+    """Classes of coefficients, strongest level first: (how many of each are sent, power of one, slots of one),
+    int, float64, int. A few strong coefficients take several slots at the cost of the faintest."""
+    sent = counts
+    while True:
+        power = powers(levels, sent, n_symbols, design_snr)
+        sent = np.where(power > 0, sent, 0)
+        copies = np.clip(np.ceil(power / PEAK), 1, COPIES).astype(np.int64)
+        before = np.cumsum(sent * copies) - sent * copies
+        fit = np.clip((2 * n_symbols - before) // copies, 0, sent)
+        if np.array_equal(fit, sent):
+            return sent, power, copies
+        sent = fit
 
 
 def powers(levels, counts, n_symbols, design_snr):
-    """Closed form over classes of coefficients, strongest level first: the power of a coefficient of each class
-    (all its slots together; one slot has 1 on average)."""
+    """Closed form over classes of coefficients, strongest level first: the power of a coefficient of each class, all
+    its slots together. The mean over 2 n_symbols slots is 1."""
     noise = 10 ** (-design_snr / 10)
     root = np.sqrt(2.0 ** levels.astype(float))
     number = np.cumsum(counts)
