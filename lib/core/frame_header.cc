@@ -221,34 +221,52 @@ bool HeaderTracker::decode(const HeaderSoftBits& soft,
     return true;
 }
 
-bool HeaderTracker::recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const
+std::vector<HeaderTracker::Candidate> HeaderTracker::candidates() const
 {
     constexpr double skip = 0.5; // prior of one more frame missed, for each
-    constexpr double doubt = 1e-2;
+    constexpr double any = 1e-3;
+    constexpr int first_frames = 4;   // of the next picture
+    constexpr double same_size = 0.5; // of its digital part
+    constexpr int n_sizes = 1 << 5;
     const int count = d_last.frames(d_frame_symbols);
-    std::vector<double> posterior(count);
+    const int left = count - 1 - d_last.index;
+    std::vector<Candidate> out;
     double sum = 0;
+    const auto consider = [&](int id, int index, int digital, double prior) {
+        out.push_back({{id, d_last.total, index, digital}, prior});
+        sum += prior;
+    };
     for (int s = 0; s < count; s++)
-        sum += posterior[s] = std::pow(skip, s) + 1e-3;
-    FrameHeader candidate = d_last;
-    int best = 0;
-    double top = -std::numeric_limits<double>::infinity();
-    for (int s = 0; s < count; s++) {
-        candidate.index = (d_last.index + 1 + s) % count;
-        posterior[s] =
-            std::log(posterior[s] * (1 - other) / sum) + d_code.evidence(soft, candidate);
-        if (posterior[s] > top) {
-            top = posterior[s];
-            best = s;
-        }
+        consider(
+            d_last.id, (d_last.index + 1 + s) % count, d_last.digital, std::pow(skip, s) + any);
+    for (int index = 0; index < std::min(count, first_frames); index++)
+        for (int digital = 0; digital < n_sizes; digital++)
+            consider((d_last.id + 1) % 16,
+                     index,
+                     digital,
+                     (std::pow(skip, left + index) + any) *
+                         (digital == d_last.digital ? same_size : (1 - same_size) / (n_sizes - 1)));
+    for (auto& c : out)
+        c.prior /= sum;
+    return out;
+}
+
+bool HeaderTracker::recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const
+{
+    constexpr double doubt = 1e-2, doubt_change = 1e-3;
+    auto all = candidates();
+    const Candidate* best = nullptr;
+    for (auto& c : all) {
+        c.prior = std::log(c.prior * (1 - other)) + d_code.evidence(soft, c.header);
+        if (!best || c.prior > best->prior)
+            best = &c;
     }
-    double rest = other * std::exp(-top);
-    for (int s = 0; s < count; s++)
-        if (s != best)
-            rest += std::exp(posterior[s] - top);
-    header = d_last;
-    header.index = (d_last.index + 1 + best) % count;
-    return rest < doubt;
+    double rest = other * std::exp(-best->prior);
+    for (const auto& c : all)
+        if (&c != best)
+            rest += std::exp(c.prior - best->prior);
+    header = best->header;
+    return rest < (header.same_picture(d_last) ? doubt : doubt_change);
 }
 
 } // namespace core

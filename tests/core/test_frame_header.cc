@@ -136,6 +136,25 @@ void headers_are_recognised_where_they_cannot_be_decoded()
     CHECK_BELOW(accepted, 6);
 }
 
+void the_next_picture_is_recognised()
+{
+    Noise noise;
+    const float noise_var = std::pow(10.0f, 0.5f); // -5 dB
+    FrameHeader got;
+    bool expected = false;
+    int right = 0, wrong = 0;
+    for (int i = 0; i < 300; i++) {
+        HeaderTracker tracker(50);
+        tracker.decode(
+            noise.soft(tracker.code().modulate(header(15, 4000, 79, 9)), 0.1f), got, expected);
+        const auto sent = header(0, 4000, i % 2, i % 3 ? 9 : 12);
+        if (tracker.decode(noise.soft(tracker.code().modulate(sent), noise_var), got, expected))
+            (got == sent ? right : wrong)++;
+    }
+    CHECK_BELOW(240, right);
+    CHECK_BELOW(wrong, 4);
+}
+
 } // namespace
 
 int main()
@@ -147,5 +166,6 @@ int main()
     CHECK_BELOW(800, decoded_of(1000, -2.0f));
     noise_is_no_header();
     headers_are_recognised_where_they_cannot_be_decoded();
+    the_next_picture_is_recognised();
     return check::result("frame_header");
 }

@@ -84,6 +84,19 @@ def test_tracker_recognises_what_must_follow():
     assert right >= 55 and wrong <= 1
 
 
+def test_tracker_recognises_the_next_picture():
+    rng = np.random.default_rng(14)
+    right = wrong = 0
+    for i in range(20):
+        tracker = header.Tracker(50)
+        tracker.decode(digital.soft_bits(header.modulate(header.Header(15, 1000, 19, 9)), 0.2))
+        h = header.Header(0, 1000, i % 2, 9 if i % 3 else 12)
+        got = tracker.decode(digital.soft_bits(noisy(rng, header.modulate(h), 10**0.5), 10**0.5))
+        right += got == h
+        wrong += got not in (None, h)
+    assert right >= 15 and not wrong
+
+
 @pytest.mark.parametrize("uses", [2000, 2496, 2497, 5000, 24576, 100000])
 def test_every_use_is_spent_or_a_header_saved(uses):
     n = frames.analogue_symbols(uses, 40)

@@ -24,6 +24,8 @@ CLEAR = 22.0
 CLEAR_CHANGE = 28.0  #: where it begins another picture than the one that is known
 MAX_TOTAL = 2 ** FIELDS["total"] - 1
 MAX_FRAMES = 2 ** FIELDS["index"]
+#: Frames of the next picture that are looked for; prior that its digital part has the same size; of any frame.
+FIRST_FRAMES, SAME_SIZE, ANY = 4, 0.5, 1e-3
 
 _PLACE = scatter(2 * SYMBOLS, 0x20001) % CODED
 #: Turns the code word of a header of zeros into something without peaks after the IFFT.
@@ -107,12 +109,13 @@ def evidence(soft, header):
 class Tracker:
     """Decodes the headers of frames as they come, and knows which ones to expect.
 
-    Frames of one picture differ in their index alone, and that counts up (and around, in a carousel). So once a
-    header was decoded, another whose CRC fails in a fade is looked for among those few by a likelihood test
-    against "anything else", and is accepted where its posterior probability exceeds 1 - DOUBT.
+    Frames of one picture differ in their index alone, and that counts up. Where it ends, the picture begins again
+    (a carousel), or the next one does: the next id, mostly the same size. So once a header was decoded, another
+    whose CRC fails in a fade is looked for among those few by a likelihood test against "anything else", and is
+    accepted where its posterior probability exceeds 1 - DOUBT, or 1 - DOUBT_CHANGE for another picture.
     """
 
-    DOUBT = 1e-2
+    DOUBT, DOUBT_CHANGE = 1e-2, 1e-3
     OTHER = 0.05  #: prior probability that a frame is of another picture, or none
     SKIP = 0.5  #: of one more frame missed, for each
 
@@ -143,14 +146,27 @@ class Tracker:
             return True
         return evidence(soft, header) > CLEAR_CHANGE  # one false header must not end the picture that is known
 
-    def _expected(self, soft):
+    def _candidates(self):
+        """([Header], prior of each): of this picture; or the next one's first frames, where this one's end is near."""
         last = self.last
         count = -(-last.total // self.frame_symbols)
-        steps = np.arange(count)
-        prior = self.SKIP**steps + 1e-3
-        prior *= (1 - self.OTHER) / prior.sum()
-        headers = [Header(last.id, last.total, (last.index + 1 + int(s)) % count, last.digital) for s in steps]
-        score = np.array([evidence(soft, h) for h in headers]) + np.log(prior)
+        headers, prior = [], []
+        for s in range(count):
+            headers.append(Header(last.id, last.total, (last.index + 1 + s) % count, last.digital))
+            prior.append(self.SKIP**s + ANY)
+        sizes = 2 ** FIELDS["digital"]
+        for index in range(min(count, FIRST_FRAMES)):
+            missed = count - 1 - last.index + index
+            for size in range(sizes):
+                headers.append(Header((last.id + 1) % 16, last.total, index, size))
+                share = SAME_SIZE if size == last.digital else (1 - SAME_SIZE) / (sizes - 1)
+                prior.append((self.SKIP**missed + ANY) * share)
+        return headers, np.array(prior) / np.sum(prior)
+
+    def _expected(self, soft):
+        headers, prior = self._candidates()
+        score = np.array([evidence(soft, h) for h in headers]) + np.log(prior * (1 - self.OTHER))
         best = int(np.argmax(score))
         rest = np.logaddexp.reduce(np.append(np.delete(score, best), np.log(self.OTHER)))
-        return headers[best] if score[best] - rest > -np.log(self.DOUBT) else None
+        doubt = self.DOUBT if headers[best].id == self.last.id else self.DOUBT_CHANGE
+        return headers[best] if score[best] - rest > -np.log(doubt) else None

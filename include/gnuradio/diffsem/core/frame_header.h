@@ -73,8 +73,9 @@ private:
 
 /*!
  * Decodes the headers of frames as they come, and knows which ones to expect: frames of one picture
- * differ in their index alone, and that counts up. A header whose CRC fails is looked for among those by a
- * likelihood test against anything else.
+ * differ in their index alone, and that counts up; where it ends, it begins again or the next one does, which
+ * has the next id and mostly the same size. A header whose CRC fails is looked for among those by a likelihood
+ * test against anything else.
  */
 class HeaderTracker
 {
@@ -90,6 +91,11 @@ public:
     const HeaderCode& code() const { return d_code; }
 
 private:
+    struct Candidate {
+        FrameHeader header;
+        double prior; // then the logarithm of the posterior, but for a constant
+    };
+    std::vector<Candidate> candidates() const;
     bool recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const;
 
     HeaderCode d_code;
