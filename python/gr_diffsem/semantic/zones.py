@@ -173,10 +173,11 @@ def _code_level(coder, level, guess, sure, kind, contexts):
     difference = level - guess
     three = contexts.sign[kind]
     if coder.bit(int(difference == 0), three[0]):
-        return guess
-    below = coder.bit(int(difference < 0), three[1]) if guess > 1 else 0
-    step = 1 + golomb(coder, abs(difference) - 1, contexts.size[kind][3 * below : 3 * below + 3])
-    level = guess - step if below else guess + step
-    if not 1 <= level <= LEVELS[1] - LEVELS[0]:
+        level = guess
+    else:
+        below = coder.bit(int(difference < 0), three[1]) if guess > 1 else 0
+        step = 1 + golomb(coder, abs(difference) - 1, contexts.size[kind][3 * below : 3 * below + 3])
+        level = guess - step if below else guess + step
+    if not 1 <= level <= LEVELS[1] - LEVELS[0] + 1:
         raise ValueError("a level of the digital part is out of range: its bytes are not a picture's")
     return level
