@@ -12,6 +12,8 @@ from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
 from .image_sink import image_sink as image_sink
 from .image_source import image_source as image_source
+from .pdu_zmq_sink import pdu_zmq_sink as pdu_zmq_sink
+from .pdu_zmq_source import pdu_zmq_source as pdu_zmq_source
 from .semantic_decoder import semantic_decoder as semantic_decoder
 from .semantic_encoder import semantic_encoder as semantic_encoder
 from .semantic_rx import semantic_rx as semantic_rx
