@@ -249,8 +249,12 @@ public:
                    long timeout_us) override
     {
         flags = 0;
-        if (is_tx(of(stream)) || !d_downlink)
+        if (is_tx(of(stream)))
             return SOAPY_SDR_STREAM_ERROR;
+        if (!d_downlink) { // stopped: UHD reads on until nothing comes
+            sleep(1e-6 * timeout_us);
+            return SOAPY_SDR_TIMEOUT;
+        }
         auto* out = static_cast<cfloat*>(buffers[0]);
         const Tuning here = copy(SOAPY_SDR_RX);
         n = std::min(n, block);
