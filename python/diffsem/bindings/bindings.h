@@ -21,3 +21,4 @@ void bind_soft_demapper_cf(py::module& m);
 void bind_onnx_inference(py::module& m);
 void bind_semantic(py::module& m);
 void bind_photo(py::module& m);
+void bind_picture(py::module& m);

@@ -31,4 +31,5 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_onnx_inference(m);
     bind_semantic(m);
     bind_photo(m);
+    bind_picture(m);
 }
