@@ -118,6 +118,8 @@ bool Uplink::flush(double seconds)
     const double end = now() + seconds;
     while (d_sent < d_waiting.size()) {
         if (!connect()) {
+            if (d_heard) // by a receiver that has gone: the air does not wait for another
+                break;
             if (now() >= end)
                 return false;
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -126,6 +128,7 @@ bool Uplink::flush(double seconds)
         const ssize_t n =
             ::send(d_socket, &d_waiting[d_sent], d_waiting.size() - d_sent, MSG_NOSIGNAL);
         if (n > 0) {
+            d_heard = true;
             d_sent += static_cast<std::size_t>(n);
         } else if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             ::close(d_socket); // the receiver has gone; another begins with a whole message

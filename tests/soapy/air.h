@@ -49,6 +49,7 @@ private:
 
     std::string d_air;
     int d_socket = -1;
+    bool d_heard = false;
     std::vector<char> d_waiting;
     std::size_t d_sent = 0;
 };
