@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`gr-diffsem send` and `receive` over two simulated radios, each in a process of its own, with noise, carrier offset,
+clock error, gain and a 12-bit converter between; through SoapySDR, and through UHD, which opens a SoapySDR device."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gr_diffsem.semantic import metrics, photographs
+from PIL import Image
+
+pytest.importorskip("gnuradio.diffsem")
+ROOT = Path(__file__).parents[2]
+PLUGIN = Path(os.environ.get("BUILD_DIR", ROOT / "build")) / "cmake" / "tests" / "soapy"
+FREQ = ("--freq", "433.92e6")
+numbers = itertools.count()
+
+
+def environment(behind=""):
+    """Where programs find the simulated radio of tests/soapy; behind: arguments for all of them (`snr=15,...`)."""
+    assert (PLUGIN / "diffsemsim.so").exists(), (
+        f"no simulated radio in {PLUGIN}: apt install libsoapysdr-dev, make build"
+    )
+    more = {"SOAPY_SDR_PLUGIN_PATH": str(PLUGIN), "DIFFSEMSIM": behind, "QT_QPA_PLATFORM": "offscreen"}
+    path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, **more, "PYTHONPATH": path}
+
+
+def air():
+    """A name that no other pair of radios has."""
+    return f"{os.getpid()}-{next(numbers)}"
+
+
+def command(*words):
+    """gr-diffsem in this interpreter."""
+    return [sys.executable, "-m", "gr_diffsem", *map(str, words)]
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    x = next(iter(photographs.bundled(160, 1).values()))
+    Image.fromarray(x).save(tmp_path / "photo.png")
+    return x
+
+
+def pictures(folder):
+    """(arrays, their JSON)."""
+    files = sorted(folder.glob("*.png"))
+    return [np.asarray(Image.open(f)) for f in files], [json.loads(f.with_suffix(".json").read_text()) for f in files]
+
+
+def cross(tmp_path, kind, behind, sender=(), receiver=()):
+    """Send photo.png and receive it in tmp_path/out, over the radios' channel `behind`; both commands' reports."""
+    device = {"soapy": "soapy:driver=diffsemsim", "uhd": "uhd:type=soapy,driver=diffsemsim"}[kind]
+    env = environment(f"air={air()}")
+    words = [
+        "receive",
+        "--from",
+        f"{device},{behind}",
+        *FREQ,
+        "--out",
+        tmp_path / "out",
+        "--scheme",
+        "linear",
+        "--count",
+        1,
+        "--json",
+    ]
+    hears = subprocess.Popen(
+        command(*words, *receiver), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        words = ["send", tmp_path / "photo.png", "--to", device, *FREQ, "--cbr", "1/8", "--json", *sender]
+        sent = subprocess.run(command(*words), env=env, capture_output=True, text=True, timeout=90)
+        assert sent.returncode == 0, sent.stderr
+        out, errors = hears.communicate(timeout=90)
+    finally:
+        hears.kill()
+    assert hears.returncode == 0, errors
+    return json.loads(sent.stdout), json.loads(out[out.index("{") :])
+
+
+@pytest.mark.parametrize("kind", ["soapy", "uhd"])
+def test_a_photograph_crosses_two_radios(tmp_path, photograph, kind):
+    record = tmp_path / "air.sigmf-data"
+    sent, got = cross(tmp_path, kind, "snr=15,offset=3000,ppm=20", receiver=("--record", record))
+    assert sent["photographs"] == 1 and got["pictures"] == 1 and got["frames"] >= sent["frames"] == 4
+    (image,), (said,) = pictures(tmp_path / "out")
+    assert said["frames_lost"] == 0 and said["snr_db"] == pytest.approx(15, abs=1)
+    assert metrics.psnr(photograph, image) > 25.5  # 26.8 measured
+    words = ["receive", "--from", f"file:{record}", "--out", tmp_path / "again", "--scheme", "linear", "--count", 1]
+    again = subprocess.run(command(*words), env=environment(), capture_output=True, text=True, timeout=90)
+    assert again.returncode == 0, again.stderr
+    np.testing.assert_array_equal(pictures(tmp_path / "again")[0][0], image)
+    assert json.loads(record.with_suffix(".sigmf-meta").read_text())["captures"][0]["core:frequency"] == 433.92e6
+
+
+def test_more_transmit_gain_is_more_snr(tmp_path, photograph):
+    cross(tmp_path, "soapy", "snr=6,ppm=-10", sender=("--gain", 6))
+    assert pictures(tmp_path / "out")[1][0]["snr_db"] == pytest.approx(12, abs=1)
+
+
+def test_a_receiver_with_too_much_gain_clips(tmp_path, photograph):
+    cross(tmp_path, "soapy", "snr=25", receiver=("--gain", 48))
+    assert pictures(tmp_path / "out")[1][0]["snr_db"] < 20
+
+
+def test_paced_by_the_clock(tmp_path, photograph):
+    _, got = cross(tmp_path, "soapy", "snr=20,pace=1", ("--rate", 2.5e5, "--repeat", 3), ("--rate", 2.5e5))
+    assert got["pictures"] >= 1
+
+
+@pytest.mark.parametrize(
+    "words, remedy",
+    [
+        ("--from soapy:driver=nothing --freq 1e9", "SoapySDRUtil --find"),
+        ("--from uhd:type=b200 --freq 1e9", "uhd_find_devices"),
+        ("--from soapy:driver=diffsemsim --freq 1e9 --rate 1e3", "--rate 1000: the radio cannot"),
+        ("--from uhd:type=soapy,driver=diffsemsim --freq 1e9 --rate 1e3", "--rate 1000: the radio cannot"),
+        ("--from soapy:driver=diffsemsim --freq 1e9 --gain 200", "--gain 200: the radio has 0 to 102 dB"),
+        ("--from uhd:type=soapy,driver=diffsemsim --freq 9e9", "--freq 9e+09: the radio would take 6e+09"),
+        ("--from soapy:driver=diffsemsim --freq 9e9", "--freq 9e+09: the radio has"),
+        ("--from soapy:driver=diffsemsim --freq 1e9 --antenna X", "--antenna X: the radio has RX2, TX/RX"),
+        ("--from soapy:driver=diffsemsim", "needs --freq"),
+    ],
+)
+def test_what_a_radio_cannot_is_one_line(tmp_path, words, remedy):
+    line = command("receive", *words.split(), "--out", tmp_path)
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and remedy in done.stderr
+    assert done.stderr.startswith("gr-diffsem: ") and done.stderr.count("\n") == 1
