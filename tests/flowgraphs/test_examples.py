@@ -102,6 +102,7 @@ def test_usrp_receiver_hears_the_transmitter(tmp_path):
 
 
 def test_every_example_is_tested():
-    """A new .grc needs a test above."""
+    """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
+    tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested

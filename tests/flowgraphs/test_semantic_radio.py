@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,43 @@ def test_a_receiver_with_too_much_gain_clips(tmp_path, photograph):
 def test_paced_by_the_clock(tmp_path, photograph):
     _, got = cross(tmp_path, "soapy", "snr=20,pace=1", ("--rate", 2.5e5, "--repeat", 3), ("--rate", 2.5e5))
     assert got["pictures"] >= 1
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("photo_rx_soapy", "--driver diffsemsim --antenna RX2"),
+        ("photo_rx_usrp", "--args type=soapy,driver=diffsemsim"),
+    ],
+)
+def test_a_hackrf_flowgraph_reaches_another(tmp_path, photograph, name, words):
+    """As grcc makes them, with their screens; the first frame of all may be lost, because nothing came before it."""
+    env = environment(f"air={air()},snr=15,at_gain=16,offset=3000")
+    grcc = "import sys; from gnuradio.grc.compiler import main; sys.exit(main())"
+    for graph in (name, "photo_tx_hackrf"):
+        path = str(ROOT / "examples" / f"{graph}.grc")
+        line = [sys.executable, "-c", grcc, "-o", str(tmp_path), path]
+        made = subprocess.run(line, env=env, capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0 and "arning" not in made.stdout + made.stderr, made.stdout + made.stderr
+    out = tmp_path / "out"
+    lines = [
+        [f"{name}.py", *words.split(), "--folder", str(out), "--scheme", "linear"],
+        ["photo_tx_hackrf.py", "--photo", str(tmp_path / "photo.png")],
+    ]
+    quiet = {"env": env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = [subprocess.Popen([sys.executable, str(tmp_path / line[0]), *line[1:]], **quiet) for line in lines]
+    try:
+        until = time.monotonic() + 60
+        while len(list(out.glob("*.json"))) < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+    finally:
+        for one in running:
+            one.terminate()
+        ended = [one.wait(20) for one in running]
+    assert ended == [0, 0]
+    images, said = pictures(out)
+    assert said[1]["frames_lost"] == 0 and said[1]["snr_db"] == pytest.approx(15, abs=1)
+    assert metrics.psnr(photograph, images[1]) > 24
 
 
 @pytest.mark.parametrize(
