@@ -4,6 +4,7 @@
 import logging
 import queue
 import threading
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from gnuradio import gr
 from .semantic_encoder import plain, scheme_hash
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
+#: How often silence is looked for, seconds.
+TICK = 0.1
 #: A sender that repeats a picture is combined over this many of its passes.
 PASSES = 8
 
@@ -30,13 +33,25 @@ class _Picture:
     frames_lost: int
 
 
+@dataclass(frozen=True)
+class _Inference:
+    """What makes pictures: replaced whole, so that the worker never sees half of a change."""
+
+    given: object
+    steps: int
+    spec: str
+    estimator: object
+    hash: int
+
+
 class semantic_decoder(gr.basic_block):
     """PDUs of received frames in (port ``frames``), PDUs of content out (port ``content``).
 
     Frames carry ``id``, ``total``, ``index``, ``digital`` (longs), ``snr_db``, ``noise_var`` (f32vector, one
     variance for each symbol, or a number) and a c32vector of equalised symbols. A pass over a content ends when all
     its frames or the last of them arrived, when its indices begin again, when frames of another content arrive
-    (two, since one header in some hundred bad ones looks good), or when the block stops. Content goes out at the
+    (two, since one header in some hundred bad ones looks good), when no frame came for ``patience`` seconds, or
+    when the block stops. Content goes out at the
     end of each pass whose digital part could be decoded: lost frames are infinite noise, and copies in later passes
     are combined. Frames of one content are never mixed with those of another (semantic/frames.py).
 
@@ -47,7 +62,8 @@ class semantic_decoder(gr.basic_block):
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
     at the sender. queue_size: contents that may wait for inference; more are dropped and counted. realism
-    (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it.
+    (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it. patience: seconds of
+    silence that end a pass whose last frame was lost; 0: none does.
 
     Port ``stats``: ``in`` (frames), ``out`` (contents), ``dropped`` (frames that are malformed or of no content
     that was decoded), ``undecoded`` (contents whose digital part did not come through), ``overrun`` (contents
@@ -55,28 +71,30 @@ class semantic_decoder(gr.basic_block):
     naming the parameter, its value and the remedy.
     """
 
-    def __init__(self, scheme="linear", steps=0, carriers=48, frame_symbols=50, queue_size=4, realism=0.0):
+    def __init__(
+        self, scheme="linear", steps=0, carriers=48, frame_symbols=50, queue_size=4, realism=0.0, patience=2.0
+    ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
-        from gr_diffsem.semantic import codec, content, frames, header
+        from gr_diffsem.semantic import content, frames, header
 
         from .diffsem_python import core
 
-        self._codec, self._content, self._frames, self._header = codec, content, frames, header.Header
+        self._core, self._content, self._frames, self._header = core, content, frames, header.Header
         if carriers < 1 or frame_symbols < 1:
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
         if not 1 <= queue_size <= 1024:
             raise ValueError(f"queue_size is {queue_size}: must lie in 1 .. 1024")
         if not 0 <= realism <= 1:
             raise ValueError(f"realism is {realism}: must lie in 0 (the mean) .. 1 (a draw)")
+        if not 0 <= patience < float("inf"):
+            raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
+        self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))
-        self._scheme = scheme if isinstance(scheme, str) else scheme.spec()
-        if realism:
-            keyed = "=" in self._scheme.rpartition(":")[2]
-            scheme = self._scheme = f"{self._scheme}{',' if keyed else ':'}realism={realism:g}"
-        self._estimator = core.PhotoEstimator(scheme, steps)
-        self._hash = scheme_hash(scheme)
+        self._realism = float(realism)
+        self._inference = self._load(scheme, steps)
         self._counts = dict.fromkeys(("in", "out", "dropped", "undecoded", "overrun", "failed"), 0)
         self._lock = threading.Lock()
+        self._passing = threading.RLock()  # what is collected: the handler's, and the worker's in silence
         self._queue = queue.Queue(queue_size)
         self._worker = None
         self._forget()
@@ -85,10 +103,30 @@ class semantic_decoder(gr.basic_block):
         self.message_port_register_in(pmt.intern("frames"))
         self.set_msg_handler(pmt.intern("frames"), self._handle)
 
+    def set_scheme(self, scheme):
+        """Live: contents that come out from now on; as at construction, and on an error all stays as it was."""
+        self._inference = self._load(scheme, self._inference.steps)
+
+    def set_steps(self, steps):
+        """Live, as set_scheme."""
+        self._inference = self._load(self._inference.given, steps)
+
+    def _load(self, scheme, steps):
+        spec = scheme if isinstance(scheme, str) else scheme.spec()
+        use = scheme
+        if self._realism:
+            keyed = "=" in spec.rpartition(":")[2]
+            use = spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
+        return _Inference(scheme, int(steps), spec, self._core.PhotoEstimator(use, int(steps)), scheme_hash(use))
+
     def counts(self):
         """The numbers of the port ``stats``, as a dictionary."""
         with self._lock:
             return dict(self._counts)
+
+    def abandon(self):
+        """Let go what is collected and what waits for inference: no content comes out any more."""
+        self._abandoned = True
 
     def start(self):
         self._worker = threading.Thread(target=self._infer_all, daemon=True)
@@ -96,7 +134,8 @@ class semantic_decoder(gr.basic_block):
         return True
 
     def stop(self):
-        self._end_pass()
+        with self._passing:
+            self._end_pass()
         if self._worker:
             self._queue.put(None)
             self._worker.join()
@@ -121,6 +160,11 @@ class semantic_decoder(gr.basic_block):
             self._count("dropped")
             log.warning("frame dropped: %s", e)
             return
+        with self._passing:
+            self._heard = time.monotonic()
+            self._take(frame, snr_db)
+
+    def _take(self, frame, snr_db):
         if self._collector is None:
             self._begin(frame, snr_db)
         elif self._collector.matches(frame.header):
@@ -130,6 +174,15 @@ class semantic_decoder(gr.basic_block):
             self._add(frame, snr_db)
         else:
             self._meet_other(frame, snr_db)
+
+    def _look_for_silence(self):
+        """A pass whose last frame was lost must not wait for a sender that has gone."""
+        with self._passing:
+            if not self._patience or self._heard is None or time.monotonic() - self._heard < self._patience:
+                return
+            self._heard = None
+            if self._collector is not None and self._collector.data() is not None:
+                self._end_pass()
 
     def _meet_other(self, frame, snr_db):
         """A frame of another content; the second of one ends this one."""
@@ -176,7 +229,7 @@ class semantic_decoder(gr.basic_block):
         """Hand on what is known, and begin again; without a digital part go on collecting."""
         collector = self._collector
         self._last = -1
-        if collector is None or not collector.arrived:
+        if collector is None or not collector.arrived or self._abandoned:
             return
         self._passes += 1
         fresh = len(collector.arrived)
@@ -228,7 +281,16 @@ class semantic_decoder(gr.basic_block):
     # Inference, in the worker
 
     def _infer_all(self):
-        while (picture := self._queue.get()) is not None:
+        while True:
+            try:
+                picture = self._queue.get(timeout=TICK)
+            except queue.Empty:
+                self._look_for_silence()
+                continue
+            if picture is None:
+                return
+            if self._abandoned:
+                continue
             try:
                 said, vector = self._infer(picture)
             except Exception as e:  # whatever it is, the link goes on
@@ -251,28 +313,29 @@ class semantic_decoder(gr.basic_block):
             said.update(kind="array", domain=array.domain, mean_variance=float(variance.mean()))
             make = pmt.init_c32vector if array.complex_domain else pmt.init_f32vector
             return self._dictionary(said, array.shape), make(values.size, values.ravel().tolist())
-        plan = self._codec.Plan.from_bytes(p.data)
-        bits = 0xFF if plan.block == (1, 1) else 0xFFFF
-        match = plan.scheme_hash in (0, self._hash & bits)
+        now = self._inference
+        plan = self._core.PicturePlan(p.data).describe()
+        bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
+        match = plan["scheme_hash"] in (0, now.hash & bits)
         if not match:
             log.warning(
                 "content %d was sent for other weights than those of '%s' here (hash %x): set the scheme, or make both "
                 "ends use the same package",
                 p.id,
-                self._scheme,
-                plan.scheme_hash,
+                now.spec,
+                plan["scheme_hash"],
             )
-        y, gains, _, noise_var = self._codec.measurement(plan, *self._analogue(p, plan.n_symbols))
-        image, _, info = self._estimator.run(y, gains, noise_var, plan.variances)
-        octets = np.rint(image * 255).astype(np.uint8).ravel().tolist()
+        analogue = self._analogue(p, plan["n_symbols"])
+        image, info = self._core.receive_picture(now.estimator, p.data, *analogue)
+        octets = image.ravel().tolist()
         said.update(
             kind="photograph",
-            scheme="linear" if info["linear"] else self._scheme,
+            scheme="linear" if info["linear"] else now.spec,
             scheme_match=match,
             evaluations=info["evaluations"],
             seconds=info["seconds"],
         )
-        return self._dictionary(said, plan.shape), pmt.init_u8vector(len(octets), octets)
+        return self._dictionary(said, plan["shape"]), pmt.init_u8vector(len(octets), octets)
 
     def _analogue(self, p, n):
         if not n <= p.symbols.size < n + 2 * self._layout[0]:

@@ -237,3 +237,40 @@ def test_content_that_cannot_be_sent_is_counted():
 def test_parameters_are_checked(block, parameters, message):
     with pytest.raises(ValueError, match=message):
         getattr(diffsem, block)(**parameters)
+
+
+def test_a_picture_whose_last_frame_is_lost_comes_after_silence(sent):
+    tb, decoder, sink = gr.top_block(), diffsem.semantic_decoder(patience=0.3), Sink()
+    tb.msg_connect(decoder, "content", sink, "in")
+    tb.start()
+    for f in sent[:-1]:
+        decoder.to_basic_block()._post(pmt.intern("frames"), on_air(f))
+    (message,) = sink.wait(1, 10)  # while the flowgraph runs
+    tb.stop()
+    tb.wait()
+    image, said = image_of(message)
+    assert (said["frames"], said["frames_lost"]) == (COUNT - 1, 1)
+    assert psnr(image, photograph(1)) > 20
+    assert len(sink.got) == 1 and decoder.counts()["out"] == 1
+
+
+def test_a_decoder_that_is_abandoned_gives_nothing_more(sent):
+    tb, decoder, sink = gr.top_block(), diffsem.semantic_decoder(), Sink()
+    tb.msg_connect(decoder, "content", sink, "in")
+    tb.start()
+    for f in sent:
+        decoder.to_basic_block()._post(pmt.intern("frames"), on_air(f))
+    sink.wait(1)
+    decoder.abandon()
+    for f in sent:
+        decoder.to_basic_block()._post(pmt.intern("frames"), on_air(f))
+    while decoder.counts()["in"] < 2 * len(sent):
+        threading.Event().wait(0.01)
+    tb.stop()
+    tb.wait()
+    assert len(sink.got) == 1 and decoder.counts()["out"] == 1
+
+
+def test_patience_is_checked():
+    with pytest.raises(ValueError, match="patience is -1"):
+        diffsem.semantic_decoder(patience=-1.0)

@@ -72,6 +72,8 @@ class Chain:
             def message_port_pub(self, port, message):
                 if pmt.symbol_to_string(port) == "content":
                     sink.take(message)
+                    if args.count and sink.counts()["out"] >= args.count:
+                        self.abandon()  # --count 1 is one picture, whatever else came meanwhile
 
         self.decoder = Decoder(args.scheme, args.steps, queue_size=16, realism=args.realism)
         tb.connect(self.source, self.rx)
