@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan bench format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan tsan fuzz bench format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo
 	@echo '  make build               the module, installed into build/env/radio; the command build/bin/gr-diffsem'
 	@echo '  make lab                 the environment that trains and exports (PyTorch, Sionna)'
+	@echo '  make fuzz                a million inputs for each reader of files (libFuzzer; RUNS=, TARGETS=)'
+	@echo '  make tsan                the tests of the core under the thread sanitizer'
 	@echo '  make bench               what is timed'
 	@echo '  make format | lint       put the sources into form | check them'
 	@echo '  make install             into PREFIX (default /usr/local); make uninstall takes it away again'
@@ -37,6 +39,13 @@ build: env
 
 asan: build
 	@scripts/build.sh asan
+
+tsan: build
+	@scripts/build.sh tsan
+	@ctest --test-dir build/tsan --output-on-failure --exclude-regex '^fuzz'
+
+fuzz: build
+	@scripts/fuzz.sh
 
 lab: env
 	@scripts/env.sh lab

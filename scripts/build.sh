@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds: build.sh radio   the module, installed into build/env/radio
 #         build.sh asan    the core and its tests under the address and undefined-behaviour sanitizers
+#         build.sh tsan    the same under the thread sanitizer
+#         build.sh fuzz    the fuzz targets with libFuzzer (clang)
 #         build.sh system PREFIX  the module and the command, installed under PREFIX for the system's Python
 # Further words go to `cmake --build`. CMAKE_OPTIONS holds more options for configuring.
 
@@ -27,13 +29,23 @@ asan)
     options+=(-DDIFFSEM_CORE_ONLY=ON -DDIFFSEM_SANITIZE=ON
         -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1")
     ;;
+tsan)
+    tree=$build/tsan
+    options+=(-DDIFFSEM_CORE_ONLY=ON -DCMAKE_BUILD_TYPE=Debug
+        "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -fsanitize=thread" -DCMAKE_EXE_LINKER_FLAGS=-fsanitize=thread)
+    ;;
+fuzz)
+    tree=$build/fuzz
+    options+=(-DDIFFSEM_CORE_ONLY=ON -DDIFFSEM_SANITIZE=ON -DDIFFSEM_LIBFUZZER=ON -DCMAKE_CXX_COMPILER=clang++
+        -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -fsanitize=fuzzer-no-link")
+    ;;
 system)
     tree=$build/system
     prefix=${1:?the prefix to install to}
     shift
     options+=(-DCMAKE_INSTALL_PREFIX="$prefix" -DDIFFSEM_TESTS=OFF -DCMAKE_BUILD_TYPE=Release)
     ;;
-*) die "usage: build.sh radio|asan|system PREFIX" ;;
+*) die "usage: build.sh radio|asan|tsan|fuzz|system PREFIX" ;;
 esac
 if command -v ninja >/dev/null; then
     options+=(-G Ninja)

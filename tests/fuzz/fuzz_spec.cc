@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+// The string that names a scheme; it comes from flowgraphs and messages.
+#include <gnuradio/diffsem/core/scheme.h>
+
+#include "package.h"
+
+using namespace gr::diffsem::core;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    const std::string text(reinterpret_cast<const char*>(data), size);
+    try {
+        const Spec spec = parse_spec(text);
+        if (spec.name == "ls" || spec.name == "linear")
+            (void)Scheme::load(text, LoadOptions());
+    } catch (const Error&) {
+    }
+    return 0;
+}
