@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <locale>
+#include <set>
 #include <sstream>
 
 namespace gr {
@@ -93,6 +94,8 @@ private:
     {
         expect('{');
         std::vector<Json::Member> members;
+        std::set<std::string>
+            keys; // not a search of the list: thousands of keys must not take seconds
         space();
         if (peek() == '}') {
             d_at++;
@@ -101,9 +104,8 @@ private:
         for (;;) {
             space();
             std::string key = string();
-            for (const auto& m : members)
-                if (m.first == key) // two readers could otherwise see two different files
-                    fail("key \"" + key + "\" stands twice");
+            if (!keys.insert(key).second) // two readers could otherwise see two different files
+                fail("key \"" + key + "\" stands twice");
             space();
             expect(':');
             Json value = parse(depth + 1);
