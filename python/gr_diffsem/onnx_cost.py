@@ -51,6 +51,8 @@ def cost(path):
 
 def fields(data):
     """(field number, value) of a message: int for varints, memoryview for length-delimited ones."""
+    if isinstance(data, int):
+        raise ValueError("not an ONNX file: a number where a message belongs")
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -93,6 +95,8 @@ def _ints(value):
 
 
 def _text(value):
+    if isinstance(value, int):  # bytes(n) would be n zeros
+        raise ValueError("not an ONNX file: a number where a text belongs")
     return bytes(value).decode("utf-8", "replace")
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 
-from .onnx_cost import fields
+from .onnx_cost import _text, fields
 
 MAX_BYTES = 512 << 20
 TYPES = (
@@ -47,7 +47,7 @@ def _read(path, mtime, size):
             _graph(value, header, initialisers)
         elif number == 8:
             entry = dict(fields(value))
-            header["opsets"][_text(entry.get(1, b"")) or "ai.onnx"] = entry.get(2, 0)
+            header["opsets"][_text(entry.get(1, b"")) or "ai.onnx"] = _number(entry.get(2, 0))
         elif number == 14:
             entry = dict(fields(value))
             header["metadata"][_text(entry.get(1, b""))] = _text(entry.get(2, b""))
@@ -82,6 +82,7 @@ def _value(message):
 def _tensor_type(message, tensor):
     for number, value in fields(message):
         if number == 1:
+            value = _number(value)
             tensor["type"] = TYPES[value] if value < len(TYPES) else f"type {value}"
         elif number == 2:
             tensor["shape"] = [_dimension(dim) for n, dim in fields(value) if n == 1]
@@ -89,14 +90,16 @@ def _tensor_type(message, tensor):
 
 def _dimension(message):
     entry = dict(fields(message))
-    size = entry.get(1, 0)
+    size = _number(entry.get(1, 0))
     if 0 < size < 1 << 62:
         return size
     return _text(entry.get(2, b"")) or None
 
 
-def _text(value):
-    return bytes(value).decode("utf-8", "replace")
+def _number(value):
+    if not isinstance(value, int):
+        raise ValueError("not an ONNX file: a text where a number belongs")
+    return value
 
 
 def metadata(path):

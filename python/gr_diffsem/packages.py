@@ -72,10 +72,12 @@ def read_manifest(folder):
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}): is this a model package?") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}): export the package again") from None
-    if not isinstance(manifest, dict) or "members" not in manifest:
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("members"), dict):
         raise UserError(f"{path} has no 'members': see docs/model_contract.md for what it needs")
+    if not isinstance(manifest.get("files", {}), dict):
+        raise UserError(f"{path}: 'files' must be an object of file names and SHA-256 sums")
     return manifest
 
 
@@ -123,6 +125,8 @@ def content_hash(path):
 def _inside(folder, name):
     """A file of the package; a path that leads out of it is refused."""
     path = Path(folder) / name
+    if "\0" in name:
+        raise UserError(f"{Path(folder) / MANIFEST} names {name!r}, which no file can be called: refused")
     if not path.resolve().is_relative_to(Path(folder).resolve()):
         raise UserError(f"{Path(folder) / MANIFEST} names '{name}', outside the package: refused")
     if not path.is_file():
@@ -141,7 +145,7 @@ def problems(path):
             f"{CONTRACT}: export the package with this version of gr-diffsem"
         )
     members = manifest["members"]
-    if manifest.get("default") not in members:
+    if not isinstance(manifest.get("default"), str) or manifest["default"] not in members:
         found.append(
             f"default member '{manifest.get('default')}' is not one of {', '.join(members)}: correct 'default'"
         )

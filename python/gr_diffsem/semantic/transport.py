@@ -166,7 +166,7 @@ def file_source(at):
         path, meta = sigmf_names(path)
         try:
             datatype = json.loads(meta.read_text())["global"]["core:datatype"]
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise UserError(f"--from file:{at.rest}: no SigMF description in {meta} ({type(e).__name__})") from None
         if datatype != "cf32_le":
             raise UserError(f"--from file:{at.rest}: its samples are {datatype}; convert them to cf32_le")

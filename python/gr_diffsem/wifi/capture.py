@@ -151,8 +151,9 @@ class Capture:
             channels = int(info.get("core:num_channels", 1))
             captures = meta.get("captures") or [{}]
             header = int(captures[0].get("core:header_bytes", 0))
+            later = any(int(c.get("core:header_bytes", 0)) for c in captures[1:])
             rate = float(info.get("core:sample_rate", np.nan))
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as e:
             raise CaptureError(
                 f"{self.path}: the SigMF metadata cannot be read ({e!r}); it needs a JSON object "
                 "with global / core:datatype"
@@ -165,7 +166,7 @@ class Capture:
             raise CaptureError(
                 f"{self.path}: core:num_channels is {channels}; split the recording into one file per channel"
             )
-        if any(int(c.get("core:header_bytes", 0)) for c in captures[1:]) or header < 0:
+        if later or header < 0:
             raise CaptureError(f"{self.path}: only a header before the first capture can be read")
         self._dtype, self._zero, self._scale = _sigmf_type(datatype, self.path)
         if n_bytes is not None:

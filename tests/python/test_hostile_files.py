@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and bytes from strangers end in an error of ours: seeded mutations, bounded in time and memory.
+
+DIFFSEM_FUZZ_RUNS says how many inputs for each reader (default 1000): 10**6 is the long run.
+"""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tarfile
+import time
+import warnings
+
+import numpy as np
+import pytest
+from gr_diffsem import onnx_cost, onnx_header, packages
+from gr_diffsem.errors import UserError
+from gr_diffsem.semantic import codec, content
+from gr_diffsem.wifi.capture import Capture
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RUNS = int(os.environ.get("DIFFSEM_FUZZ_RUNS", "1000"))
+EDGES = [b"\0", b"\xff", b"\x80\x80\x80\x80\x20", b"\xff" * 9 + b"\x01", b"-1", b"1e999", b"9" * 30, b"[" * 3000]
+EDGES += [b"null", b"{}", b'"', b"../", b"NaN", b"Infinity", b"true", b"[]", b"\\u0000"]
+
+
+def mutate(corpus, rng):
+    """One of the corpus with up to four bytes or pieces changed."""
+    data = bytearray(corpus[rng.integers(len(corpus))])
+    for _ in range(rng.integers(1, 5)):
+        at, n = int(rng.integers(len(data) + 1)), int(rng.integers(1, 9))
+        what = rng.integers(6)
+        if what == 0 and data:
+            data[at % len(data)] ^= 1 << int(rng.integers(8))
+        elif what == 1 and data:
+            data[at % len(data)] = int(rng.integers(256))
+        elif what == 2:
+            data[at:at] = EDGES[rng.integers(len(EDGES))]
+        elif what == 3:
+            data[at : at + n] = EDGES[rng.integers(len(EDGES))]
+        elif what == 4:
+            del data[at : at + n]
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+def hammer(read, corpus, allowed, seed, limit=1.0):
+    """read(data) for mutations; what it raises must be `allowed`; no input over `limit` seconds, 512 MB more at most."""
+    rng = np.random.default_rng(seed)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcomes = {"accepted": 0, "refused": 0}
+    for data in corpus:
+        with contextlib.suppress(allowed):
+            read(data)  # imports what it needs, outside the time limit
+    for data in [*corpus, *(mutate(corpus, rng) for _ in range(RUNS))]:
+        begin = time.monotonic()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read(data)
+        except allowed:
+            outcomes["refused"] += 1
+        except Exception as e:
+            raise AssertionError(f"{type(e).__name__} ({e}) for {data[:2000]!r}") from e
+        else:
+            outcomes["accepted"] += 1
+        assert time.monotonic() - begin < limit, data[:2000]
+    assert outcomes["refused"] > 0 and outcomes["accepted"] > 0, outcomes
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 << 10
+    print(outcomes)
+
+
+def models():
+    return [p.read_bytes() for f in ("priors", "foreign") for p in sorted((ROOT / "tests/data" / f).glob("*.onnx"))]
+
+
+def test_onnx_header(tmp_path):
+    def read(data):
+        path = tmp_path / "m.onnx"
+        path.write_bytes(data)
+        onnx_header._read.__wrapped__(str(path), 0, len(data))
+
+    hammer(read, models(), (ValueError, OSError), 1)
+
+
+def test_onnx_cost(tmp_path):
+    def read(data):
+        path = tmp_path / "m.onnx"
+        path.write_bytes(data)
+        onnx_cost.cost(path)
+
+    hammer(read, models(), (ValueError, OSError), 2)
+
+
+def test_a_length_where_a_text_belongs_allocates_nothing(tmp_path):
+    """metadata_props { key: 2^35 as a number }: bytes(n) would have been 32 GB of zeros."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\x72\x07\x08\x80\x80\x80\x80\x80\x01")
+    with pytest.raises(ValueError, match="a number where a text belongs"):
+        onnx_header.read_header(path)
+    assert "a number where" in onnx_header.problem(str(path))
+
+
+def test_manifest(tmp_path):
+    corpus = [p.read_bytes() for p in sorted((ROOT / "models").glob("*/manifest.json"))]
+
+    def read(data):
+        (tmp_path / "manifest.json").write_bytes(data)
+        packages.problems(tmp_path)
+        packages.content_hash(tmp_path)
+
+    small = {"diffsem.contract": 1, "default": "a", "members": {"a": {"prior": "x"}}, "files": {}}
+    hammer(read, [*corpus, json.dumps(small).encode()], UserError, 3)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("[" * 100_000, "not JSON"),
+        ('{"members": [1]}', "no 'members'"),
+        ('{"members": {}, "files": [1]}', "'files' must be an object"),
+    ],
+)
+def test_manifests_that_once_got_through(tmp_path, text, words):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match=words):
+        packages.problems(tmp_path)
+
+
+def recording(**said):
+    about = {"core:datatype": "ci16_le", "core:sample_rate": 20e6, "core:num_channels": 1, **said}
+    return json.dumps({"global": about, "captures": [{"core:header_bytes": 4}, {}], "annotations": []}).encode()
+
+
+def test_sigmf_metadata(tmp_path):
+    (tmp_path / "a.sigmf-data").write_bytes(bytes(range(256)) * 40)
+
+    def read(data):
+        (tmp_path / "a.sigmf-meta").write_bytes(data)
+        capture = Capture(tmp_path / "a.sigmf-meta")
+        capture.samples(0, 64)
+
+    corpus = [recording(), recording(**{"core:datatype": "cf32_be"}), recording(**{"core:sample_rate": 40e6})]
+    hammer(read, corpus, UserError, 4)
+
+
+def test_sigmf_archive(tmp_path):
+    pack = io.BytesIO()
+    with tarfile.open(fileobj=pack, mode="w") as tar:
+        for name, data in (("a/a.sigmf-meta", recording()), ("a/a.sigmf-data", bytes(4096))):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+    def read(data):
+        (tmp_path / "a.sigmf").write_bytes(data)
+        Capture(tmp_path / "a.sigmf").samples(0, 64)
+
+    hammer(read, [pack.getvalue()], UserError, 5)
+
+
+def test_raw_recordings(tmp_path):
+    rng = np.random.default_rng(1)
+
+    def read(data):
+        for name in ("a.cf32", "a.sc16", "a.cu8"):
+            (tmp_path / name).write_bytes(data)
+            Capture(tmp_path / name).samples(0, 64)
+
+    hammer(read, [rng.normal(size=64).astype(np.float32).tobytes(), b"\x01\x02\x03"], UserError, 6)
+
+
+def test_the_digital_part_of_content():
+    """What passed the code's CRC and yet is hostile; the decoder counts a ContentError as `failed`.
+
+    A dozen octets may ask for the zones of the largest picture, which take seconds: the limit is that picture's.
+    """
+    image = np.random.default_rng(2).integers(0, 256, (24, 32, 3), np.uint8)
+    picture = codec.encode(image, 8000)
+    array = content.encode_array(np.ones((3, 4), np.complex64), "latent")
+    text = content.encode_text("hello")
+
+    def read(data):
+        kind = content.kind(data)
+        if kind == content.TEXT:
+            content.decode_text(data)
+        elif kind == content.ARRAY:
+            content.Array.from_bytes(data)
+        else:
+            codec.Plan.from_bytes(data)
+
+    hammer(read, [picture.digital, array[0], text], ValueError, 7, 10.0)
+
+
+def test_memory_is_bounded_by_the_file_not_by_its_numbers(tmp_path):
+    """All header mutations under a hard limit of address space, in a process of their own."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30));"
+        "import pytest; sys.exit(pytest.main([sys.argv[1], '-q', '-p', 'no:cacheprovider', '-k', 'onnx or manifest']))"
+    )
+    environment = {**os.environ, "DIFFSEM_FUZZ_RUNS": "300", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code, __file__], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:]
