@@ -12,6 +12,7 @@ from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
 from .image_sink import image_sink as image_sink
 from .image_source import image_source as image_source
+from .image_view import image_view as image_view
 from .pdu_zmq_sink import pdu_zmq_sink as pdu_zmq_sink
 from .pdu_zmq_source import pdu_zmq_source as pdu_zmq_source
 from .semantic_decoder import semantic_decoder as semantic_decoder

@@ -101,8 +101,52 @@ def test_usrp_receiver_hears_the_transmitter(tmp_path):
     assert got["good"] >= 20
 
 
+PSNR = "{k: float(tb.view.caption(k, *v).split('dB PSNR')[0].split()[-1]) for k, v in tb.view.latest.items()}"
+
+
+def test_photo_loopback_shows_three_receivers(tmp_path):
+    """Both networks beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
+    read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
+    known = {"psnr": PSNR, "evaluations": "tb.view.latest[2][1]['evaluations']", "snr": read["snr"], "lost": "tb.lose.lost"}
+    steps = [
+        {"set": {"snr_db": 12.0, "loss": 0.0}, "seconds": 12, "read": read},
+        {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 9, "read": known},
+    ]
+    first, second = run_example("photo_loopback", tmp_path, steps)
+    linear, mmse, posterior = (first["psnr"][str(k)] for k in range(3))
+    assert linear > 22 and mmse > linear + 0.3 and posterior > linear and first["lost"] == 0
+    assert second["evaluations"] == 0 and second["psnr"]["2"] == second["psnr"]["0"] < linear
+    assert second["lost"] >= 1 and second["snr"] < first["snr"] - 5
+
+
+def test_photographs_cross_zeromq(tmp_path):
+    """photo_tx_zmq in one process, photo_rx_zmq in another; the pictures lie in a folder."""
+    scripts = [compile_example(name, tmp_path) for name in ("photo_tx_zmq", "photo_rx_zmq")]
+    address = f"ipc://{tmp_path}/air"
+    sender = subprocess.Popen(
+        [sys.executable, str(scripts[0]), "-a", address], env=environment(), stdin=subprocess.DEVNULL
+    )
+    try:
+        text = scripts[1].read_text().replace("tcp://127.0.0.1:5555", address)
+        scripts[1].write_text(text.replace("'received'", repr(str(tmp_path / "received"))))
+        plan = tmp_path / "plan.json"
+        read = {"counts": "tb.sink.counts()", "said": "tb.sink.last[1]"}
+        plan.write_text(json.dumps({"steps": [{"set": {"snr_db": 15.0}, "seconds": 12, "read": read}]}))
+        command = [sys.executable, str(RUNNER), str(scripts[1]), str(plan)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
+    finally:
+        sender.terminate()
+        sender.wait(10)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, done.stdout[-2000:] + done.stderr[-4000:]
+    got = json.loads(lines[-1][7:])[-1]
+    assert got["counts"]["out"] >= 1 and got["said"]["scheme"] == "photo_mmse" and abs(got["said"]["snr_db"] - 15) < 1.5
+    assert len(list((tmp_path / "received").glob("*.png"))) >= 1
+
+
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
+    tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested
