@@ -22,8 +22,8 @@ class image_view(gr.basic_block):
     flowgraph's thread and drawn by a timer of Qt's: neither waits for the other, and a picture that is overtaken by a
     newer one is not drawn.
 
-    Port ``stats``: ``in``, ``drawn``, ``dropped`` (no photograph). Raises ValueError naming the parameter, its value and
-    the remedy.
+    Port ``stats``: ``in``, ``drawn``, ``dropped`` (no photograph). Raises ValueError naming the parameter, its value
+    and the remedy.
     """
 
     def __init__(self, labels=("received",), reference="", max_side=512):

@@ -2,8 +2,8 @@
 """A table and pictures in two minutes: what a better channel estimate does for an OFDM receiver.
 
 Sends coded QPSK packets through two fading channels, receives them with gr-digital's estimator, with
-ours, and with some between. Then sends photographs over a fading channel, beside WebP. Says where the
-pictures lie. With a capture, `eval wifi` on it too.
+ours, and with some between. Then sends photographs over a fading channel, beside WebP; and two of them once more
+from one process to another, over ZeroMQ. Says where the pictures lie. With a capture, `eval wifi` on it too.
 """
 
 import argparse
@@ -18,6 +18,8 @@ SNR_DB = np.arange(2.0, 17.0, 2.0)
 PICTURE_SNR_DB = 14.0  #: of the constellations
 ESTIMATE_SNR_DB = 8.0  #: of the one estimate that is drawn
 PHOTOGRAPHS = ("--count", "3", "--channel", "tdl", "--snr", "0", "5", "10", "15")
+PROCESSES_SNR_DB = (0.0, 5.0, 10.0, 15.0)
+SIDE = 768  #: longest of a photograph, pixels, as in `eval semantic_link`
 PHOTOGRAPH_METHODS = ("webp", "linear", "photo_mmse", "photo_posterior")
 
 
@@ -39,6 +41,7 @@ def run(args):
     out.mkdir(parents=True, exist_ok=True)
     entries, pictures = _link(args, out)
     report = {"configs": entries, "photographs": _photographs(args.seed, out, pictures), "pictures": pictures}
+    report["two_processes"] = _two_processes(args.seed, out)
     if args.capture:
         report["wifi"] = _wifi(args.capture, out, pictures)
     return report
@@ -59,6 +62,10 @@ def table(report):
 
     lines += ["", "Photographs over a fading channel, WebP in the one mode that would have been best:", ""]
     lines.append(cli_eval.table(report["photographs"]))
+    from .semantic import two_processes
+
+    lines += ["", "The first two once more, sent by one process, received by another, photo_mmse:", ""]
+    lines.append(two_processes.table(report["two_processes"]))
     if "wifi" in report:
         from .wifi import cli as wifi
 
@@ -155,6 +162,27 @@ def _photographs(seed, out, names):
     report = cli_eval.run(parser.parse_args(words))
     names.append(str(folder / "contact_sheet.png"))
     return report
+
+
+def _two_processes(seed, out):
+    """Through `gr-diffsem send` and `receive`; what came joins the contact sheet as its last rows."""
+    from tqdm import tqdm
+
+    from .semantic import photographs, sheet, two_processes
+
+    folder = out / "photographs"
+    some = photographs.bundled(SIDE, sheet.MOST)
+    with tqdm(total=len(PROCESSES_SNR_DB), unit="SNR", disable=None) as bar:
+
+        def done(text):
+            bar.set_postfix_str(text)
+            bar.update()
+
+        said = two_processes.run(some, PROCESSES_SNR_DB, folder, "1/48", seed=seed, done=done)
+    methods = [*sheet.shown(PHOTOGRAPH_METHODS), two_processes.NAME]
+    titles = {two_processes.NAME: "over ZeroMQ"}
+    sheet.from_folder(folder, some, PROCESSES_SNR_DB, methods, folder / "contact_sheet.png", titles)
+    return said
 
 
 def _wifi(capture, out, names):

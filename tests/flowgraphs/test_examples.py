@@ -107,7 +107,7 @@ PSNR = "{k: float(tb.view.caption(k, *v).split('dB PSNR')[0].split()[-1]) for k,
 def test_photo_loopback_shows_three_receivers(tmp_path):
     """Both networks beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
     read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
-    known = {"psnr": PSNR, "evaluations": "tb.view.latest[2][1]['evaluations']", "snr": read["snr"], "lost": "tb.lose.lost"}
+    known = {**read, "evaluations": "tb.view.latest[2][1]['evaluations']"}
     steps = [
         {"set": {"snr_db": 12.0, "loss": 0.0}, "seconds": 12, "read": read},
         {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 9, "read": known},

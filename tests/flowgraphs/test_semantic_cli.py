@@ -45,6 +45,16 @@ def test_a_photograph_crosses_a_recording(tmp_path, photograph):
     assert all(s["frames_lost"] > 0 and metrics.psnr(photograph, x) < best for x, s in zip(half, said, strict=True))
 
 
+def test_count_is_exact(tmp_path, photograph):
+    air = tmp_path / "air.cf32"
+    words = [str(tmp_path / "photo.png"), "--to", f"file:{air}", "--cbr", "1/8", "--repeat", "3"]
+    assert main(["send", *words]) == 0
+    out = tmp_path / "one"
+    words = ["--from", f"file:{air}", "--out", str(out), "--scheme", "linear", "--count", "1"]
+    assert main(["receive", *words]) == 0
+    assert len(list(out.glob("*.png"))) == 1
+
+
 def test_wrong_recordings_are_named(tmp_path, capsys):
     (tmp_path / "empty.cf32").write_bytes(b"")
     for source, words in [

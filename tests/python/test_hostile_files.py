@@ -51,7 +51,7 @@ def mutate(corpus, rng):
 
 
 def hammer(read, corpus, allowed, seed, limit=1.0):
-    """read(data) for mutations; what it raises must be `allowed`; no input over `limit` seconds, 512 MB more at most."""
+    """read(data) for mutations; what it raises must be `allowed`; at most `limit` seconds and 512 MB more each."""
     rng = np.random.default_rng(seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcomes = {"accepted": 0, "refused": 0}

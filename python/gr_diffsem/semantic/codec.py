@@ -17,9 +17,9 @@ The digital bytes say all that a receiver needs: size, spectrum, lowest coeffici
 
 Order on the air: slots m and N + m, a stronger and a fainter one, make symbol m of N, and symbol m goes where the
 multiples of the golden ratio put it, by m * 2654435769 mod 2^32. So whichever run or comb of symbols becomes a frame
-or an OFDM symbol holds the same share of every importance, every frame has the mean power 1, and copies lie apart. (A Hadamard mix of the
-coefficients would do that too, but then a lost frame is noise on every coefficient, and the receiver's operator is
-no longer diagonal.)
+or an OFDM symbol holds the same share of every importance, every frame has the mean power 1, and copies lie apart.
+(A Hadamard mix of the coefficients would do that too, but then a lost frame is noise on every coefficient, and the
+receiver's operator is no longer diagonal.)
 """
 
 from dataclasses import dataclass, replace

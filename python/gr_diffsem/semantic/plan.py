@@ -19,7 +19,7 @@ MAX_SIDE = 4096
 MAX_PIXELS = 1 << 23
 MAX_SYMBOLS = (1 << 20) - 1
 LAYERS = 4
-#: No slot carries more than this many times the mean power: what is stronger goes in several, and fades with none of them.
+#: No slot carries more than this many times the mean power: what is stronger goes in several, which fade apart.
 PEAK = 4.0
 #: In so many slots at most.
 COPIES = 8
