@@ -22,8 +22,13 @@ struct keys {
     pmt::pmt_t noise_var = pmt::mp("diffsem_noise_var");
     pmt::pmt_t error_var = pmt::mp("diffsem_error_var");
     pmt::pmt_t steps = pmt::mp("diffsem_steps");
+    pmt::pmt_t planned = pmt::mp("diffsem_planned");
     pmt::pmt_t bypassed = pmt::mp("diffsem_bypassed");
+    pmt::pmt_t dropped = pmt::mp("diffsem_dropped");
     pmt::pmt_t latency = pmt::mp("diffsem_latency");
+    pmt::pmt_t age = pmt::mp("diffsem_age");
+    pmt::pmt_t model = pmt::mp("diffsem_model");
+    pmt::pmt_t scheme = pmt::mp("scheme");
     pmt::pmt_t snr = pmt::mp("snr");
     pmt::pmt_t carr_offset = pmt::mp("ofdm_sync_carr_offset");
     pmt::pmt_t chan_taps = pmt::mp("ofdm_sync_chan_taps");
@@ -74,14 +79,21 @@ inline std::string shape_text(const core::SchemeInfo& info)
     return out;
 }
 
-//! What every block says on its port `stats`: in = out + dropped, and none of these blocks drops.
-inline pmt::pmt_t counters(uint64_t items, uint64_t bypassed)
+//! What every block says on its port `stats`: in = out + dropped.
+inline pmt::pmt_t counters(uint64_t out, uint64_t dropped, uint64_t bypassed)
 {
     pmt::pmt_t stats = pmt::make_dict();
-    stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(items));
-    stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(items));
-    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(0));
+    stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(out + dropped));
+    stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(out));
+    stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(dropped));
     return pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(bypassed));
+}
+
+//! The scheme that a message names, as a symbol or a pair (key . symbol); empty: neither.
+inline std::string scheme_of(const pmt::pmt_t& message)
+{
+    const pmt::pmt_t name = pmt::is_pair(message) ? pmt::cdr(message) : message;
+    return pmt::is_symbol(name) ? pmt::symbol_to_string(name) : "";
 }
 
 //! True about once in each interval; for logs and statistics that must not flood.

@@ -35,15 +35,16 @@ source parse_source(const std::string& name)
     throw core::Error("noise is '" + name + "': give one of " + known);
 }
 
-// Noise-free simulations have a noise variance of 0; a prior needs one above it.
-constexpr float least_relative_noise = 1e-9f;
+constexpr inference_ledger::offers offered{}; // every policy
 
 estimate_impl::plan check(const scheme::sptr& handle, const estimate_options& options)
 {
     if (!handle)
         throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
     estimate_impl::plan p;
+    p.handle = handle;
     p.options = options;
+    inference_ledger::check(options.live, offered);
     p.noise = parse_source(options.noise);
     check_noise_var(options.noise_var, false);
     check_steps(options.steps);
@@ -153,33 +154,96 @@ estimate_impl::estimate_impl(plan p)
       d_per_output(d.noise == source::repeated_pairs ? 2 : 1),
       d_noise_var(d.options.noise_var),
       d_noise(d.options.max_batch),
-      d_info(d.options.max_batch)
+      d_info(d.options.max_batch),
+      d_ledger(*this, d_logger, d.options.live, offered)
 {
     if (d.noise == source::repeated || d.noise == source::repeated_pairs)
         d_mean_of_two.resize(d.input * d.options.max_batch);
-    message_port_register_out(d_keys.stats);
+    message_port_register_in(d_keys.scheme);
+    set_msg_handler(d_keys.scheme, [this](const pmt::pmt_t& m) { scheme_message(m); });
     set_relative_rate(1, d_per_output);
-    // The scheduler would round the second of a pair up to the next output.
-    set_tag_propagation_policy(d_per_output == 1 ? TPP_ALL_TO_ALL : TPP_DONT);
+    // Ours to move: items may be dropped, and the second of a pair would be rounded up to the next output.
+    set_tag_propagation_policy(TPP_DONT);
+    begin();
+}
+
+void estimate_impl::begin()
+{
+    const auto& info = d.scheme->info();
+    d_ledger.begin_model(
+        d.run->trial_seconds(), d.run->max_evaluations(), info.spec, info.content_hash);
+}
+
+// The same block with another scheme; throws where it would not fit.
+std::unique_ptr<estimate_impl::plan> estimate_impl::replacement(diffsem::scheme::sptr handle)
+{
+    estimate_options options;
+    std::size_t input, output;
+    {
+        std::lock_guard<std::mutex> lock(d_mutex);
+        options = d.options;
+        input = d.input;
+        output = d.output;
+    }
+    auto next = std::make_unique<plan>(check(handle, options));
+    if (next->input != input || next->output != output)
+        throw core::Error("scheme '" + handle->spec() + "' takes " + text(next->input) +
+                          " and gives " + text(next->output) + " elements, the running one " +
+                          text(input) + " and " + text(output) +
+                          ": the block's ports cannot change; make another block");
+    return next;
+}
+
+void estimate_impl::set_scheme(diffsem::scheme::sptr handle)
+{
+    d_swap.offer(replacement(std::move(handle)));
+}
+
+void estimate_impl::scheme_message(const pmt::pmt_t& message)
+{
+    request_scheme(
+        d_swap, d_ledger, d_logger, *d.handle, message, [this](diffsem::scheme::sptr handle) {
+            return replacement(std::move(handle));
+        });
+}
+
+// Between two calls; what was set meanwhile holds for the new one too.
+void estimate_impl::swap()
+{
+    auto next = d_swap.take();
+    if (!next)
+        return;
+    next->run->set_steps(d.options.steps);
+    next->run->set_eta(d.options.eta);
+    next->run->set_seed(d.options.seed);
+    next->options = d.options;
+    std::swap(d, *next);
+    d_swap.retire(std::move(next));
+    begin();
+    d_ledger.swapped();
 }
 
 void estimate_impl::set_steps(int steps)
 {
     check_steps(steps);
     std::lock_guard<std::mutex> lock(d_mutex);
+    d.options.steps = steps;
     d.run->set_steps(steps);
+    begin();
 }
 
 void estimate_impl::set_eta(float eta)
 {
     check_eta(eta);
     std::lock_guard<std::mutex> lock(d_mutex);
+    d.options.eta = eta;
     d.run->set_eta(eta);
 }
 
 void estimate_impl::set_seed(uint64_t seed)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
+    d.options.seed = seed;
     d.run->set_seed(seed);
 }
 
@@ -203,93 +267,10 @@ void estimate_impl::forecast(int, gr_vector_int& ninput_items_required)
     ninput_items_required[0] = d_per_output;
 }
 
-float estimate_impl::observed_power(const gr_complex* y) const
-{
-    const auto& observed = d.estimator.observed;
-    double sum = 0;
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < d.input; i++) {
-        if (i < observed.size() && !observed[i])
-            continue;
-        sum += std::norm(y[i]);
-        count++;
-    }
-    return static_cast<float>(sum / std::max<std::size_t>(count, 1));
-}
-
-// A blind estimate, averaged over items if asked for and kept above what a prior can work with.
-float estimate_impl::averaged(float noise, const gr_complex* y)
-{
-    if (!std::isfinite(noise))
-        return noise; // bypassed, and no part of the average
-    const float weight = d.options.noise_averaging;
-    if (weight < 1) {
-        d_average = d_average < 0 ? noise : d_average + weight * (noise - d_average);
-        noise = static_cast<float>(d_average);
-    }
-    return noise > 0 ? noise : least_relative_noise * observed_power(y);
-}
-
-void estimate_impl::noise_from_tags(const gr_complex* in, int items)
-{
-    const uint64_t read = nitems_read(0);
-    get_tags_in_range(d_tags, 0, read, read + items);
-    std::sort(d_tags.begin(), d_tags.end(), tag_t::offset_compare);
-    auto tag = d_tags.begin();
-    for (int i = 0; i < items; i++) {
-        for (; tag != d_tags.end() && tag->offset <= read + i; ++tag) {
-            if (!pmt::is_number(tag->value) || pmt::is_complex(tag->value))
-                continue;
-            if (pmt::eqv(tag->key, d_noise_key)) {
-                d_noise_var = static_cast<float>(pmt::to_double(tag->value));
-                d_from_snr = false;
-            } else if (pmt::eqv(tag->key, d_keys.snr)) {
-                d_rho = static_cast<float>(std::pow(10.0, pmt::to_double(tag->value) / 10));
-                d_from_snr = true;
-            }
-        }
-        d_noise[i] = d_from_snr ? observed_power(in + i * d.input) / (1 + d_rho) : d_noise_var;
-    }
-}
-
-// Fills d_noise; gives the measurements, which for repeated ones are the means of the two.
-const gr_complex* estimate_impl::measure_noise(const gr_complex* in, int items)
-{
-    const std::size_t m = d.input;
-    switch (d.noise) {
-    case source::parameter:
-        std::fill_n(d_noise.begin(), items, d_noise_var);
-        return in;
-    case source::tag:
-        noise_from_tags(in, items);
-        return in;
-    case source::null_carriers:
-        for (int i = 0; i < items; i++)
-            d_noise[i] =
-                averaged(core::null_carrier_noise(in + i * m, d.options.null_carriers), in + i * m);
-        return in;
-    case source::delay_tail:
-        for (int i = 0; i < items; i++)
-            d_noise[i] = averaged((*d.tail)(in + i * m), in + i * m);
-        return in;
-    case source::repeated:
-    case source::repeated_pairs:
-        break;
-    }
-    const auto* observed = d.estimator.observed.empty() ? nullptr : d.estimator.observed.data();
-    for (int i = 0; i < items; i++) {
-        const gr_complex* first = in + 2 * i * m;
-        gr_complex* mean = &d_mean_of_two[i * m];
-        d_noise[i] =
-            0.5f * averaged(core::repeated_noise(first, first + m, observed, m, mean), first);
-    }
-    return d_mean_of_two.data();
-}
-
 void estimate_impl::baseline(const gr_complex* y, int items, gr_complex* out)
 {
     if (d.baseline) {
-        d.baseline->run(y, items, d_noise.data(), 1, d_items, out, nullptr, nullptr);
+        d.baseline->run(y, items, d_noise.data(), 1, d_first, out, nullptr, nullptr);
         return;
     }
     std::memcpy(out, y, items * d.input * sizeof(gr_complex));
@@ -306,78 +287,86 @@ int estimate_impl::general_work(int noutput_items,
                                 gr_vector_void_star& output_items)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
-    const auto started = std::chrono::steady_clock::now();
-    const int items =
-        std::min({noutput_items, ninput_items[0] / d_per_output, d.options.max_batch});
-    if (items < 1)
+    if (d_swap.ready())
+        swap();
+    const int waiting = ninput_items[0] / d_per_output;
+    if (waiting < 1 || noutput_items < 1)
         return 0;
+    const auto verdict = d_ledger.decide(d_first, waiting, d.options.max_batch);
+    const auto* in = static_cast<const gr_complex*>(input_items[0]);
+    if (verdict.evaluations == 0 && d_ledger.drops()) {
+        drop(in, static_cast<int>(verdict.items));
+        return 0;
+    }
+    const int items = std::min(noutput_items, static_cast<int>(verdict.items));
 
-    const gr_complex* y = measure_noise(static_cast<const gr_complex*>(input_items[0]), items);
+    const gr_complex* y = measure_noise(in, items);
     std::size_t port = 1;
     auto* mean = static_cast<gr_complex*>(output_items[0]);
     auto* variance =
         d.options.variance_output ? static_cast<float*>(output_items[port++]) : nullptr;
-    d.run->run(y, items, d_noise.data(), 1, d_items, mean, variance, d_info.data());
+    d.run->run(y,
+               items,
+               d_noise.data(),
+               1,
+               d_first,
+               mean,
+               variance,
+               d_info.data(),
+               d_ledger.limit(verdict));
     if (d.options.baseline_output)
         baseline(y, items, static_cast<gr_complex*>(output_items[port]));
 
-    for (int i = 0; i < items; i++) {
-        if (!d_info[i].bypassed)
-            continue;
-        d_bypassed++;
-        if (d_log_limit.due())
-            d_logger->warn("item {} could not be estimated ({}): passed on as it came; {} so far",
-                           d_items + i,
-                           d_info[i].reason,
-                           d_bypassed.load());
-    }
-    if (d_per_output > 1)
-        move_tags(items, output_items.size());
+    d_ledger.left(d_first, d_info.data(), items);
+    move_tags(items, output_items.size());
+    if (const uint64_t gap = d_ledger.take_gap())
+        add_item_tag(0, nitems_written(0), d_keys.dropped, pmt::from_uint64(gap));
     if (d.options.tag_items)
-        tag_outputs(
-            items,
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
-    d_items += items;
-    d_calls++;
+        tag_outputs(items);
+    d_first += items;
     d_last_noise = d_info[items - 1].noise_var;
-    d_last_steps = d_info[items - 1].steps;
-    report();
+    d_ledger.report(d_last_noise);
     consume_each(items * d_per_output);
     return items;
 }
 
-void estimate_impl::move_tags(int items, int ports)
+void estimate_impl::drop(const gr_complex* in, int items)
+{
+    if (d.noise == source::tag)
+        noise_from_tags(in, items); // what they say holds for those to come
+    move_tags(items, output_signature()->min_streams(), false);
+    d_ledger.dropped(items);
+    d_first += items;
+    d_ledger.report(d_last_noise);
+    consume_each(items * d_per_output);
+}
+
+// To the item made of the one that carried them; of dropped ones to the next.
+void estimate_impl::move_tags(int items, int ports, bool kept)
 {
     const uint64_t read = nitems_read(0), written = nitems_written(0);
     get_tags_in_range(d_tags, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
     for (auto& tag : d_tags) {
-        tag.offset = written + (tag.offset - read) / d_per_output;
+        tag.offset = written + (kept ? (tag.offset - read) / d_per_output : 0);
         for (int port = 0; port < ports; port++)
             add_item_tag(port, tag);
     }
 }
 
-void estimate_impl::tag_outputs(int items, double latency)
+void estimate_impl::tag_outputs(int items)
 {
+    const pmt::pmt_t latency = pmt::from_double(d_ledger.latency());
     for (int i = 0; i < items; i++) {
         const uint64_t at = nitems_written(0) + i;
         add_item_tag(0, at, d_keys.steps, pmt::from_long(d_info[i].steps));
+        add_item_tag(0, at, d_keys.planned, pmt::from_long(d_info[i].planned));
         add_item_tag(0, at, d_keys.noise_var, pmt::from_double(d_info[i].noise_var));
-        add_item_tag(0, at, d_keys.latency, pmt::from_double(latency));
+        add_item_tag(0, at, d_keys.latency, latency);
+        add_item_tag(0, at, d_keys.age, pmt::from_double(d_ledger.age(d_first + i)));
+        add_item_tag(0, at, d_keys.model, d_ledger.model_symbol());
         if (d_info[i].bypassed)
             add_item_tag(0, at, d_keys.bypassed, pmt::mp(d_info[i].reason));
     }
-}
-
-void estimate_impl::report()
-{
-    if (!d_stats_limit.due())
-        return;
-    pmt::pmt_t stats = counters(d_items, d_bypassed);
-    stats = pmt::dict_add(stats, pmt::mp("calls"), pmt::from_uint64(d_calls));
-    stats = pmt::dict_add(stats, pmt::mp("noise_var"), pmt::from_double(d_last_noise));
-    stats = pmt::dict_add(stats, pmt::mp("steps"), pmt::from_long(d_last_steps));
-    message_port_pub(d_keys.stats, stats);
 }
 
 } // namespace diffsem

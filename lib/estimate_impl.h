@@ -3,7 +3,8 @@
  */
 #pragma once
 
-#include "block_helpers.h"
+#include "inference_ledger.h"
+#include "scheme_swap.h"
 
 #include <gnuradio/diffsem/core/noise_estimate.h>
 #include <gnuradio/diffsem/estimate.h>
@@ -21,6 +22,7 @@ public:
 
     //! What make() has checked and worked out.
     struct plan {
+        diffsem::scheme::sptr handle;
         std::shared_ptr<const core::Scheme> scheme;
         estimate_options options;
         core::EstimatorOptions estimator;
@@ -38,10 +40,9 @@ public:
     void set_seed(uint64_t seed) override;
     void set_noise_var(float noise_var) override;
     void set_tag_items(bool tag_items) override;
+    void set_scheme(diffsem::scheme::sptr scheme) override;
     float noise_var() const override { return d_last_noise; }
-    uint64_t items_in() const override { return d_items; }
-    uint64_t items_out() const override { return d_items; }
-    uint64_t items_bypassed() const override { return d_bypassed; }
+    live_inference& live() override { return d_ledger; }
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -55,9 +56,13 @@ private:
     float averaged(float noise, const gr_complex* y);
     void baseline(const gr_complex* y, int items, gr_complex* out);
     float observed_power(const gr_complex* y) const;
-    void move_tags(int items, int ports);
-    void tag_outputs(int items, double latency);
-    void report();
+    void move_tags(int items, int ports, bool kept = true);
+    void tag_outputs(int items);
+    void drop(const gr_complex* in, int items);
+    void begin();
+    void swap();
+    std::unique_ptr<plan> replacement(diffsem::scheme::sptr handle);
+    void scheme_message(const pmt::pmt_t& message);
 
     const keys d_keys;
     const pmt::pmt_t d_noise_key;
@@ -73,10 +78,10 @@ private:
     std::vector<float> d_noise;
     std::vector<core::ItemInfo> d_info;
     std::vector<tag_t> d_tags;
-    std::atomic<uint64_t> d_items{0}, d_bypassed{0}, d_calls{0};
+    uint64_t d_first = 0; // index of the oldest item that waits
     std::atomic<float> d_last_noise{0};
-    int d_last_steps = 0;
-    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
+    inference_ledger d_ledger;
+    scheme_swap<plan> d_swap; // last: its thread ends before what it calls
 };
 
 } // namespace diffsem

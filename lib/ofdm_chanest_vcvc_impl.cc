@@ -11,6 +11,19 @@
 namespace gr {
 namespace diffsem {
 
+namespace {
+
+constexpr int max_batch = 32;
+
+inference_ledger::offers offered()
+{
+    inference_ledger::offers o;
+    o.drop = false; // header_payload_demux waits for each frame's answer
+    return o;
+}
+
+} // namespace
+
 ofdm_chanest_vcvc::sptr ofdm_chanest_vcvc::make(scheme::sptr scheme,
                                                 const std::vector<gr_complex>& sync_symbol1,
                                                 const std::vector<gr_complex>& sync_symbol2,
@@ -21,112 +34,184 @@ ofdm_chanest_vcvc::sptr ofdm_chanest_vcvc::make(scheme::sptr scheme,
                                                 float noise_var,
                                                 const std::string& extra_tags,
                                                 int steps,
-                                                uint64_t seed)
+                                                uint64_t seed,
+                                                const live_options& live)
 {
     if (!scheme)
         throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
     if (n_data_symbols < 1)
         throw core::Error("n_data_symbols is " + text(n_data_symbols) + ": give at least 1");
-    for (const auto* key : {"auto", "none", "noise", "error", ""})
+    for (const auto* key : {"auto", "none", "noise", "error", "all", ""})
         if (extra_tags == key && *key)
             break;
         else if (!*key)
             throw core::Error("extra_tags is '" + extra_tags +
-                              "': give one of auto, none, noise, error");
+                              "': give one of auto, none, noise, error, all");
     check_noise_var(noise_var, true);
     check_steps(steps);
+    inference_ledger::check(live, offered());
     core::SyncWords sync(
         sync_symbol1, sync_symbol2, max_carr_offset, force_one_sync_symbol, eq_noise_red_len);
+    const ofdm_chanest_vcvc_impl::settings set{steps, -1.0f, seed, noise_var};
+    auto plan = ofdm_chanest_vcvc_impl::prepare(scheme, sync, set);
+    return gnuradio::make_block_sptr<ofdm_chanest_vcvc_impl>(
+        std::move(plan), std::move(sync), n_data_symbols, set, extra_tags, live);
+}
 
-    auto loaded = scheme->get();
-    const auto& info = loaded->info();
+ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sptr handle,
+                                                             const core::SyncWords& sync,
+                                                             const settings& set)
+{
+    plan p;
+    p.handle = handle;
+    p.scheme = handle->get();
+    const auto& info = p.scheme->info();
     if (!info.complex_domain)
         throw core::Error("scheme '" + info.spec +
                           "' is made for real data; a channel estimate needs a complex one");
-    if (loaded->item_size() && loaded->item_size() != sync_symbol1.size())
+    if (p.scheme->item_size() && p.scheme->item_size() != static_cast<std::size_t>(sync.size()))
         throw core::Error("scheme '" + info.spec + "' is made for " + shape_text(info) +
-                          " carriers, but the sync words have " + text(sync_symbol1.size()) +
+                          " carriers, but the sync words have " + text(sync.size()) +
                           " (the FFT length): use a scheme trained for that length, or 'ls'");
-    if (info.prior != "none" && noise_var == 0 && !sync.noise_error().empty())
+    if (info.prior == "none")
+        return p;
+    if (set.noise_var == 0 && !sync.noise_error().empty())
         throw core::Error("noise_var is 0 (measure it), but " + sync.noise_error());
-
-    return gnuradio::make_block_sptr<ofdm_chanest_vcvc_impl>(
-        loaded, std::move(sync), n_data_symbols, noise_var, extra_tags, steps, seed);
+    core::EstimatorOptions options;
+    options.observed = sync.observed();
+    options.item_size = sync.size();
+    options.max_batch = max_batch;
+    options.steps = set.steps;
+    options.eta = set.eta;
+    options.seed = set.seed;
+    p.estimator = std::make_unique<core::Estimator>(p.scheme, options);
+    return p;
 }
 
-ofdm_chanest_vcvc_impl::ofdm_chanest_vcvc_impl(std::shared_ptr<const core::Scheme> scheme,
+ofdm_chanest_vcvc_impl::ofdm_chanest_vcvc_impl(plan p,
                                                core::SyncWords sync,
                                                int n_data_symbols,
-                                               float noise_var,
+                                               const settings& set,
                                                const std::string& extra_tags,
-                                               int steps,
-                                               uint64_t seed)
+                                               const live_options& live)
     : gr::block("ofdm_chanest_vcvc",
                 gr::io_signature::make(1, 1, sizeof(gr_complex) * sync.size()),
                 gr::io_signature::make(1, 2, sizeof(gr_complex) * sync.size())),
       d_sync(std::move(sync)),
       d_data_symbols(n_data_symbols),
       d_frame_symbols(n_data_symbols + d_sync.count()),
-      d_noise_var(noise_var)
+      d_extra_tags(extra_tags),
+      d(std::move(p)),
+      d_set(set),
+      d_tag_error(extra_tags == "error" || extra_tags == "all"),
+      d_tag_all(extra_tags == "all"),
+      d_ledger(*this, d_logger, live, offered())
 {
-    const bool ls = scheme->info().prior == "none";
-    d_tag_error = extra_tags == "error";
-    d_tag_noise = d_tag_error || extra_tags == "noise" || (extra_tags == "auto" && !ls);
-
     const std::size_t n = d_sync.size();
-    if (!ls) {
-        core::EstimatorOptions options;
-        options.observed = d_sync.observed();
-        options.item_size = n;
-        options.max_batch = max_batch;
-        options.steps = steps;
-        options.seed = seed;
-        d_estimator = std::make_unique<core::Estimator>(scheme, options);
-        d_taps.resize(n * max_batch);
-        d_tap_noise.resize(n * max_batch);
-    }
+    for (auto* each : {&d_tap_noise, &d_error})
+        each->resize(n * max_batch);
+    for (auto* each : {&d_ls, &d_taps})
+        each->resize(n * max_batch);
     d_offset.resize(max_batch);
     d_noise.resize(max_batch);
     d_info.resize(max_batch);
-    d_ls.resize(n * max_batch);
-    d_error.resize(n * max_batch);
 
-    message_port_register_out(d_keys.stats);
+    message_port_register_in(d_keys.scheme);
+    set_msg_handler(d_keys.scheme, [this](const pmt::pmt_t& m) { scheme_message(m); });
     set_output_multiple(d_data_symbols);
     set_relative_rate(d_data_symbols, d_frame_symbols);
     set_tag_propagation_policy(TPP_DONT);
+    begin();
+}
+
+void ofdm_chanest_vcvc_impl::begin()
+{
+    const auto& info = d.scheme->info();
+    d_tag_noise = d_tag_error || d_extra_tags == "noise" || (d_extra_tags == "auto" && d.estimator);
+    std::fill(d_info.begin(), d_info.end(), core::ItemInfo());
+    d_ledger.begin_model(d.estimator ? d.estimator->trial_seconds() : 0,
+                         d.estimator ? d.estimator->max_evaluations() : 0,
+                         info.spec,
+                         info.content_hash);
+}
+
+std::unique_ptr<ofdm_chanest_vcvc_impl::plan>
+ofdm_chanest_vcvc_impl::replacement(diffsem::scheme::sptr handle)
+{
+    settings set;
+    {
+        std::lock_guard<std::mutex> lock(d_mutex);
+        set = d_set;
+    }
+    return std::make_unique<plan>(prepare(std::move(handle), d_sync, set));
+}
+
+void ofdm_chanest_vcvc_impl::set_scheme(diffsem::scheme::sptr handle)
+{
+    if (!handle)
+        throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
+    d_swap.offer(replacement(std::move(handle)));
+}
+
+void ofdm_chanest_vcvc_impl::scheme_message(const pmt::pmt_t& message)
+{
+    request_scheme(
+        d_swap, d_ledger, d_logger, *d.handle, message, [this](diffsem::scheme::sptr handle) {
+            return replacement(std::move(handle));
+        });
+}
+
+// Between two calls; what was set meanwhile holds for the new one too.
+void ofdm_chanest_vcvc_impl::swap()
+{
+    auto next = d_swap.take();
+    if (!next)
+        return;
+    if (next->estimator) {
+        next->estimator->set_steps(d_set.steps);
+        next->estimator->set_eta(d_set.eta);
+        next->estimator->set_seed(d_set.seed);
+    }
+    std::swap(d, *next);
+    d_swap.retire(std::move(next));
+    begin();
+    d_ledger.swapped();
 }
 
 void ofdm_chanest_vcvc_impl::set_steps(int steps)
 {
     check_steps(steps);
     std::lock_guard<std::mutex> lock(d_mutex);
-    if (d_estimator)
-        d_estimator->set_steps(steps);
+    d_set.steps = steps;
+    if (d.estimator)
+        d.estimator->set_steps(steps);
+    begin();
 }
 
 void ofdm_chanest_vcvc_impl::set_eta(float eta)
 {
     check_eta(eta);
     std::lock_guard<std::mutex> lock(d_mutex);
-    if (d_estimator)
-        d_estimator->set_eta(eta);
+    d_set.eta = eta;
+    if (d.estimator)
+        d.estimator->set_eta(eta);
 }
 
 void ofdm_chanest_vcvc_impl::set_seed(uint64_t seed)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
-    if (d_estimator)
-        d_estimator->set_seed(seed);
+    d_set.seed = seed;
+    if (d.estimator)
+        d.estimator->set_seed(seed);
 }
 
 void ofdm_chanest_vcvc_impl::set_noise_var(float noise_var)
 {
     check_noise_var(noise_var, true);
-    if (noise_var == 0 && d_estimator && !d_sync.noise_error().empty())
-        throw core::Error("noise_var is 0 (measure it), but " + d_sync.noise_error());
     std::lock_guard<std::mutex> lock(d_mutex);
-    d_noise_var = noise_var;
+    if (noise_var == 0 && d.estimator && !d_sync.noise_error().empty())
+        throw core::Error("noise_var is 0 (measure it), but " + d_sync.noise_error());
+    d_set.noise_var = noise_var;
 }
 
 void ofdm_chanest_vcvc_impl::forecast(int noutput_items, gr_vector_int& ninput_items_required)
@@ -135,11 +220,11 @@ void ofdm_chanest_vcvc_impl::forecast(int noutput_items, gr_vector_int& ninput_i
 }
 
 // Fills d_offset, d_noise, d_ls, d_error, and d_taps and d_info unless the scheme is `ls`.
-void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames)
+void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const core::RunLimit& limit)
 {
     const int n = d_sync.size();
     const auto& gain = d_sync.tap_noise_gain();
-    const bool measure = d_estimator || d_tag_noise;
+    const bool measure = d.estimator || d_tag_noise;
     const int stride = d_sync.equal_power() ? 1 : n;
     const float equal_gain = *std::max_element(gain.begin(), gain.end());
 
@@ -150,11 +235,11 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames)
         d_sync.ls_taps(frame, d_offset[f], ls);
         if (!measure)
             continue;
-        d_noise[f] = d_noise_var > 0 ? d_noise_var : d_sync.noise(frame, d_offset[f], ls);
-        if (d_tag_error && !d_estimator)
+        d_noise[f] = d_set.noise_var > 0 ? d_set.noise_var : d_sync.noise(frame, d_offset[f], ls);
+        if (d_tag_error && !d.estimator)
             for (int k = 0; k < n; k++)
                 d_error[static_cast<std::size_t>(f) * n + k] = d_noise[f] * gain[k];
-        if (!d_estimator)
+        if (!d.estimator)
             continue;
         if (stride == 1)
             d_tap_noise[f] = d_noise[f] * equal_gain;
@@ -163,15 +248,16 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames)
                 d_tap_noise[static_cast<std::size_t>(f) * n + k] =
                     d_noise[f] * (gain[k] > 0 ? gain[k] : equal_gain);
     }
-    if (d_estimator)
-        d_estimator->run(d_ls.data(),
+    if (d.estimator)
+        d.estimator->run(d_ls.data(),
                          frames,
                          d_tap_noise.data(),
                          stride,
                          d_frames,
                          d_taps.data(),
                          d_tag_error ? d_error.data() : nullptr,
-                         d_info.data());
+                         d_info.data(),
+                         limit);
 }
 
 void ofdm_chanest_vcvc_impl::move_tags(int frames)
@@ -192,37 +278,22 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
                                          gr_vector_void_star& output_items)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
+    if (d_swap.ready())
+        swap();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
     auto* out = static_cast<gr_complex*>(output_items[0]);
     const std::size_t n = d_sync.size();
-    const int frames = std::min({noutput_items / d_data_symbols,
-                                 ninput_items[0] / d_frame_symbols,
-                                 static_cast<int>(max_batch)});
-    if (frames < 1)
+    const int waiting = ninput_items[0] / d_frame_symbols;
+    if (waiting < 1 || noutput_items < d_data_symbols)
         return 0;
-    estimate(in, frames);
+    const auto verdict = d_ledger.decide(d_frames, waiting, max_batch);
+    const int frames = std::min(noutput_items / d_data_symbols, static_cast<int>(verdict.items));
+    estimate(in, frames, d_ledger.limit(verdict));
+    d_ledger.left(d_frames, d_info.data(), frames);
 
     for (int f = 0; f < frames; f++) {
-        const bool bypassed = d_estimator && d_info[f].bypassed;
-        const gr_complex* taps = &(d_estimator && !bypassed ? d_taps : d_ls)[f * n];
-        const uint64_t at = nitems_written(0) + static_cast<uint64_t>(f) * d_data_symbols;
-        add_item_tag(0, at, d_keys.carr_offset, pmt::from_long(d_offset[f]));
-        add_item_tag(0, at, d_keys.chan_taps, pmt::init_c32vector(n, taps));
-        if (d_tag_noise)
-            add_item_tag(0, at, d_keys.noise_var, pmt::from_double(d_noise[f]));
-        if (d_tag_error)
-            add_item_tag(0, at, d_keys.error_var, pmt::init_f32vector(n, &d_error[f * n]));
-        if (bypassed) {
-            add_item_tag(0, at, d_keys.bypassed, pmt::mp(d_info[f].reason));
-            d_bypassed++;
-            if (d_log_limit.due())
-                d_logger->warn(
-                    "frame {} could not be estimated ({}): least-squares taps passed on; "
-                    "{} so far",
-                    d_frames + f,
-                    d_info[f].reason,
-                    d_bypassed.load());
-        }
+        const gr_complex* taps = &(d.estimator && !d_info[f].bypassed ? d_taps : d_ls)[f * n];
+        tag_frame(f, taps);
         if (output_items.size() > 1)
             std::memcpy(
                 static_cast<gr_complex*>(output_items[1]) + f * n, taps, n * sizeof(gr_complex));
@@ -232,7 +303,7 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
     }
     move_tags(frames);
     d_frames += frames;
-    report();
+    d_ledger.report(d_noise[frames - 1]);
 
     if (output_items.size() > 1)
         produce(1, frames);
@@ -241,14 +312,29 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
     return WORK_CALLED_PRODUCE;
 }
 
-void ofdm_chanest_vcvc_impl::report()
+void ofdm_chanest_vcvc_impl::tag_frame(int f, const gr_complex* taps)
 {
-    if (!d_stats_limit.due())
+    const std::size_t n = d_sync.size();
+    const auto& info = d_info[f];
+    const uint64_t at = nitems_written(0) + static_cast<uint64_t>(f) * d_data_symbols;
+    const auto add = [&](const pmt::pmt_t& key, const pmt::pmt_t& value) {
+        add_item_tag(0, at, key, value);
+    };
+    add(d_keys.carr_offset, pmt::from_long(d_offset[f]));
+    add(d_keys.chan_taps, pmt::init_c32vector(n, taps));
+    if (d_tag_noise)
+        add(d_keys.noise_var, pmt::from_double(d_noise[f]));
+    if (d_tag_error)
+        add(d_keys.error_var, pmt::init_f32vector(n, &d_error[f * n]));
+    if (info.bypassed)
+        add(d_keys.bypassed, pmt::mp(info.reason));
+    if (!d_tag_all)
         return;
-    pmt::pmt_t stats = counters(d_frames, d_bypassed);
-    stats = pmt::dict_add(stats, pmt::mp("noise_var"), pmt::from_double(d_noise[0]));
-    stats = pmt::dict_add(stats, pmt::mp("steps"), pmt::from_long(d_info[0].steps));
-    message_port_pub(d_keys.stats, stats);
+    add(d_keys.steps, pmt::from_long(info.steps));
+    add(d_keys.planned, pmt::from_long(info.planned));
+    add(d_keys.latency, pmt::from_double(d_ledger.latency()));
+    add(d_keys.age, pmt::from_double(d_ledger.age(d_frames + f)));
+    add(d_keys.model, d_ledger.model_symbol());
 }
 
 } // namespace diffsem

@@ -20,6 +20,11 @@ scheme::sptr scheme::make(const std::string& spec,
     return sptr(new scheme(spec, options));
 }
 
+scheme::sptr scheme::other(const std::string& spec) const
+{
+    return sptr(new scheme(spec, d_options));
+}
+
 scheme::scheme(const std::string& spec, const core::LoadOptions& options)
     : d_spec(spec),
       d_options(options)

@@ -6,11 +6,20 @@
 #include "estimator_impl.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <limits>
 
 namespace gr {
 namespace diffsem {
 namespace core {
+
+namespace {
+
+constexpr int trials = 4;
+constexpr double slow_trial = 0.1; // seconds: one is enough
+
+} // namespace
 
 Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
     : d_scheme(std::move(scheme)),
@@ -121,7 +130,7 @@ void Estimator::Impl::build()
     d_slots.clear();
     d_slots.reserve(batch);
     if (!d_impl.prior)
-        return;
+        return; // least squares: nothing to run
     const Traits& traits = d_impl.prior->traits();
     std::shared_ptr<const Denoiser> denoiser = d_impl.prior;
     d_posterior = nullptr;
@@ -142,25 +151,34 @@ void Estimator::Impl::build()
     warm_up();
 }
 
-// One item with two steps: touches every buffer, fills caches, and lets a model fail here.
+// One item with two steps, a few times: touches every buffer, fills caches, lets a model fail here, and
+// says what an evaluation costs (the fastest: a first run pays for what later ones do not).
 void Estimator::Impl::warm_up()
 {
-    const Plan plan = d_plan;
-    if (d_impl.sampler->step_evaluations > 0)
-        d_plan = d_plan.with_steps(2);
+    using clock = std::chrono::steady_clock;
+    const SamplerEntry& sampler = *d_impl.sampler;
+    const int steps = sampler.step_evaluations > 0 ? std::min(2, d_plan.max_steps()) : 1;
     const std::vector<cfloat> y(d_m, cfloat(0.8f, 0.6f));
     std::vector<cfloat> mean(d_n);
     std::vector<float> variance(d_n);
     const float noise = 0.1f;
-    Item item{y.data(), &noise, 1, mean.data(), variance.data(), {}, nullptr, 1};
-    admit(item, 0);
-    try {
-        infer();
-    } catch (const std::exception& e) {
-        throw Error("scheme '" + d_impl.info.spec + "': a trial run failed: " + e.what());
+    d_trial_seconds = std::numeric_limits<double>::infinity();
+    for (int trial = 0; trial < trials; trial++) {
+        Item item{y.data(), &noise, 1, mean.data(), variance.data(), {}, nullptr, 1};
+        const auto started = clock::now();
+        admit(item, 0);
+        try {
+            infer(steps);
+        } catch (const std::exception& e) {
+            throw Error("scheme '" + d_impl.info.spec + "': a trial run failed: " + e.what());
+        }
+        d_slots.clear();
+        const double took = std::chrono::duration<double>(clock::now() - started).count();
+        d_trial_seconds =
+            std::min(d_trial_seconds, took / evaluations(sampler, d_run->levels.steps()));
+        if (took > slow_trial)
+            break;
     }
-    d_slots.clear();
-    d_plan = plan;
 }
 
 Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
@@ -179,9 +197,20 @@ void Estimator::run(const cfloat* y,
                     std::uint64_t first,
                     cfloat* mean,
                     float* variance,
-                    ItemInfo* info)
+                    ItemInfo* info,
+                    const RunLimit& limit)
 {
-    d->run(y, d->d_m, items, noise_var, noise_stride, noise_stride, first, mean, variance, info);
+    d->run(y,
+           d->d_m,
+           items,
+           noise_var,
+           noise_stride,
+           noise_stride,
+           first,
+           mean,
+           variance,
+           info,
+           limit);
 }
 
 void Estimator::draw(const cfloat* y,
@@ -192,7 +221,7 @@ void Estimator::draw(const cfloat* y,
                      cfloat* draws,
                      ItemInfo* info)
 {
-    d->run(y, 0, count, noise_var, noise_stride, 0, first, draws, nullptr, info);
+    d->run(y, 0, count, noise_var, noise_stride, 0, first, draws, nullptr, info, {});
 }
 
 void Estimator::set_steps(int steps)
@@ -214,6 +243,14 @@ void Estimator::set_observed(const std::vector<std::uint8_t>& observed)
 const Scheme& Estimator::scheme() const
 {
     return *d->d_scheme;
+}
+int Estimator::max_evaluations() const
+{
+    return d->max_evaluations();
+}
+double Estimator::trial_seconds() const
+{
+    return d->d_trial_seconds;
 }
 std::size_t Estimator::input_size() const
 {

@@ -17,6 +17,12 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
+//! Evaluations of the denoiser in so many steps.
+inline int evaluations(const SamplerEntry& sampler, int steps)
+{
+    return steps < 1 ? 0 : sampler.last_evaluations + (steps - 1) * sampler.step_evaluations;
+}
+
 class Estimator::Impl
 {
 public:
@@ -33,13 +39,16 @@ public:
              std::uint64_t first,
              cfloat* mean,
              float* variance,
-             ItemInfo* info);
+             ItemInfo* info,
+             const RunLimit& limit);
+    int max_evaluations() const;
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeImpl& d_impl;
     EstimatorOptions d_options;
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
+    double d_trial_seconds = 0;
 
 private:
     // One item of a call to run(), and what is known of it before inference.
@@ -58,14 +67,14 @@ private:
     void build();
     void warm_up();
     bool admit(Item& item, std::uint64_t index);
-    void infer();
+    void infer(int most);
     void begin_at_measurement();
     void begin_in_noise();
     bool finish(std::size_t slot, Item& item);
     void bypass(Item& item, const char* reason);
     void classical_variance(const Item& item) const;
     float residual(const Item& item);
-    void flush();
+    void flush(const RunLimit& limit);
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
 

@@ -27,11 +27,6 @@ double square(cfloat v)
     return double(v.real()) * v.real() + double(v.imag()) * v.imag();
 }
 
-int evaluations(const SamplerEntry& sampler, int steps)
-{
-    return steps < 1 ? 0 : sampler.last_evaluations + (steps - 1) * sampler.step_evaluations;
-}
-
 } // namespace
 
 void Estimator::Impl::run(const cfloat* y,
@@ -43,7 +38,8 @@ void Estimator::Impl::run(const cfloat* y,
                           std::uint64_t first,
                           cfloat* mean,
                           float* variance,
-                          ItemInfo* info)
+                          ItemInfo* info,
+                          const RunLimit& limit)
 {
     for (std::size_t b = 0; b < items; b++) {
         Item item{y + b * y_step,
@@ -54,10 +50,19 @@ void Estimator::Impl::run(const cfloat* y,
                   {},
                   info ? info + b : nullptr,
                   1};
-        if (admit(item, first + b) && d_slots.size() == d_options.max_batch)
-            flush();
+        if (limit.evaluations == 0 && d_impl.prior) {
+            item.info.noise_var = item.noise_at(0);
+            bypass(item, limit.reason);
+        } else if (admit(item, first + b) && d_slots.size() == d_options.max_batch) {
+            flush(limit);
+        }
     }
-    flush();
+    flush(limit);
+}
+
+int Estimator::Impl::max_evaluations() const
+{
+    return d_impl.prior ? evaluations(*d_impl.sampler, d_plan.max_steps()) : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -111,13 +116,18 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     return true;
 }
 
-void Estimator::Impl::flush()
+void Estimator::Impl::flush(const RunLimit& limit)
 {
     if (d_slots.empty())
         return;
     const char* failure = nullptr;
     try {
-        infer();
+        // Steps that fit into the evaluations; the last one is always taken.
+        const SamplerEntry& s = *d_impl.sampler;
+        const int spare = limit.evaluations - s.last_evaluations;
+        infer(limit.evaluations < 0    ? 0
+              : s.step_evaluations > 0 ? 1 + std::max(spare, 0) / s.step_evaluations
+                                       : 1);
     } catch (const std::exception&) {
         failure = "inference";
     }
@@ -129,7 +139,7 @@ void Estimator::Impl::flush()
     d_slots.clear();
 }
 
-void Estimator::Impl::infer()
+void Estimator::Impl::infer(int most)
 {
     const std::size_t batch = d_slots.size();
     SamplerRun& run = *d_run;
@@ -151,7 +161,7 @@ void Estimator::Impl::infer()
         begin_at_measurement();
     else
         begin_in_noise();
-    run.levels.prepare(d_plan, d_start, d_plan.sigma_max());
+    run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most);
     d_impl.sampler->run(run);
 }
 
@@ -239,6 +249,7 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
     else if (item.variance)
         classical_variance(item);
     item.info.steps = evaluations(*d_impl.sampler, run.levels.steps(slot));
+    item.info.planned = evaluations(*d_impl.sampler, run.levels.planned(slot));
     if (item.out) {
         item.info.residual = residual(item);
         *item.out = item.info;

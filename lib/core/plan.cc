@@ -128,23 +128,35 @@ Plan Plan::with_steps(int steps) const
     return Plan(p);
 }
 
-int Plan::levels(float start, float* out) const
+std::vector<float>::const_iterator Plan::below(float start) const
 {
-    int count = 1;
+    return std::upper_bound(
+        d_grid.begin(), d_grid.end(), start, [](float s, float level) { return s > level; });
+}
+
+int Plan::count(float start) const
+{
+    if (!d_grid.empty())
+        return 1 + std::min(int(d_grid.end() - below(start)), d_steps - 1);
+    return start > d_parameters.sigma_min ? d_steps : 1;
+}
+
+int Plan::levels(float start, float* out, int most) const
+{
+    const int whole = count(start), wanted = most > 0 ? std::min(whole, most) : whole;
     out[0] = start;
     if (!d_grid.empty()) {
-        const auto below = std::upper_bound(
-            d_grid.begin(), d_grid.end(), start, [](float s, float level) { return s > level; });
-        const int left = int(d_grid.end() - below), wanted = std::min(left, d_steps - 1);
-        for (int k = 1; k <= wanted; k++) // evenly thinned, the last one always kept
-            out[count++] = *(below + (std::int64_t(k) * left + wanted - 1) / wanted - 1);
-    } else if (start > d_parameters.sigma_min) {
+        const auto first = below(start);
+        const int left = int(d_grid.end() - first), after = wanted - 1;
+        for (int k = 1; k <= after; k++) // evenly thinned, the last one always kept
+            out[k] = *(first + (std::int64_t(k) * left + after - 1) / after - 1);
+    } else if (wanted > 1) {
         const Entry& e = entry(d_parameters.type);
-        for (int k = 1; k < d_steps; k++)
-            out[count++] = float(e.level(d_parameters, start, double(k) / (d_steps - 1)));
+        for (int k = 1; k < wanted; k++)
+            out[k] = float(e.level(d_parameters, start, double(k) / (wanted - 1)));
     }
-    out[count] = 0.0f;
-    return count;
+    out[wanted] = 0.0f;
+    return wanted;
 }
 
 std::vector<std::string> plan_names()
@@ -159,11 +171,12 @@ void Levels::reserve(std::size_t max_batch, std::size_t elements, int steps)
 {
     d_start.resize(max_batch, std::max<std::size_t>(elements, 1));
     d_count.reserve(max_batch);
+    d_planned.reserve(max_batch);
     if (d_table.size() < max_batch * std::size_t(steps + 1))
         d_table.resize(max_batch * std::size_t(steps + 1));
 }
 
-void Levels::prepare(const Plan& plan, const Sigma& start, float fallback)
+void Levels::prepare(const Plan& plan, const Sigma& start, float fallback, int most)
 {
     const std::size_t batch = start.batch();
     d_start.resize(batch, start.stride());
@@ -172,13 +185,16 @@ void Levels::prepare(const Plan& plan, const Sigma& start, float fallback)
     if (d_table.size() < batch * d_row)
         d_table.resize(batch * d_row);
     d_count.resize(batch);
+    d_planned.resize(batch);
     d_steps = 0;
     for (std::size_t b = 0; b < batch; b++) {
         float top = 0;
         for (std::size_t i = 0; i < start.stride(); i++)
             if (std::isfinite(start.item(b)[i]))
                 top = std::max(top, start.item(b)[i]);
-        d_count[b] = plan.levels(top > 0 ? top : fallback, &d_table[b * d_row]);
+        const float from = top > 0 ? top : fallback;
+        d_count[b] = plan.levels(from, &d_table[b * d_row], most);
+        d_planned[b] = plan.count(from);
         std::fill(&d_table[b * d_row] + d_count[b], d_table.data() + (b + 1) * d_row, 0.0f);
         d_steps = std::max(d_steps, d_count[b]);
     }
@@ -203,6 +219,7 @@ Levels Levels::list(std::size_t batch, const std::vector<float>& levels)
     l.d_row = levels.size();
     l.d_start = Sigma(batch, 1, levels.front());
     l.d_count.assign(batch, l.d_steps);
+    l.d_planned = l.d_count;
     for (std::size_t b = 0; b < batch; b++)
         l.d_table.insert(l.d_table.end(), levels.begin(), levels.end());
     return l;

@@ -190,7 +190,7 @@ def test_gaussian_scheme_is_lmmse(gaussian_package, mode):
         expected = np.real(np.diag(c) - np.sum(gain * c[:, seen].conj(), 1))
         np.testing.assert_allclose(error[i], expected, rtol=0.02, atol=1e-5)
     assert np.mean(np.abs(taps - h)[:, OCCUPIED] ** 2) < 0.03
-    assert block.frames_in() == block.frames_out() == 60 and block.frames_bypassed() == 0
+    assert block.items_in() == block.items_out() == 60 and block.items_bypassed() == 0
 
 
 def test_chunking_and_batches_do_not_matter(gaussian_package):
@@ -218,7 +218,7 @@ def test_bad_frames_pass_with_least_squares_taps(gaussian_package):
     y[3 * 6, 21] = np.inf
     block = diffsem.ofdm_chanest_vcvc(gaussian_package(covariance()), one, two, 1, max_carr_offset=0)
     data, taps, sink = run(block, y)
-    assert len(data) == 10 and block.frames_bypassed() >= 1
+    assert len(data) == 10 and block.items_bypassed() >= 1
     bypassed = flow.tag_values(sink, "diffsem_bypassed")
     assert 4 in bypassed and bypassed[4]
     assert np.isfinite(taps[[0, 1, 2, 3, 5, 7, 8, 9]]).all()

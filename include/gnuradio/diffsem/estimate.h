@@ -5,6 +5,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/live_inference.h>
 #include <gnuradio/diffsem/scheme.h>
 
 #include <cstdint>
@@ -42,7 +43,8 @@ struct estimate_options {
     int max_batch = 64; //!< items per inference
     bool variance_output = false;
     bool baseline_output = false;
-    bool tag_items = false; //!< diffsem_steps, _noise_var, _bypassed, _latency on every output item
+    bool tag_items = false; //!< tags on every output item
+    live_options live;
 };
 
 /*!
@@ -63,12 +65,15 @@ struct estimate_options {
  * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is
  * counted, and with \p tag_items is tagged.
  *
- * Tags with \p tag_items: `diffsem_steps` (long, evaluations of the prior), `diffsem_noise_var` (double,
- * as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_latency` (double, seconds from
- * the call that took the item to its output). Input tags are kept.
+ * Tags with \p tag_items: `diffsem_steps` and `diffsem_planned` (long, evaluations of the prior taken, and had nothing
+ * been cut), `diffsem_noise_var` (double, as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_latency`
+ * (double, seconds from the call that took the item to its output), `diffsem_age` (double, seconds since it arrived),
+ * `diffsem_model` (symbol, first 12 digits of the content hash). Always: `diffsem_dropped` (uint64) on the first item
+ * after a gap, how many are missing. Input tags are kept; those of dropped items move to the next.
  *
- * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed`
- * (items; in = out + dropped, pairs count as one), `calls`, `noise_var`, `steps` (of the last item).
+ * Message ports: `stats` (see live_inference; pairs count as one item), and `scheme`: a symbol, or a pair of
+ * the symbol `scheme` and one, is loaded beside the running scheme and takes its place between two items; if it cannot be had or
+ * has other sizes, the running one stays, and `stats` says why.
  */
 class DIFFSEM_API estimate : virtual public gr::block
 {
@@ -86,11 +91,14 @@ public:
     virtual void set_seed(uint64_t seed) = 0;        //!< live
     virtual void set_noise_var(float noise_var) = 0; //!< live
     virtual void set_tag_items(bool tag_items) = 0;  //!< live
+    /*!
+     * Live: loads and tries it in the caller's thread, then puts it in the place of the running one.
+     * \throws core::Error when it cannot be had or has other sizes; the running one stays
+     */
+    virtual void set_scheme(scheme::sptr scheme) = 0;
 
     virtual float noise_var() const = 0; //!< used for the last item
-    virtual uint64_t items_in() const = 0;
-    virtual uint64_t items_out() const = 0;
-    virtual uint64_t items_bypassed() const = 0; //!< of those out
+    virtual live_inference& live() = 0;  //!< deadline, overload policy, counters
 };
 
 } // namespace diffsem

@@ -5,6 +5,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/live_inference.h>
 #include <gnuradio/diffsem/scheme.h>
 
 #include <cstdint>
@@ -36,7 +37,10 @@ namespace diffsem {
  * | `ofdm_sync_chan_taps` | c32vector of N, corrected for that shift |
  * | `diffsem_noise_var` | double, noise variance per carrier of the *input* (see \p extra_tags) |
  * | `diffsem_error_var` | f32vector of N, E|h - estimate|^2 of the taps |
- * | `diffsem_bypassed` | symbol, only if the estimate failed and the taps are least squares: why |
+ * | `diffsem_bypassed` | symbol, only if the estimate failed or came too late and the taps are least squares: why |
+ * | `diffsem_steps`, `diffsem_planned` | long, evaluations taken, and had nothing been cut |
+ * | `diffsem_latency`, `diffsem_age` | double, seconds from the call that took the frame, and from its arrival, to its output |
+ * | `diffsem_model` | symbol, first 12 digits of the content hash |
  *
  * Tags on a sync word move to the first data symbol; all others stay with their symbol.
  *
@@ -44,8 +48,9 @@ namespace diffsem {
  * its last one (every second, after Schmidl & Cox), without DC; where there are fewer than four, on
  * the tail of the delay response, behind \p eq_noise_red_len samples.
  *
- * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed`
- * (frames), `noise_var`, `steps` (of the last frame).
+ * Message ports: `stats` (see live_inference; items are frames), and `scheme`: a symbol, or a pair of the symbol `scheme`
+ * and one, is loaded beside the running scheme and takes its place between two frames; if it cannot be had, the running one
+ * stays, and `stats` says why. Receivers wait for each frame's answer, so no frame is ever dropped.
  */
 class DIFFSEM_API ofdm_chanest_vcvc : virtual public gr::block
 {
@@ -63,9 +68,10 @@ public:
      * \param force_one_sync_symbol only the first sync word is sent
      * \param noise_var        noise variance per input carrier; 0: measure it
      * \param extra_tags       "auto" (none with `ls`, else noise), "none", "noise", "error" (noise
-     *                         and error variance: what soft_demapper_cf needs)
+     *                         and error variance: what soft_demapper_cf needs), "all"
      * \param steps            evaluations of the prior; 0: the scheme's own
      * \param seed             of random schemes; two blocks with one seed draw the same noise
+     * \param live             deadline and what happens behind it; "drop" is not offered
      * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
      */
     static sptr make(scheme::sptr scheme,
@@ -78,15 +84,19 @@ public:
                      float noise_var = 0.0f,
                      const std::string& extra_tags = "auto",
                      int steps = 0,
-                     uint64_t seed = 0);
+                     uint64_t seed = 0,
+                     const live_options& live = {});
 
     virtual void set_steps(int steps) = 0;           //!< live
     virtual void set_eta(float eta) = 0;             //!< live; < 0: the scheme's own
     virtual void set_seed(uint64_t seed) = 0;        //!< live
     virtual void set_noise_var(float noise_var) = 0; //!< live; 0: measure it
-    virtual uint64_t frames_in() const = 0;
-    virtual uint64_t frames_out() const = 0;
-    virtual uint64_t frames_bypassed() const = 0; //!< of those out
+    /*!
+     * Live: loads and tries it in the caller's thread, then puts it in the place of the running one.
+     * \throws core::Error when it cannot be had or does not fit; the running one stays
+     */
+    virtual void set_scheme(scheme::sptr scheme) = 0;
+    virtual live_inference& live() = 0; //!< deadline, overload policy, counters (of frames)
 };
 
 } // namespace diffsem

@@ -39,6 +39,9 @@ public:
                      const std::string& models_path = "",
                      const std::string& onnxruntime = "");
 
+    //! Another scheme, looked for in the same places.
+    sptr other(const std::string& spec) const;
+
     //! The string it was made from.
     const std::string& spec() const { return d_spec; }
 

@@ -10,6 +10,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <gnuradio/diffsem/live_inference.h>
+
 namespace py = pybind11;
 
 void bind_scheme(py::module& m);
@@ -22,3 +24,53 @@ void bind_onnx_inference(py::module& m);
 void bind_semantic(py::module& m);
 void bind_photo(py::module& m);
 void bind_picture(py::module& m);
+
+//! live_options from Python's arguments.
+inline gr::diffsem::live_options
+live_options(double deadline, const std::string& overload, int fault_limit)
+{
+    gr::diffsem::live_options o;
+    o.deadline = deadline;
+    o.overload = overload;
+    o.fault_limit = fault_limit;
+    return o;
+}
+
+//! The methods of live_inference, as if they were the block's own.
+template <typename Class>
+void bind_live(Class& block)
+{
+    using gr::diffsem::live_inference;
+    using B = typename Class::type;
+    const auto get = [](auto member) { return [member](B& b) { return (b.live().*member)(); }; };
+    block
+        .def(
+            "set_deadline",
+            [](B& b, double milliseconds) { b.live().set_deadline(milliseconds); },
+            py::arg("milliseconds"),
+            "Time from an item's arrival to its output; 0: none. Live.")
+        .def(
+            "set_overload",
+            [](B& b, const std::string& overload) { b.live().set_overload(overload); },
+            py::arg("overload"),
+            "What happens when inference is slower than the input. Live.")
+        .def(
+            "set_fault_limit",
+            [](B& b, int faults) { b.live().set_fault_limit(faults); },
+            py::arg("faults"),
+            "Failed inferences in a row that switch the scheme off; 0: never. Live.")
+        .def("items_in", get(&live_inference::items_in), "Equals items_out() + items_dropped().")
+        .def("items_out", get(&live_inference::items_out))
+        .def("items_dropped", get(&live_inference::items_dropped))
+        .def("items_bypassed", get(&live_inference::items_bypassed), "Of those that came out.")
+        .def("faults", get(&live_inference::faults), "Inferences that failed.")
+        .def("swaps", get(&live_inference::swaps), "Schemes that took another's place.")
+        .def("disabled", get(&live_inference::disabled), "Too many inferences failed in a row.")
+        .def("age_max", get(&live_inference::age_max), "Seconds from arrival to output, longest.")
+        .def("model", get(&live_inference::model), "First 12 hex digits of the content hash.")
+        .def(
+            "age_quantile",
+            [](B& b, double share) { return b.live().age_quantile(share); },
+            py::arg("share"),
+            "Seconds from arrival to output that this share (0..1) of the items kept.");
+}

@@ -12,14 +12,15 @@ void bind_estimate(py::module& m)
     using gr::diffsem::scheme;
     const estimate_options defaults;
 
-    py::class_<estimate, gr::block, gr::basic_block, std::shared_ptr<estimate>>(
+    py::class_<estimate, gr::block, gr::basic_block, std::shared_ptr<estimate>> block(
         m,
         "estimate",
         "Posterior estimate of complex vectors under a learned prior.\n\n"
         "Input: y = A x + n, complex vectors of M elements. Outputs: the estimate (complex, N), "
         "then\n"
         "as asked for its error variance (float, N) and a classical baseline (complex, N).\n"
-        "An item that cannot be estimated passes as it is and is counted. Messages on 'stats'.")
+        "An item that cannot be estimated passes as it is and is counted. Messages on 'stats'.");
+    block
         .def(
             py::init([](const scheme::sptr& scheme,
                         const std::string& noise,
@@ -37,7 +38,10 @@ void bind_estimate(py::module& m)
                         int max_batch,
                         bool variance_output,
                         bool baseline_output,
-                        bool tag_items) {
+                        bool tag_items,
+                        double deadline,
+                        const std::string& overload,
+                        int fault_limit) {
                 estimate_options o;
                 o.noise = noise;
                 o.noise_var = noise_var;
@@ -59,6 +63,7 @@ void bind_estimate(py::module& m)
                 o.variance_output = variance_output;
                 o.baseline_output = baseline_output;
                 o.tag_items = tag_items;
+                o.live = live_options(deadline, overload, fault_limit);
                 return estimate::make(scheme, o);
             }),
             py::arg("scheme"),
@@ -78,6 +83,9 @@ void bind_estimate(py::module& m)
             py::arg("variance_output") = defaults.variance_output,
             py::arg("baseline_output") = defaults.baseline_output,
             py::arg("tag_items") = defaults.tag_items,
+            py::arg("deadline") = defaults.live.deadline,
+            py::arg("overload") = defaults.live.overload,
+            py::arg("fault_limit") = defaults.live.fault_limit,
             "scheme: handle or name.\n"
             "noise: where the noise variance comes from: 'parameter', 'tag', 'null_carriers',\n"
             "  'repeated' (an input item holds two receptions), 'repeated_pairs' (two input items "
@@ -94,14 +102,20 @@ void bind_estimate(py::module& m)
             "steps, eta: 0 and < 0: the scheme's own. seed: of random schemes.\n"
             "max_batch: items per inference.\n"
             "variance_output, baseline_output: further outputs.\n"
-            "tag_items: tag what was done to every output item.")
+            "tag_items: tag what was done to every output item.\n"
+            "deadline: milliseconds from an item's arrival to its output; 0: none.\n"
+            "overload: 'wait', 'fewer_steps', 'bypass' or 'drop', when inference is too slow.\n"
+            "fault_limit: failed inferences in a row that switch the scheme off; 0: never.")
         .def("set_steps", &estimate::set_steps, py::arg("steps"))
         .def("set_eta", &estimate::set_eta, py::arg("eta"))
         .def("set_seed", &estimate::set_seed, py::arg("seed"))
         .def("set_noise_var", &estimate::set_noise_var, py::arg("noise_var"))
         .def("set_tag_items", &estimate::set_tag_items, py::arg("tag_items"))
-        .def("noise_var", &estimate::noise_var)
-        .def("items_in", &estimate::items_in)
-        .def("items_out", &estimate::items_out)
-        .def("items_bypassed", &estimate::items_bypassed);
+        .def("set_scheme",
+             &estimate::set_scheme,
+             py::arg("scheme"),
+             py::call_guard<py::gil_scoped_release>(),
+             "Load and try it, then put it in the place of the running one. Live.")
+        .def("noise_var", &estimate::noise_var);
+    bind_live(block);
 }

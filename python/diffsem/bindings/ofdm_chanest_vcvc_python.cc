@@ -8,16 +8,46 @@
 void bind_ofdm_chanest_vcvc(py::module& m)
 {
     using gr::diffsem::ofdm_chanest_vcvc;
-    py::class_<ofdm_chanest_vcvc, gr::block, gr::basic_block, std::shared_ptr<ofdm_chanest_vcvc>>(
-        m,
-        "ofdm_chanest_vcvc",
-        "Channel estimation for OFDM from one or two sync words, under a learned prior.\n\n"
-        "Takes the place of digital.ofdm_chanest_vcvc: one argument more, in front. With scheme "
-        "'ls'\n"
-        "outputs and tags are the same, bit for bit; with another the taps are the posterior "
-        "estimate\n"
-        "for all carriers. Also tags diffsem_noise_var and diffsem_error_var; messages on 'stats'.")
-        .def(py::init(&ofdm_chanest_vcvc::make),
+    py::class_<ofdm_chanest_vcvc, gr::block, gr::basic_block, std::shared_ptr<ofdm_chanest_vcvc>>
+        block(m,
+              "ofdm_chanest_vcvc",
+              "Channel estimation for OFDM from one or two sync words, under a learned prior.\n\n"
+              "Takes the place of digital.ofdm_chanest_vcvc: one argument more, in front. With "
+              "scheme "
+              "'ls'\n"
+              "outputs and tags are the same, bit for bit; with another the taps are the posterior "
+              "estimate\n"
+              "for all carriers. Also tags diffsem_noise_var and diffsem_error_var; messages on "
+              "'stats'.");
+    const gr::diffsem::live_options live;
+    block
+        .def(py::init([](const gr::diffsem::scheme::sptr& scheme,
+                         const std::vector<gr_complex>& sync_symbol1,
+                         const std::vector<gr_complex>& sync_symbol2,
+                         int n_data_symbols,
+                         int eq_noise_red_len,
+                         int max_carr_offset,
+                         bool force_one_sync_symbol,
+                         float noise_var,
+                         const std::string& extra_tags,
+                         int steps,
+                         uint64_t seed,
+                         double deadline,
+                         const std::string& overload,
+                         int fault_limit) {
+                 return ofdm_chanest_vcvc::make(scheme,
+                                                sync_symbol1,
+                                                sync_symbol2,
+                                                n_data_symbols,
+                                                eq_noise_red_len,
+                                                max_carr_offset,
+                                                force_one_sync_symbol,
+                                                noise_var,
+                                                extra_tags,
+                                                steps,
+                                                seed,
+                                                live_options(deadline, overload, fault_limit));
+             }),
              py::arg("scheme"),
              py::arg("sync_symbol1"),
              py::arg("sync_symbol2"),
@@ -29,6 +59,9 @@ void bind_ofdm_chanest_vcvc(py::module& m)
              py::arg("extra_tags") = "auto",
              py::arg("steps") = 0,
              py::arg("seed") = 0,
+             py::arg("deadline") = live.deadline,
+             py::arg("overload") = live.overload,
+             py::arg("fault_limit") = live.fault_limit,
              "scheme: handle or name.\n"
              "sync_symbol1, sync_symbol2: sync words in the frequency domain, shifted order; the "
              "second\n"
@@ -40,14 +73,20 @@ void bind_ofdm_chanest_vcvc(py::module& m)
              "max_carr_offset: largest carrier offset tried; -1: all.\n"
              "force_one_sync_symbol: only the first sync word is sent.\n"
              "noise_var: noise variance per carrier of the input; 0: measure it on each frame.\n"
-             "extra_tags: 'auto', 'none', 'noise' or 'error' (noise and error variance).\n"
+             "extra_tags: 'auto', 'none', 'noise', 'error' (noise and error variance) or 'all'.\n"
              "steps: evaluations of the prior; 0: the scheme's own.\n"
-             "seed: of random schemes.")
+             "seed: of random schemes.\n"
+             "deadline: milliseconds from a frame's arrival to its output; 0: none.\n"
+             "overload: 'wait', 'fewer_steps' or 'bypass', when inference is too slow.\n"
+             "fault_limit: failed inferences in a row that switch the scheme off; 0: never.")
         .def("set_steps", &ofdm_chanest_vcvc::set_steps, py::arg("steps"))
         .def("set_eta", &ofdm_chanest_vcvc::set_eta, py::arg("eta"))
         .def("set_seed", &ofdm_chanest_vcvc::set_seed, py::arg("seed"))
         .def("set_noise_var", &ofdm_chanest_vcvc::set_noise_var, py::arg("noise_var"))
-        .def("frames_in", &ofdm_chanest_vcvc::frames_in)
-        .def("frames_out", &ofdm_chanest_vcvc::frames_out)
-        .def("frames_bypassed", &ofdm_chanest_vcvc::frames_bypassed);
+        .def("set_scheme",
+             &ofdm_chanest_vcvc::set_scheme,
+             py::arg("scheme"),
+             py::call_guard<py::gil_scoped_release>(),
+             "Load and try it, then put it in the place of the running one. Live.");
+    bind_live(block);
 }

@@ -38,8 +38,13 @@ public:
     explicit Plan(const PlanParameters& parameters);
     int max_steps() const { return d_steps; } //!< from pure noise
     float sigma_max() const { return d_sigma_max; }
-    //! Writes k <= max_steps() levels, then 0; returns k.
-    int levels(float start, float* out) const;
+    /*!
+     * Writes k <= max_steps() levels, then 0; returns k.
+     * \param most if above 0, no more than this many: the levels are spread anew, and end at 0 as ever
+     */
+    int levels(float start, float* out, int most = 0) const;
+    //! What levels() gives from this start where nothing is cut.
+    int count(float start) const;
     Plan with_steps(int steps) const;
     const PlanParameters& parameters() const { return d_parameters; }
 
@@ -48,6 +53,7 @@ private:
     int d_steps = 0;
     float d_sigma_max = 0;
     std::vector<float> d_grid; // descending, for the plans fixed by training
+    std::vector<float>::const_iterator below(float start) const; // of the grid
 };
 
 std::vector<std::string> plan_names();
@@ -64,10 +70,12 @@ public:
     /*!
      * \param start    of each item or element
      * \param fallback level at which the plan starts where no element of an item is observed
+     * \param most     steps of an item at most; 0: the plan's own
      */
-    void prepare(const Plan& plan, const Sigma& start, float fallback);
+    void prepare(const Plan& plan, const Sigma& start, float fallback, int most = 0);
     int steps() const { return d_steps; } //!< of the longest item; level steps() is where it ends
     int steps(std::size_t item) const { return d_count[item]; }
+    int planned(std::size_t item) const { return d_planned[item]; } //!< had nothing been cut
     void get(int step, Sigma& out) const;
     //! For tests: any descending list, the same for all elements, not necessarily ending at 0.
     static Levels list(std::size_t batch, const std::vector<float>& levels);
@@ -77,7 +85,7 @@ private:
     std::size_t d_row = 0; // levels stored for each item
     Sigma d_start;
     std::vector<float> d_table;
-    std::vector<int> d_count;
+    std::vector<int> d_count, d_planned;
 };
 
 } // namespace core

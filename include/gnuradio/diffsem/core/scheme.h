@@ -94,10 +94,18 @@ struct ItemInfo {
     float noise_var = 0; //!< used, per complex element, in the units of y
     float gain = 1;      //!< amplitude by which y was divided before inference
     int steps = 0;       //!< denoiser evaluations of this item; 0 when bypassed
+    int planned = 0;     //!< evaluations had nothing been cut; 0 where it did not come to a plan
     bool bypassed = false;
     const char* reason =
         "";             //!< static text: why it was bypassed ("nan", "noise", "inference", ...)
     float residual = 0; //!< mean |y - A x|^2 over observed elements, over noise_var
+};
+
+//! What one call may cost.
+struct RunLimit {
+    int evaluations =
+        -1; //!< most for each item: the plan is cut to them; 0: bypassed; -1: no limit
+    const char* reason = "deadline"; //!< static text: why, where evaluations is 0
 };
 
 /*!
@@ -120,6 +128,7 @@ public:
      * \param variance  items x N, E|x - mean|^2 per element in the units of y; may be null. Without a
      *                  variance from the prior it is noise_var where observed (LS), NaN elsewhere
      * \param info      items, may be null
+     * \param limit     what an item may cost: the cut plan is a whole one of fewer levels
      */
     void run(const cfloat* y,
              std::size_t items,
@@ -128,7 +137,8 @@ public:
              std::uint64_t first,
              cfloat* mean,
              float* variance,
-             ItemInfo* info);
+             ItemInfo* info,
+             const RunLimit& limit = {});
 
     /*!
      * K samples for one measurement (a single item of y and its noise): draws from the posterior where
@@ -151,6 +161,8 @@ public:
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;
+    int max_evaluations() const;     //!< of one item by the present plan; 0 for least squares
+    double trial_seconds() const;    //!< what an evaluation took when the estimator was made
     std::size_t input_size() const;  //!< M
     std::size_t output_size() const; //!< N
 

@@ -1,0 +1,129 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Inference against the clock: what an evaluation costs, since when an item waits, and what of the
+ * plan still fits before the deadline. Times are seconds of any steady clock; nothing here reads one.
+ */
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+//! What happens to items that cannot be inferred in time.
+enum class Overload {
+    wait,        //!< nothing: they come late (offline: upstream is held back)
+    fewer_steps, //!< the plan is cut to what fits; where not one evaluation does, as bypass
+    bypass,      //!< the classical estimate passes, marked
+    drop         //!< they go no further, and are counted
+};
+//! Throws Error naming the parameter `overload` and the choices.
+Overload parse_overload(const std::string& name, bool may_drop = true, bool has_steps = true);
+const char* overload_name(Overload overload);
+
+/*!
+ * Time of one evaluation for one item: the 90 % quantile of the last runs, so that nine of ten runs
+ * keep their promise, and one late run does not change the plan.
+ */
+class CostModel
+{
+public:
+    //! \param evaluations items x evaluations that took this long together; 0 says nothing
+    void add(double seconds, double evaluations);
+    double per_evaluation() const { return d_quantile; } //!< seconds; 0: nothing known yet
+    void clear();
+
+private:
+    std::array<double, 32> d_recent{};
+    std::size_t d_count = 0;
+    double d_quantile = 0;
+};
+
+//! When the items that wait were first seen. Bounded: what comes beyond takes the newest group's time.
+class Arrivals
+{
+public:
+    struct Group {
+        std::uint64_t end; //!< index behind its last item
+        double time;
+    };
+    explicit Arrivals(std::size_t groups = 256);
+    //! Items [first, end) wait now; those not seen before arrive.
+    void see(std::uint64_t first, std::uint64_t end, double now);
+    //! Arrival of a waiting item.
+    double time(std::uint64_t index) const;
+    std::size_t groups() const { return d_count; }
+    const Group& group(std::size_t i) const { return d_ring[(d_head + i) % d_ring.size()]; }
+
+private:
+    std::vector<Group> d_ring;
+    std::size_t d_head = 0, d_count = 0;
+    std::uint64_t d_seen = 0; // index behind the last item ever seen
+};
+
+/*!
+ * Decides, before each call, how many of the waiting items are taken and what each may cost.
+ *
+ * Items are served in order, all those taken together with the same number of evaluations: the most with
+ * which every waiting item, in its turn, is ready within the deadline after its arrival. Where none
+ * is enough, as many of the oldest are given up as the others need. A call is planned for half the
+ * deadline at most, so that what comes meanwhile is seen in time.
+ *
+ * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen.
+ */
+class Deadline
+{
+public:
+    struct Verdict {
+        std::size_t items; //!< to take now, the oldest
+        int evaluations;   //!< most for each of them; 0: given up; -1: as many as the plan has
+    };
+    //! seconds 0: no deadline, whatever the policy.
+    void set(double seconds, Overload overload);
+    double seconds() const { return d_seconds; }
+    Overload overload() const { return d_overload; }
+    /*!
+     * \param first     index of the oldest waiting item
+     * \param waiting   at least 1
+     * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
+     */
+    Verdict decide(const Arrivals& arrivals,
+                   std::uint64_t first,
+                   std::size_t waiting,
+                   std::size_t max_batch,
+                   double now,
+                   const CostModel& cost,
+                   double full);
+
+private:
+    double d_seconds = 0;
+    Overload d_overload = Overload::wait;
+    double d_last_inference = -1; // < 0: none yet
+};
+
+//! Quantiles of durations from 1 us to 100 s, in bins 4.4 % apart; adding is cheap.
+class Durations
+{
+public:
+    void add(double seconds, std::uint64_t count = 1);
+    //! Upper edge of the bin that holds the quantile, capped by the longest; 0 where nothing was added.
+    double quantile(double share) const;
+    double longest() const { return d_longest; }
+    std::uint64_t count() const { return d_total; }
+    void clear();
+
+private:
+    std::array<std::uint64_t, 432> d_bins{};
+    std::uint64_t d_total = 0;
+    double d_longest = 0;
+};
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,69 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <gnuradio/diffsem/api.h>
+
+#include <cstdint>
+#include <string>
+
+namespace gr {
+namespace diffsem {
+
+//! How inference behaves against the clock and in trouble; see docs/realtime.md.
+struct live_options {
+    /*!
+     * Milliseconds from an item's arrival (general_work() first sees it) to its output; 0: none.
+     */
+    double deadline = 0;
+    /*!
+     * What happens when inference is slower than the input:
+     * - "wait": items come late, and upstream is held back (for recordings)
+     * - "fewer_steps": the plan is cut to what fits; where not one evaluation does, as "bypass"
+     * - "bypass": the classical estimate passes, tagged
+     * - "drop": the item goes no further; the next one says how many are missing. Not offered where a
+     *   receiver waits for each frame's answer
+     */
+    std::string overload = "wait";
+    //! Failed inferences in a row after which the scheme is switched off until another is set; 0: never.
+    int fault_limit = 16;
+};
+
+/*!
+ * \brief What every inference block can be asked and told while it runs.
+ * \ingroup diffsem
+ *
+ * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
+ * `bypassed`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
+ * items/s), `age_p50`, `age_p99` (double, s, from arrival to output), `steps` (double, evaluations an item,
+ * mean), these four since the last one; `noise_var` (double, of the last item), `deadline` (double, s), `overload`, `scheme`,
+ * `model` (symbols; the first 12 digits of the content hash), `disabled` (bool). When something happens, a dictionary with
+ * `block`, `event` (`swapped`, `swap_failed`, `disabled`), `scheme` and `reason`.
+ */
+class DIFFSEM_API live_inference
+{
+public:
+    virtual ~live_inference() = default;
+
+    virtual void set_deadline(double milliseconds) = 0;         //!< live; 0: none
+    virtual void set_overload(const std::string& overload) = 0; //!< live
+    virtual void set_fault_limit(int faults) = 0;               //!< live; 0: never switched off
+
+    virtual uint64_t items_in() const = 0; //!< = items_out() + items_dropped()
+    virtual uint64_t items_out() const = 0;
+    virtual uint64_t items_dropped() const = 0;
+    virtual uint64_t items_bypassed() const = 0; //!< of those out
+    virtual uint64_t faults() const = 0;         //!< inferences that failed
+    virtual uint64_t swaps() const = 0;
+    virtual bool disabled() const = 0; //!< switched off after too many faults in a row
+    //! Seconds from arrival to output that this share (0..1) of the items kept, since the start.
+    virtual double age_quantile(double share) const = 0;
+    //! The same age: the longest.
+    virtual double age_max() const = 0;
+    //! First 12 hex digits of the content hash of what runs; empty where there is none.
+    virtual std::string model() const = 0;
+};
+
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,249 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "inference_ledger.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace gr {
+namespace diffsem {
+
+namespace {
+
+constexpr double longest_deadline = 3.6e6; // ms
+
+double checked_deadline(double milliseconds)
+{
+    if (!(milliseconds >= 0) || milliseconds > longest_deadline)
+        throw core::Error("deadline is " + text(milliseconds) +
+                          ": give milliseconds, 0 (none) to 3600000");
+    return milliseconds / 1000;
+}
+
+int checked_fault_limit(int faults)
+{
+    if (faults < 0)
+        throw core::Error("fault_limit is " + text(faults) +
+                          ": give failed inferences in a row, or 0 for never");
+    return faults;
+}
+
+pmt::pmt_t add(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value)
+{
+    return pmt::dict_add(dict, pmt::intern(key), value);
+}
+
+} // namespace
+
+void inference_ledger::check(const live_options& options, offers offered)
+{
+    checked_deadline(options.deadline);
+    core::parse_overload(options.overload, offered.drop, offered.fewer_steps);
+    checked_fault_limit(options.fault_limit);
+}
+
+inference_ledger::inference_ledger(gr::block& block,
+                                   gr::logger_ptr logger,
+                                   const live_options& options,
+                                   offers offered)
+    : d_block(block),
+      d_logger(std::move(logger)),
+      d_offers(offered),
+      d_fault_limit(checked_fault_limit(options.fault_limit))
+{
+    set_deadline(options.deadline);
+    set_overload(options.overload);
+    d_block.message_port_register_out(d_keys.stats);
+}
+
+void inference_ledger::set_deadline(double milliseconds)
+{
+    const double seconds = checked_deadline(milliseconds);
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_seconds = seconds;
+    d_deadline.set(d_seconds, d_overload);
+}
+
+void inference_ledger::set_overload(const std::string& overload)
+{
+    const auto policy = core::parse_overload(overload, d_offers.drop, d_offers.fewer_steps);
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_overload = policy;
+    d_deadline.set(d_seconds, d_overload);
+}
+
+void inference_ledger::set_fault_limit(int faults)
+{
+    d_fault_limit = checked_fault_limit(faults);
+}
+
+double inference_ledger::age_quantile(double share) const
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    return d_ages.quantile(share);
+}
+
+double inference_ledger::age_max() const
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    return d_ages.longest();
+}
+
+std::string inference_ledger::model() const
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    return pmt::symbol_to_string(d_model);
+}
+
+void inference_ledger::begin_model(double seconds_per_evaluation,
+                                   double evaluations,
+                                   const std::string& scheme,
+                                   const std::string& hash)
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_cost.clear();
+    d_cost.add(seconds_per_evaluation, 1);
+    d_full = evaluations;
+    d_scheme = pmt::mp(scheme);
+    d_model = pmt::mp(hash.substr(0, 12));
+    d_faults_in_a_row = 0;
+    d_disabled = false;
+}
+
+void inference_ledger::swapped()
+{
+    d_swaps++;
+    event("swapped", pmt::symbol_to_string(d_scheme), "");
+}
+
+double inference_ledger::clock()
+{
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+core::Deadline::Verdict
+inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_batch)
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_started = d_now = clock();
+    d_waiting = waiting;
+    d_arrivals.see(first, first + waiting, d_now);
+    d_calls++;
+    if (d_disabled)
+        return {std::min(waiting, max_batch), 0};
+    auto verdict = d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full);
+    verdict.items = std::min(verdict.items, max_batch);
+    return verdict;
+}
+
+core::RunLimit inference_ledger::limit(const core::Deadline::Verdict& verdict) const
+{
+    return {verdict.evaluations, d_disabled ? "disabled" : "deadline"};
+}
+
+void inference_ledger::count_faults(const core::ItemInfo& info)
+{
+    if (!info.bypassed) {
+        d_faults_in_a_row = 0;
+        return;
+    }
+    d_bypassed++;
+    if (std::strcmp(info.reason, "inference") == 0) {
+        d_faults++;
+        if (++d_faults_in_a_row == d_fault_limit && !d_disabled) {
+            d_disabled = true;
+            const std::string why = text(d_fault_limit) + " inferences in a row failed";
+            d_logger->error("{}: the scheme is switched off; set another to go on", why);
+            event("disabled", pmt::symbol_to_string(d_scheme), why);
+        }
+    }
+    if (std::strcmp(info.reason, "deadline") != 0 && d_log_limit.due())
+        d_logger->warn(
+            "an item was passed on as it came ({}); {} so far", info.reason, d_bypassed.load());
+}
+
+void inference_ledger::left(uint64_t first, const core::ItemInfo* info, std::size_t items)
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_now = clock();
+    int most = 0, planned = 0;
+    std::size_t inferred = 0;
+    for (std::size_t i = 0; i < items; i++) {
+        const double seconds = age(first + i);
+        d_ages.add(seconds);
+        d_recent.add(seconds);
+        d_steps += static_cast<uint64_t>(info[i].steps);
+        most = std::max(most, info[i].steps);
+        planned = std::max(planned, info[i].planned);
+        inferred += info[i].steps > 0;
+        count_faults(info[i]);
+    }
+    d_out += items;
+    // A batch runs as many steps as its longest item.
+    d_cost.add(d_now - d_started, static_cast<double>(inferred) * most);
+    // What items need changes with their SNR: at once upwards, slowly down.
+    if (planned)
+        d_full = std::max<double>(planned, 0.9 * d_full);
+}
+
+void inference_ledger::dropped(std::size_t items)
+{
+    d_dropped += items;
+    d_gap += items;
+}
+
+uint64_t inference_ledger::take_gap()
+{
+    const uint64_t gap = d_gap;
+    d_gap = 0;
+    return gap;
+}
+
+void inference_ledger::report(double noise_var)
+{
+    if (!d_stats_limit.due())
+        return;
+    std::lock_guard<std::mutex> lock(d_mutex);
+    const uint64_t out = d_out, since = out - d_reported_out;
+    pmt::pmt_t stats = counters(out, d_dropped, d_bypassed);
+    stats = add(stats, "block", pmt::mp(d_block.alias()));
+    stats = add(stats, "queue", pmt::from_uint64(d_waiting));
+    stats = add(stats, "calls", pmt::from_uint64(d_calls));
+    stats = add(stats, "faults", pmt::from_uint64(d_faults));
+    stats = add(stats, "swaps", pmt::from_uint64(d_swaps));
+    stats = add(stats, "disabled", pmt::from_bool(d_disabled));
+    stats = add(stats, "model", d_model);
+    stats = add(stats, "scheme", d_scheme);
+    stats = add(stats, "deadline", pmt::from_double(d_seconds));
+    stats = add(stats, "overload", pmt::mp(core::overload_name(d_overload)));
+    stats = add(stats, "noise_var", pmt::from_double(noise_var));
+    stats = add(stats, "age_p50", pmt::from_double(d_recent.quantile(0.5)));
+    stats = add(stats, "age_p99", pmt::from_double(d_recent.quantile(0.99)));
+    stats = add(
+        stats, "steps", pmt::from_double(since ? double(d_steps) / static_cast<double>(since) : 0));
+    const double elapsed = d_now - d_reported_at;
+    stats = add(stats,
+                "rate",
+                pmt::from_double(
+                    d_reported_at > 0 && elapsed > 0 ? static_cast<double>(since) / elapsed : 0));
+    d_block.message_port_pub(d_keys.stats, stats);
+    d_reported_at = d_now;
+    d_reported_out = out;
+    d_steps = 0;
+    d_recent.clear();
+}
+
+void inference_ledger::event(const char* what, const std::string& scheme, const std::string& reason)
+{
+    pmt::pmt_t said = pmt::make_dict();
+    said = add(said, "block", pmt::mp(d_block.alias()));
+    said = add(said, "event", pmt::mp(what));
+    said = add(said, "scheme", pmt::mp(scheme));
+    said = add(said, "reason", pmt::mp(reason));
+    d_block.message_port_pub(d_keys.stats, said);
+}
+
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,113 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The books of an inference block: what waits and since when, what a call may cost, what became of every
+ * item. One for each block. work() keeps them; what live_inference offers may be called from anywhere.
+ */
+#pragma once
+
+#include "block_helpers.h"
+
+#include <gnuradio/diffsem/core/realtime.h>
+#include <gnuradio/diffsem/live_inference.h>
+
+#include <atomic>
+#include <mutex>
+
+namespace gr {
+namespace diffsem {
+
+class inference_ledger : public live_inference
+{
+public:
+    //! Which policies a block offers.
+    struct offers {
+        bool drop = true;
+        bool fewer_steps = true;
+    };
+    inference_ledger(gr::block& block,
+                     gr::logger_ptr logger,
+                     const live_options& options,
+                     offers offered);
+    //! Throws core::Error naming the parameter.
+    static void check(const live_options& options, offers offered);
+
+    void set_deadline(double milliseconds) override;
+    void set_overload(const std::string& overload) override;
+    void set_fault_limit(int faults) override;
+    uint64_t items_in() const override { return d_out + d_dropped; }
+    uint64_t items_out() const override { return d_out; }
+    uint64_t items_dropped() const override { return d_dropped; }
+    uint64_t items_bypassed() const override { return d_bypassed; }
+    uint64_t faults() const override { return d_faults; }
+    uint64_t swaps() const override { return d_swaps; }
+    bool disabled() const override { return d_disabled; }
+    double age_quantile(double share) const override;
+    double age_max() const override;
+    std::string model() const override;
+
+    //! Another model begins: what an evaluation of it takes, how many an item needs, its names.
+    void begin_model(double seconds_per_evaluation,
+                     double evaluations,
+                     const std::string& scheme,
+                     const std::string& hash);
+    //! That took the place of another while running.
+    void swapped();
+
+    //! What to do now, with the items [first, first + waiting). Reads the clock.
+    core::Deadline::Verdict decide(uint64_t first, std::size_t waiting, std::size_t max_batch);
+    //! The limit of a call, for such a verdict.
+    core::RunLimit limit(const core::Deadline::Verdict& verdict) const;
+
+    //! Items that leave the block, with what was done to each; then the ages of all are known.
+    void left(uint64_t first, const core::ItemInfo* info, std::size_t items);
+    //! Does the policy drop what cannot be inferred in time (rather than pass it on)?
+    bool drops() const { return d_overload == core::Overload::drop && !d_disabled; }
+    //! Items that leave it nowhere.
+    void dropped(std::size_t items);
+    //! Dropped since the last item that left; forgets them.
+    uint64_t take_gap();
+    //! Seconds from an item's arrival to the last call of left() or decide().
+    double age(uint64_t index) const { return std::max(d_now - d_arrivals.time(index), 0.0); }
+    //! Seconds since the last decide().
+    double latency() const { return d_now - d_started; }
+
+    //! Statistics, about once a second.
+    void report(double noise_var);
+    //! Something that happened, said at once. Thread safe.
+    void event(const char* what, const std::string& scheme, const std::string& reason);
+
+    const pmt::pmt_t& model_symbol() const { return d_model; }
+
+private:
+    static double clock();
+    void count_faults(const core::ItemInfo& info);
+
+    mutable std::mutex d_mutex; // settings and ages, between work() and whoever asks
+    gr::block& d_block;
+    const gr::logger_ptr d_logger;
+    const keys d_keys;
+    const offers d_offers;
+    core::Deadline d_deadline;
+    std::atomic<core::Overload> d_overload{core::Overload::wait};
+    double d_seconds = 0; // the deadline
+    std::atomic<int> d_fault_limit;
+    core::CostModel d_cost;
+    core::Arrivals d_arrivals;
+    double d_full = 0; // evaluations that an item takes where nothing is cut
+    double d_started = 0, d_now = 0;
+    int d_faults_in_a_row = 0;
+    uint64_t d_gap = 0;
+    pmt::pmt_t d_model = pmt::mp(""), d_scheme = pmt::mp("");
+
+    core::Durations d_ages, d_recent;
+    uint64_t d_steps = 0, d_reported_out = 0, d_calls = 0;
+    double d_reported_at = 0;
+    std::size_t d_waiting = 0;
+    std::atomic<uint64_t> d_out{0}, d_dropped{0}, d_bypassed{0}, d_faults{0}, d_swaps{0};
+    std::atomic<bool> d_disabled{false};
+    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
+};
+
+} // namespace diffsem
+} // namespace gr
