@@ -105,6 +105,7 @@ def build(
     by_graph=False,
     variance=False,
     integer_time=False,
+    fragile=False,
     extra=None,
 ):
     g = Graph()
@@ -146,6 +147,8 @@ def build(
         y = network(g, x, s, v, prediction, scaling)
     if by_graph:
         y = g.op("Div", y, float(scale))
+    if fragile:  # no number where the net's input is larger than 10
+        y = g.op("Add", y, g.op("Mul", 0.0, g.op("Sqrt", g.op("Sub", 100.0, g.op("Mul", x, x)))))
     g.nodes.append(helper.make_node("Identity", [y], ["y"]))
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, *shape])]
     if variance:  # posterior variance v s^2 / (v + s^2), as a log, in the units of the signal
@@ -224,6 +227,7 @@ def main():
     build("graph_normalised", "x0", "vp", by_graph=True)
     build("variance", "flow", "flow", "flow_time", variance=True)
     build("no_time", "x0", "ve", "none")
+    build("fragile", "x0", "ve", fragile=True)
     foreign_ops()
 
 
