@@ -16,59 +16,17 @@ namespace {
 constexpr std::chrono::milliseconds one_turn(1);
 constexpr std::size_t min_output_bytes = std::size_t(1) << 18;
 
-//! Stream items of one inference; the vector length must divide what the graph takes.
-int items_of(const char* parameter, int vlen, std::size_t elements, const std::string& what)
-{
-    if (vlen < 0 || (vlen > 0 && elements % static_cast<std::size_t>(vlen)))
-        throw core::Error(std::string(parameter) + " is " + text(vlen) + ", but the graph " + what +
-                          " " + text(elements) +
-                          " elements for one inference: give a divisor of it, or 0 for all");
-    return vlen ? static_cast<int>(elements / static_cast<std::size_t>(vlen)) : 1;
-}
-
-onnx_inference_impl::plan check(const std::string& model, const onnx_inference_options& options)
-{
-    if (model.empty())
-        throw core::Error("model is empty: give the path of an .onnx file");
-    if (options.max_batch < 1 || options.max_batch > 4096)
-        throw core::Error("max_batch is " + text(options.max_batch) + ": give 1 to 4096");
-    core::OnnxRunnerOptions o;
-    o.input = options.input;
-    o.output = options.output;
-    o.input_type = options.input_type;
-    o.output_type = options.output_type;
-    o.layout = options.layout;
-    o.output_layout = options.output_layout;
-    o.shape.assign(options.shape.begin(), options.shape.end());
-    o.batch_axis = options.batch_axis;
-    o.constants = options.constants;
-    o.max_batch = options.max_batch;
-    o.ort.library = options.onnxruntime;
-    o.ort.device = options.device;
-    o.ort.intra_op_threads = options.intra_op_threads;
-    o.ort.spinning = options.spinning;
-
-    onnx_inference_impl::plan p;
-    p.run = std::make_unique<core::OnnxRunner>(model, o);
-    const std::size_t in = p.run->input_elements(), out = p.run->output_elements();
-    p.in_items = items_of("in_vlen", options.in_vlen, in, "takes");
-    p.out_items = items_of("out_vlen", options.out_vlen, out, "gives");
-    p.in_vlen = static_cast<int>(in) / p.in_items;
-    p.out_vlen = static_cast<int>(out) / p.out_items;
-    p.tag_items = options.tag_items;
-    return p;
-}
-
 /*
  * NaN and Inf have an exponent of all ones: one more overflows into the sign's bit. Integers without
  * a branch, which compilers vectorise; std::isfinite one by one would cost as much as a small net.
  */
-bool all_finite(const char* data, std::size_t floats)
+bool all_finite(const void* data, std::size_t bytes)
 {
+    const auto* from = static_cast<const char*>(data);
     std::uint32_t overflow = 0;
-    for (std::size_t i = 0; i < floats; i++) {
+    for (std::size_t i = 0; i < bytes; i += sizeof(float)) {
         std::uint32_t bits;
-        std::memcpy(&bits, data + i * sizeof bits, sizeof bits);
+        std::memcpy(&bits, from + i, sizeof bits);
         overflow |= (bits & 0x7f800000u) + 0x00800000u;
     }
     return !(overflow & 0x80000000u);
@@ -81,49 +39,101 @@ void fetch_ahead(const char* data, std::size_t bytes)
         __builtin_prefetch(data + i, 0, 2);
 }
 
-bool any_nan(const char* data, std::size_t floats)
+bool any_nan(const char* data, std::size_t bytes)
 {
-    for (std::size_t i = 0; i < floats; i++) {
+    for (std::size_t i = 0; i < bytes; i += sizeof(float)) {
         float x;
-        std::memcpy(&x, data + i * sizeof x, sizeof x);
+        std::memcpy(&x, data + i, sizeof x);
         if (std::isnan(x))
             return true;
     }
     return false;
 }
 
-} // namespace
+using tag_at = std::vector<tag_t>::const_iterator;
 
-onnx_inference::sptr onnx_inference::make(const std::string& model,
-                                          const onnx_inference_options& options)
+//! Whether the tag is among these, which are in the order of their offsets.
+bool holds(tag_at begin, tag_at end, const tag_t& tag)
 {
-    return gnuradio::make_block_sptr<onnx_inference_impl>(check(model, options));
+    const auto found = std::equal_range(begin, end, tag, tag_t::offset_compare);
+    return std::any_of(found.first, found.second, [&](const tag_t& other) {
+        return pmt::eqv(other.key, tag.key) && pmt::equal(other.value, tag.value) &&
+               pmt::equal(other.srcid, tag.srcid);
+    });
 }
 
+io_signature::sptr signature(const std::vector<onnx_inference_impl::port>& ports)
+{
+    std::vector<int> sizes;
+    for (const auto& p : ports)
+        sizes.push_back(p.item_bytes());
+    const int count = static_cast<int>(sizes.size());
+    return io_signature::makev(count, count, sizes);
+}
+
+int most_items(const std::vector<onnx_inference_impl::port>& ports)
+{
+    int most = 1;
+    for (const auto& p : ports)
+        most = std::max(most, p.items);
+    return most;
+}
+
+} // namespace
+
 onnx_inference_impl::onnx_inference_impl(plan p)
-    : gr::block("onnx_inference",
-                gr::io_signature::make(1, 1, core::stream_size(p.run->input_type()) * p.in_vlen),
-                gr::io_signature::make(1, 1, core::stream_size(p.run->output_type()) * p.out_vlen)),
+    : gr::block("onnx_inference", signature(p.in), signature(p.out)),
       d(std::move(p)),
-      d_in_bytes(core::stream_size(d.run->input_type()) * d.run->input_elements()),
-      d_out_bytes(core::stream_size(d.run->output_type()) * d.run->output_elements()),
-      d_same(d_in_bytes == d_out_bytes && d.run->input_type() == d.run->output_type()),
       d_max_batch(static_cast<int>(d.run->max_batch())),
       d_tag_items(d.tag_items),
-      d_clean(d_in_bytes * d.run->max_batch()),
-      d_replaced(d.run->max_batch())
+      d_from(d.in.size()),
+      d_clean_from(d.in.size()),
+      d_try_from(d.in.size()),
+      d_to(d.out.size()),
+      d_try_to(d.out.size()),
+      d_windows_from(d.in.size()),
+      d_windows_to(d.out.size()),
+      d_replaced(d.run->max_batch()),
+      d_dirty(d.run->max_batch()),
+      d_tags(d.in.size())
 {
+    const std::size_t batch = d.run->max_batch();
+    for (const port& in : d.in) {
+        d_clean.emplace_back(in.bytes * batch);
+        d_clean_from[d_clean.size() - 1] = d_clean.back().data();
+        d_windows.emplace_back(d.overlap ? in.bytes * batch : 0);
+        d_windows_from[d_windows.size() - 1] = d_windows.back().data();
+    }
+    for (const port& out : d.out) {
+        d_answers.emplace_back(d.overlap ? out.bytes * batch : 0);
+        d_windows_to[d_answers.size() - 1] = d_answers.back().data();
+        d_same.push_back(-1);
+        for (std::size_t i = d.in.size(); i-- > 0;)
+            if (d.in[i].type == out.type && d.in[i].bytes == out.bytes)
+                d_same.back() = static_cast<int>(i);
+    }
+    if (d.overlap)
+        set_history(static_cast<unsigned>(d.overlap->window() - d.overlap->hop()) + 1);
     // Offsets are ours to map: the scheduler would round where rates differ.
     set_tag_propagation_policy(TPP_DONT);
-    set_relative_rate(d.out_items, d.in_items);
-    if (d.out_items > 1)
-        set_output_multiple(d.out_items);
+    // From these two the scheduler sizes buffers, here and upstream.
+    set_relative_rate(most_items(d.out), most_items(d.in));
+    if (most_items(d.out) > 1)
+        set_output_multiple(most_items(d.out));
     // GNU Radio's 64 kB are soon full of small results, and then two threads change places.
-    set_min_output_buffer(static_cast<long>(
-        std::max<std::size_t>(min_output_bytes / output_signature()->sizeof_stream_item(0), 1)));
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        set_min_output_buffer(static_cast<int>(j),
+                              std::max<long>(min_output_bytes / d.out[j].item_bytes(), 1));
     message_port_register_out(d_keys.stats);
     if (!d.run->note().empty())
         d_logger->info("{}", d.run->note());
+}
+
+const onnx_inference_impl::port& onnx_inference_impl::at(const std::vector<port>& ports, int index)
+{
+    if (index < 0 || index >= static_cast<int>(ports.size()))
+        throw core::Error("port is " + text(index) + ": give 0 to " + text(ports.size() - 1));
+    return ports[static_cast<std::size_t>(index)];
 }
 
 void onnx_inference_impl::set_max_batch(int max_batch)
@@ -134,10 +144,29 @@ void onnx_inference_impl::set_max_batch(int max_batch)
     d_max_batch = std::min(max_batch, most);
 }
 
+bool onnx_inference_impl::start()
+{
+    // New buffers begin with zeros; after lock() and unlock() the stream goes on.
+    if (d.overlap && nitems_read(0) == 0)
+        d.overlap->reset();
+    return block::start();
+}
+
 void onnx_inference_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
     // One inference is enough to go on: what waits is taken, nothing more is waited for.
-    ninput_items_required[0] = d.in_items;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        ninput_items_required[i] = d.in[i].items + static_cast<int>(history()) - 1;
+}
+
+//! Inferences for which every input has what they take, and every output has room.
+int onnx_inference_impl::waiting(int noutput_items, const gr_vector_int& ninput_items) const
+{
+    int count = noutput_items / most_items(d.out);
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        count =
+            std::min(count, (ninput_items[i] - static_cast<int>(history()) + 1) / d.in[i].items);
+    return count;
 }
 
 int onnx_inference_impl::general_work(int noutput_items,
@@ -145,130 +174,197 @@ int onnx_inference_impl::general_work(int noutput_items,
                                       gr_vector_const_void_star& input_items,
                                       gr_vector_void_star& output_items)
 {
-    const int waiting = std::min(noutput_items / d.out_items, ninput_items[0] / d.in_items);
-    if (waiting < 1)
+    const int waits = waiting(noutput_items, ninput_items);
+    if (waits < 1)
         return 0;
-    const auto* in = static_cast<const char*>(input_items[0]);
-    auto* out = static_cast<char*>(output_items[0]);
     const auto started = clock::now();
     const int most = d_max_batch;
-    const uint64_t written = nitems_written(0);
-    int done = 0, enough = most;
+    int enough = most;
+    d_done = 0;
     // Handing over costs up to 20 us, several times a small net: with a backlog, go on for a while. The first
     // batch says how many that is, because a small net feels it when the clock is read.
     do {
-        const int count = std::min(waiting - done, most);
-        fetch_ahead(in + (done + count) * d_in_bytes,
-                    std::min(waiting - done - count, most) * d_in_bytes);
-        d_written = written + static_cast<uint64_t>(done) * d.out_items;
-        infer(in + done * d_in_bytes, count, out + done * d_out_bytes);
-        done += count;
-        d_items += count;
-        d_calls++;
+        const int count = std::min(waits - d_done, most);
+        const int next = std::min(waits - d_done - count, most);
+        for (std::size_t i = 0; i < d.in.size(); i++) {
+            const auto* in = static_cast<const char*>(input_items[i]) + d_done * d.in[i].step();
+            fetch_ahead(in + count * d.in[i].step(), next * d.in[i].step());
+            d_from[i] = in;
+        }
+        for (std::size_t j = 0; j < d.out.size(); j++)
+            d_to[j] = static_cast<char*>(output_items[j]) + d_done * d.out[j].step();
+        compute(d_from, count, d_to);
         if (d_tag_items)
             tag_latency(count, started);
-        if (done == count && done < waiting) {
+        d_done += count;
+        d_items += count;
+        d_calls++;
+        if (d_done == count && d_done < waits) {
             const auto took = std::max<clock::duration>(clock::now() - started, clock::duration(1));
-            enough =
-                count * static_cast<int>(std::min<clock::rep>(one_turn / took, waiting / count));
+            enough = count * static_cast<int>(std::min<clock::rep>(one_turn / took, waits / count));
         }
-    } while (done < std::min(waiting, enough));
+    } while (d_done < std::min(waits, enough));
 
-    move_tags(done);
+    move_tags(d_done);
     report();
-    consume_each(done * d.in_items);
-    return done * d.out_items;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        consume(static_cast<int>(i), d_done * d.in[i].items);
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        produce(static_cast<int>(j), d_done * d.out[j].items);
+    return WORK_CALLED_PRODUCE;
+}
+
+//! `count` inferences that wait at `in`, at most a batch: their answers, tagged, to `out`.
+void onnx_inference_impl::compute(const sources& in, int count, const targets& out)
+{
+    if (!d.overlap) {
+        infer(in, count, out);
+        return;
+    }
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        d.overlap->cut(i, in[i], count, d_windows[i].data());
+    infer(d_windows_from, count, d_windows_to);
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        d.overlap->join(j, d_answers[j].data(), count, out[j]);
+}
+
+//! The output item that an inference of this batch begins with.
+uint64_t onnx_inference_impl::written(std::size_t port, int index)
+{
+    return nitems_written(port) + static_cast<uint64_t>(d_done + index) * d.out[port].items;
 }
 
 void onnx_inference_impl::tag_latency(int count, clock::time_point started)
 {
     const pmt::pmt_t latency =
         pmt::from_double(std::chrono::duration<double>(clock::now() - started).count());
-    for (int i = 0; i < count; i++)
-        add_item_tag(0, d_written + i * d.out_items, d_keys.latency, latency);
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        for (int k = 0; k < count; k++)
+            add_item_tag(j, written(j, k), d_keys.latency, latency);
 }
 
-void onnx_inference_impl::infer(const char* in, int count, char* out)
+//! Copies the batch without the inferences that hold NaN or Inf; false if there are none.
+bool onnx_inference_impl::clean(const sources& in, int count)
 {
-    const std::size_t floats = d_in_bytes / sizeof(float);
+    bool dirty = false;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        dirty = dirty || (!d.in[i].integer() && !all_finite(in[i], d.in[i].bytes * count));
+    if (!dirty)
+        return false;
+    for (int k = 0; k < count; k++) {
+        bool finite = true;
+        for (std::size_t i = 0; i < d.in.size(); i++)
+            finite = finite && (d.in[i].integer() ||
+                                all_finite(static_cast<const char*>(in[i]) + k * d.in[i].bytes,
+                                           d.in[i].bytes));
+        d_dirty[k] = !finite;
+        for (std::size_t i = 0; i < d.in.size(); i++) {
+            char* to = &d_clean[i][k * d.in[i].bytes];
+            if (finite)
+                std::memcpy(to, static_cast<const char*>(in[i]) + k * d.in[i].bytes, d.in[i].bytes);
+            else
+                std::memset(to, 0, d.in[i].bytes);
+        }
+    }
+    return true;
+}
+
+void onnx_inference_impl::infer(const sources& in, int count, const targets& out)
+{
     std::fill_n(d_replaced.begin(), count, 0);
-    if (all_finite(in, floats * count)) {
+    if (!clean(in, count)) {
         attempt(in, 0, count, out);
     } else {
-        for (int i = 0; i < count; i++) {
-            const char* item = in + i * d_in_bytes;
-            if (all_finite(item, floats))
-                std::memcpy(&d_clean[i * d_in_bytes], item, d_in_bytes);
-            else
-                std::memset(&d_clean[i * d_in_bytes], 0, d_in_bytes);
-        }
-        attempt(d_clean.data(), 0, count, out);
-        for (int i = 0; i < count; i++)
-            if (!all_finite(in + i * d_in_bytes, floats))
-                bypass(in, i, out, false, "nan");
+        attempt(d_clean_from, 0, count, out);
+        for (int k = 0; k < count; k++)
+            if (d_dirty[k])
+                bypass(in, k, out, false, d_nan);
     }
-    if (d.run->output_type() == core::StreamType::integer)
-        return;
-    const std::size_t results = d_out_bytes / sizeof(float);
-    if (all_finite(out, results * count))
-        return; // an infinite result may be meant, one that is no number is not
-    for (int i = 0; i < count; i++)
-        if (any_nan(out + i * d_out_bytes, results))
-            bypass(in, i, out, d_same, "nan");
+    for (std::size_t j = 0; j < d.out.size(); j++) {
+        const std::size_t bytes = d.out[j].bytes;
+        if (d.out[j].integer() || all_finite(out[j], bytes * count))
+            continue; // an infinite result may be meant, one that is no number is not
+        for (int k = 0; k < count; k++)
+            if (any_nan(static_cast<const char*>(out[j]) + k * bytes, bytes))
+                bypass(in, k, out, true, d_nan);
+    }
 }
 
 // One inference that the runtime refuses must not spoil those computed with it.
-void onnx_inference_impl::attempt(const char* in, int first, int count, char* out)
+void onnx_inference_impl::attempt(const sources& in, int first, int count, const targets& out)
 {
-    const char* from = in + first * d_in_bytes;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        d_try_from[i] = static_cast<const char*>(in[i]) + first * d.in[i].bytes;
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        d_try_to[j] = static_cast<char*>(out[j]) + first * d.out[j].bytes;
     try {
-        d.run->run(from, count, out + first * d_out_bytes);
+        d.run->run(d_try_from.data(), count, d_try_to.data());
     } catch (const std::exception& e) {
         if (count > 1) {
-            for (int i = 0; i < count; i++)
-                attempt(in, first + i, 1, out);
+            for (int k = 0; k < count; k++)
+                attempt(in, first + k, 1, out);
             return;
         }
         if (d_log_limit.due())
             d_logger->warn("inference {} failed: {}", d_items + first, e.what());
-        bypass(in, first, out, d_same, "inference");
+        bypass(in, first, out, true, d_failed);
     }
 }
 
-void onnx_inference_impl::bypass(const char* in,
+void onnx_inference_impl::bypass(const sources& in,
                                  int index,
-                                 char* out,
+                                 const targets& out,
                                  bool pass,
-                                 const char* reason)
+                                 const pmt::pmt_t& reason)
 {
     if (d_replaced[index])
         return;
     d_replaced[index] = 1;
-    char* to = out + index * d_out_bytes;
-    if (pass)
-        std::memcpy(to, in + index * d_in_bytes, d_out_bytes);
-    else
-        std::memset(to, 0, d_out_bytes);
+    for (std::size_t j = 0; j < d.out.size(); j++) {
+        char* to = static_cast<char*>(out[j]) + index * d.out[j].bytes;
+        if (pass && d_same[j] >= 0)
+            std::memcpy(to,
+                        static_cast<const char*>(in[d_same[j]]) + index * d.out[j].bytes,
+                        d.out[j].bytes);
+        else
+            std::memset(to, 0, d.out[j].bytes);
+        add_item_tag(j, written(j, index), d_keys.bypassed, reason);
+    }
     d_bypassed++;
-    add_item_tag(
-        0, d_written + index * d.out_items, d_keys.bypassed, *reason == 'n' ? d_nan : d_failed);
     if (d_log_limit.due())
         d_logger->warn("inference {} replaced by {} ({}); {} so far",
                        d_items + index,
-                       pass ? "its input" : "zeros",
-                       *reason == 'n' ? "its data are not finite" : "it failed",
+                       pass && d_same[0] >= 0 ? "its input" : "zeros",
+                       reason == d_nan ? "its data are not finite" : "it failed",
                        d_bypassed.load());
 }
 
 void onnx_inference_impl::move_tags(int count)
 {
-    const uint64_t read = nitems_read(0);
-    get_tags_in_range(d_tags, 0, read, read + count * d.in_items);
-    for (tag_t& tag : d_tags) {
-        const uint64_t item = tag.offset - read;
-        const uint64_t whole = item / d.in_items, rest = item % d.in_items;
-        tag.offset = nitems_written(0) + whole * d.out_items + rest * d.out_items / d.in_items;
-        add_item_tag(0, tag);
+    bool any = false;
+    for (std::size_t i = 0; i < d.in.size(); i++) {
+        const uint64_t read = nitems_read(i);
+        get_tags_in_range(d_tags[i], i, read, read + static_cast<uint64_t>(count) * d.in[i].items);
+        any = any || !d_tags[i].empty();
+    }
+    if (!any)
+        return;
+    for (std::size_t j = 0; j < d.out.size(); j++) {
+        d_moved.clear();
+        for (std::size_t i = 0; i < d.in.size(); i++) {
+            const std::size_t others = d_moved.size();
+            for (tag_t tag : d_tags[i]) {
+                const uint64_t item = tag.offset - nitems_read(i);
+                const uint64_t whole = item / d.in[i].items, rest = item % d.in[i].items;
+                tag.offset = nitems_written(j) + whole * d.out[j].items +
+                             rest * d.out[j].items / d.in[i].items + d.out[j].delay;
+                if (!holds(d_moved.begin(), d_moved.begin() + others, tag))
+                    d_moved.push_back(tag);
+            }
+            std::stable_sort(d_moved.begin(), d_moved.end(), tag_t::offset_compare);
+        }
+        for (const tag_t& tag : d_moved)
+            add_item_tag(j, tag);
     }
 }
 

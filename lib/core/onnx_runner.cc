@@ -6,7 +6,7 @@
 #include "onnx_plan.h"
 #include "tensor_convert.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace gr {
 namespace diffsem {
@@ -30,20 +30,33 @@ public:
         const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
         plan = plan_graph(file, options);
         const auto session = OrtSession::create(file, options.ort);
-        learn_output(file, *session, options, plan);
-        std::vector<OrtTensor> inputs = {plan.in.tensor};
-        for (const auto& c : plan.constants)
-            inputs.push_back(c.tensor);
-        run = std::make_unique<OrtRun>(
-            session, inputs, std::vector<OrtTensor>{plan.out.tensor}, plan.max_batch);
+        learn_outputs(file, *session, options, plan);
+        std::vector<OrtTensor> out;
+        for (const auto& end : plan.outputs)
+            out.push_back(end.tensor);
+        run = std::make_unique<OrtRun>(session, plan.input_tensors(), out, plan.max_batch);
         for (std::size_t i = 0; i < plan.constants.size(); ++i) {
             const auto& c = plan.constants[i];
-            fill(c.value, c.tensor.type, c.tensor.elements(plan.max_batch), run->input(i + 1));
+            fill(c.value,
+                 c.tensor.type,
+                 c.tensor.elements(plan.max_batch),
+                 run->input(plan.inputs.size() + i));
         }
+        inputs = streams_of(plan.inputs);
+        outputs = streams_of(plan.outputs);
+    }
+
+    static std::vector<OnnxStream> streams_of(const std::vector<StreamEnd>& ends)
+    {
+        std::vector<OnnxStream> streams;
+        for (const auto& end : ends)
+            streams.push_back({end.tensor.name, end.stream, end.elements, end.shape});
+        return streams;
     }
 
     GraphPlan plan;
     std::unique_ptr<OrtRun> run;
+    std::vector<OnnxStream> inputs, outputs;
 };
 
 OnnxRunner::OnnxRunner(const std::string& path, const OnnxRunnerOptions& options)
@@ -52,21 +65,13 @@ OnnxRunner::OnnxRunner(const std::string& path, const OnnxRunnerOptions& options
 }
 OnnxRunner::~OnnxRunner() = default;
 
-StreamType OnnxRunner::input_type() const
+const std::vector<OnnxStream>& OnnxRunner::inputs() const
 {
-    return d->plan.in.stream;
+    return d->inputs;
 }
-StreamType OnnxRunner::output_type() const
+const std::vector<OnnxStream>& OnnxRunner::outputs() const
 {
-    return d->plan.out.stream;
-}
-std::size_t OnnxRunner::input_elements() const
-{
-    return d->plan.in.elements;
-}
-std::size_t OnnxRunner::output_elements() const
-{
-    return d->plan.out.elements;
+    return d->outputs;
 }
 std::size_t OnnxRunner::max_batch() const
 {
@@ -81,17 +86,21 @@ const std::string& OnnxRunner::note() const
     return d->plan.note;
 }
 
-void OnnxRunner::run(const void* in, std::size_t batch, void* out)
+void OnnxRunner::run(const void* const* in, std::size_t batch, void* const* out)
 {
     const GraphPlan& p = d->plan;
-    to_tensor(static_cast<const float*>(in), p.in, batch, d->run->input(0));
-    if (p.fixed && batch < p.max_batch) {
-        const std::size_t item = p.in.width * elem_size(p.in.tensor.type);
-        char* rest = static_cast<char*>(d->run->input(0)) + batch * item;
-        std::fill(rest, rest + (p.max_batch - batch) * item, 0);
+    for (std::size_t i = 0; i < p.inputs.size(); ++i) {
+        const StreamEnd& end = p.inputs[i];
+        void* tensor = d->run->input(i);
+        to_tensor(in[i], end, batch, tensor);
+        if (p.fixed && batch < p.max_batch) {
+            const std::size_t item = end.width * elem_size(end.tensor.type);
+            std::memset(static_cast<char*>(tensor) + batch * item, 0, (p.max_batch - batch) * item);
+        }
     }
     d->run->run(p.fixed ? p.max_batch : batch);
-    from_tensor(d->run->output(0), p.out, batch, out);
+    for (std::size_t j = 0; j < p.outputs.size(); ++j)
+        from_tensor(d->run->output(j), p.outputs[j], batch, out[j]);
 }
 
 } // namespace core

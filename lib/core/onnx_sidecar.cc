@@ -17,36 +17,13 @@ constexpr std::uintmax_t max_sidecar_bytes = 1 << 20;
 
 // What a sidecar may say. A file's own metadata may say more; a typing mistake in a hand-written
 // sidecar must not pass in silence.
-const char* const known_keys[] = {"contract",
-                                  "role",
-                                  "prediction",
-                                  "input_scaling",
-                                  "time_embedding",
-                                  "schedule",
-                                  "layout",
-                                  "shape",
-                                  "domain",
-                                  "normalisation",
-                                  "learned_variance",
-                                  "sigma_range",
-                                  "gain",
-                                  "condition",
-                                  "operator",
-                                  "start",
-                                  "sampler",
-                                  "plan",
-                                  "title",
-                                  "trained_on",
-                                  "licence",
-                                  "claims",
-                                  "reference",
-                                  "macs",
-                                  "batch_axis",
-                                  "input",
-                                  "output",
-                                  "constants",
-                                  "name",
-                                  "version"};
+const char* const known_keys[] = {
+    "contract",   "role",       "prediction", "input_scaling", "time_embedding",   "schedule",
+    "layout",     "shape",      "domain",     "normalisation", "learned_variance", "sigma_range",
+    "gain",       "condition",  "operator",   "start",         "sampler",          "plan",
+    "title",      "trained_on", "licence",    "claims",        "reference",        "macs",
+    "batch_axis", "input",      "output",     "inputs",        "outputs",          "constants",
+    "name",       "version"};
 
 std::size_t edit_distance(const std::string& a, const std::string& b)
 {
@@ -148,18 +125,15 @@ Json meta_json(const OnnxFile& file, const std::string& key)
     return Json::parse(it->second, file.path + ": " + key);
 }
 
-std::vector<std::int64_t> meta_shape(const OnnxFile& file, const std::string& key)
+std::vector<std::int64_t> json_shape(const Json& json, const std::string& what)
 {
-    std::vector<std::int64_t> shape;
-    const Json json = meta_json(file, key);
-    if (json.is_null())
-        return shape;
     const auto wrong = [&]() {
-        return Error(file.path + ": " + key + " is '" + file.meta(key) +
+        return Error(what + " is '" + json.dump() +
                      "'. Give a list of 1 to 4 positive integers, such as [2, 64]");
     };
     if (!json.is_array() || json.size() < 1 || json.size() > 4)
         throw wrong();
+    std::vector<std::int64_t> shape;
     std::int64_t elements = 1;
     for (const auto& item : json.items()) {
         const double value = item.is_number() ? item.as_double() : 0;
@@ -170,6 +144,12 @@ std::vector<std::int64_t> meta_shape(const OnnxFile& file, const std::string& ke
         elements *= shape.back();
     }
     return shape;
+}
+
+std::vector<std::int64_t> meta_shape(const OnnxFile& file, const std::string& key)
+{
+    const Json json = meta_json(file, key);
+    return json.is_null() ? std::vector<std::int64_t>() : json_shape(json, file.path + ": " + key);
 }
 
 std::string meta_choice(const OnnxFile& file,

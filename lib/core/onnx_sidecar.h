@@ -22,7 +22,10 @@ void check_contract(const OnnxFile& file, bool required);
 //! A metadata value that the contract calls JSON; null when absent. Errors name file and key.
 Json meta_json(const OnnxFile& file, const std::string& key);
 
-//! A list of positive integers ("diffsem.shape"); empty when absent.
+//! A list of 1 to 4 positive integers; `what` is named in the error.
+std::vector<std::int64_t> json_shape(const Json& json, const std::string& what);
+
+//! Such a list from the metadata ("diffsem.shape"); empty when absent.
 std::vector<std::int64_t> meta_shape(const OnnxFile& file, const std::string& key);
 
 //! One of `allowed`; `fallback` when absent, refused with the list otherwise.

@@ -214,6 +214,8 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
                                              "start",
                                              "sampler",
                                              "plan",
+                                             "inputs",
+                                             "outputs",
                                              "constants"};
     Json result = Json::object();
     for (const auto& [key, value] : file.metadata) {

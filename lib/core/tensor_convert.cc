@@ -27,16 +27,24 @@ To convert(From value)
         if (x >= static_cast<double>(std::numeric_limits<To>::max()))
             return std::numeric_limits<To>::max();
         return static_cast<To>(x);
-    } else if constexpr (std::is_same_v<To, std::int32_t> && std::is_same_v<From, std::int64_t>) {
-        return static_cast<To>(std::min<From>(std::max<From>(value, INT32_MIN), INT32_MAX));
+    } else if constexpr (std::is_integral_v<To> && std::is_integral_v<From> &&
+                         sizeof(To) < sizeof(From)) {
+        return static_cast<To>(std::min<From>(std::max<From>(value, std::numeric_limits<To>::min()),
+                                              std::numeric_limits<To>::max()));
     } else {
         return static_cast<To>(value);
     }
 }
 
 template <typename To>
-void put(const float* in, const StreamEnd& end, std::size_t batch, To* out)
+void put(const void* stream, const StreamEnd& end, std::size_t batch, To* out)
 {
+    if (end.stream == StreamType::integer) {
+        const auto* ints = static_cast<const std::int32_t*>(stream);
+        std::transform(ints, ints + batch * end.width, out, convert<To, std::int32_t>);
+        return;
+    }
+    const auto* in = static_cast<const float*>(stream);
     if (end.stream != StreamType::complex || end.layout == Layout::interleaved) {
         if constexpr (std::is_same_v<To, float>)
             std::memcpy(out, in, batch * end.width * sizeof(float));
@@ -129,7 +137,7 @@ bool convertible(ElemType type)
     }
 }
 
-void to_tensor(const float* in, const StreamEnd& end, std::size_t batch, void* tensor)
+void to_tensor(const void* in, const StreamEnd& end, std::size_t batch, void* tensor)
 {
     with_type(end.tensor.type, tensor, [&](auto* to) { put(in, end, batch, to); });
 }

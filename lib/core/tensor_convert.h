@@ -14,8 +14,8 @@ namespace core {
 //! Whether streams can be converted to tensors of this type, and back.
 bool convertible(ElemType type);
 
-//! `batch` inferences of a stream of floats (pairs where complex) into a tensor.
-void to_tensor(const float* in, const StreamEnd& end, std::size_t batch, void* tensor);
+//! `batch` inferences of a stream of floats (pairs where complex) or 32-bit ints into a tensor.
+void to_tensor(const void* in, const StreamEnd& end, std::size_t batch, void* tensor);
 
 //! And back: floats, pairs of floats, or 32-bit ints.
 void from_tensor(const void* tensor, const StreamEnd& end, std::size_t batch, void* out);

@@ -13,12 +13,22 @@
 namespace gr {
 namespace diffsem {
 
+//! One streamed input or output of a graph. What is left empty (or 0) is taken from the file.
+struct onnx_stream {
+    std::string name; //!< in the graph
+    std::string
+        type; //!< `float`, `complex` or `int`; without any hint: float, int for integer outputs
+    std::string layout;     //!< of complex elements, as onnx_inference_options::layout
+    std::vector<int> shape; //!< of one item, of inputs only, as onnx_inference_options::shape
+    int vlen = 0; //!< elements of one stream item; 0: all of one inference, with overlap one sample
+};
+
 /*!
  * Everything `onnx_inference` can be told besides the file. What is left empty (or 0) is taken from
  * the metadata of the file or of its sidecar `model.onnx.json`, then from the graph.
  */
 struct onnx_inference_options {
-    std::string input_type; //!< `float` or `complex`; without any hint: float
+    std::string input_type; //!< `float`, `complex` or `int`; without any hint: float
     std::string
         output_type; //!< `float`, `complex` or `int`; without any hint: float, int for integers
     /*!
@@ -34,9 +44,18 @@ struct onnx_inference_options {
     std::vector<int> shape;
     int in_vlen = 0;  //!< elements of one input stream item; 0: the whole of what the graph takes
     int out_vlen = 0; //!< elements of one output stream item; 0: the whole of what it gives
-    std::string input, output;  //!< names in the graph; empty: the first of each
-    std::string batch_axis;     //!< `none`, or its number; empty: found from the shape
-    std::string constants;      //!< JSON with a number for each further input: {"h0": 0}
+    std::string input, output; //!< names in the graph; empty: the first of each
+    //! Several ports, instead of the parameters above; empty: one, or what the file lists.
+    std::vector<onnx_stream> inputs, outputs;
+    std::string batch_axis; //!< `none`, or its number; empty: found from the shape
+    std::string constants;  //!< JSON with a number for each input that is not streamed: {"h0": 0}
+
+    std::string overlap = "none"; //!< `none`, `discard`, `add`
+    int hop = 0;                  //!< input samples from a window to the next; 0: half a window
+    std::string window = "hann";  //!< of add: `hann`, `sqrt_hann`, `rectangular`
+    std::string keep = "centre";  //!< of discard: `centre`, `tail`
+    std::string time_axis;        //!< with overlap, where an item has dimensions: `first`, `last`
+
     int max_batch = 64;         //!< inferences per call
     bool tag_items = false;     //!< `diffsem_latency` on the first output item of every inference
     std::string device = "cpu"; //!< `cpu`, `cuda`, `cuda:N`; never replaced by another
@@ -46,13 +65,16 @@ struct onnx_inference_options {
 };
 
 /*!
- * \brief Runs any .onnx graph on a stream.
+ * \brief Runs any .onnx graph on streams.
  * \ingroup diffsem
  *
  * \details
- * One input, float or complex; one output, float, complex or int. An *inference* takes as many
- * elements as the graph does, from items of \p in_vlen elements: a whole vector, or for instance
- * 128 single samples; and gives items of \p out_vlen.
+ * Ports: float, complex or int, as many as \p inputs and \p outputs list (at most 16 of each);
+ * without a list those that the file lists in its metadata, else one of each. An *inference* takes
+ * as many elements of each input as the graph does, from items of vlen elements: a whole
+ * vector, or for instance 128 single samples; and gives items likewise. All inputs advance together,
+ * inference by inference, and all outputs. Outputs that are not listed are not computed into a
+ * stream; inputs that are not listed are \p constants.
  *
  * Batches: of what waits in the buffer as many inferences are computed at once as the graph and
  * \p max_batch allow; the block never waits for more. A graph of fixed batch is filled up with zeros,
@@ -61,11 +83,28 @@ struct onnx_inference_options {
  * Types: the graph may take float32, float64, int64, int32, int8 or uint8 (floats are rounded and
  * saturate) and give these or bool. int64 outputs become 32-bit ints and saturate.
  *
- * Failures: work() never throws. An inference whose input holds NaN or Inf gives zeros; one that the
- * runtime refuses gives its input where shapes and types agree, else zeros. Its first output item
- * is tagged `diffsem_bypassed` (symbol: `nan` or `inference`), it is counted and logged at a limited rate.
+ * Overlap: with `discard` or `add` a stream of samples is cut into windows of the graph's length W
+ * that begin \p hop (H) samples apart; an item is one sample. Inputs have W samples in a window, an
+ * output W/q (q a whole number that divides H), and the block gives one output item for q input
+ * items. `discard` keeps H/q samples of each answer, from its centre or its tail: a model whose
+ * answers see at most (W - H)/2 samples to each side (centre), or W - H samples of the past (tail), gives
+ * exactly what it would give for the whole stream. `add` weighs the answers by a window and adds
+ * them; the weights on each sample add up to 1.
  *
- * Tags: item k of the n input items of an inference is mapped to item floor(k m / n) of its m output items.
+ * Delay: output item n is the answer for input sample q (n - delay(port)), where delay is (W - H)/q
+ * for add, half of that (rounded up) for discard, and 0 for discard with tail. Before the stream the
+ * graph sees zeros, so the first `delay` items answer these. At the end of the stream the answers for
+ * the last q delay samples, and for samples after the last whole hop, stay inside: send as many zeros
+ * after it as must come out. in = out + dropped counts windows.
+ *
+ * Failures: work() never throws. An inference whose input holds NaN or Inf gives zeros; one that the
+ * runtime refuses gives on each output the first input of its type and size, else zeros. Its first
+ * output item is tagged `diffsem_bypassed` (symbol: `nan` or `inference`) on every output, it is counted
+ * and logged at a limited rate. With overlap that is each window which holds such a sample.
+ *
+ * Tags: those of every input go to every output, once if several inputs carry the same. Item k
+ * of the n items that an inference takes is mapped to item floor(k m / n) of the m that it gives,
+ * plus delay.
  *
  * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed` (inferences;
  * in = out + dropped), `calls`.
@@ -85,11 +124,17 @@ public:
     virtual void set_tag_items(bool tag_items) = 0; //!< live
     virtual void set_max_batch(int max_batch) = 0;  //!< live, up to the value given to make()
 
-    virtual int in_vlen() const = 0;
-    virtual int out_vlen() const = 0;
-    virtual std::string in_type() const = 0;  //!< float, complex
-    virtual std::string out_type() const = 0; //!< float, complex, int
-    virtual uint64_t items_in() const = 0;    //!< inferences
+    virtual int in_ports() const = 0;
+    virtual int out_ports() const = 0;
+    // A port that is not there raises core::Error.
+    virtual int in_vlen(int port = 0) const = 0;
+    virtual int out_vlen(int port = 0) const = 0;
+    virtual std::string in_type(int port = 0) const = 0;  //!< float, complex, int
+    virtual std::string out_type(int port = 0) const = 0; //!< float, complex, int
+    virtual int window() const = 0;                       //!< input samples; 0 without overlap
+    virtual int hop() const = 0;                          //!< likewise
+    virtual int delay(int port = 0) const = 0;            //!< of an output, in its items
+    virtual uint64_t items_in() const = 0;                //!< inferences
     virtual uint64_t items_out() const = 0;
     virtual uint64_t items_bypassed() const = 0; //!< of those out
 };

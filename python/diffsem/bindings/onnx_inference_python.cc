@@ -5,18 +5,72 @@
 
 #include <gnuradio/diffsem/onnx_inference.h>
 
+namespace {
+
+using gr::diffsem::onnx_inference;
+using gr::diffsem::onnx_inference_options;
+using gr::diffsem::onnx_stream;
+
+//! A name, or a dictionary of what a stream may be told.
+onnx_stream stream_from(const py::handle& said, const std::string& list)
+{
+    onnx_stream s;
+    if (py::isinstance<py::str>(said)) {
+        s.name = said.cast<std::string>();
+        return s;
+    }
+    if (!py::isinstance<py::dict>(said))
+        throw py::value_error(list + ": give each port as a name, or as a dictionary with name, " +
+                              "type, layout, shape, vlen");
+    for (const auto& [key, value] : said.cast<py::dict>()) {
+        const std::string name = py::str(key);
+        try {
+            if (name == "name")
+                s.name = value.cast<std::string>();
+            else if (name == "type")
+                s.type = value.cast<std::string>();
+            else if (name == "layout")
+                s.layout = value.cast<std::string>();
+            else if (name == "shape")
+                s.shape = value.cast<std::vector<int>>();
+            else if (name == "vlen")
+                s.vlen = value.cast<int>();
+            else
+                throw py::value_error(list + ": '" + name +
+                                      "' says nothing of a port. Give name, type, layout, "
+                                      "shape, vlen");
+        } catch (const py::cast_error&) {
+            throw py::value_error(list + ": " + name + " is " + std::string(py::repr(value)) +
+                                  ". Give a text for name, type, layout; a list of numbers for "
+                                  "shape; a number for vlen");
+        }
+    }
+    return s;
+}
+
+std::vector<onnx_stream> streams_from(const py::sequence& said, const std::string& list)
+{
+    std::vector<onnx_stream> streams;
+    if (py::isinstance<py::str>(said))
+        return {stream_from(said, list)};
+    for (const auto& one : said)
+        streams.push_back(stream_from(one, list));
+    return streams;
+}
+
+} // namespace
+
 void bind_onnx_inference(py::module& m)
 {
-    using gr::diffsem::onnx_inference;
-    using gr::diffsem::onnx_inference_options;
     const onnx_inference_options defaults;
 
     py::class_<onnx_inference, gr::block, gr::basic_block, std::shared_ptr<onnx_inference>>(
         m,
         "onnx_inference",
-        "Runs any .onnx graph on a stream: one input (float or complex), one output (float, "
-        "complex\n"
-        "or int). Batches are filled from what waits; nothing is waited for. An inference that "
+        "Runs any .onnx graph on streams: inputs and outputs of float, complex or int; on request "
+        "on\n"
+        "windows that overlap. Batches are filled from what waits; nothing is waited for. An "
+        "inference that "
         "fails\n"
         "gives zeros or its input, tagged 'diffsem_bypassed'. Messages on 'stats'.")
         .def(py::init([](const std::string& model,
@@ -36,7 +90,14 @@ void bind_onnx_inference(py::module& m)
                          const std::string& device,
                          int intra_op_threads,
                          bool spinning,
-                         const std::string& onnxruntime) {
+                         const std::string& onnxruntime,
+                         const py::sequence& inputs,
+                         const py::sequence& outputs,
+                         const std::string& overlap,
+                         int hop,
+                         const std::string& window,
+                         const std::string& keep,
+                         const std::string& time_axis) {
                  onnx_inference_options o;
                  o.input_type = input_type;
                  o.output_type = output_type;
@@ -55,6 +116,13 @@ void bind_onnx_inference(py::module& m)
                  o.intra_op_threads = intra_op_threads;
                  o.spinning = spinning;
                  o.onnxruntime = onnxruntime;
+                 o.inputs = streams_from(inputs, "inputs");
+                 o.outputs = streams_from(outputs, "outputs");
+                 o.overlap = overlap;
+                 o.hop = hop;
+                 o.window = window;
+                 o.keep = keep;
+                 o.time_axis = time_axis;
                  return onnx_inference::make(model, o);
              }),
              py::arg("model"),
@@ -75,10 +143,17 @@ void bind_onnx_inference(py::module& m)
              py::arg("intra_op_threads") = defaults.intra_op_threads,
              py::arg("spinning") = defaults.spinning,
              py::arg("onnxruntime") = defaults.onnxruntime,
+             py::arg("inputs") = py::list(),
+             py::arg("outputs") = py::list(),
+             py::arg("overlap") = defaults.overlap,
+             py::arg("hop") = defaults.hop,
+             py::arg("window") = defaults.window,
+             py::arg("keep") = defaults.keep,
+             py::arg("time_axis") = defaults.time_axis,
              "model: path of the .onnx file; what is left empty below is taken from its metadata, "
              "from\n"
              "  its sidecar model.onnx.json, then from the graph.\n"
-             "input_type: 'float' or 'complex'. output_type: 'float', 'complex' or 'int'.\n"
+             "input_type, output_type: 'float', 'complex' or 'int'.\n"
              "layout: of complex elements in the tensors: 'planar' [2, ...], 'interleaved' [..., "
              "2],\n"
              "  'magnitude_phase' [2, ...]. output_layout: likewise, of the output.\n"
@@ -86,16 +161,33 @@ void bind_onnx_inference(py::module& m)
              "in_vlen, out_vlen: elements of one stream item; 0: all that one inference takes or "
              "gives.\n"
              "input, output: names in the graph. batch_axis: 'none' or its number.\n"
-             "constants: JSON with a number for each further input, '{\"h0\": 0}'.\n"
+             "constants: JSON with a number for each input that is not streamed, '{\"h0\": 0}'.\n"
              "max_batch: inferences per call. tag_items: 'diffsem_latency' on every inference.\n"
              "device: 'cpu', 'cuda' or 'cuda:N'. intra_op_threads, spinning: of ONNX Runtime.\n"
-             "onnxruntime: path of libonnxruntime.so; empty: searched.")
+             "onnxruntime: path of libonnxruntime.so; empty: searched.\n"
+             "inputs, outputs: several ports, instead of the parameters of one: a list of names or "
+             "of\n"
+             "  dictionaries with name, type, layout, shape (of inputs), vlen.\n"
+             "overlap: 'none'; 'discard': windows of the graph's length that begin hop samples "
+             "apart, of\n"
+             "  whose answers hop samples are kept, from the keep='centre' or 'tail'; 'add': "
+             "weighted by the\n"
+             "  window 'hann', 'sqrt_hann' (on input and output) or 'rectangular', and added.\n"
+             "time_axis: with overlap, of items with several dimensions: 'first' or 'last'.")
         .def("set_tag_items", &onnx_inference::set_tag_items, py::arg("tag_items"))
         .def("set_max_batch", &onnx_inference::set_max_batch, py::arg("max_batch"))
-        .def("in_vlen", &onnx_inference::in_vlen)
-        .def("out_vlen", &onnx_inference::out_vlen)
-        .def("in_type", &onnx_inference::in_type)
-        .def("out_type", &onnx_inference::out_type)
+        .def("in_ports", &onnx_inference::in_ports)
+        .def("out_ports", &onnx_inference::out_ports)
+        .def("in_vlen", &onnx_inference::in_vlen, py::arg("port") = 0)
+        .def("out_vlen", &onnx_inference::out_vlen, py::arg("port") = 0)
+        .def("in_type", &onnx_inference::in_type, py::arg("port") = 0)
+        .def("out_type", &onnx_inference::out_type, py::arg("port") = 0)
+        .def("window", &onnx_inference::window, "Samples of a window; 0 without overlap.")
+        .def("hop", &onnx_inference::hop, "Samples from one window to the next; likewise.")
+        .def("delay",
+             &onnx_inference::delay,
+             py::arg("port") = 0,
+             "Items by which an output lags behind its input.")
         .def("items_in", &onnx_inference::items_in)
         .def("items_out", &onnx_inference::items_out)
         .def("items_bypassed", &onnx_inference::items_bypassed);

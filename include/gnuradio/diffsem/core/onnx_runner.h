@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Any graph with one streamed input and one streamed output: what flows in and out of it, worked out
- * from the file, its metadata and the user's word, and the conversion between both.
+ * Any graph with its streamed inputs and outputs: what flows in and out of it, worked out from the
+ * file, its metadata and the user's word, and the conversion between both.
  */
 #pragma once
 
@@ -22,43 +22,56 @@ enum class StreamType { real, complex, integer };
 std::size_t stream_size(StreamType type); //!< bytes of one element
 const char* stream_name(StreamType type); //!< "float", "complex", "int"
 
-//! Empty strings: what the file says, else the default in brackets.
-struct OnnxRunnerOptions {
-    std::string input, output; //!< names in the graph [the first of each]
-    std::string input_type;    //!< `float` `complex` [float]
-    std::string output_type;   //!< `float` `complex` `int` [float; int for integer outputs]
-    std::string layout;        //!< of complex: `planar` `interleaved` `magnitude_phase` [planar]
-    std::string output_layout; //!< [as layout]
+//! One streamed input or output. Empty: what the file says, else the default in brackets.
+struct OnnxStreamOptions {
+    std::string name;   //!< in the graph [the first; necessary where there are several]
+    std::string type;   //!< `float` `complex` `int` [float; int for integer outputs]
+    std::string layout; //!< of complex: `planar` `interleaved` `magnitude_phase` [planar; an
+                        //!< output's: the first input's]
     std::vector<std::int64_t> shape; //!< one input item, in elements of the stream [the graph's]
-    std::string batch_axis;          //!< `none` or a number [found from the shape]
-    std::string constants;           //!< JSON, a number for each further input: {"h0": 0}
+
+    bool empty() const { return name.empty() && type.empty() && layout.empty() && shape.empty(); }
+};
+
+struct OnnxRunnerOptions {
+    std::vector<OnnxStreamOptions> inputs, outputs; //!< [the file's, else the first of each]
+    std::string batch_axis; //!< of all inputs: `none` or a number [found from the shape]
+    std::string constants;  //!< JSON, a number for each input that is not streamed: {"h0": 0}
     std::size_t max_batch = 64;
     std::size_t max_model_bytes = LoadOptions().max_model_bytes;
     OrtOptions ort;
+};
+
+//! A streamed input or output, as it was worked out.
+struct OnnxStream {
+    std::string name;
+    StreamType type = StreamType::real;
+    std::size_t elements = 0;        //!< of one inference
+    std::vector<std::int64_t> shape; //!< these elements' dimensions above 1, as they lie in memory
 };
 
 //! Not thread safe: one for each stream.
 class OnnxRunner
 {
 public:
+    static constexpr std::size_t max_streams = 16; //!< inputs, and outputs
+
     //! Reads, checks and runs the graph once on zeros; throws Error.
     OnnxRunner(const std::string& path, const OnnxRunnerOptions& options);
     ~OnnxRunner();
 
-    StreamType input_type() const;
-    StreamType output_type() const;
-    std::size_t input_elements() const;  //!< of the stream, for one inference
-    std::size_t output_elements() const; //!< likewise
-    std::size_t max_batch() const;       //!< inferences in one run
-    bool fixed_batch() const;            //!< the graph always computes max_batch
-    const std::string& note() const;     //!< what the user should know; empty: nothing
+    const std::vector<OnnxStream>& inputs() const; //!< in the order of the options
+    const std::vector<OnnxStream>& outputs() const;
+    std::size_t max_batch() const;   //!< inferences in one run
+    bool fixed_batch() const;        //!< the graph always computes max_batch
+    const std::string& note() const; //!< what the user should know; empty: nothing
 
     /*!
-     * \param in  batch x input_elements(), floats or complex
-     * \param out batch x output_elements(), floats, complex or 32-bit ints (larger ones saturate)
+     * \param in  for each input batch x elements: floats, complex or 32-bit ints
+     * \param out for each output likewise (larger ints saturate)
      * Throws Error when the runtime reports one. Allocates nothing of ours.
      */
-    void run(const void* in, std::size_t batch, void* out);
+    void run(const void* const* in, std::size_t batch, void* const* out);
 
 private:
     class Impl;
