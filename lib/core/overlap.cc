@@ -66,8 +66,8 @@ Overlap::Port Overlap::make_port(const OnnxStream& stream,
     const auto dim = [](std::int64_t d) { return static_cast<std::size_t>(d); };
     const bool flat = stream.shape.size() < 2;
     if (!vlen && !flat && time_axis.empty())
-        throw Error(what + " for one window. Give the elements of one sample as its vlen, or "
-                           "time_axis, first or last");
+        throw Error(what + " for one window. Give the elements of one sample as its vlen; or "
+                           "time_axis, first or last; or type complex, if 2 are re and im");
     if (vlen && stream.elements % vlen)
         throw Error(what + " for one window, which is not a multiple of its vlen, " + text(vlen) +
                     ": give the elements of one sample");

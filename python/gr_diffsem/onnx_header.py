@@ -18,7 +18,10 @@ TYPES = (
     *("float16", "float64", "uint32", "uint64"),
 )
 INTEGERS = ("uint8", "int8", "int32", "int64", "bool")
-UNKNOWN = {"in_type": "float", "in_vlen": 1, "out_type": "float", "out_vlen": 1}
+SINGLE = {  # the parameters of a block with one input and one output, and what its lists call them
+    "inputs": {"input": "name", "input_type": "type", "layout": "layout", "shape": "shape", "in_vlen": "vlen"},
+    "outputs": {"output": "name", "output_type": "type", "output_layout": "layout", "out_vlen": "vlen"},
+}
 
 
 def read_header(path):
@@ -113,7 +116,7 @@ def metadata(path):
 
 
 def ports(model, **said):
-    """The ports that the block onnx_inference will have: {"in_type", "in_vlen", "out_type", "out_vlen"}.
+    """The ports of the block onnx_inference: {"inputs": [{"type", "vlen"}, ...], "outputs": [...]}.
 
     `said` are the block's own parameters of the same names; they win. For GRC: never raises, an
     unreadable file gives floats of length 1 (the block itself then says what is wrong).
@@ -121,11 +124,21 @@ def ports(model, **said):
     try:
         return _ports(os.path.expanduser(model), said)
     except Exception:
-        result = dict(UNKNOWN)
-        for key in result:
-            if said.get(key) not in (None, "", 0, "auto"):
-                result[key] = said[key]
-        return result
+        sides = {side: _said_streams(said, side) or [{}] for side in SINGLE}
+        return {
+            side: [{"type": s.get("type") or "float", "vlen": s.get("vlen") or 1} for s in streams]
+            for side, streams in sides.items()
+        }
+
+
+def grc_port(said, side, index):
+    """One port as GRC draws it: {"type", "vlen", "hide"}; `said`: the values of all its parameters."""
+    try:
+        found = ports(**{key: value for key, value in said.items() if not key.startswith("_")})[side]
+    except TypeError:
+        found = [{"type": "float", "vlen": 1}]
+    hide = index >= len(found)
+    return {**found[0 if hide else index], "hide": hide}
 
 
 def problem(model):
@@ -141,44 +154,85 @@ def problem(model):
 
 def _ports(model, said):
     header, meta = read_header(model), metadata(model)
+    wanted = {side: _said_streams(said, side) or _listed(meta, side) or [{}] for side in SINGLE}
+    alone = len(wanted["inputs"]) == 1
+    axis = _given(said, "batch_axis") or meta.get("diffsem.batch_axis", "")
+    vlen = _sample if said.get("overlap", "none") != "none" else _whole
+    result, known, first = {"inputs": [], "outputs": []}, {}, None
+    for stream in wanted["inputs"]:
+        if alone:  # then "the" item of the metadata is this one
+            named = {key: meta.get(f"diffsem.{name}", "") for name, key in SINGLE["inputs"].items()}
+            named["shape"] = json.loads(named["shape"] or "[]")
+            stream = {**named, **stream}
+        x = _pick(header["inputs"], stream.get("name"))
+        layout = stream.get("layout")
+        domain = meta.get("diffsem.domain") if alone else None
+        kind = stream.get("type") or domain or ("complex" if layout else "float")
+        kind = "float" if kind == "real" else kind
+        item = list(stream.get("shape") or [])
+        planes = ([2, *item] if layout != "interleaved" else [*item, 2]) if item and kind == "complex" else item
+        batch = _has_batch(x["shape"], axis, item, kind == "complex", layout)
+        dims = [d for i, d in enumerate(x["shape"] or []) if i != batch]
+        if item:
+            if len(dims) != len(planes):  # the graph's own dimensions of 1 are not in the shape
+                dims = [d for d in dims if d != 1]
+            known.update(zip(dims, planes, strict=False))
+            dims = planes
+        first = first or {"type": kind, "layout": layout, "width": _count(dims), "batch": batch}
+        result["inputs"].append({"type": kind, "vlen": stream.get("vlen") or vlen(dims, kind, layout, said)})
 
-    def value(key):
-        given = said.get(key)
-        return meta.get(f"diffsem.{key}", "") if given in (None, "", "auto") else given
+    if len(wanted["outputs"]) == 1:
+        wanted["outputs"] = [{"name": meta.get("diffsem.output", ""), **wanted["outputs"][0]}]
+    for stream in wanted["outputs"]:
+        y = _pick(header["outputs"], stream.get("name"))
+        # Open dimensions of the same name are of the same size.
+        given = y["shape"] if y["shape"] is not None else [None]
+        dims = [known.get(d, d) for i, d in enumerate(given) if i != first["batch"]]
+        same = _count(dims) is not None and _count(dims) == first["width"] and meta.get("diffsem.layout")
+        kind = stream.get("type")
+        if not kind and y["type"] in INTEGERS:
+            kind = "int"
+        elif not kind:
+            is_complex = stream.get("layout") or (same and first["type"] == "complex")
+            kind = "complex" if is_complex else "float"
+        layout = stream.get("layout") or first["layout"]
+        result["outputs"].append({"type": kind, "vlen": stream.get("vlen") or vlen(dims, kind, layout, said)})
+    return result
 
-    x = _pick(header["inputs"], value("input"))
-    y = _pick(header["outputs"], value("output"))
-    layout = value("layout")
-    domain = meta.get("diffsem.domain", "complex" if layout else "real")
-    in_type = _given(said, "input_type") or ("complex" if domain == "complex" else "float")
-    item = said.get("shape") or json.loads(meta.get("diffsem.shape", "[]"))
-    batched = _has_batch(x["shape"], value("batch_axis"), list(item), in_type == "complex", layout)
-    total = math.prod(item) if item else _count(x["shape"], batched)
-    width = total * (2 if item and in_type == "complex" else 1)
-    elements = width // 2 if in_type == "complex" else width
 
-    given = y["shape"]
-    out = _count(given, batched if given else None)
-    if out is None and given and x["shape"]:  # open dimensions of the same name are of the same size
-        known = dict(zip(x["shape"][-len(item) :], item, strict=False)) if item else {}
-        out = _count([known.get(d, d) for d in given], batched)
-    same = out == width and meta.get("diffsem.layout")
-    out_type = _given(said, "output_type")
-    if not out_type and y["type"] in INTEGERS:
-        out_type = "int"
-    elif not out_type:
-        out_type = "complex" if said.get("output_layout") or (same and in_type == "complex") else "float"
-    out = out or 1
-    return {
-        "in_type": in_type,
-        "in_vlen": said.get("in_vlen") or elements or 1,
-        "out_type": out_type,
-        "out_vlen": said.get("out_vlen") or (out // 2 if out_type == "complex" else out),
-    }
+def _said_streams(said, side):
+    """What the block is told of its ports on one side, as a list of dictionaries; empty: nothing."""
+    if said.get(side):
+        several = [said[side]] if isinstance(said[side], str) else said[side]
+        return [{"name": s} if isinstance(s, str) else dict(s) for s in several]
+    one = {key: _given(said, name) for name, key in SINGLE[side].items()}
+    one = {key: value for key, value in one.items() if value}
+    return [one] if one else []
+
+
+def _listed(meta, side):
+    return [{"name": s} if isinstance(s, str) else s for s in json.loads(meta.get(f"diffsem.{side}", "[]"))]
 
 
 def _given(said, key):
     return said.get(key) if said.get(key) not in (None, "", "auto") else ""
+
+
+def _whole(dims, kind, layout, said):
+    """Elements of one inference."""
+    width = _count(dims) or 1
+    return width // 2 if kind == "complex" else width
+
+
+def _sample(dims, kind, layout, said):
+    """Elements of one sample of a window: those of the dimensions that are not time."""
+    dims = [d for d in dims if d != 1]
+    if kind == "complex" and dims:
+        dims = dims[:-1] if layout == "interleaved" else dims[1:]
+    time = {"first": 0, "last": -1}.get(said.get("time_axis") or "")
+    if len(dims) < 2 or time is None or _count(dims) is None:
+        return 1
+    return _count(dims) // dims[time]
 
 
 def _pick(tensors, name):
@@ -204,9 +258,6 @@ def _has_batch(shape, axis, item, is_complex, layout):
     return 0
 
 
-def _count(shape, batch):
-    """Elements of one item; None when a dimension is open."""
-    if shape is None:
-        return None
-    rest = [d for i, d in enumerate(shape) if i != batch]
-    return math.prod(rest) if all(isinstance(d, int) for d in rest) else None
+def _count(dims):
+    """Their product; None when a dimension is open."""
+    return math.prod(dims) if all(isinstance(d, int) for d in dims) else None

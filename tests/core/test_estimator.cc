@@ -3,28 +3,11 @@
  *
  * The estimator: units, gain, masks, noise maps, bypass, batches, and no allocation once it is made.
  */
+#include "allocations.h"
 #include "check.h"
 #include "fixtures.h"
 
-#include <atomic>
 #include <limits>
-
-namespace {
-std::atomic<long> allocations{0};
-}
-
-// Counts what Eigen takes too. The sanitizers have their own malloc, so there nothing is counted.
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define COUNTS_ALLOCATIONS
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* malloc(std::size_t bytes)
-{
-    allocations++;
-    return __libc_malloc(bytes);
-}
-}
-#endif
 
 using namespace fixtures;
 
