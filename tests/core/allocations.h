@@ -14,7 +14,7 @@ std::atomic<long> allocations{0};
 }
 
 // The sanitizers have their own malloc, so there nothing is counted.
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_ALLOCATIONS
 extern "C" {
 void* __libc_malloc(std::size_t);
