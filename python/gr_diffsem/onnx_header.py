@@ -133,10 +133,7 @@ def ports(model, **said):
 
 def grc_port(said, side, index):
     """One port as GRC draws it: {"type", "vlen", "hide"}; `said`: the values of all its parameters."""
-    try:
-        found = ports(**{key: value for key, value in said.items() if not key.startswith("_")})[side]
-    except TypeError:
-        found = [{"type": "float", "vlen": 1}]
+    found = ports(**{key: value for key, value in said.items() if not key.startswith("_")})[side]
     hide = index >= len(found)
     return {**found[0 if hide else index], "hide": hide}
 
@@ -203,15 +200,19 @@ def _ports(model, said):
 def _said_streams(said, side):
     """What the block is told of its ports on one side, as a list of dictionaries; empty: nothing."""
     if said.get(side):
-        several = [said[side]] if isinstance(said[side], str) else said[side]
-        return [{"name": s} if isinstance(s, str) else dict(s) for s in several]
+        several = said[side] if isinstance(said[side], (list, tuple)) else [said[side]]
+        return [_stream(s) for s in several]
     one = {key: _given(said, name) for name, key in SINGLE[side].items()}
     one = {key: value for key, value in one.items() if value}
     return [one] if one else []
 
 
 def _listed(meta, side):
-    return [{"name": s} if isinstance(s, str) else s for s in json.loads(meta.get(f"diffsem.{side}", "[]"))]
+    return [_stream(s) for s in json.loads(meta.get(f"diffsem.{side}", "[]"))]
+
+
+def _stream(said):
+    return {"name": said} if isinstance(said, str) else said if isinstance(said, dict) else {}
 
 
 def _given(said, key):

@@ -185,6 +185,8 @@ def test_unreadable_files_do_not_raise(tmp_path):
     assert onnx_header.ports("/nowhere.onnx", in_vlen=64)["inputs"][0]["vlen"] == 64
     said = onnx_header.ports("/nowhere.onnx", outputs=["a", {"name": "b", "type": "int", "vlen": 3}])
     assert said["outputs"] == [{"type": "float", "vlen": 1}, {"type": "int", "vlen": 3}]
+    for inputs in (3, [3], {"name": "iq"}, [["iq"]], "iq"):  # while somebody types
+        assert len(onnx_header.ports(str(STREAMS / "declared.onnx"), inputs=inputs)["inputs"]) == 1
     assert not onnx_header.problem(str(CASES[0][0]))
 
 
