@@ -161,6 +161,38 @@ def test_tags_move_with_the_delay(overlap, chunk):
         assert abs(y[offset] - value) < 1e-3
 
 
+@pytest.mark.parametrize("overlap, delay", [("discard", 8), ("add", 16)])
+def test_two_inputs_advance_together(overlap, delay):
+    """Each with its own pace and its own tags."""
+    a, b = np.arange(500, dtype=np.float32), np.random.default_rng(2).standard_normal(700).astype(np.float32)
+    streams = [{"name": "b", "shape": [32]}, {"name": "a", "shape": [32]}]
+    block = diffsem.onnx_inference(path("added"), inputs=streams, overlap=overlap, hop=16)
+    tb = gr.top_block()
+    for port, (x, chunk) in enumerate([(b, 7), (a, 50)]):
+        src = blocks.vector_source_f(x.tolist(), False, 1, [flow.tag(20 + port, "port", port)])
+        pieces = blocks.copy(4)
+        pieces.set_max_noutput_items(chunk)
+        tb.connect(src, pieces, (block, port))
+    sink = blocks.vector_sink_f()
+    tb.connect(block, sink)
+    flow.run(tb)
+    y = np.array(sink.data())
+    assert (len(y), block.delay()) == (496, delay)
+    assert np.abs(y[delay:] - (a + b[:500])[: 496 - delay]).max() < 1e-3
+    assert flow.tag_list(sink) == [(20 + delay, "port", 0), (21 + delay, "port", 1)]
+
+
+@pytest.mark.parametrize("overlap", ["discard", "add", "none"])
+def test_windows_beyond_the_usual_buffer(overlap):
+    """64 kB hold 16,384 floats; the scheduler has to be told of more."""
+    x = np.random.default_rng(3).standard_normal(160_000).astype(np.float32)
+    options = {"hop": 20_000} if overlap != "none" else {"in_vlen": 1, "out_vlen": 1}
+    block = diffsem.onnx_inference(path("identity"), shape=[40_000, 1], overlap=overlap, **options)
+    y, _ = stream(block, x)
+    assert len(y) == 160_000
+    assert np.abs(y[block.delay() :] - x[: 160_000 - block.delay()]).max() < 1e-5
+
+
 def test_features_that_lie_after_one_another():
     """Three values of each sample, as a graph of convolutions gives them, [3, 32]: vectors of three come out."""
     x = signal(400)

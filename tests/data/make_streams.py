@@ -9,6 +9,7 @@ conv_causal      complex, any length; output t sees t - 6 to t
 halved           complex, 64 samples; 32 outputs, of which t sees 2 t - 2 to 2 t + 2
 soft_bits        complex, 32 samples; three values for each, which lie [3, 32]
 identity         [n, time, features], all open
+added            a + b, both [n, time]
 """
 
 import json
@@ -89,6 +90,8 @@ def main():
     shape = ["n", "time", "features"]
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     save("identity", nodes, [info("x", FLOAT, shape)], [info("y", FLOAT, shape)])
+    shape, nodes = ["n", "time"], [helper.make_node("Add", ["a", "b"], ["y"])]
+    save("added", nodes, [info("a", FLOAT, shape), info("b", FLOAT, shape)], [info("y", FLOAT, shape)])
 
 
 if __name__ == "__main__":
