@@ -19,7 +19,7 @@ targets=${TARGETS:-json manifest npy onnx sidecar spec}
 failed=0
 for target in $targets; do
     seeds=("$root/tests/fuzz/corpus/$target")
-    if [ "$target" = onnx ]; then seeds=("$root/tests/data/priors" "$root/tests/data/foreign"); fi
+    if [ "$target" = onnx ]; then seeds=("$root/tests/data/priors" "$root/tests/data/foreign" "$root/tests/data/streams"); fi
     found=$build/fuzz/corpus/$target
     mkdir -p "$found"
     step "$target"
