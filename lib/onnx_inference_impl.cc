@@ -50,18 +50,6 @@ bool any_nan(const char* data, std::size_t bytes)
     return false;
 }
 
-using tag_at = std::vector<tag_t>::const_iterator;
-
-//! Whether the tag is among these, which are in the order of their offsets.
-bool holds(tag_at begin, tag_at end, const tag_t& tag)
-{
-    const auto found = std::equal_range(begin, end, tag, tag_t::offset_compare);
-    return std::any_of(found.first, found.second, [&](const tag_t& other) {
-        return pmt::eqv(other.key, tag.key) && pmt::equal(other.value, tag.value) &&
-               pmt::equal(other.srcid, tag.srcid);
-    });
-}
-
 io_signature::sptr signature(const std::vector<onnx_inference_impl::port>& ports)
 {
     std::vector<int> sizes;
@@ -228,21 +216,6 @@ void onnx_inference_impl::compute(const sources& in, int count, const targets& o
         d.overlap->join(j, d_answers[j].data(), count, out[j]);
 }
 
-//! The output item that an inference of this batch begins with.
-uint64_t onnx_inference_impl::written(std::size_t port, int index)
-{
-    return nitems_written(port) + static_cast<uint64_t>(d_done + index) * d.out[port].items;
-}
-
-void onnx_inference_impl::tag_latency(int count, clock::time_point started)
-{
-    const pmt::pmt_t latency =
-        pmt::from_double(std::chrono::duration<double>(clock::now() - started).count());
-    for (std::size_t j = 0; j < d.out.size(); j++)
-        for (int k = 0; k < count; k++)
-            add_item_tag(j, written(j, k), d_keys.latency, latency);
-}
-
 //! Copies the batch without the inferences that hold NaN or Inf; false if there are none.
 bool onnx_inference_impl::clean(const sources& in, int count)
 {
@@ -337,35 +310,6 @@ void onnx_inference_impl::bypass(const sources& in,
                        pass && d_same[0] >= 0 ? "its input" : "zeros",
                        reason == d_nan ? "its data are not finite" : "it failed",
                        d_bypassed.load());
-}
-
-void onnx_inference_impl::move_tags(int count)
-{
-    bool any = false;
-    for (std::size_t i = 0; i < d.in.size(); i++) {
-        const uint64_t read = nitems_read(i);
-        get_tags_in_range(d_tags[i], i, read, read + static_cast<uint64_t>(count) * d.in[i].items);
-        any = any || !d_tags[i].empty();
-    }
-    if (!any)
-        return;
-    for (std::size_t j = 0; j < d.out.size(); j++) {
-        d_moved.clear();
-        for (std::size_t i = 0; i < d.in.size(); i++) {
-            const std::size_t others = d_moved.size();
-            for (tag_t tag : d_tags[i]) {
-                const uint64_t item = tag.offset - nitems_read(i);
-                const uint64_t whole = item / d.in[i].items, rest = item % d.in[i].items;
-                tag.offset = nitems_written(j) + whole * d.out[j].items +
-                             rest * d.out[j].items / d.in[i].items + d.out[j].delay;
-                if (!holds(d_moved.begin(), d_moved.begin() + others, tag))
-                    d_moved.push_back(tag);
-            }
-            std::stable_sort(d_moved.begin(), d_moved.end(), tag_t::offset_compare);
-        }
-        for (const tag_t& tag : d_moved)
-            add_item_tag(j, tag);
-    }
 }
 
 void onnx_inference_impl::report()
