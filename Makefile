@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan tsan fuzz bench format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan tsan fuzz soak bench format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo '  make lab                 the environment that trains and exports (PyTorch, Sionna)'
 	@echo '  make fuzz                a million inputs for each reader of files (libFuzzer; RUNS=, TARGETS=)'
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
+	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
 	@echo '  make format | lint       put the sources into form | check them'
 	@echo '  make install             into PREFIX (default /usr/local); make uninstall takes it away again'
@@ -46,6 +47,11 @@ tsan: build
 
 fuzz: build
 	@scripts/fuzz.sh
+
+MINUTES ?= 60
+SEED ?= 1
+soak: build
+	@ORT_DISABLE_TELEMETRY=1 build/env/radio/bin/python tests/soak/soak.py --minutes $(MINUTES) --seed $(SEED)
 
 lab: env
 	@scripts/env.sh lab

@@ -17,6 +17,8 @@ const std::pair<const char*, Overload> policies[] = {{"wait", Overload::wait},
                                                      {"bypass", Overload::bypass},
                                                      {"drop", Overload::drop}};
 
+constexpr double kept_back = 0.1;   // of the deadline, for what the machine's scheduler adds
+constexpr double one_call = 0.25;   // of the deadline
 constexpr double probe_after = 1.0; // seconds without an inference
 constexpr double shortest = 1e-6;
 constexpr double bins_per_octave = 16;
@@ -57,7 +59,7 @@ void CostModel::add(double seconds, double evaluations)
     d_recent[d_count++ % d_recent.size()] = seconds / evaluations;
     auto sorted = d_recent;
     const std::size_t n = std::min(d_count, sorted.size());
-    const auto at = sorted.begin() + std::ptrdiff_t((n - 1) * 9 / 10);
+    const auto at = sorted.begin() + std::ptrdiff_t((9 * n + 9) / 10 - 1);
     std::nth_element(sorted.begin(), at, sorted.begin() + std::ptrdiff_t(n));
     d_quantile = *at;
 }
@@ -126,7 +128,8 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
         if (group.end <= first)
             continue;
         // What is left to this group's items, in evaluations of one item.
-        const double left = std::max(group.time + d_seconds - now, 0.0) / each;
+        const double left =
+            std::max(group.time + (1 - kept_back) * d_seconds - now, 0.0) / each;
         counted = std::min(std::size_t(group.end - first), waiting);
         affordable = std::min(affordable, left / double(counted));
         given_up = std::max(given_up, double(counted) - std::floor(left / needed));
@@ -146,8 +149,8 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     d_last_inference = now;
     const int evaluations = affordable >= full ? -1 : int(affordable);
     const double spent = affordable >= full ? full : evaluations;
-    // No more than the oldest can wait for, nor than half the deadline.
-    const double room = std::min(head, 0.5 * d_seconds / each) / spent;
+    // No more than the oldest can wait for.
+    const double room = std::min(head, one_call * d_seconds / each) / spent;
     return {std::clamp<std::size_t>(std::size_t(room), 1, most), evaluations};
 }
 

@@ -8,7 +8,7 @@ block `estimate` in a flowgraph. Intervals are bootstrapped over realisations.
 
 import numpy as np
 
-from . import packages, runner, scores
+from . import adaptive, packages, runner, scores
 from .errors import UserError, unknown
 from .listing import scheme_names
 from .reference import philox
@@ -31,6 +31,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--evaluations", type=int, nargs="*", metavar="K",
         help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise-error", type=float, metavar="DB",
+        help="also steps that follow the SNR, told a noise variance off by so many dB, against the true one",
     )  # fmt: skip
 
 
@@ -90,6 +94,7 @@ def run_one(scheme_name, args):
         "nmse_db": {name: run_member.nmse(name) for name in run_member.errors},
         "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
         "evaluations": more_evaluations(run_member, package, default, counts),
+        "adaptive": noise_error(run_member, package, default, getattr(args, "noise_error", None)),
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
     }
@@ -155,13 +160,21 @@ class Members:
         def method(part, y, noise_var):
             return runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain)
 
-        self._run(name, method)
+        self.estimate_with(name, method)
 
     def closed_form(self, name):
         """Run one of the test data's own estimators."""
-        self._run(name, lambda part, y, noise: (part.estimators[name](y, noise), None, None))
+        self.estimate_with(name, lambda part, y, noise: (part.estimators[name](y, noise), None, None))
 
-    def _run(self, name, method):
+    def forget(self, name):
+        """NMSE in dB of a method that is no member of the report, which it leaves."""
+        row = self.nmse(name)
+        del self.errors[name]
+        self.predicted.pop(name, None)
+        return row
+
+    def estimate_with(self, name, method):
+        """Run method(part, y, noise_var) -> (mean, variance or None, evaluations) at every SNR."""
         errors, evaluations, predicted = [], [], []
         for k in range(len(self.levels)):
             row = []
@@ -229,10 +242,17 @@ def more_evaluations(run_member, package, default, counts):
         name = f"{default}:steps={count}"
         spec = f"{package}/{default}" if package.is_dir() else str(package)
         run_member(name, f"{spec}:sampler=posterior_mean,steps={count}")
-        report[str(count)] = run_member.nmse(name)
-        del run_member.errors[name]
-        run_member.predicted.pop(name, None)
+        report[str(count)] = run_member.forget(name)
     return report
+
+
+def noise_error(run_member, package, default, error_db):
+    """adaptive.report of the default member, or None where it was not asked for."""
+    if error_db is None:
+        return None
+    if not 0 < error_db <= 20:
+        raise UserError(f"--noise-error {error_db}: give above 0 to 20 dB")
+    return adaptive.report(run_member, f"{package}/{default}" if package.is_dir() else str(package), error_db)
 
 
 def report_claim(claim, run_member, package):
@@ -293,6 +313,8 @@ def table(report):
     for count, row in report["evaluations"].items():
         label = f"posterior_mean x {count}"
         lines.append(f"{label:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+    if report["adaptive"]:
+        lines += adaptive.table(report["adaptive"], report["snr_db"])
     for name, entry in report["calibration"].items():
         ratios = " ".join(f"{v:.2f}" for v in entry["ratios"])
         lines += ["", f"{name}: predicted / actual variance by decile: {ratios}"]

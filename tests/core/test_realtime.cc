@@ -91,35 +91,37 @@ void verdicts()
     CHECK_EQUAL(v.items, std::size_t(10));
     v = one(Overload::bypass, 0, 10, 5.0, 1e-3, 10); // no deadline
     CHECK_EQUAL(v.evaluations, -1);
-    // 50 ms for 10 items: 5 evaluations each; a call of at most 25 ms takes 5 of them.
-    v = one(Overload::fewer_steps, 0.0501, 10, 0.0, 1e-3, 10);
+    // 50 ms are left of 55.6 for 10 items: 5 evaluations each; a call of at most 14 ms takes 2 of them.
+    v = one(Overload::fewer_steps, 0.0556, 10, 0.0, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 5);
-    CHECK_EQUAL(v.items, std::size_t(5));
+    CHECK_EQUAL(v.items, std::size_t(2));
     // They came 20 ms ago: 3 each.
-    v = one(Overload::fewer_steps, 0.05, 10, 0.0201, 1e-3, 10);
+    v = one(Overload::fewer_steps, 0.0556, 10, 0.0201, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 2);
     // 4 ms for 10 items: six go without, and then four get one.
-    v = one(Overload::fewer_steps, 0.0041, 10, 0.0, 1e-3, 10);
+    v = one(Overload::fewer_steps, 0.0046, 10, 0.0, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 0);
     CHECK_EQUAL(v.items, std::size_t(6));
-    v = one(Overload::fewer_steps, 0.0041, 4, 0.0, 1e-3, 10);
+    v = one(Overload::fewer_steps, 0.0046, 4, 0.0, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 1);
-    CHECK_EQUAL(v.items, std::size_t(2));
+    CHECK_EQUAL(v.items, std::size_t(1));
     // All or nothing: 50 ms are five whole items.
     for (auto overload : {Overload::bypass, Overload::drop}) {
-        v = one(overload, 0.0501, 10, 0.0, 1e-3, 10);
+        v = one(overload, 0.0556, 10, 0.0, 1e-3, 10);
         CHECK_EQUAL(v.evaluations, 0);
         CHECK_EQUAL(v.items, std::size_t(5));
     }
     // Later arrivals have later deadlines: none need be given up for them.
     Deadline d;
-    d.set(0.02, Overload::bypass);
+    d.set(0.03, Overload::bypass);
     Arrivals a;
     a.see(0, 2, 0.0);
-    a.see(0, 3, 0.01);
-    v = d.decide(a, 0, 3, 64, 0.01, costs(5e-3), 1);
+    a.see(0, 4, 0.01);
+    v = d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1);
     CHECK_EQUAL(v.evaluations, -1);
-    CHECK_EQUAL(v.items, std::size_t(2));
+    CHECK_EQUAL(v.items, std::size_t(1));
+    d.set(0.02, Overload::bypass);
+    CHECK_EQUAL(d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1).evaluations, 0);
     // Nothing is affordable for a second: then one item is tried, whatever it costs.
     d.set(1e-3, Overload::bypass);
     Arrivals late;

@@ -106,10 +106,11 @@ def build(
     variance=False,
     integer_time=False,
     fragile=False,
+    n=len(VARIANCES),
     extra=None,
 ):
     g = Graph()
-    n = len(VARIANCES)
+    variances = np.resize(VARIANCES, n)
     is_complex = domain == "complex"
     shape = {"planar": [2, n], "magnitude_phase": [2, n], "interleaved": [n, 2]}[layout]
     if not is_complex:
@@ -129,7 +130,7 @@ def build(
         s = sigma_of(g, embedding, t)
     scale = std * (np.sqrt(2) if is_complex else 1.0)
     column = is_complex and layout == "interleaved"
-    v = g.const((VARIANCES * std**2).reshape([1, n, 1] if column else [1] * rank + [n]))
+    v = g.const((variances * std**2).reshape([1, n, 1] if column else [1] * rank + [n]))
     x = "x"
     if by_graph:
         x = g.op("Mul", x, float(scale))
@@ -228,6 +229,7 @@ def main():
     build("variance", "flow", "flow", "flow_time", variance=True)
     build("no_time", "x0", "ve", "none")
     build("fragile", "x0", "ve", fragile=True)
+    build("fragile64", "x0", "ve", fragile=True, n=64)
     foreign_ops()
 
 

@@ -72,8 +72,8 @@ private:
  *
  * Items are served in order, all those taken together with the same number of evaluations: the most with
  * which every waiting item, in its turn, is ready within the deadline after its arrival. Where none
- * is enough, as many of the oldest are given up as the others need. A call is planned for half the
- * deadline at most, so that what comes meanwhile is seen in time.
+ * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
+ * the machine's scheduler adds; a call is planned for a quarter of it at most, so that what comes meanwhile is seen in time.
  *
  * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen.
  */

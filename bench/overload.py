@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each overload policy makes of a channel estimator that is offered more than it can do.
+
+Coded QPSK packets (TDL-A, 10 dB; `gr-diffsem eval ofdm_link` has the link) arrive at 0.5 to 20 times the rate at which
+the estimator, thirty steps for each, keeps up. Every policy gets the same samples. Told are the age of the estimates,
+their error, and the packets lost: not decoded with the estimate that came, or come later than the deadline. `none` is a
+block without a deadline: it falls behind the air, and is counted from there.
+
+    build/env/radio/bin/python bench/overload.py [--json FILE] [--picture docs/images/overload.png]
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+import pmt
+from gnuradio import blocks, diffsem, gr
+from gr_diffsem.flowgraph import run_limited
+from gr_diffsem.link import channel, estimates, frame, measure, synchronise
+from gr_diffsem.link.receive import Method, Taps, receive_cut
+from gr_diffsem.link.transmit import transmit
+
+STEPS = 30
+SCHEME = f"ofdm_chanest:sampler=ddim,steps={STEPS}"
+DEADLINE = 20.0  # ms
+LOADS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
+POLICIES = ("none", "fewer_steps", "bypass")
+PACKETS, SNR_DB, SECONDS = 300, 10.0, 4.0
+
+
+def packets(seed):
+    """(windows [PACKETS, 12, 64], payloads, true taps, noise variance of each)."""
+    fmt = frame.FORMATS["qpsk"]
+    payloads = frame.payloads(fmt, PACKETS, seed)
+    air = channel.draw(transmit(fmt, payloads), "short", np.full(PACKETS, SNR_DB), seed)
+    synced = synchronise.ideal(air)
+    truth, noise = estimates.perfect(synced).taps, estimates.noise_behind_fft(synced, air)
+    return synced.windows(synced.noisy), payloads[synced.packet], truth, noise
+
+
+def stream(windows, policy, rate, count):
+    """`count` frames at `rate` a second (0: as fast as it goes) through the block: its tags and the seconds it took."""
+    words = frame.sync_words()
+    deadline = 0.0 if policy == "none" else DEADLINE
+    block = diffsem.ofdm_chanest_vcvc(
+        SCHEME,
+        words[0].tolist(),
+        words[1].tolist(),
+        frame.FRAME_SYMBOLS,
+        max_carr_offset=0,
+        extra_tags="all",
+        deadline=deadline,
+        overload="wait" if policy == "none" else policy,
+    )
+    tb = gr.top_block()
+    symbols = windows.shape[1]
+    size = gr.sizeof_gr_complex * frame.FFT_LEN
+    source = blocks.vector_source_c(windows.ravel().tolist(), True, frame.FFT_LEN)
+    head = blocks.head(size, count * symbols)
+    sink = blocks.vector_sink_c(frame.FFT_LEN, count * frame.FRAME_SYMBOLS)
+    tb.connect(source, head)
+    last = head
+    if rate:
+        last = blocks.throttle(size, rate * symbols)
+        tb.connect(head, last)
+    tb.connect(last, block, sink)
+    start = time.monotonic()
+    run_limited(tb, 300.0)
+    seconds = time.monotonic() - start
+    assert block.items_in() == block.items_out() == count
+    tags = {}
+    for t in sink.tags():
+        tags.setdefault(pmt.symbol_to_string(t.key), []).append((t.offset, t.value))
+    return tags, seconds
+
+
+def values(tags, key, convert=pmt.to_python):
+    """One key's values in order of frames."""
+    return np.array([convert(v) for _, v in sorted(tags.get(key, []), key=lambda tag: tag[0])])
+
+
+def one(windows, payloads, truth, noise, policy, load, capacity):
+    """A line of the table."""
+    rate = load * capacity
+    count = max(PACKETS, round(rate * SECONDS) // PACKETS * PACKETS)
+    tags, seconds = stream(windows, policy, rate, count)
+    steps = values(tags, "diffsem_steps")
+    if policy == "none":  # behind the air: served evenly, so that frame k comes at k / count of the whole time
+        ages = np.maximum((np.arange(count) + 1) * (seconds / count - 1 / rate), values(tags, "diffsem_age"))
+    else:
+        ages = values(tags, "diffsem_age")
+    late = ages > 1e-3 * DEADLINE * 1.05
+    taps = values(tags, "ofdm_sync_chan_taps", pmt.c32vector_elements).astype(np.complex64)
+    error = values(tags, "diffsem_error_var", pmt.f32vector_elements).astype(np.float32)
+    which = np.arange(count) % PACKETS
+    nmse = measure.nmse_db(taps[:, frame.CARRIER_BINS], truth[which][:, frame.CARRIER_BINS])
+    last = np.arange(count)[-PACKETS:]  # one pass over all packets, in order
+    decoded = receive_cut(
+        windows, frame.FORMATS["qpsk"], payloads, Method(None), noise, Taps(taps[last], np.maximum(error[last], 0))
+    )
+    lost = ~(decoded.header_ok & decoded.payload_ok) | late[last]
+    return {
+        "policy": policy,
+        "load": load,
+        "frames": count,
+        "age_ms": {q: round(1e3 * float(np.quantile(ages, p)), 2) for q, p in (("p50", 0.5), ("p99", 0.99))},
+        "steps": round(float(steps.mean()), 2),
+        "bypassed": round(float((steps == 0).mean()), 4),
+        "late": round(float(late.mean()), 4),
+        "nmse_db": round(float(nmse), 2),
+        "per": round(float(lost.mean()), 4),
+    }
+
+
+def picture(rows, path):
+    """Age and packets lost against load."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    names = {"none": "no deadline", "fewer_steps": "fewer_steps", "bypass": "bypass"}
+    for policy in POLICIES:
+        mine = [r for r in rows if r["policy"] == policy]
+        loads = [r["load"] for r in mine]
+        left.loglog(loads, [r["age_ms"]["p99"] for r in mine], "o-", label=names[policy])
+        right.semilogx(loads, [100 * r["per"] for r in mine], "o-", label=names[policy])
+    left.axhline(DEADLINE, color="grey", ls="--", lw=1)
+    left.text(0.5, DEADLINE * 1.1, "deadline", color="grey", va="bottom")
+    left.set(xlabel="load (1: the estimator just keeps up)", ylabel="age of an estimate, 99 % (ms)")
+    right.set(xlabel="load", ylabel="packets lost or late (%)", ylim=(0, 102))
+    left.legend()
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", help="write the numbers to this file")
+    parser.add_argument("--picture", help="draw them into this file")
+    args = parser.parse_args()
+    signal = packets(args.seed)
+    _, seconds = stream(signal[0], "none", 0, 2 * PACKETS)
+    capacity = 2 * PACKETS / seconds
+    print(f"the estimator keeps up with {capacity:.0f} frames a second\n")
+    print("| load | policy | age p50 / p99, ms | evaluations | bypassed | late | NMSE, dB | packets lost |")
+    print("|---|---|---|---|---|---|---|---|")
+    rows = []
+    for load in LOADS:
+        for policy in POLICIES:
+            if policy == "none" and load > 10:
+                continue  # minutes of waiting that show nothing new
+            r = one(*signal, policy, load, capacity)
+            rows.append(r)
+            print(
+                f"| {load:g} | {policy} | {r['age_ms']['p50']:.1f} / {r['age_ms']['p99']:.1f} | {r['steps']:.1f} | "
+                f"{100 * r['bypassed']:.0f} % | {100 * r['late']:.0f} % | {r['nmse_db']:.1f} | {100 * r['per']:.0f} % |",
+                flush=True,
+            )
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump({"capacity": capacity, "deadline_ms": DEADLINE, "scheme": SCHEME, "rows": rows}, f, indent=1)
+    if args.picture:
+        picture(rows, args.picture)
+
+
+if __name__ == "__main__":
+    main()

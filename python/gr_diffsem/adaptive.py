@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps that follow the SNR, and what they lose where the SNR is not known exactly.
+
+The plan of a VP grid begins at the level that matches the measured noise (A. Fesl et al.'s start, and the
+variable number of steps of H. Du et al., "Exploring collaborative distributed diffusion-based AI-generated content
+in wireless networks", IEEE Network 2024): many evaluations at low SNR, few at high. Told a noise variance that is off,
+it begins too early or too late. Measured against the same inference with the true one ("genie").
+"""
+
+import numpy as np
+
+from . import runner
+
+PLAN = "sampler=posterior_mean,plan=linear_vp,steps=100"
+
+
+def report(run_member, spec, error_db):
+    """{"plan", "error_db", "evaluations" [S], "genie" [S], "below", "above", "random" [S], "loss_db"}.
+
+    run_member: eval.Members. NMSE in dB at each SNR with the true noise variance, with one that is `error_db` below and
+    above it, and with one drawn uniformly between for each item; "loss_db" is the most that any loses.
+    """
+    planned = f"{spec}:{PLAN}"
+    steps = []
+
+    def told(factor):
+        def method(part, y, noise_var):
+            f = factor(len(y))
+            mean, variance, evaluations = runner.estimate(planned, y, noise_var * f, part.observed, part.matrix)
+            steps.append((noise_var, evaluations))
+            return mean, variance, evaluations
+
+        return method
+
+    dice = np.random.default_rng(run_member.seed)
+    low, high = 10 ** (-error_db / 10), 10 ** (error_db / 10)
+    ways = {
+        "genie": lambda n: 1.0,
+        "below": lambda n: low,
+        "above": lambda n: high,
+        "random": lambda n: (10 ** (dice.uniform(-error_db, error_db, n) / 10)).astype(np.float32),
+    }
+    rows = {}
+    for name, factor in ways.items():
+        run_member.estimate_with(f"{name}:adaptive", told(factor))
+        rows[name] = run_member.forget(f"{name}:adaptive")
+        if name == "genie":
+            first = list(steps)
+    by_noise = {}
+    for noise_var, evaluations in first:
+        by_noise.setdefault(noise_var, []).append(evaluations)
+    losses = [np.subtract(rows[name], rows["genie"]).max() for name in ("below", "above", "random")]
+    return {
+        "plan": PLAN,
+        "error_db": error_db,
+        "evaluations": [float(np.mean(v)) for v in by_noise.values()],
+        **rows,
+        "loss_db": float(max(losses)),
+    }
+
+
+def table(entry, levels):
+    """The report for people."""
+    lines = ["", f"steps that follow the SNR ({entry['plan']}), told a noise variance off by {entry['error_db']:g} dB"]
+    lines.append(f"{'':<20}" + "".join(f"{v:>8g}" for v in levels))
+    lines.append(f"{'evaluations':<20}" + "".join(f"{v:>8.1f}" for v in entry["evaluations"]))
+    for name in ("genie", "below", "above", "random"):
+        lines.append(f"{name:<20}" + "".join(f"{v:>8.2f}" for v in entry[name]))
+    lines.append(f"most that is lost: {entry['loss_db']:.2f} dB")
+    return lines

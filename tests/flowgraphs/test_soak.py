@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two minutes of `make soak`: at ten times the load, with faults and exchanged schemes, the books balance."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+SOAK = pathlib.Path(__file__).parents[1] / "soak" / "soak.py"
+
+
+def test_two_minutes_of_soak():
+    run = subprocess.run([sys.executable, str(SOAK), "--minutes", "2"], capture_output=True, text=True, timeout=240)
+    assert run.stdout, run.stderr[-3000:]
+    ledger = json.loads(run.stdout)
+    for branch in ledger["branches"]:
+        assert branch["balanced"], branch
+        assert branch["in"] > 1000 and branch["swapped"] > 10
+        assert branch["p99_ms"] <= ledger["limit_ms"], branch
+    assert ledger["faults"] > 0 and ledger["bypassed"] > 0 and ledger["dropped"] > 0
+    assert ledger["events"]["swap_failed"] > 0
+    assert ledger["rss_growth"] < 0.01, (ledger["rss_start"], ledger["rss_end"])
+    assert ledger["passed"] and run.returncode == 0
