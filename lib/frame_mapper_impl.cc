@@ -60,6 +60,7 @@ private:
         if (problem.empty() && !d_stats_limit.due())
             return;
         pmt::pmt_t stats = pmt::make_dict();
+        stats = pmt::dict_add(stats, pmt::mp("block"), pmt::mp(alias()));
         stats = pmt::dict_add(stats, pmt::mp("in"), pmt::from_uint64(d_in));
         stats = pmt::dict_add(stats, pmt::mp("out"), pmt::from_uint64(d_out));
         stats = pmt::dict_add(stats, pmt::mp("dropped"), pmt::from_uint64(d_dropped));

@@ -220,6 +220,7 @@ void frame_sync_cvc_impl::report()
     if (!d_stats_limit.due())
         return;
     pmt::pmt_t stats = pmt::make_dict();
+    stats = pmt::dict_add(stats, pmt::mp("block"), pmt::mp(alias()));
     const auto add = [&](const char* key, uint64_t value) {
         stats = pmt::dict_add(stats, pmt::mp(key), pmt::from_uint64(value));
     };

@@ -62,7 +62,7 @@ class image_sink(gr.basic_block):
             self.last = (picture, said)
             if self._written:
                 self._written(path, said)
-        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _write(self, picture, said):
         from PIL import Image

@@ -86,7 +86,7 @@ class image_source(gr.basic_block):
         else:
             self._out += 1
             self.message_port_pub(pmt.intern("content"), to_content(picture, number % 16, file.stem))
-        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
 
 def to_content(picture, number, name):

@@ -70,7 +70,7 @@ class image_view(gr.basic_block):
                 self._counts["dropped"] += 1
             else:
                 self._fresh[panel] = shown
-        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def fresh(self):
         """What came since the last call: {panel: (picture, dictionary)}."""

@@ -107,7 +107,7 @@ class pdu_zmq_sink(gr.basic_block):
             counts = self.counts()
             if counts != said and time.monotonic() >= due:
                 said, due = counts, time.monotonic() + 1.0
-                self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(counts))
+                self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**counts, "block": self.alias()}))
 
     def _handle(self, message):
         try:

@@ -94,7 +94,7 @@ class pdu_zmq_source(gr.basic_block):
             now = time.monotonic()
             if now >= due and (counts := self.counts()) != said:
                 said, due = counts, now + 0.5
-                self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(counts))
+                self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**counts, "block": self.alias()}))
 
     def _receive(self, data):
         try:

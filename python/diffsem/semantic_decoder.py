@@ -299,7 +299,7 @@ class semantic_decoder(gr.basic_block):
             else:
                 self._count("out")
                 self.message_port_pub(pmt.intern("content"), pmt.cons(said, vector))
-            self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+            self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _infer(self, p):
         said = {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}

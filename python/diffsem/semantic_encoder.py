@@ -73,7 +73,7 @@ class semantic_encoder(gr.basic_block):
         except (ValueError, TypeError) as e:
             self._dropped += 1
             log.warning("content %d dropped: %s", self._in, e)
-        stats = {"in": self._in, "out": self._out, "dropped": self._dropped}
+        stats = {"in": self._in, "out": self._out, "dropped": self._dropped, "block": self.alias()}
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(stats))
 
     def _encode(self, message):

@@ -29,6 +29,7 @@ COMMANDS = {
     "send": ("semantic.send", "radio", "send photographs: to ZeroMQ, a file or a radio"),
     "receive": ("semantic.receive", "radio", "receive photographs into a folder"),
     "channel": ("semantic.channel", "radio", "an air between the two: fading, noise, offset, loss"),
+    "top": ("top", "radio", "what the blocks of a running flowgraph are doing"),
     "bench": ("bench", "radio", "how fast the blocks are"),
     "demo": ("demo", "radio", "a table and pictures in two minutes"),
 }
