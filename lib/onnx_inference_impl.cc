@@ -317,6 +317,7 @@ void onnx_inference_impl::report()
     if (!d_stats_limit.due())
         return;
     pmt::pmt_t stats = counters(d_items, 0, d_bypassed);
+    stats = pmt::dict_add(stats, pmt::mp("block"), pmt::mp(alias()));
     stats = pmt::dict_add(stats, pmt::mp("calls"), pmt::from_uint64(d_calls));
     message_port_pub(d_keys.stats, stats);
 }

@@ -199,7 +199,7 @@ for how in ("never started", "running", "stopped"):
             tb.stop()
             tb.wait()
         for _ in range(10):
-            for value in (pmt.intern("ls"), pmt.PMT_NIL, pmt.make_dict(), pmt.cons(pmt.PMT_T, pmt.PMT_T)):
+            for value in (pmt.intern("ofdm_chanest/lmmse"), pmt.intern("no such"), pmt.PMT_NIL, pmt.make_dict()):
                 for port in ports:
                     block._post(pmt.intern(port), value)
             # GNU Radio's own port; with anything but a pair on it a block's thread ends.

@@ -8,6 +8,7 @@ import time
 
 import flow
 import numpy as np
+import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr, zeromq
 from gr_diffsem import pmt_flat
@@ -69,18 +70,25 @@ def test_every_block_of_a_flowgraph_is_heard_again_after_a_restart():
         assert all(s["in"] == s["out"] + s["dropped"] > 0 for s in said.values())
 
 
-def test_top_shows_a_live_flowgraph():
+def test_top_shows_a_live_flowgraph_and_what_happens_to_it():
     tb = Graph(rate=5_000)
     sink = diffsem.publish_stats(tb, address=ANY)
     with Running(tb):
-        command = [sys.executable, "-m", "gr_diffsem", "top", sink.last_endpoint(), "--once", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["refused"] == 0
-    rows = {row["block"]: row for row in report["blocks"]}
+        command = [sys.executable, "-m", "gr_diffsem", "top", sink.last_endpoint(), "--json"]
+        with subprocess.Popen([*command, "--seconds", "3"], stdout=subprocess.PIPE, text=True) as top:
+            first = json.loads(top.stdout.readline())  # it listens
+            tb.ls._post(pmt.intern("scheme"), pmt.intern("nonsense"))
+            reports = [first, *map(json.loads, top.stdout)]
+    assert top.returncode == 0 and reports[-1]["refused"] == 0
+    rows = {row["block"]: row for row in reports[-1]["blocks"]}
     assert set(rows) == {tb.ls.alias(), tb.again.alias()}
-    assert all(3_000 < row["rate"] < 7_000 for row in rows.values())
+    for row in rows.values():
+        assert 3_000 < row["rate"] < 7_000 and 0 < row["age_p50"] <= row["age_p99"] < 1
+        assert row["steps"] == 0 and row["queue"] >= 0 and row["faults"] == 0 and row["disabled"] is False
+        assert (row["scheme"], row["overload"], row["deadline"]) == ("ls", "wait", 0)
+    events = [event for report in reports for event in report["events"]]
+    assert [(e["block"], e["event"]) for e in events] == [(tb.ls.alias(), "swap_failed")]
+    assert "nonsense" in events[0]["reason"]
 
 
 def test_blocks_are_chosen_and_a_hier_block_stands_for_its_parts():
