@@ -159,7 +159,8 @@ def main():
             rows.append(r)
             print(
                 f"| {load:g} | {policy} | {r['age_ms']['p50']:.1f} / {r['age_ms']['p99']:.1f} | {r['steps']:.1f} | "
-                f"{100 * r['bypassed']:.0f} % | {100 * r['late']:.0f} % | {r['nmse_db']:.1f} | {100 * r['per']:.0f} % |",
+                f"{100 * r['bypassed']:.0f} % | {100 * r['late']:.0f} % | "
+                f"{r['nmse_db']:.1f} | {100 * r['per']:.0f} % |",
                 flush=True,
             )
     if args.json:

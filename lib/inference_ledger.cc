@@ -99,14 +99,15 @@ std::string inference_ledger::model() const
 void inference_ledger::begin_model(double seconds_per_evaluation,
                                    double evaluations,
                                    const std::string& scheme,
-                                   const std::string& hash)
+                                   const std::string& hash,
+                                   const std::string& member)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     d_cost.clear();
     d_cost.add(seconds_per_evaluation, 1);
     d_full = evaluations;
     d_scheme = pmt::mp(scheme);
-    d_model = pmt::mp(hash.substr(0, 12));
+    d_model = pmt::mp(hash.substr(0, 12) + (member.empty() ? "" : "/" + member));
     d_faults_in_a_row = 0;
     d_disabled = false;
 }
@@ -223,11 +224,9 @@ void inference_ledger::report(double noise_var)
     stats = add(stats, "age_p99", pmt::from_double(d_recent.quantile(0.99)));
     stats = add(
         stats, "steps", pmt::from_double(since ? double(d_steps) / static_cast<double>(since) : 0));
-    const double elapsed = d_now - d_reported_at;
-    stats = add(stats,
-                "rate",
-                pmt::from_double(
-                    d_reported_at > 0 && elapsed > 0 ? static_cast<double>(since) / elapsed : 0));
+    if (d_reported_at > 0 && d_now > d_reported_at)
+        stats = add(
+            stats, "rate", pmt::from_double(static_cast<double>(since) / (d_now - d_reported_at)));
     d_block.message_port_pub(d_keys.stats, stats);
     d_reported_at = d_now;
     d_reported_out = out;

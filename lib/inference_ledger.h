@@ -50,7 +50,8 @@ public:
     void begin_model(double seconds_per_evaluation,
                      double evaluations,
                      const std::string& scheme,
-                     const std::string& hash);
+                     const std::string& hash,
+                     const std::string& member);
     //! That took the place of another while running.
     void swapped();
 

@@ -132,7 +132,8 @@ void ofdm_chanest_vcvc_impl::begin()
     d_ledger.begin_model(d.estimator ? d.estimator->trial_seconds() : 0,
                          d.estimator ? d.estimator->max_evaluations() : 0,
                          info.spec,
-                         info.content_hash);
+                         info.content_hash,
+                         info.member);
 }
 
 std::unique_ptr<ofdm_chanest_vcvc_impl::plan>

@@ -17,8 +17,10 @@ const std::pair<const char*, Overload> policies[] = {{"wait", Overload::wait},
                                                      {"bypass", Overload::bypass},
                                                      {"drop", Overload::drop}};
 
-constexpr double kept_back = 0.1;   // of the deadline, for what the machine's scheduler adds
-constexpr double one_call = 0.25;   // of the deadline
+constexpr double kept_back = 0.1; // of the deadline, for what the machine's scheduler adds
+constexpr double one_call = 0.25; // of the deadline
+constexpr double longest_call =
+    0.1; // seconds, without a deadline: whoever stops the flowgraph waits for it
 constexpr double probe_after = 1.0; // seconds without an inference
 constexpr double shortest = 1e-6;
 constexpr double bins_per_octave = 16;
@@ -117,7 +119,8 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     const std::size_t most = std::min(waiting, max_batch);
     if (d_seconds <= 0 || d_overload == Overload::wait || full <= 0 || each <= 0) {
         d_last_inference = now;
-        return {most, -1};
+        const double room = each * full > 0 ? longest_call / (each * full) : double(most);
+        return {std::clamp<std::size_t>(std::size_t(std::min(room, double(most))), 1, most), -1};
     }
     const bool cuts = d_overload == Overload::fewer_steps;
     const double needed = cuts ? std::min(1.0, full) : full; // below it an item is given up
@@ -128,8 +131,7 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
         if (group.end <= first)
             continue;
         // What is left to this group's items, in evaluations of one item.
-        const double left =
-            std::max(group.time + (1 - kept_back) * d_seconds - now, 0.0) / each;
+        const double left = std::max(group.time + (1 - kept_back) * d_seconds - now, 0.0) / each;
         counted = std::min(std::size_t(group.end - first), waiting);
         affordable = std::min(affordable, left / double(counted));
         given_up = std::max(given_up, double(counted) - std::floor(left / needed));

@@ -5,7 +5,7 @@ import pmt
 from gnuradio import gr, zeromq
 
 
-def publish_stats(tb, blocks=None, address="tcp://127.0.0.1:5599"):
+def publish_stats(tb, blocks=None, address="tcp://127.0.0.1:5590"):
     """Connect the port ``stats`` of blocks to one stock ``zeromq.pub_msg_sink``, before ``tb`` starts; returns that.
 
     blocks: those to publish, of a hier block its parts; None: every block that is an attribute of ``tb``, as all of a
@@ -29,7 +29,7 @@ def publish_stats(tb, blocks=None, address="tcp://127.0.0.1:5599"):
         sink = zeromq.pub_msg_sink(address, 100, True)
     except (RuntimeError, TypeError) as e:
         raise ValueError(
-            f"address is {address!r}, which cannot be bound ({e}): give a free one, for example tcp://127.0.0.1:5599"
+            f"address is {address!r}, which cannot be bound ({e}): give a free one, for example tcp://127.0.0.1:5590"
         ) from None
     for block in chosen.values():
         tb.msg_connect((block, "stats"), (sink, "in"))

@@ -15,7 +15,7 @@ from collections import deque
 from . import jsonio, pmt_flat
 from .errors import UserError
 
-ADDRESS = "tcp://127.0.0.1:5599"
+ADDRESS = "tcp://127.0.0.1:5590"
 SILENT = 5.0  #: seconds without a message until a block counts as silent
 LONGEST = 1 << 16  #: octets of a message that is read
 CUT_OFF = 1 << 20  #: octets of one at which ZeroMQ cuts its sender off

@@ -106,7 +106,7 @@ def build(
     variance=False,
     integer_time=False,
     fragile=False,
-    n=len(VARIANCES),
+    n=4,
     extra=None,
 ):
     g = Graph()

@@ -114,7 +114,8 @@ class Branch:
             second = np.zeros(N, complex)
             second[USED] = rng.choice([-1, 1], len(USED))
             data = np.zeros((DATA, N), complex)
-            data[:, USED] = (rng.choice([-1, 1], (DATA, len(USED))) + 1j * rng.choice([-1, 1], (DATA, len(USED)))) / 2**0.5
+            signs = rng.choice([-1, 1], (2, DATA, len(USED)))
+            data[:, USED] = (signs[0] + 1j * signs[1]) / np.sqrt(2)
             h = channels(rng, 200)
             frames = np.concatenate([[first, second], data])[None] * h[:, None]
             frames = spoil(rng, (frames + noise(rng, frames.shape)).reshape(200, -1)).reshape(-1, N)
@@ -125,9 +126,7 @@ class Branch:
             equaliser = diffsem.ofdm_equalizer_diffsem(N, [USED.tolist()], [[]], [[]])
             last = digital.ofdm_frame_equalizer_vcvc(equaliser.base(), 16, "packet_len", True, DATA)
             keys = ("rx_time", "diffsem_noise_var", "burst")  # gr-digital's equaliser dies of some others
-        source = blocks.vector_source_c(
-            self.symbols.ravel().tolist(), True, N, tags(rng, len(self.symbols), keys)
-        )
+        source = blocks.vector_source_c(self.symbols.ravel().tolist(), True, N, tags(rng, len(self.symbols), keys))
         self.throttle = blocks.throttle(gr.sizeof_gr_complex * N, 1000.0)
         tb.connect(source, self.throttle, self.block)
         if last is not self.block:
@@ -252,7 +251,8 @@ def main():
     for b in total["branches"]:
         print(
             f"{b['policy']:>12}: {b['in']} in = {b['out']} out + {b['dropped']} dropped; {b['bypassed']} bypassed, "
-            f"{b['swapped']} swaps, {b['faults']} faults; age {b['p50_ms']:.1f} / {b['p99_ms']:.1f} / {b['max_ms']:.1f} ms",
+            f"{b['swapped']} swaps, {b['faults']} faults; "
+            f"age {b['p50_ms']:.1f} / {b['p99_ms']:.1f} / {b['max_ms']:.1f} ms",
             file=sys.stderr,
         )
     print(json.dumps(total))

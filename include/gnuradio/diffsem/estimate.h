@@ -68,7 +68,7 @@ struct estimate_options {
  * Tags with \p tag_items: `diffsem_steps` and `diffsem_planned` (long, evaluations of the prior taken, and had nothing
  * been cut), `diffsem_noise_var` (double, as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_latency`
  * (double, seconds from the call that took the item to its output), `diffsem_age` (double, seconds since it arrived),
- * `diffsem_model` (symbol, first 12 digits of the content hash). Always: `diffsem_dropped` (uint64) on the first item
+ * `diffsem_model` (symbol, see live_inference::model()). Always: `diffsem_dropped` (uint64) on the first item
  * after a gap, how many are missing. Input tags are kept; those of dropped items move to the next.
  *
  * Message ports: `stats` (see live_inference; pairs count as one item), and `scheme`: a symbol, or a pair of

@@ -38,7 +38,7 @@ struct live_options {
  * `bypassed`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
  * items/s), `age_p50`, `age_p99` (double, s, from arrival to output), `steps` (double, evaluations an item,
  * mean), these four since the last one; `noise_var` (double, of the last item), `deadline` (double, s), `overload`, `scheme`,
- * `model` (symbols; the first 12 digits of the content hash), `disabled` (bool). When something happens, a dictionary with
+ * `model` (symbols; as model() says), `disabled` (bool). When something happens, a dictionary with
  * `block`, `event` (`swapped`, `swap_failed`, `disabled`), `scheme` and `reason`.
  */
 class DIFFSEM_API live_inference
@@ -61,7 +61,7 @@ public:
     virtual double age_quantile(double share) const = 0;
     //! The same age: the longest.
     virtual double age_max() const = 0;
-    //! First 12 hex digits of the content hash of what runs; empty where there is none.
+    //! What runs: 12 hex digits of its content hash, and its member: "6c852dfc2200/diffusion"; empty for `ls`.
     virtual std::string model() const = 0;
 };
 

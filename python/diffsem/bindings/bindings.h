@@ -67,7 +67,9 @@ void bind_live(Class& block)
         .def("swaps", get(&live_inference::swaps), "Schemes that took another's place.")
         .def("disabled", get(&live_inference::disabled), "Too many inferences failed in a row.")
         .def("age_max", get(&live_inference::age_max), "Seconds from arrival to output, longest.")
-        .def("model", get(&live_inference::model), "First 12 hex digits of the content hash.")
+        .def("model",
+             get(&live_inference::model),
+             "12 hex digits of the content hash, and the member.")
         .def(
             "age_quantile",
             [](B& b, double share) { return b.live().age_quantile(share); },

@@ -75,6 +75,8 @@ private:
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
  * the machine's scheduler adds; a call is planned for a quarter of it at most, so that what comes meanwhile is seen in time.
  *
+ * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
+ *
  * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen.
  */
 class Deadline
