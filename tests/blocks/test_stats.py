@@ -95,11 +95,11 @@ def test_blocks_are_chosen_and_a_hier_block_stands_for_its_parts():
     tb = Graph()
     rx = diffsem.semantic_rx("ls")
     parts = {block.alias() for block in (rx.sync, rx.chanest, rx.output)}
-    silence = blocks.vector_source_c([0.0] * 400_000)
-    tb.connect(silence, rx)
+    silence = blocks.throttle(gr.sizeof_gr_complex, 200_000.0)  # as long as anybody listens
+    tb.connect(blocks.null_source(gr.sizeof_gr_complex), silence, rx)
     sink = diffsem.publish_stats(tb, [tb.again, rx], ANY)
     with Running(tb):
-        said = heard(sink.last_endpoint(), 1.5)
+        said = heard(sink.last_endpoint(), 2.5)
     assert tb.again.alias() in said and tb.ls.alias() not in said
     assert rx.sync.alias() in said and set(said) <= {tb.again.alias()} | parts
 
