@@ -3,8 +3,9 @@
 
 The plan of a VP grid begins at the level that matches the measured noise (A. Fesl et al.'s start, and the
 variable number of steps of H. Du et al., "Exploring collaborative distributed diffusion-based AI-generated content
-in wireless networks", IEEE Network 2024): many evaluations at low SNR, few at high. Told a noise variance that is off,
-it begins too early or too late. Measured against the same inference with the true one ("genie").
+in wireless networks", IEEE Network 2024): many evaluations at low SNR, few at high. Told an SNR that is off,
+it begins too early or too late. Measured against the same inference with the true noise variance ("genie"). An SNR becomes
+a noise variance as in the block `estimate`: the item's measured power over 1 + SNR.
 """
 
 import numpy as np
@@ -17,16 +18,21 @@ PLAN = "sampler=posterior_mean,plan=linear_vp,steps=100"
 def report(run_member, spec, error_db):
     """{"plan", "error_db", "evaluations" [S], "genie" [S], "below", "above", "random" [S], "loss_db"}.
 
-    run_member: eval.Members. NMSE in dB at each SNR with the true noise variance, with one that is `error_db` below and
-    above it, and with one drawn uniformly between for each item; "loss_db" is the most that any loses.
+    run_member: eval.Members. NMSE in dB at each SNR with the true noise variance, told an SNR `error_db` below and above
+    the true one, and told one drawn uniformly between for each item; "loss_db" is the most that any loses.
     """
     planned = f"{spec}:{PLAN}"
     steps = []
 
     def told(factor):
         def method(part, y, noise_var):
-            f = factor(len(y))
-            mean, variance, evaluations = runner.estimate(planned, y, noise_var * f, part.observed, part.matrix)
+            told_var = noise_var
+            if factor is not None:
+                seen = y if part.observed is None else y[:, np.asarray(part.observed, bool).reshape(-1)]
+                power = np.mean(np.abs(seen) ** 2, axis=1)
+                snr = np.maximum(power - noise_var, 1e-6 * power) / noise_var
+                told_var = (power / (1 + snr * factor(len(y)))).astype(np.float32)
+            mean, variance, evaluations = runner.estimate(planned, y, told_var, part.observed, part.matrix)
             steps.append((noise_var, evaluations))
             return mean, variance, evaluations
 
@@ -35,7 +41,7 @@ def report(run_member, spec, error_db):
     dice = np.random.default_rng(run_member.seed)
     low, high = 10 ** (-error_db / 10), 10 ** (error_db / 10)
     ways = {
-        "genie": lambda n: 1.0,
+        "genie": None,
         "below": lambda n: low,
         "above": lambda n: high,
         "random": lambda n: (10 ** (dice.uniform(-error_db, error_db, n) / 10)).astype(np.float32),
@@ -61,7 +67,7 @@ def report(run_member, spec, error_db):
 
 def table(entry, levels):
     """The report for people."""
-    lines = ["", f"steps that follow the SNR ({entry['plan']}), told a noise variance off by {entry['error_db']:g} dB"]
+    lines = ["", f"steps that follow the SNR ({entry['plan']}), told an SNR off by {entry['error_db']:g} dB"]
     lines.append(f"{'':<20}" + "".join(f"{v:>8g}" for v in levels))
     lines.append(f"{'evaluations':<20}" + "".join(f"{v:>8.1f}" for v in entry["evaluations"]))
     for name in ("genie", "below", "above", "random"):

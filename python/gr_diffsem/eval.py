@@ -33,8 +33,8 @@ def add_arguments(parser):
         help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
     )  # fmt: skip
     parser.add_argument(
-        "--noise-error", type=float, metavar="DB",
-        help="also steps that follow the SNR, told a noise variance off by so many dB, against the true one",
+        "--snr-error", type=float, metavar="DB",
+        help="also steps that follow the SNR, told an SNR off by so many dB, against the true one",
     )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def run_one(scheme_name, args):
         "nmse_db": {name: run_member.nmse(name) for name in run_member.errors},
         "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
         "evaluations": more_evaluations(run_member, package, default, counts),
-        "adaptive": noise_error(run_member, package, default, getattr(args, "noise_error", None)),
+        "adaptive": snr_error(run_member, package, default, getattr(args, "snr_error", None)),
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
     }
@@ -246,12 +246,12 @@ def more_evaluations(run_member, package, default, counts):
     return report
 
 
-def noise_error(run_member, package, default, error_db):
+def snr_error(run_member, package, default, error_db):
     """adaptive.report of the default member, or None where it was not asked for."""
     if error_db is None:
         return None
     if not 0 < error_db <= 20:
-        raise UserError(f"--noise-error {error_db}: give above 0 to 20 dB")
+        raise UserError(f"--snr-error {error_db}: give above 0 to 20 dB")
     return adaptive.report(run_member, f"{package}/{default}" if package.is_dir() else str(package), error_db)
 
 
