@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Steps that follow the SNR, and what they lose where the SNR is not known exactly.
 
-The plan of a VP grid begins at the level that matches the measured noise (A. Fesl et al.'s start, and the
-variable number of steps of H. Du et al., "Exploring collaborative distributed diffusion-based AI-generated content
-in wireless networks", IEEE Network 2024): many evaluations at low SNR, few at high. Told an SNR that is off,
-it begins too early or too late. Measured against the same inference with the true noise variance ("genie"). An SNR becomes
-a noise variance as in the block `estimate`: the item's measured power over 1 + SNR.
+The plan of a VP grid begins at the level that matches the measured noise (B. Fesl et al., "Diffusion-based generative
+prior for low-complexity MIMO channel estimation", IEEE WCL 2024, section III): many evaluations at low SNR, few at
+high. Told an SNR that is off, it begins too early or too late. Measured against the same inference with the true
+noise variance ("genie"). An SNR becomes a noise variance as in the block `estimate`: an item's power over 1 + SNR.
 """
 
 import numpy as np
@@ -18,8 +17,8 @@ PLAN = "sampler=posterior_mean,plan=linear_vp,steps=100"
 def report(run_member, spec, error_db):
     """{"plan", "error_db", "evaluations" [S], "genie" [S], "below", "above", "random" [S], "loss_db"}.
 
-    run_member: eval.Members. NMSE in dB at each SNR with the true noise variance, told an SNR `error_db` below and above
-    the true one, and told one drawn uniformly between for each item; "loss_db" is the most that any loses.
+    run_member: eval.Members. NMSE in dB at each SNR with the true noise variance, told an SNR `error_db` below and
+    above the true one, and told one drawn uniformly between for each item; "loss_db" is the most that any loses.
     """
     planned = f"{spec}:{PLAN}"
     steps = []
