@@ -124,8 +124,10 @@ double inference_ledger::clock()
         .count();
 }
 
-core::Deadline::Verdict
-inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_batch)
+core::Deadline::Verdict inference_ledger::decide(uint64_t first,
+                                                 std::size_t waiting,
+                                                 std::size_t max_batch,
+                                                 std::size_t room)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     d_started = d_now = clock();
@@ -134,7 +136,10 @@ inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_ba
     d_calls++;
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
-    auto verdict = d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full);
+    // Four fifths full counts as full: writers need room for a whole chunk.
+    const bool crowded = 5 * waiting >= 4 * room;
+    auto verdict =
+        d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full, crowded);
     verdict.items = std::min(verdict.items, max_batch);
     return verdict;
 }

@@ -21,6 +21,7 @@ constexpr double kept_back = 0.1; // of the deadline, for what the machine's sch
 constexpr double one_call = 0.25; // of the deadline
 constexpr double longest_call =
     0.1; // seconds, without a deadline: whoever stops the flowgraph waits for it
+constexpr double least_share = 1e-4;
 constexpr double probe_after = 1.0; // seconds without an inference
 constexpr double shortest = 1e-6;
 constexpr double bins_per_octave = 16;
@@ -105,6 +106,7 @@ void Deadline::set(double seconds, Overload overload)
     d_seconds = seconds;
     d_overload = overload;
     d_last_inference = -1;
+    d_share = 1;
 }
 
 Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
@@ -113,8 +115,14 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
                                    std::size_t max_batch,
                                    double now,
                                    const CostModel& cost,
-                                   double full)
+                                   double full,
+                                   bool crowded)
 {
+    if (crowded && d_crowded)
+        d_share = std::max(0.8 * d_share, least_share);
+    else if (!crowded)
+        d_share = std::min(1.05 * d_share, 1.0);
+    d_crowded = crowded;
     const double each = cost.per_evaluation();
     const std::size_t most = std::min(waiting, max_batch);
     if (d_seconds <= 0 || d_overload == Overload::wait || full <= 0 || each <= 0) {
@@ -131,7 +139,8 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
         if (group.end <= first)
             continue;
         // What is left to this group's items, in evaluations of one item.
-        const double left = std::max(group.time + (1 - kept_back) * d_seconds - now, 0.0) / each;
+        const double left =
+            d_share * std::max(group.time + (1 - kept_back) * d_seconds - now, 0.0) / each;
         counted = std::min(std::size_t(group.end - first), waiting);
         affordable = std::min(affordable, left / double(counted));
         given_up = std::max(given_up, double(counted) - std::floor(left / needed));

@@ -138,7 +138,7 @@ void verdicts()
 struct Outcome {
     Durations ages;
     std::uint64_t in = 0, inferred = 0, refused = 0;
-    double evaluations = 0;
+    double evaluations = 0, behind = 0;
 };
 
 Outcome queue(Overload overload, double load, double deadline, double each, int full)
@@ -150,7 +150,7 @@ Outcome queue(Overload overload, double load, double deadline, double each, int 
     std::mt19937 dice(7);
     std::uniform_real_distribution<double> jitter(0.9, 1.1);
     const double period = each * full / load; // of arrivals
-    const std::uint64_t most = 512;           // the buffer holds
+    const std::uint64_t most = 40;            // the buffer holds
     Outcome o;
     std::uint64_t first = 0;
     double now = 0;
@@ -162,7 +162,8 @@ Outcome queue(Overload overload, double load, double deadline, double each, int 
             continue;
         }
         arrivals.see(first, end, now);
-        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full);
+        const bool crowded = 5 * (end - first) >= 4 * most;
+        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full, crowded);
         CHECK(v.items >= 1 && v.items <= end - first);
         const int taken = v.evaluations < 0 ? full : v.evaluations;
         CHECK(taken >= 0 && taken <= full);
@@ -176,6 +177,7 @@ Outcome queue(Overload overload, double load, double deadline, double each, int 
         first += v.items;
     }
     o.in = first;
+    o.behind = 1 - double(first) * period / now; // share of what came that is still upstream
     return o;
 }
 
@@ -189,6 +191,8 @@ void queues()
             const Outcome o = queue(overload, load, deadline, each, full);
             CHECK_EQUAL(o.in, o.inferred + o.refused);
             CHECK_BELOW(o.ages.quantile(0.99), deadline + each * full);
+            // Nor does the block fall behind what comes.
+            CHECK_BELOW(o.behind, 0.02);
             // The processor is not idle while items are refused.
             if (load >= 2)
                 CHECK_BELOW(0.6, o.evaluations * each / (1000 * deadline));

@@ -75,6 +75,10 @@ private:
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
  * the machine's scheduler adds; a call is planned for a quarter of it at most, so that what comes meanwhile is seen in time.
  *
+ * Upstream holds back what finds no room here, where nobody sees it wait. So while the input stays full from one call to the
+ * next, items get a smaller and smaller share of their time, until the block keeps up with what comes; the share
+ * grows again once there is room.
+ *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
  *
  * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen.
@@ -94,6 +98,7 @@ public:
      * \param first     index of the oldest waiting item
      * \param waiting   at least 1
      * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
+     * \param crowded   the input has no room for more
      */
     Verdict decide(const Arrivals& arrivals,
                    std::uint64_t first,
@@ -101,12 +106,15 @@ public:
                    std::size_t max_batch,
                    double now,
                    const CostModel& cost,
-                   double full);
+                   double full,
+                   bool crowded = false);
 
 private:
     double d_seconds = 0;
     Overload d_overload = Overload::wait;
     double d_last_inference = -1; // < 0: none yet
+    bool d_crowded = false;       // at the last call
+    double d_share = 1;           // of an item's time that it gets
 };
 
 //! Quantiles of durations from 1 us to 100 s, in bins 4.4 % apart; adding is cheap.
