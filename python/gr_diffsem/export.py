@@ -77,7 +77,7 @@ def trained_on(scheme, state):
         "minutes": round(state.get("elapsed", 0) / 60, 1),
         "steps": state.get("step"),
         "batch": state.get("batch"),
-        **({"start": state["start"]} if state.get("start") else {}),
+        **{name: state[name] for name in ("start", "device", "command") if state.get(name)},
     }
 
 

@@ -112,7 +112,9 @@ def _card(scheme, manifest, facts):
         lines.append(
             f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
             f"seed {fact.get('seed')}, commit {fact.get('commit')}"
+            + (f", on {fact['device']}" if fact.get("device") else "")
             + (f", from the weights of {fact['start']}" if fact.get("start") else "")
+            + (f": `{fact['command']}`" if fact.get("command") else "")
         )
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:

@@ -6,21 +6,23 @@ The loss of one element is a Gaussian log-likelihood in two halves that do not d
 every SNR and every kind of channel counts alike; log v + |error|^2 / v (error held constant) trains
 the variance. A weight that depends on the input alone leaves the best mean where it is, at the
 posterior mean. The learning rate falls as a cosine over the time allowed.
+
+The net is trained on a GPU where PyTorch sees one; data is drawn on the CPU, by a thread or by --workers.
 """
 
 import copy
 import math
 import os
-import queue
+import shlex
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
 from . import schemes
+from .drawing import Data
 from .errors import UserError, unknown
 
 OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
@@ -31,7 +33,13 @@ def add_arguments(parser):
     parser.add_argument("scheme", help="name of a scheme: " + ", ".join(schemes.names()))
     parser.add_argument("--member", help="one network of the scheme (default: all of them)")
     parser.add_argument("--minutes", type=float, help="time for each network (default: the scheme's)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if PyTorch sees one, else the CPU"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch; one more draws data")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that draw data in place of that thread; a GPU wants many"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and data")
     parser.add_argument("--out", help="folder for checkpoints and logs (default: build/train/SCHEME)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -60,6 +68,8 @@ def run_one(scheme, args, out):
     for value, what in ((args.minutes, "--minutes"), (args.batch, "--batch"), (args.threads, "--threads")):
         if value is not None and value <= 0:
             raise UserError(f"{what} is {value}: give a positive number")
+    if args.workers < 0:
+        raise UserError(f"--workers is {args.workers}: give 0, which draws in a thread, or how many processes")
     chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
     training = scheme.training()
     return [training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
@@ -69,7 +79,8 @@ def table(report):
     """What `run` returned, for people."""
     lines = []
     for r in report["networks"]:
-        lines.append(f"{r['member']}: {r['steps']} steps, {r['minutes']:.1f} minutes -> {r['checkpoint']}")
+        how = f"{r['steps']} steps, {r['minutes']:.1f} minutes, {r['device']}"
+        lines.append(f"{r['member']}: {how} -> {r['checkpoint']}")
     return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
 
 
@@ -77,6 +88,38 @@ def default_folder(name):
     """build/train/NAME of the checkout, else ./train/NAME."""
     root = Path(__file__).resolve().parents[2]
     return (root / "build" / "train" if (root / ".git").exists() else Path("train")) / name
+
+
+def device(name):
+    """The torch device that `auto`, `cpu` or `cuda` names; a UserError where there is no such device."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UserError(
+            "--device cuda: PyTorch sees no CUDA device; give --device cpu, or install CUDA's build "
+            "(make lab TORCH_INDEX=pypi) on a machine with a GPU and its driver"
+        )
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def device_name(device):
+    """What it is, for the card."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def command(args, member):
+    """The command that trains this network again, without its folders' places."""
+    words = ["gr-diffsem", "train", args.scheme, "--member", member, "--seed", args.seed]
+    for name in ("minutes", "batch", "device", "workers"):
+        value = getattr(args, name)
+        words += [f"--{name}", f"{value:g}" if isinstance(value, float) else value] if value else []
+    for name in ("images", "start"):
+        value = getattr(args, name)
+        words += [f"--{name}", Path(value).name] if value else []
+    return shlex.join(map(str, words))
 
 
 def commit():
@@ -124,45 +167,6 @@ def loss(net, clean, state, sigma, observed, warm):
     return fit, spread
 
 
-class Data:
-    """Batches drawn in a thread of their own, in an order that the seed fixes."""
-
-    def __init__(self, scheme, network, batch, seed):
-        self.queue = queue.Queue(4)
-        self.stop = threading.Event()
-        self.failure = None
-        self.thread = threading.Thread(target=self._draw, args=(scheme, network, batch, seed), daemon=True)
-        self.thread.start()
-
-    def _draw(self, scheme, network, batch, seed):
-        try:
-            rng = np.random.default_rng(seed)
-            while not self.stop.is_set():
-                item = tensors(scheme.batch(rng, batch, network.prior_share))
-                while not self.stop.is_set():
-                    try:
-                        self.queue.put(item, timeout=0.5)
-                        break
-                    except queue.Full:
-                        continue
-        except Exception as error:
-            self.failure = error
-
-    def close(self):
-        """Draw no more."""
-        self.stop.set()
-
-    def next(self):
-        """The next batch; raises what stopped the thread."""
-        while True:
-            if self.failure:
-                raise self.failure
-            try:
-                return self.queue.get(timeout=1)
-            except queue.Empty:
-                continue
-
-
 class Training:
     """One network's training: state, schedule, checkpoints, reports."""
 
@@ -176,19 +180,28 @@ class Training:
         self.folder, self.seed = Path(folder), args.seed
         self.seconds = 60 * (args.minutes or network.minutes)
         self.batch = args.batch or network.batch
-        self.resume = args.resume
+        self.resume, self.workers = args.resume, args.workers
+        self.device, self.command = device(args.device), command(args, member)
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
-        self.net = network.build()
+        self.net = network.build().to(self.device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.elapsed = 0, 0.0
         self.start = None  # what its weights began from, in words
         self.checkpoint = self.folder / "checkpoint.pt"
 
+    @property
+    def on_gpu(self):
+        return self.device.type == "cuda"
+
+    def draw(self, rng):
+        """An item of training data; runs in a thread or a process of its own."""
+        return tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
+
     def draws(self):
         """What gives the batches: an object with next() and close()."""
-        return Data(self.scheme, self.network, self.batch, [self.seed, self.step])
+        return Data(self.draw, self.seed, self.step, self.workers, self.on_gpu)
 
     def loss(self, *batch):
         """(what trains the mean, what trains the variance) of a batch."""
@@ -236,6 +249,7 @@ class Training:
             "member": self.member,
             "steps": self.step,
             "minutes": self.elapsed / 60,
+            "device": device_name(self.device),
             "checkpoint": str(self.checkpoint),
             "multiply_adds": self.net.multiply_adds(),
         }
@@ -248,7 +262,7 @@ class Training:
         rate *= min(1.0, (self.step + 1) / 200)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        fit, spread = self.loss(*batch)
+        fit, spread = self.loss(*(part.to(self.device, non_blocking=True) for part in batch))
         self.optimiser.zero_grad(set_to_none=True)
         (fit + 0.3 * spread).backward()
         size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -288,6 +302,8 @@ class Training:
             "batch": self.batch,
             "commit": commit(),
             "start": self.start,
+            "device": device_name(self.device),
+            "command": self.command,
         }
         partial = self.checkpoint.with_suffix(".tmp")
         torch.save(state, partial)
@@ -325,7 +341,8 @@ def score(net, batch, rows=1000):
     """(NMSE in dB over observed elements, mean over items; actual / predicted error variance)."""
     import torch
 
-    clean, state, sigma, observed = tensors(batch)
+    where = next(net.parameters()).device
+    clean, state, sigma, observed = (part.to(where) for part in tensors(batch))
     errors, variances = [], []
     with torch.no_grad():
         for i in range(0, len(clean), rows):

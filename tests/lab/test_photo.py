@@ -16,6 +16,9 @@ from gr_diffsem.reference import photo
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+from gr_diffsem.models.photo_pool import Pool  # noqa: E402
+from gr_diffsem.models.photo_training import PhotoTraining  # noqa: E402
+
 
 def call(module, *words):
     parser = argparse.ArgumentParser()
@@ -67,14 +70,44 @@ def test_training_resumes(trained, folder):
     assert again["networks"][0]["steps"] > first["steps"]
 
 
-def test_one_net_starts_from_the_other(trained, folder, tmp_path):
+def test_one_training_starts_from_another(trained, folder, tmp_path):
     _, reports = trained
-    start = reports["photo_posterior"]["checkpoint"]
+    start = reports["photo_mmse"]["checkpoint"]
     call(train, "photo_mmse", "--images", folder, "--minutes", 0.02, "--batch", 8, "--out", tmp_path, "--start", start)
     with pytest.raises(UserError, match="another network"):
         other = call(train, "known_mixture", "--minutes", 0.02, "--batch", 64, "--out", tmp_path / "other")
         wrong = other["networks"][0]["checkpoint"]
         call(train, "photo_mmse", "--images", folder, "--out", tmp_path, "--start", wrong)
+
+
+def test_a_pool_s_crops_are_what_was_drawn_turned(folder, tmp_path):
+    """Truth and input are turned alike, every one of a square's positions comes, and no crop is used too often."""
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    words = ["photo_mmse", "--images", str(folder), "--batch", "16", "--device", "cpu"]
+    scheme = schemes.get("photo_mmse")
+    training = PhotoTraining(scheme, "net", scheme.networks()["net"], parser.parse_args(words), tmp_path)
+    ramp = torch.linspace(0, 1, 96)[:, None] + 2 * torch.linspace(0, 1, 96)
+
+    class Ramps:
+        count = 0
+
+        def ready(self):
+            return False
+
+        def next(self):
+            self.count += 1
+            squares = ramp.expand(8, 3, 96, 96)
+            return 0, [squares, squares + 1, torch.ones(8, 20)]
+
+    source = Ramps()
+    pool = Pool(training, source)
+    for step in range(1, 65):
+        truth, x, level = pool.next()
+        assert torch.allclose(x, truth + 1) and level.shape == (16, 20)
+        assert 16 * step <= 32 * 8 * source.count
+    corners = {tuple(np.rint(t[0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist()).astype(int)) for t in truth}
+    assert len(corners) == 8
 
 
 @pytest.mark.parametrize("words, message", [((), "--images"), (("--images", "/nonexistent"), "no photograph")])

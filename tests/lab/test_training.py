@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from gr_diffsem import export, package, packages, schemes, train
+from gr_diffsem.drawing import Data
 from gr_diffsem.errors import UserError
 
 torch = pytest.importorskip("torch")
@@ -44,6 +45,42 @@ def test_data_is_the_same_for_the_same_seed():
     scheme = schemes.get("known_mixture")
     a, b = (scheme.batch(np.random.default_rng([1, 0]), 32, 0.25) for _ in range(2))
     assert np.array_equal(a.state, b.state) and np.array_equal(a.sigma, b.sigma)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_seed_says_what_is_drawn_whoever_draws(workers):
+    scheme = schemes.get("known_mixture")
+    data = Data(lambda rng: train.tensors(scheme.batch(rng, 8, 0.25)), seed=1, first=5, workers=workers)
+    items = [data.next() for _ in range(6)]
+    data.close()
+    for i, item in enumerate(items):
+        again = train.tensors(scheme.batch(np.random.default_rng([1, 5 + i]), 8, 0.25))
+        assert all(torch.equal(a, b) for a, b in zip(item, again, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_stops_the_drawing_is_said(workers):
+    def draw(rng):
+        if rng.random() < 0.5:
+            raise UserError("no more channels")
+        return torch.zeros(1)
+
+    seed = next(s for s in range(99) if np.random.default_rng([s, 0]).random() > 0.5)
+    data = Data(draw, seed, 0, workers)
+    with pytest.raises(UserError, match="no more channels"):
+        for _ in range(99):
+            data.next()
+    data.close()
+
+
+def test_a_device_that_is_not_there_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert train.device("auto") == train.device("cpu") == torch.device("cpu")
+    with pytest.raises(UserError, match="no CUDA device"):
+        call(train, "known_mixture", "--device", "cuda", "--out", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert train.device("auto") == train.device("cuda") == torch.device("cuda")
+    assert train.device("cpu") == torch.device("cpu")
 
 
 def test_loss_prefers_the_posterior_mean_and_its_variance():
@@ -128,6 +165,7 @@ def test_export_into_a_package(trained, tmp_path):
         (("known_mixtur",), "known_mixture"),
         (("known_mixture", "--member", "diffusio"), "diffusion"),
         (("known_mixture", "--minutes", "-1"), "positive"),
+        (("known_mixture", "--workers", "-1"), "workers is -1"),
         (("known_mixture", "--resume", "--out", "/nonexistent/there"), "exist|Permission|denied"),
     ],
 )

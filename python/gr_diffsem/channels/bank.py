@@ -6,8 +6,9 @@ n_fft carriers (fftshifted) whose first path has delay zero, with unit mean powe
 delay in samples behind which less than 0.3 % of the power arrives. Timing, filters and phases are
 added by `vary` when a batch is drawn.
 
-3GPP channels come from sionna-no-rt (TR 38.901: TDL, CDL); the others are simple random families:
-exponential profiles, a few specular paths, and nearly flat (cabled) channels.
+3GPP's channels (TR 38.901) are TDL, from `tdl`, and CDL, from sionna-no-rt; the others are simple random
+families: exponential profiles, a few specular paths, and nearly flat (cabled) channels. Profiles with a line of
+sight are drawn twice as often as the others: what a net loses to an estimator that knows the profile, it loses there.
 """
 
 import os
@@ -19,8 +20,10 @@ from . import tdl
 
 CYCLIC_PREFIX = 16.0  # samples, of a 64-carrier symbol
 EARLY = 10.0  # samples that an FFT window may begin before the prefix holds the whole channel
-FAMILIES = ("tdl", "cdl", "exponential", "specular", "flat")
-SHARES = (0.28, 0.20, 0.14, 0.18, 0.20)
+VERSION = 2  # of the training bank; in 1 all profiles came equally often, and with their own Rician factors
+SHARES = (0.36, 0.20, 0.12, 0.16, 0.16)  # TDL, CDL, exponential, specular, flat
+PLAIN_SHARES = (0.48, 0.14, 0.18, 0.20)  # TDL, exponential, specular, flat
+OFTEN = "ABCDDEE"
 
 
 def cache_folder():
@@ -35,11 +38,16 @@ def cache_folder():
 
 def load(n, seed, n_fft=64):
     """(h [n, n_fft] complex64, extent [n] float32) of this size and seed; made if not there yet."""
-    path = cache_folder() / f"bank-v1-{n_fft}-{n}-{seed}.npz"
+    return _kept(f"bank-v{VERSION}-{n_fft}-{n}-{seed}", lambda: make(n, seed, n_fft))
+
+
+def _kept(name, draw):
+    """(h, extent) of this name in the cache folder; drawn if not there yet."""
+    path = cache_folder() / f"{name}.npz"
     if path.is_file():
         with np.load(path) as f:
             return f["h"], f["extent"]
-    h, extent = make(n, seed, n_fft)
+    h, extent = draw()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.tmp.npz")
     np.savez(partial, h=h, extent=extent)
@@ -48,14 +56,25 @@ def load(n, seed, n_fft=64):
 
 
 def make(n, seed, n_fft=64):
-    """Draw a bank; the same arguments give the same bank. Needs sionna (environment `lab`)."""
-    return _mix(n, seed, n_fft, (_tdl, _cdl, _exponential, _specular, _flat), SHARES)
+    """Draw a bank; the same arguments give the same bank. Needs sionna (environment `lab`), unless its CDL channels
+    lie in the cache folder already: they have a file of their own, small enough to be taken to another machine."""
+
+    def cdl(count, rng, n_fft):
+        name = f"cdl-v{VERSION}-{n_fft}-{count}-{seed}"
+        planes, extent = _kept(name, lambda: _half(*_cdl(count, np.random.default_rng([seed, 1]), n_fft)))
+        return planes[0] + 1j * planes[1].astype(np.float32), extent
+
+    return _mix(n, seed, n_fft, (_tdl, cdl, _exponential, _specular, _flat), SHARES)
+
+
+def _half(h, extent):
+    h = h / np.sqrt(np.mean(np.abs(h) ** 2, axis=1, keepdims=True))
+    return np.stack((h.real, h.imag)).astype(np.float16), extent
 
 
 def make_plain(n, seed, n_fft=64):
-    """The same in NumPy alone: the TDL profiles of `channels.tdl`, and no CDL."""
-    shares = (SHARES[0] + SHARES[1], *SHARES[2:])
-    return _mix(n, seed, n_fft, (_tdl_plain, _exponential, _specular, _flat), shares)
+    """Channels to test on, in NumPy alone: the TDL profiles of `channels.tdl`, all equally often, and no CDL."""
+    return _mix(n, seed, n_fft, (_tdl_plain, _exponential, _specular, _flat), PLAIN_SHARES)
 
 
 def _mix(n, seed, n_fft, makers, shares):
@@ -93,18 +112,25 @@ def _spread(rng, longest):
     return np.exp(rng.uniform(np.log(0.04), np.log(CYCLIC_PREFIX / longest)))
 
 
-def _sionna(make_model, names, n, rng, n_fft, group):
-    """Channels of sionna models, `group` for each random (profile, delay spread)."""
+def _wide_spread(rng, longest):
+    """Half of them as _spread, half uniform: few are small."""
+    return _spread(rng, longest) if rng.random() < 0.5 else rng.uniform(0.04, CYCLIC_PREFIX / longest)
+
+
+def _cdl(n, rng, n_fft, group=50):
+    """Channels of sionna's models, `group` for each random (profile, delay spread)."""
     import torch
     from sionna.phy import config
+    from sionna.phy.channel.tr38901 import CDL, AntennaArray
 
+    array = AntennaArray(1, 1, "single", "V", "omni", 2.4e9)
     config.seed = int(rng.integers(2**31))
     rate = 20e6
     hs, extents = [], []
     while sum(map(len, hs)) < n:
-        name = names[rng.integers(len(names))]
+        name = OFTEN[rng.integers(len(OFTEN))]
         longest = min(tdl.profile(name).delays[-1], 12.0)
-        model = make_model(name, _spread(rng, longest) / rate)
+        model = CDL(name, _wide_spread(rng, longest) / rate, 2.4e9, array, array, max_speed=1.0)
         with torch.no_grad():
             a, tau = model(group, 1, rate)
         a = a.reshape(group, -1).numpy()
@@ -115,17 +141,23 @@ def _sionna(make_model, names, n, rng, n_fft, group):
     return np.concatenate(hs)[:n], np.concatenate(extents)[:n]
 
 
-def _tdl(n, rng, n_fft):
-    from sionna.phy.channel.tr38901 import TDL
-
-    return _sionna(lambda m, s: TDL(m, s, 2.4e9), list("ABCDE"), n, rng, n_fft, 250)
-
-
-def _cdl(n, rng, n_fft):
-    from sionna.phy.channel.tr38901 import CDL, AntennaArray
-
-    array = AntennaArray(1, 1, "single", "V", "omni", 2.4e9)
-    return _sionna(lambda m, s: CDL(m, s, 2.4e9, array, array, max_speed=1.0), list("ABCDE"), n, rng, n_fft, 250)
+def _tdl(n, rng, n_fft, group=10):
+    """TDL profiles; of those with a line of sight a third have another Rician factor (TR 38.901, 7.7.6), of the
+    others a fifth get one."""
+    hs, extents = [], []
+    while sum(map(len, hs)) < n:
+        name = OFTEN[rng.integers(len(OFTEN))]
+        p = tdl.profile(name)
+        delays = p.delays * _wide_spread(rng, min(p.delays[-1], 12.0))
+        g = tdl.gains(name, rng, group)
+        u, db = rng.random(), rng.uniform(-10, 10)
+        if p.line_of_sight and u < 1 / 3:
+            g[:, 1:] *= 10 ** (db / 20)
+        elif not p.line_of_sight and u < 1 / 5:
+            g[:, 0] += 10 ** ((db + 10) / 20) * np.exp(2j * np.pi * rng.random(group))
+        hs.append((g @ tdl.steering(delays, n_fft).T).astype(np.complex64))
+        extents.append(_extent(np.broadcast_to(delays, g.shape), np.abs(g) ** 2))
+    return np.concatenate(hs)[:n], np.concatenate(extents)[:n]
 
 
 def _tdl_plain(n, rng, n_fft, group=10):

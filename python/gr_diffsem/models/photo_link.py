@@ -47,12 +47,19 @@ def encode(photograph, cbr):
 def observe(rng, photograph, cbr=None, snr_db=None, kind=None, loss=None):
     """(truth [H, W, 3] in units of x, z, v, spectrum [3, H, W]) of a photograph behind a link that is
     drawn where it is not given."""
+    return next(observations(rng, photograph, cbr, snr_db, kind, loss))
+
+
+def observations(rng, photograph, cbr=None, snr_db=None, kind=None, loss=None):
+    """What `observe` gives, again and again: the photograph is turned and encoded once, which is what takes time, and
+    goes through another link each time."""
     image = photo_data.augment(rng, photograph) if cbr is None else photograph
     cbr = np.exp(rng.uniform(*LOG_CBR)) if cbr is None else cbr
-    snr_db = rng.uniform(*SNR_DB) if snr_db is None else snr_db
-    kind = rng.choice(["awgn", "awgn", "tdl", "tdl_c"]) if kind is None else kind
-    if loss is None:
-        loss = rng.uniform(0, LOSS) if rng.random() < 0.4 else 0.0
     sent = encode(image, cbr)
-    known = receivers.observation(sent.plan, *receive(rng, sent.symbols, snr_db, kind, loss))
-    return (SCALE * (image.astype(np.float32) / 255 - 0.5), *known)
+    truth = SCALE * (image.astype(np.float32) / 255 - 0.5)
+    while True:
+        snr = rng.uniform(*SNR_DB) if snr_db is None else snr_db
+        path = rng.choice(["awgn", "awgn", "tdl", "tdl_c"]) if kind is None else kind
+        share = (rng.uniform(0, LOSS) if rng.random() < 0.4 else 0.0) if loss is None else loss
+        known = receivers.observation(sent.plan, *receive(rng, sent.symbols, snr, path, share))
+        yield (truth, *known)

@@ -8,13 +8,16 @@ counts alike, plus a Gaussian likelihood of the error in every band (the mean he
 import numpy as np
 import torch
 
+from ..drawing import Data
 from ..errors import UserError
 from ..reference import photo
 from ..train import Training
 from . import photo_data as data
+from .photo_pool import Pool
 
-CROP = 96
-CUTS = 8  # crops of one degraded photograph
+# (side of a crop, crops of one degraded photograph): what a CPU can afford; and so that crops of a photograph of
+# BSDS500's size cover it once, and mid-size structure is seen whole.
+CROPS, CROPS_ON_GPU = (96, 8), (data.SMALLEST, 6)
 VALIDATION = 12  # photographs
 DEEPEST = 3  # evaluations that a training state may have behind it
 PART = 224  # side of the square of a photograph that such states are made from: they are costly
@@ -23,9 +26,11 @@ PART = 224  # side of the square of a photograph that such states are made from:
 def evaluate(net, image, level):
     """The net on a whole picture: [H, W, 3], [20] -> mean [H, W, 3], log variance [10]."""
     h, w, _ = image.shape
+    where = net.shares.device
+    x, level = torch.from_numpy(photo.padded(image, net.multiple)).to(where), torch.from_numpy(level)[None].to(where)
     with torch.no_grad():
-        mean, log_variance = net(torch.from_numpy(photo.padded(image, net.multiple)), torch.from_numpy(level)[None])
-    return mean[0, :, :h, :w].numpy().transpose(1, 2, 0), log_variance[0].numpy()
+        mean, log_variance = net(x, level)
+    return mean[0, :, :h, :w].cpu().numpy().transpose(1, 2, 0), log_variance[0].cpu().numpy()
 
 
 class PhotoTraining(Training):
@@ -43,7 +48,15 @@ class PhotoTraining(Training):
             share = max(1, len(photographs) // 20) if len(photographs) > 1 else 0
             held, photographs = photographs[-share:], photographs[: len(photographs) - share] or photographs
         self.photographs, self.held = photographs, held[:: max(1, len(held) // VALIDATION)][:VALIDATION]
-        self.net = self.net.to(memory_format=torch.channels_last)
+        self.pairs = []  # what validation measures on
+        self.crop, self.cuts = CROPS_ON_GPU if self.on_gpu else CROPS
+        for net in (self.net, self.average):
+            net.to(memory_format=torch.channels_last)
+        torch.backends.cudnn.benchmark = True  # every batch has one shape
+        index = torch.from_numpy(photo.band_index(self.crop, self.crop)).long()
+        one = torch.nn.functional.one_hot(index, 5).float()
+        transform = torch.from_numpy(photo.dct_matrix(self.crop)), torch.from_numpy(photo.COLOURS), one / one.sum((0, 1))
+        self.transform = [part.to(self.device) for part in transform]
         start = getattr(args, "start", None)
         if start and not self.resume:
             self.begin_from(start)
@@ -62,13 +75,31 @@ class PhotoTraining(Training):
         self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
 
     def draws(self):
-        """A source of batches, on the training's own thread: the net itself makes some of the states."""
-        return _Draws(self)
+        """Batches out of a pool of crops, which what is drawn flows through."""
+        return Pool(self, Data(self.draw, self.seed, self.step, self.workers, self.on_gpu))
 
-    def pair(self, rng, photograph, again):
-        """(truth, input, error, spectrum) of one photograph, after `again` evaluations and the proximal
-        steps that follow them in a sampler."""
-        x, z, v, power = self.scheme.observe(rng, photograph)
+    def draw(self, rng):
+        """(0, crops) of one photograph, or (evaluations, (truth, z, v, spectrum)) of a part of one, for a state that
+        the net itself has to make."""
+        photograph = self.photographs[rng.integers(len(self.photographs))]
+        if rng.random() < self.network.prior_share:
+            photograph = data.part(rng, photograph, PART)
+            return rng.integers(1, DEEPEST + 1), next(iter(self.scheme.observations(rng, photograph)))
+        parts = [self.cut(rng, *self.pair(rng, seen)) for seen in self.scheme.observations(rng, photograph)]
+        return 0, [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def take(self, rng, item):
+        """Crops (truth, input [n, 3, S, S], level [n, 20]) of what was drawn; the early net makes no states."""
+        again, parts = item
+        if again:
+            parts = [part.numpy() for part in parts]
+            parts = self.cut(rng, *self.pair(rng, parts, again if self.step > self.WARM_UP else 0))
+        return [torch.as_tensor(part) for part in parts]
+
+    def pair(self, rng, seen, again=0):
+        """(truth, input, error, spectrum) of what was observed, after `again` evaluations and the proximal steps that
+        follow them in a sampler."""
+        x, z, v, power = seen
         m, e = photo.proximal(0.0, power, z, v)
         inflation = 2 ** rng.uniform(0, 3)
         for _ in range(again):
@@ -77,56 +108,35 @@ class PhotoTraining(Training):
             m, e = photo.proximal(photo.forward(mean), tau, z, inflation * v)
         return x, photo.inverse(m), e, power
 
-    def batch_of(self, rng):
-        """Tensors (truth, input [B, 3, S, S], level [B, 20])."""
-        parts = []
-        for _ in range(max(1, self.batch // CUTS)):
-            photograph = self.photographs[rng.integers(len(self.photographs))]
-            again = 0
-            if self.step > self.WARM_UP and rng.random() < self.network.prior_share:
-                again = rng.integers(1, DEEPEST + 1)
-                photograph = data.part(rng, photograph, PART)
-            x, m, e, power = self.pair(rng, photograph, again)
-            level = np.repeat(photo.levels(e, power)[None], CUTS, 0)
-            parts.append((*data.cuts(rng, (x, m), CROP, CUTS), level))
-        return [torch.from_numpy(np.concatenate(p)) for p in zip(*parts, strict=True)]
+    def cut(self, rng, x, m, e, power):
+        """Random crops of a pair."""
+        level = photo.levels(e, power)[None]
+        return *data.cuts(rng, (x, m), self.crop, self.cuts), np.repeat(level, self.cuts, 0)
 
     def loss(self, truth, x, level):
         """(relative squared error, likelihood of the bands' errors)."""
-        mean, log_variance = self.net(x.contiguous(memory_format=torch.channels_last), level)
-        error = mean - truth
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu):
+            mean, log_variance = self.net(x.contiguous(memory_format=torch.channels_last), level)
+        error, log_variance = mean.float() - truth, log_variance.float()
         expected = (level[:, :10] ** 2 * self.net.shares).sum(1) + 1e-5
         fit = (error.pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
-        matrix = torch.from_numpy(photo.dct_matrix(CROP))
-        colours = torch.from_numpy(photo.COLOURS)
+        matrix, colours, shares = self.transform
         planes = torch.einsum("kc,bchw->bkhw", colours, error.detach())
         power = (matrix @ planes @ matrix.T).pow(2)
-        index = torch.from_numpy(photo.band_index(CROP, CROP)).long()
-        one = torch.nn.functional.one_hot(index, 5).float()
-        sums = torch.einsum("bkhw,hwn->bkn", power, one / one.sum((0, 1)))
+        sums = torch.einsum("bkhw,hwn->bkn", power, shares)
         actual = torch.cat((sums[:, 0], sums[:, 1:].mean(1)), 1) + 1e-7
         spread = (log_variance + actual * torch.exp(-log_variance)).clamp(max=100).mean()
         return fit, spread
 
     def _validate(self, validation, writer):
         """Gain in dB over the Gaussian estimate, whole photographs, noise fixed by a seed."""
+        if not self.pairs:
+            for i, photograph in enumerate(self.held):
+                rng = np.random.default_rng([9000, i])
+                self.pairs.append(self.pair(rng, next(iter(self.scheme.observations(rng, photograph)))))
         gains = []
-        for i, photograph in enumerate(self.held):
-            rng = np.random.default_rng([9000, i])
-            x, m, e, power = self.pair(rng, photograph, 0)
+        for x, m, e, power in self.pairs:
             mean, _ = evaluate(self.average, m, photo.levels(e, power))
             gains.append(10 * np.log10(np.mean((m - x) ** 2) / np.mean((mean - x) ** 2)))
         writer.add_scalar("validation/gain_db", np.mean(gains), self.step)
         return f"{np.mean(gains):.3f} dB above the Gaussian estimate ({min(gains):.2f} .. {max(gains):.2f})"
-
-
-class _Draws:
-    def __init__(self, training):
-        self.training = training
-        self.rng = np.random.default_rng([training.seed, training.step])
-
-    def next(self):
-        return self.training.batch_of(self.rng)
-
-    def close(self):
-        pass

@@ -18,6 +18,12 @@ def _unet():
     return PhotoUNet()
 
 
+def _deep_unet():
+    from ..models.photo import PhotoUNet
+
+    return PhotoUNet(depths=(1, 3, 2))
+
+
 @dataclass(frozen=True)
 class PhotoClaim:
     """A gain over `linear` on the same symbols, in dB of PSNR (or in `unit`); holds if >= gate."""
@@ -85,10 +91,10 @@ class PhotoPosterior(Photographs):
     def choices(self, member):
         return {**super().choices(member), "sampler": {"type": "posterior_mean"}}
 
-    def observe(self, rng, photograph):
+    def observations(self, rng, photograph):
         from ..models import photo_data
 
-        return photo_data.observe(rng, photograph)
+        return [photo_data.observe(rng, photograph)]
 
     def claims(self):
         return [
@@ -117,12 +123,14 @@ class PhotoMmse(Photographs):
     default = "net"
 
     def networks(self):
-        return {"net": Network(_unet, "one pass", 0.0, minutes=100, batch=16, rate=1e-3)}
+        return {"net": Network(_deep_unet, "one pass", 0.0, minutes=100, batch=16, rate=1e-3)}
 
-    def observe(self, rng, photograph):
+    def observations(self, rng, photograph):
+        from itertools import islice
+
         from ..models import photo_link
 
-        return photo_link.observe(rng, photograph)
+        return islice(photo_link.observations(rng, photograph), 6)
 
     def claims(self):
         return [
