@@ -55,7 +55,8 @@ class PhotoTraining(Training):
         torch.backends.cudnn.benchmark = True  # every batch has one shape
         index = torch.from_numpy(photo.band_index(self.crop, self.crop)).long()
         one = torch.nn.functional.one_hot(index, 5).float()
-        transform = torch.from_numpy(photo.dct_matrix(self.crop)), torch.from_numpy(photo.COLOURS), one / one.sum((0, 1))
+        shares = one / one.sum((0, 1))
+        transform = torch.from_numpy(photo.dct_matrix(self.crop)), torch.from_numpy(photo.COLOURS), shares
         self.transform = [part.to(self.device) for part in transform]
         start = getattr(args, "start", None)
         if start and not self.resume:

@@ -123,7 +123,7 @@ class PhotoMmse(Photographs):
     default = "net"
 
     def networks(self):
-        return {"net": Network(_deep_unet, "one pass", 0.0, minutes=100, batch=16, rate=1e-3)}
+        return {"net": Network(_deep_unet, "one pass", 0.0, minutes=100, batch=16, rate=1.5e-3)}
 
     def observations(self, rng, photograph):
         from itertools import islice
