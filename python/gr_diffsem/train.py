@@ -44,6 +44,7 @@ def add_arguments(parser):
     parser.add_argument("--out", help="folder for checkpoints and logs (default: build/train/SCHEME)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--batch", type=int, help="items a step (default: the scheme's)")
+    parser.add_argument("--rate", type=float, help="learning rate at the beginning (default: the scheme's)")
     parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
     parser.add_argument("--validate", help="folder of other photographs, to report on")
     parser.add_argument("--start", help="checkpoint whose weights to begin from, of an equal network")
@@ -65,9 +66,10 @@ def run_one(scheme, args, out):
     networks = scheme.networks()
     if args.member and args.member not in networks:
         raise unknown("network of " + scheme.name, args.member, networks)
-    for value, what in ((args.minutes, "--minutes"), (args.batch, "--batch"), (args.threads, "--threads")):
+    for name in ("minutes", "batch", "rate", "threads"):
+        value = getattr(args, name)
         if value is not None and value <= 0:
-            raise UserError(f"{what} is {value}: give a positive number")
+            raise UserError(f"--{name} is {value}: give a positive number")
     if args.workers < 0:
         raise UserError(f"--workers is {args.workers}: give 0, which draws in a thread, or how many processes")
     chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
@@ -113,7 +115,7 @@ def device_name(device):
 def command(args, member):
     """The command that trains this network again, without its folders' places."""
     words = ["gr-diffsem", "train", args.scheme, "--member", member, "--seed", args.seed]
-    for name in ("minutes", "batch", "device", "workers"):
+    for name in ("minutes", "batch", "rate", "device", "workers"):
         value = getattr(args, name)
         words += [f"--{name}", f"{value:g}" if isinstance(value, float) else value] if value else []
     for name in ("images", "start"):
@@ -179,17 +181,30 @@ class Training:
         self.scheme, self.member, self.network = scheme, member, network
         self.folder, self.seed = Path(folder), args.seed
         self.seconds = 60 * (args.minutes or network.minutes)
-        self.batch = args.batch or network.batch
+        self.batch, self.rate = args.batch or network.batch, args.rate or network.rate
         self.resume, self.workers = args.resume, args.workers
         self.device, self.command = device(args.device), command(args, member)
         torch.set_num_threads(args.threads)
         torch.manual_seed(args.seed)
         self.net = network.build().to(self.device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=network.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.elapsed = 0, 0.0
         self.start = None  # what its weights began from, in words
         self.checkpoint = self.folder / "checkpoint.pt"
+        if args.start and not self.resume:
+            self.begin_from(args.start)
+
+    def begin_from(self, checkpoint):
+        """Take the averaged weights of another training of the same network."""
+        state = load_checkpoint(checkpoint)
+        try:
+            self.net.load_state_dict(state["average"])
+        except RuntimeError as error:
+            raise UserError(f"--start {checkpoint} holds another network: {error}") from None
+        self.average.load_state_dict(state["average"])
+        self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
+        self.start += f" (`{state['command']}`)" if state.get("command") else ""
 
     @property
     def on_gpu(self):
@@ -258,7 +273,7 @@ class Training:
         import torch
 
         done = self.elapsed / self.seconds
-        rate = self.network.rate * (0.5 * (1 + math.cos(math.pi * done)) + 0.002)
+        rate = self.rate * (0.5 * (1 + math.cos(math.pi * done)) + 0.002)
         rate *= min(1.0, (self.step + 1) / 200)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -94,14 +94,17 @@ def observe(rng, photograph):
 
 
 def augment(rng, photograph):
-    """A flipped, turned and perhaps reduced copy, uint8."""
+    """A flipped, turned and perhaps reduced, brighter or darker copy, uint8."""
     from PIL import Image
 
     image = photograph
-    scale = rng.choice((1.0, 1.0, 0.75, 0.6))
+    scale = rng.choice((1.0, rng.uniform(0.5, 1)))
     h, w = (round(scale * n) for n in image.shape[:2])
     if scale < 1 and min(h, w) >= SMALLEST:
         image = np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.BICUBIC))
+    if rng.random() < 0.5:
+        curve = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.25, 0.25))
+        image = np.rint(255 * curve).astype(np.uint8)[image]
     if rng.random() < 0.5:
         image = image[:, ::-1]
     if rng.random() < 0.5:

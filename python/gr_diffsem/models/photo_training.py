@@ -58,22 +58,6 @@ class PhotoTraining(Training):
         shares = one / one.sum((0, 1))
         transform = torch.from_numpy(photo.dct_matrix(self.crop)), torch.from_numpy(photo.COLOURS), shares
         self.transform = [part.to(self.device) for part in transform]
-        start = getattr(args, "start", None)
-        if start and not self.resume:
-            self.begin_from(start)
-
-    def begin_from(self, checkpoint):
-        """Take the averaged weights of another training of the same network."""
-        from ..train import load_checkpoint
-
-        state = load_checkpoint(checkpoint)
-        weights = state["average"]
-        try:
-            self.net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UserError(f"--start {checkpoint} holds another network: {error}") from None
-        self.average.load_state_dict(weights)
-        self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
 
     def draws(self):
         """Batches out of a pool of crops, which what is drawn flows through."""
