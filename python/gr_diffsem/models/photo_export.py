@@ -67,5 +67,7 @@ def compare(net, path):
             expected = [t.numpy() for t in net(torch.from_numpy(x), torch.from_numpy(level))]
         actual = session.run(["mean", "log_variance"], {"x": x, "level": level})
         for a, e in zip(actual, expected, strict=True):
-            worst = max(worst, float(np.max(np.abs(a - e) / (1 + np.abs(e)))))
+            # A sum of floats is exact to a share of its largest terms: such levels, no photograph's, make large ones.
+            axes = tuple(range(1, e.ndim))
+            worst = float(np.maximum(worst, np.max(np.abs(a - e).max(axes) / (1 + np.abs(e).max(axes)))))
     return worst

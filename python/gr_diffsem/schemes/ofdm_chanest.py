@@ -42,8 +42,8 @@ class OfdmChanest(Scheme):
         "300,000 channels (version 2 of the bank): 3GPP TR 38.901 TDL-A..E, those with a line of sight twice as often "
         "and with Rician factors 10 dB up or down too, and CDL-A..E from sionna-no-rt 2.2.0, with random delay "
         "spreads up to a 16-sample cyclic prefix; random exponential, specular and nearly flat channels; "
-        "random FFT window positions, front-end filters and phases. The members that are no networks were fitted to "
-        "version 1, in which all profiles came equally often"
+        "random FFT window positions, front-end filters and phases. All members but `diffusion` are "
+        "of version 1, in which all profiles came equally often"
     )
 
     def __init__(self):
