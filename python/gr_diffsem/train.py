@@ -34,7 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--member", help="one network of the scheme (default: all of them)")
     parser.add_argument("--minutes", type=float, help="time for each network (default: the scheme's)")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if PyTorch sees one, else the CPU"
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if PyTorch sees one"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch; one more draws data")
     parser.add_argument(

@@ -48,7 +48,7 @@ def test_package_is_whole(models, name):
 @pytest.mark.parametrize(
     "member, limits",
     [
-        ("diffusion", {0: -11.1, 10: -19.6, 20: -28.1, 30: -36.5}),
+        ("diffusion", {0: -11.35, 10: -19.7, 20: -28.2, 30: -37.0}),
         ("mmse_net", {0: -10.9, 10: -19.3, 20: -27.6, 30: -35.0}),
     ],
 )
@@ -63,12 +63,23 @@ def test_channel_estimates(models, member, limits):
 
 
 @pytest.mark.parametrize(
-    "name, spread, start",
-    [("A", 0.3, 2.0), ("A", 1.5, 2.0), ("C", 0.5, 2.0), ("C", 1.7, 2.0), ("B", 3.0, 10.0)],
+    "name, spread, start, limit",
+    [
+        ("A", 0.3, 2.0, 0.3),
+        ("A", 1.5, 2.0, 0.3),
+        ("C", 0.5, 2.0, 0.3),
+        ("C", 1.7, 2.0, 0.3),
+        ("B", 3.0, 10.0, 0.3),
+        ("D", 0.5, 2.0, 0.3),
+        ("D", 1.0, 2.0, 0.32),
+        ("E", 0.5, 2.0, 0.3),
+        ("E", 1.0, 2.0, 0.45),
+    ],
 )
-def test_nearly_as_good_as_knowing_the_profile(models, name, spread, start):
+def test_nearly_as_good_as_knowing_the_profile(models, name, spread, start, limit):
     """Loss of SINR after equalising, 10 log10(1 + error / noise), against LMMSE with the true profile.
-    start: delay of the first path, in samples; the last case reaches to the 25th."""
+    start: delay of the first path, in samples; TDL-B's reaches to the 25th. When shipped the worst was 0.29 dB of TDL-D
+    and 0.40 dB of TDL-E (20 dB, 2000 channels)."""
     rng = np.random.default_rng(4)
     net = session(models / "ofdm_chanest" / "diffusion.onnx")
     c = tdl.covariance(name, spread, 64, start)
@@ -81,7 +92,7 @@ def test_nearly_as_good_as_knowing_the_profile(models, name, spread, start):
         gain = np.linalg.solve(c[np.ix_(WIFI, WIFI)] + nv * np.eye(52), c[WIFI]).conj().T
         genie = (batch.state * scale)[:, WIFI] @ gain.T
         loss = [10 * np.log10(1 + np.mean(np.abs(m - h)[:, WIFI] ** 2) / nv) for m in (mean * scale, genie)]
-        assert loss[0] < loss[1] + 0.3, f"{snr} dB"
+        assert loss[0] < loss[1] + limit, f"{snr} dB"
         assert loss[0] < 10 * np.log10(2) - 1.5, f"{snr} dB: LS loses 3 dB"
 
 

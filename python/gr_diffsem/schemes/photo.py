@@ -116,9 +116,9 @@ class PhotoMmse(Photographs):
     title = "Photographs behind the linear receiver, in one pass"
     reference = "regression to the posterior mean; the network and its levels as in photo_posterior"
     data = (
-        "photographs of the training part of BSDS500 (200), turned, flipped, reduced and made brighter or darker, as the "
-        "semantic link's `linear` receiver gives them: CBR 1/72 to 1/4, -5 to 20 dB, AWGN and TDL fading, up to 40 % of "
-        "frames lost"
+        "photographs of the training part of BSDS500 (200), turned, flipped, reduced and made brighter or darker, as "
+        "the semantic link's `linear` receiver gives them: CBR 1/72 to 1/4, -5 to 20 dB, AWGN and TDL fading, up to "
+        "40 % of frames lost"
     )
     plan = {"type": "proximal", "steps": 1, "inflation": 1.0, "final": False}
     default = "net"
