@@ -3,6 +3,8 @@
  */
 #include "onnx_inference_impl.h"
 
+#include "finite.h"
+
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
@@ -16,38 +18,11 @@ namespace {
 constexpr std::chrono::milliseconds one_turn(1);
 constexpr std::size_t min_output_bytes = std::size_t(1) << 18;
 
-/*
- * NaN and Inf have an exponent of all ones: one more overflows into the sign's bit. Integers without
- * a branch, which compilers vectorise; std::isfinite one by one would cost as much as a small net.
- */
-bool all_finite(const void* data, std::size_t bytes)
-{
-    const auto* from = static_cast<const char*>(data);
-    std::uint32_t overflow = 0;
-    for (std::size_t i = 0; i < bytes; i += sizeof(float)) {
-        std::uint32_t bits;
-        std::memcpy(&bits, from + i, sizeof bits);
-        overflow |= (bits & 0x7f800000u) + 0x00800000u;
-    }
-    return !(overflow & 0x80000000u);
-}
-
 //! The next batch, which lies in another core's cache, comes while the runtime computes this one.
 void fetch_ahead(const char* data, std::size_t bytes)
 {
     for (std::size_t i = 0; i < std::min<std::size_t>(bytes, 16384); i += 64)
         __builtin_prefetch(data + i, 0, 2);
-}
-
-bool any_nan(const char* data, std::size_t bytes)
-{
-    for (std::size_t i = 0; i < bytes; i += sizeof(float)) {
-        float x;
-        std::memcpy(&x, data + i, sizeof x);
-        if (std::isnan(x))
-            return true;
-    }
-    return false;
 }
 
 io_signature::sptr signature(const std::vector<onnx_inference_impl::port>& ports)

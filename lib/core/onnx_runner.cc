@@ -29,8 +29,24 @@ public:
     {
         const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
         plan = plan_graph(file, options);
-        const auto session = OrtSession::create(file, options.ort);
+        session = OrtSession::create(file, options.ort);
         learn_outputs(file, *session, options, plan);
+        inputs = streams_of(plan.inputs);
+        outputs = streams_of(plan.outputs);
+        make_buffers();
+    }
+
+    Impl(const Impl& other)
+        : plan(other.plan),
+          inputs(other.inputs),
+          outputs(other.outputs),
+          session(other.session)
+    {
+        make_buffers();
+    }
+
+    void make_buffers()
+    {
         std::vector<OrtTensor> out;
         for (const auto& end : plan.outputs)
             out.push_back(end.tensor);
@@ -42,8 +58,6 @@ public:
                  c.tensor.elements(plan.max_batch),
                  run->input(plan.inputs.size() + i));
         }
-        inputs = streams_of(plan.inputs);
-        outputs = streams_of(plan.outputs);
     }
 
     static std::vector<OnnxStream> streams_of(const std::vector<StreamEnd>& ends)
@@ -55,14 +69,16 @@ public:
     }
 
     GraphPlan plan;
-    std::unique_ptr<OrtRun> run;
     std::vector<OnnxStream> inputs, outputs;
+    std::shared_ptr<const OrtSession> session;
+    std::unique_ptr<OrtRun> run;
 };
 
 OnnxRunner::OnnxRunner(const std::string& path, const OnnxRunnerOptions& options)
     : d(std::make_unique<Impl>(path, options))
 {
 }
+OnnxRunner::OnnxRunner(const OnnxRunner& other) : d(std::make_unique<Impl>(*other.d)) {}
 OnnxRunner::~OnnxRunner() = default;
 
 const std::vector<OnnxStream>& OnnxRunner::inputs() const

@@ -246,6 +246,8 @@ def test_input_length_follows_the_parameters(platform):
         ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0, 1], "sync_symbol2": [1]}),
         ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0, 1], "n_data_symbols": 0}),
         ("diffsem_soft_demapper_cf", {"scale": 0}),
+        ("diffsem_onnx_inference_pdu", {"workers": 65}),
+        ("diffsem_onnx_inference_pdu", {"queue": 0}),
         ("variable_diffsem_scheme", {"spec": ""}),
     ],
 )

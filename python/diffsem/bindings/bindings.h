@@ -21,6 +21,7 @@ void bind_ofdm_chanest_vcvc(py::module& m);
 void bind_ofdm_equalizer_diffsem(py::module& m);
 void bind_soft_demapper_cf(py::module& m);
 void bind_onnx_inference(py::module& m);
+void bind_onnx_inference_pdu(py::module& m);
 void bind_semantic(py::module& m);
 void bind_photo(py::module& m);
 void bind_picture(py::module& m);

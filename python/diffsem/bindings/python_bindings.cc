@@ -29,6 +29,7 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_ofdm_equalizer_diffsem(m);
     bind_soft_demapper_cf(m);
     bind_onnx_inference(m);
+    bind_onnx_inference_pdu(m);
     bind_semantic(m);
     bind_photo(m);
     bind_picture(m);

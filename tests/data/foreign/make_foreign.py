@@ -195,6 +195,43 @@ def fails_on_data():
     )
 
 
+def takes_its_time():
+    """y = sqrt(x |x|), after as many products of two matrices of zeros as x[0] says; NaN where x is negative."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("MatMul", ["m", "m"], ["product"])],
+        "body",
+        [
+            value("k", TensorProto.INT64, []),
+            value("go", TensorProto.BOOL, []),
+            value("m", TensorProto.FLOAT, [128, 128]),
+        ],
+        [value("on", TensorProto.BOOL, []), value("product", TensorProto.FLOAT, [128, 128])],
+    )
+    first, ends = (numpy_helper.from_array(np.array(v, np.int64), n) for v, n in (([0], "first"), ([1], "one")))
+    side = numpy_helper.from_array(np.array([128, 128], np.int64), "side")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["side"], ["zeros"]),
+        helper.make_node("Slice", ["x", "first", "one", "one"], ["many"]),
+        helper.make_node("Cast", ["many"], ["trips"], to=TensorProto.INT64),
+        helper.make_node("Squeeze", ["trips"], ["trip_count"]),
+        helper.make_node("Loop", ["trip_count", "", "zeros"], ["last"], body=body),
+        helper.make_node("ReduceSum", ["last"], ["nothing"], keepdims=0),
+        helper.make_node("Abs", ["x"], ["size"]),
+        helper.make_node("Mul", ["x", "size"], ["signed"]),
+        helper.make_node("Sqrt", ["signed"], ["root"]),
+        helper.make_node("Add", ["root", "nothing"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "slow",
+        [value("x", TensorProto.FLOAT, [1, 4])],
+        [value("y", TensorProto.FLOAT, [1, 4])],
+        [first, ends, side],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), "takes_its_time.onnx")
+
+
 def sklearn_classifier():
     rng = np.random.default_rng(SEED + 3)
     x = rng.normal(size=(400, 6)).astype(np.float32)
@@ -248,6 +285,7 @@ def main():
     decisions()
     with_state()
     fails_on_data()
+    takes_its_time()
     sklearn_classifier()
 
 

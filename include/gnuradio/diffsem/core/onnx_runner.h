@@ -58,6 +58,8 @@ public:
 
     //! Reads, checks and runs the graph once on zeros; throws Error.
     OnnxRunner(const std::string& path, const OnnxRunnerOptions& options);
+    //! Another one of the same graph, for another thread: it shares the weights and has its own buffers.
+    OnnxRunner(const OnnxRunner& other);
     ~OnnxRunner();
 
     const std::vector<OnnxStream>& inputs() const; //!< in the order of the options
