@@ -3,7 +3,7 @@
 
 MODEL ending in .onnx is written as one file. Any other MODEL is a package folder: the network becomes
 its member of that name, classical members are fitted where their tensors are missing, and manifest
-and card are written anew.
+and card are written anew. With --int8 the network, or one that was exported before, is quantised (quantize.py).
 """
 
 import json
@@ -22,17 +22,36 @@ TOLERANCE = 2e-4  # onnxruntime against torch, relative to unit power
 
 def add_arguments(parser):
     """Arguments of `gr-diffsem export`."""
-    parser.add_argument("checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote")
+    parser.add_argument(
+        "checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote; with --int8 also PACKAGE[/MEMBER] or an .onnx"
+    )
     parser.add_argument("model", help="what to write: NAME.onnx, or a package folder such as models/NAME")
     parser.add_argument("--refit", action="store_true", help="fit the classical members again")
+    parser.add_argument("--int8", action="store_true", help="quantise, and say what it costs against fp32")
+    parser.add_argument(
+        "--calibrate", metavar="DATA", help="for --int8: a folder of photographs, or x.npy or a folder of INPUT.npy"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="for --int8: photographs (24) or signals (1024)")
 
 
 def run(args):
     """Export; returns what was written."""
-    state = load_checkpoint(args.checkpoint)
+    if args.int8:
+        from . import quantize
+
+        return quantize.run(args)
+    for option in ("calibrate", "samples"):
+        if getattr(args, option) is not None:
+            raise UserError(f"--{option} is for --int8: add that, or leave it out")
+    return export(args.checkpoint, args.model, args.refit)
+
+
+def export(checkpoint, model, refit=False):
+    """Write a checkpoint's network, and the package around it where `model` is a folder; the report."""
+    state = load_checkpoint(checkpoint)
     scheme = schemes.get(state["scheme"])
     network = scheme.networks()[state["member"]]
-    model = Path(args.model)
+    model = Path(model)
     if model.suffix == ".onnx":
         path = model
     elif model.suffix:
@@ -50,7 +69,7 @@ def run(args):
         "largest_difference": error,
     }
     if path is not model:
-        tensors = package.fit_missing(scheme, model, args.refit)
+        tensors = package.fit_missing(scheme, model, refit)
         report["package"] = str(model)
         report["fitted"] = tensors
         report["content_hash"] = package.write(scheme, model)
@@ -59,6 +78,10 @@ def run(args):
 
 def table(report):
     """What `run` returned, for people."""
+    if "time_ratio" in report:
+        from . import quantize
+
+        return quantize.table(report)
     lines = [
         f"{report['model']}: {report['bytes']} bytes, {report['multiply_adds']} multiply-adds, "
         f"differs from torch by {report['largest_difference']:.1e} at most"

@@ -11,9 +11,12 @@ _SAME_SHAPE = (
     "Abs Add And Cast Ceil Clip Cos Div Dropout Elu Equal Erf Exp Floor Gelu Greater HardSigmoid HardSwish "
     "Identity InstanceNormalization BatchNormalization LayerNormalization GroupNormalization LeakyRelu Less Log "
     "Max Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus Sqrt "
-    "Sub Tanh Where"
+    "Sub Tanh Where QuantizeLinear DequantizeLinear"
 )
-_PARAMETRIC = "InstanceNormalization BatchNormalization LayerNormalization GroupNormalization Clip Dropout Softmax"
+_PARAMETRIC = (
+    "InstanceNormalization BatchNormalization LayerNormalization GroupNormalization Clip Dropout Softmax "
+    "QuantizeLinear DequantizeLinear"
+)
 ELEMENTWISE = frozenset(_SAME_SHAPE.split())
 FIRST_INPUT_ONLY = frozenset(_PARAMETRIC.split())
 

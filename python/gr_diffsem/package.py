@@ -38,16 +38,35 @@ def fit_missing(scheme, folder, again=False):
     return sorted(missing)
 
 
+def int8_name(scheme, name):
+    """The member that is a network's int8 twin (`gr-diffsem export --int8`)."""
+    return "int8" if name == scheme.default else f"{name}_int8"
+
+
+def graphs(scheme, folder):
+    """{member: its Network} of the graphs that lie in a folder; of int8 twins those whose network is still there
+    as it was."""
+    found = {}
+    for name, network in scheme.networks().items():
+        graph, small = (Path(folder) / f"{n}.onnx" for n in (name, int8_name(scheme, name)))
+        if graph.is_file():
+            found[name] = network
+            if small.is_file() and metadata(small, "quantised").get("of") == packages.file_sha256(graph):
+                title = f"{network.title}, int8"
+                found[small.stem] = dataclasses.replace(network, title=title)
+    return found
+
+
 def write(scheme, folder):
     """Write manifest.json and README.md of a package from the graphs and tensors that lie in it;
     returns the content hash. Members whose files are not there yet are left out."""
     folder = Path(folder)
     members, facts = {}, {}
-    for name, network in scheme.networks().items():
+    networks = graphs(scheme, folder)
+    for name, network in networks.items():
         graph = f"{name}.onnx"
-        if (folder / graph).is_file():
-            members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
-            facts[name] = training_facts(folder / graph)
+        members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
+        facts[name] = metadata(folder / graph, "quantised") or metadata(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
         files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
         if all((folder / file).is_file() for file in files):
@@ -72,25 +91,25 @@ def write(scheme, folder):
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (folder / packages.MANIFEST).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(_card(scheme, manifest, facts), encoding="utf-8")
+    (folder / "README.md").write_text(_card(scheme, manifest, facts, networks), encoding="utf-8")
     trouble = packages.problems(folder)
     if trouble:
         raise UserError(f"{folder} is not whole: {trouble[0]}")
     return packages.content_hash(folder)
 
 
-def training_facts(path):
-    """`diffsem.trained_on` of an .onnx, as a dict."""
+def metadata(path, key):
+    """`diffsem.KEY` of an .onnx, as a dict; empty if it is not there."""
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
     for entry in model.metadata_props:
-        if entry.key == "diffsem.trained_on":
+        if entry.key == f"diffsem.{key}":
             return json.loads(entry.value)
     return {}
 
 
-def _card(scheme, manifest, facts):
+def _card(scheme, manifest, facts, networks):
     lines = [
         "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
         f"# {manifest['name']}: {manifest['title']}",
@@ -102,13 +121,18 @@ def _card(scheme, manifest, facts):
         f"| member | what | multiply-adds per {scheme.cost_unit} |",
         "|---|---|---|",
     ]
-    networks = scheme.networks()
     for name, member in manifest["members"].items():
         mark = " (default)" if name == manifest["default"] else ""
         cost = f"{networks[name].build().multiply_adds():,}" if name in networks else "closed form"
         lines.append(f"| `{name}`{mark} | {member['title']} | {cost} |")
     lines += ["", "## Data", "", (scheme.data[:1].upper() + scheme.data[1:] + ".") if scheme.data else "", ""]
     for name, fact in facts.items():
+        if "of" in fact:
+            lines.append(
+                f"- `{name}`: quantised after {fact['calibrated_on']}; loses {fact['worst_loss_db']:.2f} dB at most "
+                f"against fp32 on {fact['measured_on']}"
+            )
+            continue
         lines.append(
             f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
             f"seed {fact.get('seed')}, commit {fact.get('commit')}"
