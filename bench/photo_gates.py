@@ -74,16 +74,17 @@ def receivers(steps):
         if not (folder / "manifest.json").is_file():
             continue
         manifest = packages.read_manifest(folder)
-        member = manifest["members"][manifest["default"]]
-        net, plan = photo.OnnxNet(folder / member["prior"]["file"]), member["plan"]
+        for key, member in manifest["members"].items():
+            called = name if key == manifest["default"] else f"{name}/{key}"
+            net, plan = photo.OnnxNet(folder / member["prior"]["file"]), member["plan"]
 
-        def run(z, v, p, n, net=net, plan=plan):
-            return photo.posterior(net, z, v, p, n, plan["inflation"], plan["final"])
+            def run(z, v, p, n, net=net, plan=plan):
+                return photo.posterior(net, z, v, p, n, plan["inflation"], plan["final"])
 
-        out[name] = lambda z, v, p, run=run, n=plan["steps"]: run(z, v, p, n)
-        if name == "photo_posterior":
-            for n in steps:
-                out[f"photo_posterior:steps={n}"] = lambda z, v, p, run=run, n=n: run(z, v, p, n)
+            out[called] = lambda z, v, p, run=run, n=plan["steps"]: run(z, v, p, n)
+            if called == "photo_posterior":
+                for n in steps:
+                    out[f"photo_posterior:steps={n}"] = lambda z, v, p, run=run, n=n: run(z, v, p, n)
     return out
 
 
