@@ -113,7 +113,7 @@ def photographs(source, scheme, folder, count):
     plan = scheme.plan
 
     def observed(which, seed):
-        return [scheme.observe(np.random.default_rng([seed, i]), p) for i, p in enumerate(which)]
+        return [next(iter(scheme.observations(np.random.default_rng([seed, i]), p))) for i, p in enumerate(which)]
 
     def posterior(net, z, v, spectrum):
         return photo.posterior(net, z, v, spectrum, plan["steps"], plan["inflation"], plan["final"])

@@ -4,7 +4,7 @@ here; onnxruntime runs the graphs, closed forms are computed in NumPy."""
 
 import numpy as np
 import pytest
-from gr_diffsem import packages, schemes
+from gr_diffsem import package, packages, schemes
 from gr_diffsem.channels import measure, tdl
 
 ort = pytest.importorskip("onnxruntime")
@@ -42,7 +42,10 @@ def test_package_is_whole(models, name):
     scheme = schemes.get(name)
     manifest = packages.read_manifest(models / name)
     assert manifest["default"] == scheme.default
-    assert set(manifest["members"]) == set(scheme.networks()) | set(scheme.classical())
+    assert set(scheme.networks()) | set(scheme.classical()) <= set(manifest["members"])
+    twins = set(manifest["members"]) - set(scheme.networks()) - set(scheme.classical())
+    assert twins <= {package.int8_name(scheme, name) for name in scheme.networks()}
+    assert set(manifest["members"]) == set(package.graphs(scheme, models / name)) | set(scheme.classical())
 
 
 @pytest.mark.parametrize(
