@@ -20,6 +20,11 @@ namespace {
 constexpr std::size_t max_photo_pixels = std::size_t(1) << 23;
 constexpr float least_log_variance = -16, most_log_variance = 8; // a net's word is held within
 
+double seconds_since(std::chrono::steady_clock::time_point began)
+{
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
 std::string size_text(std::size_t rows, std::size_t columns)
 {
     return std::to_string(rows) + " x " + std::to_string(columns);
@@ -47,13 +52,17 @@ public:
                 "scheme '" + info.spec +
                 "' is no scheme of photographs: give linear, photo_mmse, photo_posterior, or "
                 "another package of the domain 'image'");
+        set_steps(steps);
+    }
+
+    void set_steps(int steps)
+    {
         if (steps > 1000)
             throw Error("steps = " + std::to_string(steps) + " must be at most 1000");
-        if (steps > 0 && d_net && d_plan.final) // a regression has one evaluation
-            d_plan.steps = steps;
-        if (!d_net)
-            d_plan.steps = 0;
+        const bool given = steps > 0 && d_plan.final; // a regression has one evaluation
+        d_plan.steps = !d_net ? 0 : given ? steps : d_scheme->impl().photo_plan.steps;
     }
+    int steps() const { return d_plan.steps; }
 
     PhotoInfo run(std::size_t rows,
                   std::size_t columns,
@@ -80,12 +89,14 @@ public:
         if (d_plan.steps == 0)
             draw(gains);
         std::copy(d_x.data(), d_x.data() + d_n, image);
-        if (d_plan.steps > 0)
+        if (d_plan.steps > 0) {
+            const auto net_began = std::chrono::steady_clock::now();
             complete(gains, spectrum, image, info);
+            info.net_seconds = seconds_since(net_began);
+        }
         for (std::size_t i = 0; i < d_n; i++)
             image[i] = std::min(std::max(image[i] + 0.5f, 0.0f), 1.0f);
-        info.seconds =
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+        info.seconds = seconds_since(began);
         return info;
     }
 
@@ -258,6 +269,16 @@ PhotoInfo PhotoEstimator::run(std::size_t rows,
                               float* variance)
 {
     return d->run(rows, columns, y, gains, noise_var, spectrum, image, variance);
+}
+
+void PhotoEstimator::set_steps(int steps)
+{
+    d->set_steps(steps);
+}
+
+int PhotoEstimator::steps() const
+{
+    return d->steps();
 }
 
 const Scheme& PhotoEstimator::scheme() const

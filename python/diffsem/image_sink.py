@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received photographs to a folder."""
+"""Received photographs to a folder, and what else a semantic link brings."""
 
 import collections
 import json
@@ -11,19 +11,21 @@ import pmt
 from gnuradio import gr
 
 log = logging.getLogger("gr_diffsem.image_sink")
-FIELDS = ("id", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "seconds")
+FIELDS = ("id", "kind", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "planned")
+FIELDS += ("seconds", "diffsem_latency", "diffsem_bypassed", "partial", "domain", "mean_variance")
 
 
 class image_sink(gr.basic_block):
     """PDUs of content in (port ``content``), two files for each: NUMBER_ID.png and NUMBER_ID.json.
 
-    The JSON says ``snr_db``, ``frames``, ``frames_lost``, ``evaluations``, ``scheme``, ``seconds``, as the decoder did.
+    The JSON says ``snr_db``, ``frames``, ``frames_lost``, ``evaluations``, ``scheme``, ``seconds``, ..., as the decoder
+    did. A text is written as NUMBER_ID.txt, an array as NUMBER_ID.npy. Previews (``partial``) are not written.
 
-    folder: made if it is not there; what lies there already is not touched. keep: that many pictures of its own remain,
-    older ones are removed. written: called with (path of the PNG, dictionary) for each.
+    folder: made if it is not there; what lies there already is not touched. keep: that many contents of its own remain,
+    older ones are removed. written: called with (path of the file, dictionary) for each.
 
-    Port ``stats``: ``in``, ``out``, ``dropped`` (no photograph, or not written). Raises ValueError naming the
-    parameter, its value and the remedy.
+    Port ``stats``: ``in`` = ``out`` + ``partial`` (previews) + ``dropped`` (no content, or not written). Raises
+    ValueError naming the parameter, its value and the remedy.
     """
 
     def __init__(self, folder, keep=1000, written=None):
@@ -37,9 +39,9 @@ class image_sink(gr.basic_block):
             raise ValueError(f"folder is {folder}: cannot be made ({e.strerror})") from None
         self._keep, self._written = int(keep), written
         self._ours = collections.deque()
-        numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.png")]
+        numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.json")]
         self._next = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
-        self._in = self._dropped = 0
+        self._counts = dict.fromkeys(("in", "out", "partial", "dropped"), 0)
         self.last = None  #: (uint8 [H, W, 3], dictionary) of the newest picture
         self.message_port_register_in(pmt.intern("content"))
         self.message_port_register_out(pmt.intern("stats"))
@@ -47,29 +49,40 @@ class image_sink(gr.basic_block):
 
     def counts(self):
         """What the port ``stats`` says."""
-        return {"in": self._in, "out": self._in - self._dropped, "dropped": self._dropped}
+        return dict(self._counts)
 
     def take(self, message):
         """Write a PDU of content, as if it had come in at the port."""
-        self._in += 1
+        self._counts["in"] += 1
         try:
-            picture, said = from_content(message)
-            path = self._write(picture, said)
+            value, said = from_content(message) if _is_picture(message) else _other_content(message)
+            if said.get("partial"):
+                self._counts["partial"] += 1
+            else:
+                path = self._write(value, said)
+                self._counts["out"] += 1
+                if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+                    self.last = (value, said)
+                if self._written:
+                    self._written(path, said)
         except (ValueError, TypeError, OSError) as e:
-            self._dropped += 1
+            self._counts["dropped"] += 1
             log.warning("content dropped: %s", e)
-        else:
-            self.last = (picture, said)
-            if self._written:
-                self._written(path, said)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
-    def _write(self, picture, said):
-        from PIL import Image
-
+    def _write(self, value, said):
         stem = f"{self._next:04d}_{said.get('id', 0)}"
-        path = self._folder / f"{stem}.png"
-        Image.fromarray(picture).save(path)
+        if isinstance(value, str):
+            path = self._folder / f"{stem}.txt"
+            path.write_text(value, encoding="utf-8")
+        elif value.dtype == np.uint8:
+            from PIL import Image
+
+            path = self._folder / f"{stem}.png"
+            Image.fromarray(value).save(path)
+        else:
+            path = self._folder / f"{stem}.npy"
+            np.save(path, value)
         path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
         self._next += 1
         self._ours.append(path)
@@ -78,6 +91,30 @@ class image_sink(gr.basic_block):
             old.unlink(missing_ok=True)
             old.with_suffix(".json").unlink(missing_ok=True)
         return path
+
+
+def _is_picture(message):
+    kind = pmt.intern("kind")
+    return not (
+        pmt.is_pair(message)
+        and pmt.is_dict(pmt.car(message))
+        and pmt.to_python(pmt.dict_ref(pmt.car(message), kind, kind)) in ("text", "array")
+    )
+
+
+def _other_content(message):
+    """PDU of a text or an array -> (str or array, dictionary of plain values)."""
+    said, vector = _read(pmt.car(message)), pmt.cdr(message)
+    plain = {name: _plain(said[name]) for name in FIELDS if name in said}
+    if said["kind"] == "text":
+        if not pmt.is_u8vector(vector):
+            raise ValueError("a text has octets of UTF-8")
+        return bytes(pmt.u8vector_elements(vector)).decode("utf-8", errors="replace"), plain
+    if not (pmt.is_f32vector(vector) or pmt.is_c32vector(vector)):
+        raise ValueError("an array has floats or complex values")
+    values = np.array(pmt.to_python(vector))
+    shape = [int(n) for n in np.atleast_1d(said.get("shape", values.size))]
+    return values.reshape(shape), {**plain, "shape": shape}
 
 
 def from_content(message):

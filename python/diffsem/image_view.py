@@ -12,7 +12,8 @@ FRESH = 50  # milliseconds between two looks at what came
 
 
 class image_view(gr.basic_block):
-    """PDUs of content in (ports ``content0``, ``content1``, ... of ``labels``), the newest of each on its panel.
+    """PDUs of content in (ports ``content0``, ``content1``, ... of ``labels``), the newest of each on its panel;
+    previews of a semantic_decoder too, so that a picture fills in.
 
     labels: a caption for every panel. The caption says scheme, SNR, frames and evaluations beside it; with
     ``reference`` (path of the picture that is sent) PSNR too, where sizes agree. max_side: of the reference, as the
@@ -87,7 +88,7 @@ class image_view(gr.basic_block):
         words = [f"{said['snr_db']:.1f} dB SNR"] if said.get("snr_db") is not None else []
         if "frames" in said:
             total = said["frames"] + said.get("frames_lost", 0)
-            words.append(f"{said['frames']} of {total} frames")
+            words.append(f"{said['frames']} of {total} frames" + (" so far" if said.get("partial") else ""))
         if said.get("evaluations"):
             words.append(f"{said['evaluations']} evaluation{'s' if said['evaluations'] > 1 else ''}")
         known = self._reference is not None and self._reference.shape == picture.shape

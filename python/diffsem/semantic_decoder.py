@@ -16,21 +16,8 @@ from .semantic_encoder import plain, scheme_hash
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
 TICK = 0.1
-#: A sender that repeats a picture is combined over this many of its passes.
-PASSES = 8
-
-
-@dataclass
-class _Picture:
-    """A pass that came to its end: what is known of one content."""
-
-    id: int
-    data: bytes
-    symbols: np.ndarray
-    noise_var: np.ndarray
-    snr_db: float
-    frames: int
-    frames_lost: int
+COUNTS = "in out dropped undecoded overrun failed bypassed late previews skipped"
+TRIAL = 192  #: pixels a side of the picture that costs are first measured on
 
 
 @dataclass(frozen=True)
@@ -42,6 +29,7 @@ class _Inference:
     spec: str
     estimator: object
     hash: int
+    deadline: object
 
 
 class semantic_decoder(gr.basic_block):
@@ -51,13 +39,14 @@ class semantic_decoder(gr.basic_block):
     variance for each symbol, or a number) and a c32vector of equalised symbols. A pass over a content ends when all
     its frames or the last of them arrived, when its indices begin again, when frames of another content arrive
     (two, since one header in some hundred bad ones looks good), when no frame came for ``patience`` seconds, or
-    when the block stops. Content goes out at the
-    end of each pass whose digital part could be decoded: lost frames are infinite noise, and copies in later passes
-    are combined. Frames of one content are never mixed with those of another (semantic/frames.py).
+    when the block stops. Content goes out at the end of each pass whose digital part could be decoded: lost frames
+    are infinite noise, and copies in later passes are combined. Frames of one content are never mixed with those of
+    another (gr_diffsem/semantic/passes.py).
 
     Content is the encoder's, with ``scheme``, ``snr_db`` (mean over the frames), ``frames``, ``frames_lost``,
-    ``evaluations`` and ``seconds`` (of the inference), and ``scheme_match`` (False: the sender asked for other
-    weights).
+    ``evaluations`` and ``seconds`` (of the inference), ``diffsem_latency`` (seconds since its last frame came), and
+    ``scheme_match`` (False: the sender asked for other weights). ``diffsem_bypassed`` (why: ``deadline``, or what the
+    core says) where the picture is the linear one in place of the scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
@@ -65,17 +54,39 @@ class semantic_decoder(gr.basic_block):
     (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it. patience: seconds of
     silence that end a pass whose last frame was lost; 0: none does.
 
+    preview: least seconds between two previews of a photograph whose pass goes on, 0: none. A preview is the linear
+    picture of what came so far, marked ``partial`` (True), with ``frames_lost`` for what is still to come. It is made
+    in a thread of its own, only while no picture waits for inference or is in it, and only where it has a frame that
+    the content's last picture had not; final pictures do not depend on it.
+
+    deadline: milliseconds from the last frame of a photograph to its coming out, 0: none. overload: what happens where
+    the network would not be ready by then: ``wait`` (it comes late), ``fewer_steps`` (as many evaluations as are
+    affordable; with none the linear picture), ``bypass`` (all evaluations or the linear picture). Costs are measured,
+    first on a small picture at construction.
+
     Port ``stats``: ``in`` (frames), ``out`` (contents), ``dropped`` (frames that are malformed or of no content
     that was decoded), ``undecoded`` (contents whose digital part did not come through), ``overrun`` (contents
-    dropped because the queue was full), ``failed`` (contents that are not what their bytes say). Raises ValueError
+    dropped because the queue was full), ``failed`` (contents that are not what their bytes say), ``bypassed`` and
+    ``late`` (of those out), ``previews``, ``skipped`` (previews, because pictures were at work). Raises ValueError
     naming the parameter, its value and the remedy.
     """
 
     def __init__(
-        self, scheme="linear", steps=0, carriers=48, frame_symbols=50, queue_size=4, realism=0.0, patience=2.0
+        self,
+        scheme="linear",
+        steps=0,
+        carriers=48,
+        frame_symbols=50,
+        queue_size=4,
+        realism=0.0,
+        patience=2.0,
+        preview=0.0,
+        deadline=0.0,
+        overload="wait",
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
-        from gr_diffsem.semantic import content, frames, header
+        from gr_diffsem.semantic import content, frames, header, passes
+        from gr_diffsem.semantic.deadline import Deadline
 
         from .diffsem_python import core
 
@@ -88,16 +99,24 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"realism is {realism}: must lie in 0 (the mean) .. 1 (a draw)")
         if not 0 <= patience < float("inf"):
             raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
+        if not 0 <= preview < float("inf"):
+            raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
+        self._deadline = lambda: Deadline(deadline / 1000, overload)  # costs are a scheme's
+        self._deadline()
         self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))
         self._realism = float(realism)
-        self._inference = self._load(scheme, steps)
-        self._counts = dict.fromkeys(("in", "out", "dropped", "undecoded", "overrun", "failed"), 0)
+        self._counts = dict.fromkeys(COUNTS.split(), 0)
         self._lock = threading.Lock()
         self._passing = threading.RLock()  # what is collected: the handler's, and the worker's in silence
+        self._passes = passes.Passes(self._layout, self._hand_on, self._count)
         self._queue = queue.Queue(queue_size)
-        self._worker = None
-        self._forget()
+        self._preview, self._looked, self._ended = float(preview), 0.0, 0
+        self._previews = queue.Queue(1)
+        self._linear = core.PhotoEstimator("linear")
+        self._linear_preview = core.PhotoEstimator("linear") if preview else None
+        self._threads = []
+        self._inference = self._load(scheme, steps)
         for port in ("content", "stats"):
             self.message_port_register_out(pmt.intern(port))
         self.message_port_register_in(pmt.intern("frames"))
@@ -117,7 +136,23 @@ class semantic_decoder(gr.basic_block):
         if self._realism:
             keyed = "=" in spec.rpartition(":")[2]
             use = spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
-        return _Inference(scheme, int(steps), spec, self._core.PhotoEstimator(use, int(steps)), scheme_hash(use))
+        estimator = self._core.PhotoEstimator(use, int(steps))
+        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), self._deadline())
+        if made.deadline.cuts and estimator.steps:
+            self._try_out(made)
+        return made
+
+    def _try_out(self, made):
+        """What a picture costs, before the first one comes; the second time, when the memory is there."""
+        from gr_diffsem.semantic import codec
+        from gr_diffsem.semantic.passes import Known
+
+        grey = np.random.default_rng(0).integers(0, 256, (TRIAL, TRIAL, 3), np.uint8)
+        sent = codec.encode(grey, TRIAL * TRIAL // 4)
+        known = Known(0, sent.digital, sent.symbols, np.full(sent.symbols.size, 0.1, np.float32), 10.0, 1, 0)
+        for _ in range(2):
+            cost = self._photograph(known, made.estimator)[-1]
+        made.deadline.learn(*cost)
 
     def counts(self):
         """The numbers of the port ``stats``, as a dictionary."""
@@ -129,17 +164,21 @@ class semantic_decoder(gr.basic_block):
         self._abandoned = True
 
     def start(self):
-        self._worker = threading.Thread(target=self._infer_all, daemon=True)
-        self._worker.start()
+        jobs = [(self._queue, self._infer, "failed", self._look_for_silence)]
+        if self._preview:
+            jobs.append((self._previews, self._show, "skipped", lambda: None))
+        self._threads = [threading.Thread(target=self._work, args=job, daemon=True) for job in jobs]
+        for thread in self._threads:
+            thread.start()
         return True
 
     def stop(self):
         with self._passing:
-            self._end_pass()
-        if self._worker:
-            self._queue.put(None)
-            self._worker.join()
-            self._worker = None
+            self._passes.end()
+        for thread, waiting in zip(self._threads, (self._queue, self._previews), strict=False):
+            waiting.put(None)
+            thread.join()
+        self._threads = []
         return True
 
     def _count(self, name, by=1):
@@ -147,10 +186,6 @@ class semantic_decoder(gr.basic_block):
             self._counts[name] += by
 
     # Collecting, in the block's thread
-
-    def _forget(self):
-        self._collector, self._before, self._known = None, None, None
-        self._last, self._passes, self._snrs, self._others = -1, 0, [], []
 
     def _handle(self, message):
         self._count("in")
@@ -162,18 +197,19 @@ class semantic_decoder(gr.basic_block):
             return
         with self._passing:
             self._heard = time.monotonic()
-            self._take(frame, snr_db)
+            self._passes.take(frame, snr_db)
+            if self._preview and self._heard - self._looked >= self._preview:
+                self._looked = self._heard
+                self._ask_for_preview()
 
-    def _take(self, frame, snr_db):
-        if self._collector is None:
-            self._begin(frame, snr_db)
-        elif self._collector.matches(frame.header):
-            self._others = []
-            if frame.header.index <= self._last:
-                self._end_pass()
-            self._add(frame, snr_db)
+    def _ask_for_preview(self):
+        preview = self._passes.so_far()
+        if preview is None or self._abandoned:
+            return
+        if self._queue.unfinished_tasks or self._previews.unfinished_tasks:
+            self._count("skipped")
         else:
-            self._meet_other(frame, snr_db)
+            self._previews.put_nowait((preview, self._ended))
 
     def _look_for_silence(self):
         """A pass whose last frame was lost must not wait for a sender that has gone."""
@@ -181,88 +217,19 @@ class semantic_decoder(gr.basic_block):
             if not self._patience or self._heard is None or time.monotonic() - self._heard < self._patience:
                 return
             self._heard = None
-            if self._collector is not None and self._collector.data() is not None:
-                self._end_pass()
+            if self._passes.decodable():
+                self._passes.end()
 
-    def _meet_other(self, frame, snr_db):
-        """A frame of another content; the second of one ends this one."""
-        head = frame.header
-        same = [(f, s) for f, s in self._others if self._same(f.header, head)]
-        single = self._frames.frame_count(head.total * self._layout[0], *self._layout) == 1
-        self._count("dropped", len(self._others) - len(same))
-        self._others = [*same, (frame, snr_db)]
-        if len(self._others) > 1 or single:
-            others = self._others
-            self._end_pass()
-            self._forget()
-            for other, snr in others:
-                if self._collector is None:
-                    self._begin(other, snr)
-                else:
-                    self._add(other, snr)
-
-    @staticmethod
-    def _same(a, b):
-        return (a.id, a.total, a.digital) == (b.id, b.total, b.digital)
-
-    def _begin(self, frame, snr_db):
+    def _hand_on(self, known):
+        """The end of a pass."""
+        self._ended += 1
+        if self._abandoned:
+            return
         try:
-            self._collector = self._frames.Collector(frame.header, *self._layout)
-        except ValueError as e:
-            self._count("dropped")
-            log.warning("frame dropped: %s", e)
-            return
-        self._add(frame, snr_db)
-
-    def _add(self, frame, snr_db):
-        if self._collector is None:  # a pass was handed on: this begins the next one of the same content
-            self._collector = self._frames.Collector(frame.header, *self._layout)
-        if not self._collector.add(frame):
-            self._count("dropped")
-            return
-        self._last = frame.header.index
-        self._snrs.append(snr_db)
-        if self._collector.received == self._collector.count or self._last == self._collector.count - 1:
-            self._end_pass()
-
-    def _end_pass(self):
-        """Hand on what is known, and begin again; without a digital part go on collecting."""
-        collector = self._collector
-        self._last = -1
-        if collector is None or not collector.arrived or self._abandoned:
-            return
-        self._passes += 1
-        fresh = len(collector.arrived)
-        data = collector.data()
-        if data is None:
-            self._count("undecoded")
-            if self._passes >= PASSES:
-                self._count("dropped", fresh)
-                self._forget()
-            return
-        if self._before is not None and data == self._known:
-            collector.arrived[:0] = self._before
-        dropped = collector.dropped
-        _, symbols, noise_var = collector.result()
-        self._count("dropped", collector.dropped - dropped)
-        picture = _Picture(
-            collector.key[0],
-            data,
-            symbols,
-            noise_var,
-            float(np.mean(self._snrs)),
-            collector.received,
-            collector.count - collector.received,
-        )
-        try:
-            self._queue.put_nowait(picture)
+            self._queue.put_nowait((known, time.monotonic()))
         except queue.Full:
             self._count("overrun")
-            log.warning("content %d dropped: %d wait for inference", picture.id, self._queue.qsize())
-        self._known, self._before = data, collector.arrived[-PASSES * collector.count :]
-        header = self._header(collector.key[0], collector.key[1], 0, collector.key[2])
-        self._collector = self._frames.Collector(header, *self._layout)
-        self._passes, self._snrs = 0, []
+            log.warning("content %d dropped: %d wait for inference", known.id, self._queue.qsize())
 
     def _from_pdu(self, message):
         if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_c32vector(pmt.cdr(message))):
@@ -278,43 +245,67 @@ class semantic_decoder(gr.basic_block):
             noise = np.full(symbols.shape, noise)
         return self._frames.Received(head, symbols, noise), float(said.get("snr_db", np.nan))
 
-    # Inference, in the worker
+    # Inference, in threads
 
-    def _infer_all(self):
+    def _work(self, waiting, do, failed, idle):
+        """Do what waits, one by one, until there is None."""
         while True:
             try:
-                picture = self._queue.get(timeout=TICK)
+                job = waiting.get(timeout=TICK)
             except queue.Empty:
-                self._look_for_silence()
-                continue
-            if picture is None:
-                return
-            if self._abandoned:
+                idle()
                 continue
             try:
-                said, vector = self._infer(picture)
+                if job is None:
+                    return
+                if not self._abandoned:
+                    do(*job)
             except Exception as e:  # whatever it is, the link goes on
-                self._count("failed")
-                log.warning("content %d dropped: %s", picture.id, e)
-            else:
-                self._count("out")
-                self.message_port_pub(pmt.intern("content"), pmt.cons(said, vector))
-            self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
+                self._count(failed)
+                log.warning("content %d %s: %s", job[0].id, failed, e)
+            finally:
+                waiting.task_done()
+            self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
 
-    def _infer(self, p):
-        said = {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
-        kind = self._content.kind(p.data)
-        if kind == self._content.TEXT:
-            text = self._content.decode_text(p.data).encode("utf-8")
-            return self._dictionary({**said, "kind": "text"}), pmt.init_u8vector(len(text), list(text))
-        if kind == self._content.ARRAY:
-            array = self._content.Array.from_bytes(p.data)
-            values, variance = self._content.decode_array(array, *self._analogue(p, array.n_symbols))
-            said.update(kind="array", domain=array.domain, mean_variance=float(variance.mean()))
-            make = pmt.init_c32vector if array.complex_domain else pmt.init_f32vector
-            return self._dictionary(said, array.shape), make(values.size, values.ravel().tolist())
+    def _show(self, preview, ended):
+        """A preview, unless its pass has ended meanwhile."""
+        known = preview.known()
+        if known is None or self._content.kind(known.data) != self._content.PHOTOGRAPH:
+            return
+        said, vector, *_ = self._photograph(known, self._linear_preview)  # it runs beside the worker's
+        message = self._message({**said, "scheme": "linear", "partial": True}, vector)
+        with self._passing:
+            if ended == self._ended:
+                self._count("previews")
+                self.message_port_pub(pmt.intern("content"), message)
+
+    def _infer(self, known, arrived):
+        kind = self._content.kind(known.data)
+        if kind == self._content.PHOTOGRAPH:
+            said, vector = self._best(known, arrived)
+        else:
+            said, vector = (self._text if kind == self._content.TEXT else self._array)(known)
+        said["diffsem_latency"] = time.monotonic() - arrived
+        message = self._message(said, vector)
+        self._count("out")
+        self._count("bypassed", "diffsem_bypassed" in said)
+        self._count("late", self._inference.deadline.missed(said["diffsem_latency"]))
+        self.message_port_pub(pmt.intern("content"), message)
+
+    def _best(self, p, arrived):
+        """The best photograph that there is time for."""
         now = self._inference
         plan = self._core.PicturePlan(p.data).describe()
+        now.estimator.steps = now.steps
+        planned = now.estimator.steps
+        affordable = now.deadline.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
+        bypassed = planned and not affordable
+        if affordable:
+            now.estimator.steps = affordable
+        said, vector, info, cost = self._photograph(p, self._linear if bypassed else now.estimator)
+        now.deadline.learn(*cost)
+        if bypassed or info["linear"]:
+            said["diffsem_bypassed"] = "deadline" if bypassed else info["reason"]
         bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
         match = plan["scheme_hash"] in (0, now.hash & bits)
         if not match:
@@ -325,17 +316,39 @@ class semantic_decoder(gr.basic_block):
                 now.spec,
                 plan["scheme_hash"],
             )
-        analogue = self._analogue(p, plan["n_symbols"])
-        image, info = self._core.receive_picture(now.estimator, p.data, *analogue)
-        octets = image.ravel().tolist()
-        said.update(
-            kind="photograph",
-            scheme="linear" if info["linear"] else now.spec,
-            scheme_match=match,
-            evaluations=info["evaluations"],
-            seconds=info["seconds"],
-        )
-        return self._dictionary(said, plan["shape"]), pmt.init_u8vector(len(octets), octets)
+        spec = "linear" if "diffsem_bypassed" in said else now.spec
+        return {**said, "scheme": spec, "scheme_match": match, "planned": planned}, vector
+
+    def _photograph(self, p, estimator):
+        """(what is said of it, octets, what the core says, what it cost: see deadline.learn)."""
+        began = time.monotonic()
+        plan = self._core.PicturePlan(p.data).describe()
+        image, info = self._core.receive_picture(estimator, p.data, *self._analogue(p, plan["n_symbols"]))
+        said = {
+            **self._frames_of(p),
+            "kind": "photograph",
+            "shape": plan["shape"],
+            "evaluations": info["evaluations"],
+            "seconds": info["seconds"],
+        }
+        vector = pmt.init_u8vector(image.size, image.ravel().tolist())
+        pixels = plan["shape"][0] * plan["shape"][1]
+        return said, vector, info, (pixels, info["evaluations"], time.monotonic() - began, info["net_seconds"])
+
+    def _text(self, p):
+        text = self._content.decode_text(p.data).encode("utf-8")
+        return {**self._frames_of(p), "kind": "text"}, pmt.init_u8vector(len(text), list(text))
+
+    def _array(self, p):
+        array = self._content.Array.from_bytes(p.data)
+        values, variance = self._content.decode_array(array, *self._analogue(p, array.n_symbols))
+        said = {**self._frames_of(p), "kind": "array", "domain": array.domain, "shape": array.shape}
+        make = pmt.init_c32vector if array.complex_domain else pmt.init_f32vector
+        return {**said, "mean_variance": float(variance.mean())}, make(values.size, values.ravel().tolist())
+
+    @staticmethod
+    def _frames_of(p):
+        return {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
 
     def _analogue(self, p, n):
         if not n <= p.symbols.size < n + 2 * self._layout[0]:
@@ -343,8 +356,9 @@ class semantic_decoder(gr.basic_block):
         return p.symbols[:n], p.noise_var[:n]
 
     @staticmethod
-    def _dictionary(said, shape=None):
-        d = pmt.to_pmt(said)
+    def _message(said, vector):
+        shape = said.get("shape")
+        d = pmt.to_pmt({name: value for name, value in said.items() if name != "shape"})
         if shape is not None:
             d = pmt.dict_add(d, pmt.intern("shape"), pmt.init_u64vector(len(shape), list(shape)))
-        return d
+        return pmt.cons(d, vector)

@@ -2,8 +2,10 @@
 """The GRC blocks: every one is compiled by grcc, the result runs, and asserts and hiding do what they say."""
 
 import importlib.util
+import inspect
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -86,6 +88,45 @@ def test_every_block_loads_with_documentation(platform):
             assert len(data.get("options", [])) == len(data.get("option_labels", data.get("options", []))), path
         for data in [*block.inputs_data, *block.outputs_data]:
             assert "${" not in data.get("label", ""), f"{path}: the companion does not evaluate a port's label"
+
+
+#: What a constructor has and the companion does not offer, and why.
+NOT_OFFERED = {("image_sink", "written")}  # a Python function
+#: Where the companion's name is another, as gr-digital's is.
+RENAMED = {"force_one_symbol": "force_one_sync_symbol"}
+
+
+def parameters_of(block):
+    """Names of a block's constructor, in order; a C++ one's by its docstring."""
+    if inspect.isfunction(block.__init__):
+        return list(inspect.signature(block.__init__).parameters)[1:]
+    signature = re.search(r"__init__\(self: .*", block.__init__.__doc__)[0]
+    return re.findall(r"(?:\(|, )(\w+): ", signature)[1:]
+
+
+@pytest.mark.parametrize("path", sorted(GRC.glob("diffsem_*.block.yml")), ids=lambda p: p.name.split(".")[0])
+def test_every_parameter_of_a_block_is_offered(path):
+    """Positional ones in the constructor's order, keywords by its names, setters that exist."""
+    from gnuradio import diffsem
+
+    said = yaml.safe_load(path.read_text())
+    call = re.search(r"diffsem\.(\w+)\((.*?)\)\s*(?:$|\n)", said["templates"]["make"], re.S)
+    name, offered = call[1], [p["id"] for p in said["parameters"]]
+    names = parameters_of(getattr(diffsem, name))
+    arguments = [a.strip() for a in re.split(r",\s", call[2].strip().rstrip(",") + ", ") if a.strip()]
+    positional = [a for a in arguments if not re.match(r"\w+=", a)]
+    keywords = [a.split("=")[0] for a in arguments if re.match(r"\w+=", a)]
+    for argument, parameter in zip(positional, names, strict=False):
+        of = RENAMED.get(argument[2:-1], argument[2:-1])
+        assert of == parameter, f"{name}: {argument} stands where {parameter} is expected"
+    given = names[: len(positional)] + keywords
+    assert set(given) <= set(names), f"{name} has no {set(given) - set(names)}"
+    missing = {(name, n) for n in names if n not in given} - NOT_OFFERED
+    assert not missing, f"{path.name} does not offer {missing}"
+    used = set(re.findall(r"\$\{(?:repr\()?(\w+)\)?\}", said["templates"]["make"]))
+    assert used - {"id", "win"} <= set(offered)
+    for callback in said["templates"].get("callbacks", []):
+        assert hasattr(getattr(diffsem, name), callback.split("(")[0]), callback
 
 
 def test_estimate_with_a_scheme_variable_runs(tmp_path):

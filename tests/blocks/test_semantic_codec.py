@@ -112,7 +112,7 @@ def test_a_photograph_arrives(sent):
     assert psnr(image, photograph(1)) > 27
     assert (said["id"], said["frames"], said["frames_lost"], said["scheme"]) == (5, COUNT, 0, "linear")
     assert said["scheme_match"] is True and said["evaluations"] == 0 and abs(said["snr_db"] - 15) < 1e-6
-    assert counts == {"in": COUNT, "out": 1, "dropped": 0, "undecoded": 0, "overrun": 0, "failed": 0}
+    assert counts.pop("in") == COUNT and counts.pop("out") == 1 and not any(counts.values())
 
 
 def test_realism_is_a_draw_and_costs_psnr(sent):

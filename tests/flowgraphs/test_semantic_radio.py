@@ -90,7 +90,7 @@ def cross(tmp_path, kind, behind, sender=(), receiver=()):
 def test_a_photograph_crosses_two_radios(tmp_path, photograph, kind):
     record = tmp_path / "air.sigmf-data"
     sent, got = cross(tmp_path, kind, "snr=15,offset=3000,ppm=20", receiver=("--record", record))
-    assert sent["photographs"] == 1 and got["pictures"] == 1 and got["frames"] >= sent["frames"] == 4
+    assert sent["contents"] == 1 and got["contents"] == 1 and got["frames"] >= sent["frames"] == 4
     (image,), (said,) = pictures(tmp_path / "out")
     assert said["frames_lost"] == 0 and said["snr_db"] == pytest.approx(15, abs=1)
     assert metrics.psnr(photograph, image) > 25.5  # 26.8 measured
@@ -113,7 +113,7 @@ def test_a_receiver_with_too_much_gain_clips(tmp_path, photograph):
 
 def test_paced_by_the_clock(tmp_path, photograph):
     _, got = cross(tmp_path, "soapy", "snr=20,pace=1", ("--rate", 2.5e5, "--repeat", 3), ("--rate", 2.5e5))
-    assert got["pictures"] >= 1
+    assert got["contents"] >= 1
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ static py::tuple run_photo(core::PhotoEstimator& estimator,
     py::dict said;
     said["evaluations"] = info.evaluations;
     said["seconds"] = info.seconds;
+    said["net_seconds"] = info.net_seconds;
     said["linear"] = info.linear;
     said["reason"] = info.reason;
     return py::make_tuple(pixels, variance, said);
@@ -62,6 +63,10 @@ void bind_photo(py::module& parent)
              "scheme: `linear`, `photo_mmse`, `photo_posterior`, or another package of "
              "photographs.\n"
              "steps: evaluations of the net, 0: the scheme's own.")
+        .def_property("steps",
+                      &core::PhotoEstimator::steps,
+                      &core::PhotoEstimator::set_steps,
+                      "Evaluations that a picture takes; set 0 for the scheme's own.")
         .def("run",
              &run_photo,
              py::arg("y"),
@@ -72,7 +77,8 @@ void bind_photo(py::module& parent)
              "Plan.variances.\n"
              "Returns (image float32 [H, W, 3] in 0..1, variances of the linear receiver [3, H, "
              "W], a "
-             "dict: evaluations, seconds, linear (the net failed), reason).");
+             "dict: evaluations, seconds, net_seconds (of those, with the net), linear (it "
+             "failed), reason).");
     m.def(
         "scheme_info",
         [](const scheme::sptr& handle) {

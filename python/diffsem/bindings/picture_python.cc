@@ -160,6 +160,7 @@ void bind_picture(py::module& parent)
             py::dict said;
             said["evaluations"] = p.info.evaluations;
             said["seconds"] = p.info.seconds;
+            said["net_seconds"] = p.info.net_seconds;
             said["linear"] = p.info.linear;
             said["reason"] = p.info.reason;
             said["scheme_hash"] = p.scheme_hash;

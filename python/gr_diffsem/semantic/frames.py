@@ -12,6 +12,7 @@ picture; and once the digital part is decoded it is known which symbols each fra
 frame of an earlier picture with the same header (a sender that was started again) is found and dropped.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +126,13 @@ class Collector:
         self.arrived = []  # (index, symbols, variance), in order of arrival
         self.dropped = 0  #: frames that turned out to be of another picture
         self._data = None
+        self.early = None  #: the digital part as a preview found it (passes.py); no answer depends on it
+
+    def copy(self):
+        """The same frames, to be asked beside this one."""
+        other = copy.copy(self)
+        other.arrived = list(self.arrived)
+        return other
 
     def matches(self, header):
         """Whether a frame with this header can be of this picture."""
@@ -174,10 +182,10 @@ class Collector:
                     break
         return self._data
 
-    def result(self):
+    def result(self, data=None):
         """(data or None, symbols complex64 [N], noise_var float32 [N]): the analogue part as far as it is
-        known, infinite variance where lost; N includes up to 47 symbols of padding."""
-        data = self.data()
+        known, infinite variance where lost; N includes up to 47 symbols of padding. data: if known already."""
+        data = data or self.data()
         if data is not None:
             self._drop_foreign(digital.modulate(data))
         symbols, variance = self._stream()

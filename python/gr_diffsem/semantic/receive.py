@@ -2,6 +2,7 @@
 """Receive photographs from the air: samples in, PNG files out, each with a line that says how it came.
 
 It is told nothing but the samples: it finds the frames, estimates offset, channel and noise, and infers the picture.
+Texts and arrays become .txt and .npy files.
 """
 
 import os
@@ -12,7 +13,7 @@ import time
 
 from .. import jsonio
 from ..errors import UserError
-from . import radio, transport
+from . import radio, transport, window
 
 SCHEMES = ("linear", "photo_mmse", "photo_posterior")
 
@@ -28,6 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
     parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
     parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
+    parser.add_argument("--view", action="store_true", help="show pictures in a window as they come; closing it ends")
     parser.add_argument("--keep", type=int, default=1000, help="pictures that remain in DIR (1000)")
     radio.add_arguments(parser, 30.0)
     parser.add_argument("--record", metavar="PATH", help="also keep the samples: air.sigmf-data")
@@ -42,8 +44,9 @@ def run(args):
     from gnuradio import gr
 
     tb = gr.top_block("receive")
+    view = window.Window(f"gr-diffsem receive: {args.source}") if args.view else None
     try:
-        chain = Chain(tb, at, args)
+        chain = Chain(tb, at, args, view)
     except ValueError as e:
         raise UserError(str(e)) from None
     return chain.run(args)
@@ -52,11 +55,11 @@ def run(args):
 class Chain:
     """source -> semantic_rx -> semantic_decoder -> image_sink, in the top block given."""
 
-    def __init__(self, tb, at, args):
+    def __init__(self, tb, at, args, view=None):
         import pmt
         from gnuradio import blocks, diffsem, gr, zeromq
 
-        self._tb, self._at = tb, at
+        self._tb, self._at, self._window = tb, at, view
         if at.kind == "zmq":
             self.source = zeromq.pull_source(gr.sizeof_gr_complex, 1, f"tcp://{at.rest}", 100, False, transport.WAITING)
         elif at.kind == "file":
@@ -72,10 +75,13 @@ class Chain:
             def message_port_pub(self, port, message):
                 if pmt.symbol_to_string(port) == "content":
                     sink.take(message)
+                    if view:
+                        view.take(message)
                     if args.count and sink.counts()["out"] >= args.count:
                         self.abandon()  # --count 1 is one picture, whatever else came meanwhile
 
-        self.decoder = Decoder(args.scheme, args.steps, queue_size=16, realism=args.realism)
+        preview = window.PREVIEW if view else 0.0
+        self.decoder = Decoder(args.scheme, args.steps, queue_size=16, realism=args.realism, preview=preview)
         tb.connect(self.source, self.rx)
         tb.msg_connect((self.rx, "pdus"), (self.decoder, "frames"))
         self._meta = None
@@ -97,7 +103,7 @@ class Chain:
         if self._at.kind == "file":
             threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()
         try:
-            while not (ended.is_set() or stop.wait(0.05)):
+            while not (ended.is_set() or self._wait(stop)) and (self._window is None or self._window.open):
                 now, frames = time.monotonic(), self.rx.frames_out()
                 if frames != seen:
                     seen, changed = frames, now
@@ -112,8 +118,10 @@ class Chain:
         self._end(ended, 0.7 if interrupted else None)
         if self._meta:
             transport.describe(self._meta, args.rate, args.freq)
+        if self._window and not interrupted:
+            self._window.stay(stop)
         counts = {
-            "pictures": self.sink.counts()["out"],
+            "contents": self.sink.counts()["out"],
             "frames": self.rx.frames_out(),
             "found": self.rx.frames_found(),
         }
@@ -135,15 +143,27 @@ class Chain:
 
         if not ended.is_set():
             threading.Thread(target=stop, daemon=True).start()
-            ended.wait(patience)
+        until = None if patience is None else time.monotonic() + patience
+        while not self._wait(ended) and (until is None or time.monotonic() < until):
+            pass
+
+    def _wait(self, event):
+        """Whether the event is set within a moment; the window goes on meanwhile."""
+        if self._window:
+            self._window.process()
+        return event.wait(0.02 if self._window else 0.05)
 
 
 def _tell(path, said):
-    """A line for a picture."""
+    """A line for a content."""
     snr = said.get("snr_db")
+    by = f"{said.get('scheme', '?')} with {said.get('evaluations', 0)} evaluations in {said.get('seconds') or 0:.2f} s"
+    what = {
+        "text": lambda: repr(path.read_text(encoding="utf-8")),
+        "array": lambda: f"{said.get('domain', '')}, {' x '.join(map(str, said['shape']))} values",
+    }.get(said.get("kind"), lambda: f"{said['shape'][1]} x {said['shape'][0]}, {by}")
     words = [
-        f"{path.name}: {said['shape'][1]} x {said['shape'][0]}",
-        f"{said.get('scheme', '?')} with {said.get('evaluations', 0)} evaluations in {said.get('seconds') or 0:.2f} s",
+        f"{path.name}: {what()}",
         "SNR unknown" if snr is None else f"SNR {snr:.1f} dB",
         f"{said.get('frames', 0)} frames, {said.get('frames_lost', 0)} lost",
     ]
@@ -160,4 +180,4 @@ def _progress(frames):
 def table(report):
     lost = ", ".join(f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name])
     end = f" ({lost})" if lost else ""
-    return f"received {report['pictures']} pictures from {report['frames']} frames{end} in {report['out']}"
+    return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send photographs over the air: one command, to ZeroMQ, a file or a radio.
+"""Send photographs, arrays and texts over the air: one command, to ZeroMQ, a file or a radio.
 
 Nothing is adapted to a channel: the picture's transform coefficients are the symbols.
 """
@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
-from . import codec, frames, header, ofdm, photographs, radio, transport
+from . import codec, content, frames, header, ofdm, photographs, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -28,7 +29,9 @@ def rate_of(text):
 
 
 def add_arguments(parser):
-    parser.add_argument("photographs", nargs="+", metavar="PHOTO", help="files, or folders of them")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="photographs, folders of them, or arrays (.npy)")
+    parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
+    parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
     parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")
     parser.add_argument("--cbr", type=rate_of, default=1 / 12, help="channel uses per value of a picture (1/12)")
     parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
@@ -43,26 +46,52 @@ def add_arguments(parser):
 def run(args):
     at = transport.place(args.to, "--to")
     _check(args)
-    pictures = [(name, x) for path in args.photographs for name, x in photographs.folder(path, args.max_side).items()]
-    scheme = _hash(args.scheme)
     amplitude = args.amplitude or (0.2 if at.kind in ("uhd", "soapy") else 1.0)
-    form, cut = ofdm.Layout(), []
-    for number, (name, picture) in enumerate(pictures):
+    form, names, cut = ofdm.Layout(), [], []
+    for number, (name, what, data, symbols) in enumerate(_contents(args)):
         try:
-            made = codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
+            made = frames.cut(data, symbols, number % 16)
         except ValueError as e:
-            raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
-        cut.append(
-            [
-                burst(form, f, args.papr, amplitude, args.gap)
-                for f in frames.cut(made.digital, made.symbols, number % 16)
-            ]
-        )
-        h, w = picture.shape[:2]
-        _say(f"{name}: {w} x {h}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
-    if at.kind in ("uhd", "soapy"):
-        return _over_radio(at, args, cut, [name for name, _ in pictures])
-    return _over_pipe(at, args, cut, [name for name, _ in pictures])
+            raise UserError(f"{name}: {e}") from None
+        names.append(name)
+        cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
+        _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
+    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+
+
+def _contents(args):
+    """(name, what it is, digital octets, symbols) of all that is to be sent."""
+    if not (args.files or args.text):
+        raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
+    scheme = _hash(args.scheme)
+    for words in args.text:
+        try:
+            yield "text", f"{len(words)} characters", content.encode_text(words), np.zeros(0, np.complex64)
+        except ValueError as e:
+            raise UserError(f"--text: {e}") from None
+    for path in args.files:
+        if Path(path).suffix == ".npy":
+            yield _array(Path(path), args.domain)
+            continue
+        for name, picture in photographs.folder(path, args.max_side).items():
+            try:
+                made = codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
+            except ValueError as e:
+                raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
+            h, w = picture.shape[:2]
+            yield name, f"{w} x {h}", made.digital, made.symbols
+
+
+def _array(path, domain):
+    """An array, each value once, whatever --cbr: it has no redundancy to leave out."""
+    if not domain:
+        raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
+    try:
+        values = np.load(path, allow_pickle=False)
+        data, symbols = content.encode_array(values, domain)
+    except (OSError, ValueError, TypeError, EOFError) as e:
+        raise UserError(f"{path}: no array that can be sent ({e}); give numbers, as numpy.save writes them") from None
+    return path.stem, f"{domain}, {' x '.join(map(str, values.shape))} values", data, symbols
 
 
 def _check(args):
@@ -102,7 +131,7 @@ def burst(form, frame, papr_db, amplitude, gap):
 def _over_pipe(at, args, cut, names):
     out = transport.writer(at, args.rate, args.freq, functools.cache(lambda: _say("waiting for a receiver ...")))
     pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
-    sent = {"photographs": 0, "frames": 0, "samples": 0, "to": args.to}
+    sent = {"contents": 0, "frames": 0, "samples": 0, "to": args.to}
     begin = time.monotonic()
     rounds = 0
 
@@ -119,7 +148,7 @@ def _over_pipe(at, args, cut, names):
                     put(x)
                     sent["frames"] += 1
                     _progress(name, i + 1, len(bursts))
-                sent["photographs"] += 1
+                sent["contents"] += 1
             rounds += 1
         put(np.zeros(2 * LEAD))
     except KeyboardInterrupt:
@@ -139,7 +168,7 @@ def _over_radio(at, args, cut, names):
 
         def __init__(self):
             gr.sync_block.__init__(self, "waveform", None, [np.complex64])
-            self.frames = self.photographs = 0
+            self.frames = self.contents = 0
             self.stopped = False
             self._pieces = self._all()
             self._rest = np.zeros(0, np.complex64)
@@ -155,7 +184,7 @@ def _over_radio(at, args, cut, names):
                         yield x
                         self.frames += 1
                         _progress(name, i + 1, len(bursts))
-                    self.photographs += 1
+                    self.contents += 1
                 rounds += 1
             yield np.zeros(int(SILENCE * args.rate), np.complex64)
 
@@ -186,7 +215,7 @@ def _over_radio(at, args, cut, names):
         tb.stop()
         ended.wait(2)
     return {
-        "photographs": source.photographs,
+        "contents": source.contents,
         "frames": source.frames,
         "samples": int(source.nitems_written(0)),
         "to": args.to,
@@ -205,5 +234,5 @@ def _say(text):
 
 
 def table(report):
-    what = f"{report['photographs']} photographs, {report['samples']} samples"
+    what = f"{report['contents']} contents, {report['samples']} samples"
     return f"sent {what} to {report['to']}" + (f", {report['frames']} frames" if "frames" in report else "")

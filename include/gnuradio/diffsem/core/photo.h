@@ -17,8 +17,9 @@ namespace core {
 
 //! What one photograph took.
 struct PhotoInfo {
-    int evaluations = 0; //!< of the net
-    double seconds = 0;  //!< of run(), wall clock
+    int evaluations = 0;    //!< of the net
+    double seconds = 0;     //!< of run(), wall clock
+    double net_seconds = 0; //!< of those, with the evaluations and their proximal steps
     bool linear =
         false; //!< the net failed or gave what is not finite: the answer is the linear one
     const char* reason = ""; //!< static text, why
@@ -55,6 +56,10 @@ public:
                   const float* spectrum,
                   float* image,
                   float* variance);
+
+    //! Evaluations that a picture takes from now on; as at construction.
+    void set_steps(int steps);
+    int steps() const;
 
     const Scheme& scheme() const;
 

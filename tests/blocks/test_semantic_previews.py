@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""semantic_decoder beside its main way: previews of a pass that goes on, and deadlines. Final pictures never depend on
+either; nothing is lost uncounted."""
+
+import threading
+import time
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import diffsem, gr
+from test_semantic_codec import COUNT, Sink, content, encoded, image_of, on_air, photograph, psnr
+
+WAITING = 20  # seconds, at most
+
+
+@pytest.fixture(scope="module")
+def sent():
+    return encoded([content(photograph(1), id=5)], COUNT, cbr=1 / 4)
+
+
+class Link:
+    """A running decoder and what it gave."""
+
+    def __init__(self, **parameters):
+        self.tb, self.decoder, self.sink = gr.top_block(), diffsem.semantic_decoder(**parameters), Sink()
+        self.tb.msg_connect(self.decoder, "content", self.sink, "in")
+        self.tb.start()
+
+    def hear(self, *frames):
+        for f in frames:
+            self.decoder.to_basic_block()._post(pmt.intern("frames"), f)
+
+    def until(self, **counts):
+        """Wait for the decoder's counts to reach these."""
+        end = time.monotonic() + WAITING
+        while any(self.decoder.counts()[name] < n for name, n in counts.items()):
+            assert time.monotonic() < end, self.decoder.counts()
+            threading.Event().wait(0.01)
+
+    def stop(self):
+        """(contents, counts); what came out has reached the sink."""
+        counts = self.decoder.counts()
+        self.sink.wait(counts["out"] + counts["previews"])
+        self.tb.stop()
+        self.tb.wait()
+        return [image_of(m) for m in self.sink.got], self.decoder.counts()
+
+
+def renamed(frame, number):
+    """The frame with another id."""
+    return pmt.cons(pmt.dict_add(pmt.car(frame), pmt.intern("id"), pmt.from_long(number)), pmt.cdr(frame))
+
+
+def filled(link, frames):
+    """Frames one after another, with time for a preview of each."""
+    for f in frames[:-1]:
+        link.hear(f)
+        time.sleep(0.2)
+    link.hear(frames[-1])
+    link.until(out=1)
+
+
+def test_a_picture_fills_in_and_ends_as_without_previews(sent):
+    air = [on_air(f) for f in sent]
+    link = Link(preview=1e-3)
+    filled(link, air)
+    got, counts = link.stop()
+    plain = Link()
+    plain.hear(*air)
+    plain.until(out=1)
+    (alone,), _ = plain.stop()
+    *partial, (final, said) = got
+    assert counts["out"] == 1 and counts["previews"] == len(partial) >= 2
+    assert "partial" not in said and said["frames_lost"] == 0
+    np.testing.assert_array_equal(final, alone[0])
+    known = [s["frames"] for _, s in partial]
+    assert known == sorted(set(known)) and all(s["frames"] + s["frames_lost"] == COUNT for _, s in partial)
+    assert all(s["partial"] is True and s["scheme"] == "linear" and s["id"] == 5 for _, s in partial)
+    quality = [psnr(x, photograph(1)) for x, _ in got]
+    assert quality == sorted(quality) and quality[0] > 20 and quality[-1] > quality[0] + 1
+
+
+def test_later_passes_improve_the_same_picture(sent):
+    """Half a pass, then whole ones: previews only where they show a frame that the last picture had not."""
+    rng = np.random.default_rng(8)
+    link = Link(preview=1e-3, patience=0.0)
+    link.hear(*[on_air(f, 5.0, rng) for f in sent[3:]])
+    link.until(out=1)
+    for i, f in enumerate(sent):
+        link.hear(on_air(f, 5.0, rng))
+        link.until(**{"in": 3 + i + 1})
+        time.sleep(0.15)
+    link.until(out=2)
+    for f in sent[:-1]:
+        link.hear(on_air(f, 5.0, rng))
+        time.sleep(0.05)
+    before = link.decoder.counts()["previews"]
+    link.hear(on_air(sent[-1], 5.0, rng))
+    link.until(out=3)
+    got, counts = link.stop()
+    assert counts["previews"] == before, "the second pass left nothing to show"
+    order = [said.get("partial", False) for _, said in got]
+    assert order[0] is False and order[-2:] == [False, False] and any(order)
+    finals = [psnr(x, photograph(1)) for x, said in got if not said.get("partial")]
+    assert finals == sorted(finals)
+    second = [said for _, said in got if said.get("partial")]
+    assert all(said["frames"] > COUNT - 3 for said in second), "combined with the first pass"
+
+
+def test_previews_are_never_of_two_pictures(sent):
+    """A sender that starts again in mid-picture, with another of the same id and size."""
+    other = encoded([content(photograph(2), id=5)], COUNT, cbr=1 / 4)
+    link = Link(preview=1e-3)
+    filled(link, [on_air(f) for f in sent[:4] + other])
+    link.until(out=2)
+    got, _ = link.stop()
+    errors = [sorted(psnr(x, photograph(k)) for k in (1, 2)) for x, _ in got]
+    assert len(got) >= 3 and all(worse < 15 < 25 < better for worse, better in errors)
+
+
+def test_no_preview_while_a_picture_is_inferred(sent):
+    """The worker is held in its inference: previews are skipped and counted, the final picture waits for none."""
+    link = Link(preview=1e-6, patience=0.0)
+    held, go = threading.Event(), threading.Event()
+    real = link.decoder._photograph
+
+    def slow(p, estimator):
+        if threading.current_thread() is link.decoder._threads[0]:
+            held.set()
+            assert go.wait(WAITING)
+        return real(p, estimator)
+
+    link.decoder._photograph = slow
+    link.hear(*[on_air(f) for f in sent])
+    assert held.wait(WAITING)
+    shown = link.decoder.counts()["previews"]
+    other = [renamed(on_air(f), 7) for f in sent]
+    link.hear(*other[:4])
+    link.until(**{"in": COUNT + 4, "skipped": 1})
+    assert link.decoder.counts()["previews"] == shown
+    go.set()
+    link.until(out=1)
+    _, counts = link.stop()
+    assert counts["out"] == 2 and counts["failed"] == 0
+
+
+def test_a_preview_that_is_overtaken_is_not_shown(sent):
+    link = Link(preview=1e-6)
+    began, go = threading.Event(), threading.Event()
+    real = link.decoder._photograph
+
+    def slow(p, estimator):
+        if threading.current_thread() is link.decoder._threads[1]:
+            began.set()
+            assert go.wait(WAITING)
+        return real(p, estimator)
+
+    link.decoder._photograph = slow
+    for f in sent[:-1]:
+        link.hear(on_air(f))
+        time.sleep(0.1)
+    assert began.wait(WAITING)
+    link.hear(on_air(sent[-1]))
+    link.until(out=1)  # while the preview is still at work
+    go.set()
+    got, counts = link.stop()
+    assert [said.get("partial", False) for _, said in got] == [False] and counts["previews"] == 0
+
+
+def test_an_image_sink_writes_no_preview(sent, tmp_path):
+    sink = diffsem.image_sink(tmp_path)
+    link = Link(preview=1e-3)
+    link.tb.lock()
+    link.tb.msg_connect(link.decoder, "content", sink, "content")
+    link.tb.unlock()
+    filled(link, [on_air(f) for f in sent])
+    got, counts = link.stop()
+    assert len(list(tmp_path.glob("*.png"))) == 1 and sink.last[1]["frames"] == COUNT
+    assert sink.counts() == {"in": len(got), "out": 1, "partial": counts["previews"], "dropped": 0}
+
+
+def test_a_view_shows_previews_as_such():
+    view = diffsem.image_view(["mine"])
+    text = view.caption(0, photograph(1), {"snr_db": 7.0, "frames": 2, "frames_lost": 4, "partial": True})
+    assert "2 of 6 frames so far" in text
+
+
+# Deadlines
+
+
+def test_costs_are_a_running_quantile():
+    from gr_diffsem.semantic.deadline import RECENT, Cost
+
+    cost = Cost()
+    assert cost.quantile() == 0
+    for n in (5, 1, 4, 2, 3, 10, 6, 9, 8, 7):
+        cost.add(n)
+    assert cost.quantile() == 9  # nine of ten lie at or below it
+    for _ in range(RECENT):
+        cost.add(1.5)
+    assert cost.quantile() == 1.5
+
+
+@pytest.mark.parametrize(
+    ("overload", "affordable"), [("wait", [4, 4, 4, 4]), ("fewer_steps", [4, 2, 0, 0]), ("bypass", [4, 0, 0, 0])]
+)
+def test_evaluations_are_cut_to_the_time_that_is_left(overload, affordable):
+    """One evaluation takes 0.1 s, the rest 0.05 s, at 1000 pixels; the deadline is 0.6 s after arrival."""
+    from gr_diffsem.semantic.deadline import Deadline
+
+    deadline = Deadline(0.6, overload)
+    deadline.learn(1000, 2, 0.25, 0.2)
+    now = time.monotonic()
+    waited = (0.1, 0.3, 0.5, 5.0)
+    assert [deadline.evaluations(4, 1000, now - w) for w in waited] == affordable
+    assert deadline.evaluations(4, 100, now - 0.5) == 4  # a tenth of the pixels, a tenth of the time
+
+
+@pytest.mark.parametrize("overload", ["wait", "fewer_steps", "bypass"])
+def test_a_picture_that_would_be_late(sent, overload):
+    """The network's time is told to be too long for all its evaluations, then for any."""
+    link = Link(scheme="photo_posterior", steps=3, deadline=1e4, overload=overload)
+    deadline = link.decoder._inference.deadline
+    assert deadline.evaluation.quantile() > 0 or overload == "wait", "tried out at construction"
+    pixels = 120 * 160
+    for seconds in (4.0, 100.0):
+        deadline.learn(pixels, 1, seconds, seconds)
+        link.hear(*[on_air(f) for f in sent])
+        link.until(out=1 if seconds == 4.0 else 2)
+    got, counts = link.stop()
+    taken = [said["evaluations"] for _, said in got]
+    why = [said.get("diffsem_bypassed") for _, said in got]
+    assert taken == {"wait": [3, 3], "fewer_steps": [2, 0], "bypass": [0, 0]}[overload]
+    assert why == {"wait": [None] * 2, "fewer_steps": [None, "deadline"], "bypass": ["deadline"] * 2}[overload]
+    assert [said["scheme"] for _, said in got] == ["photo_posterior" if n else "linear" for n in taken]
+    assert counts["bypassed"] == sum(w is not None for w in why) and counts["late"] == 0
+    assert all(said["planned"] == 3 and 0 < said["diffsem_latency"] < 10 for _, said in got)
+    plain = Link(scheme="linear")
+    plain.hear(*[on_air(f) for f in sent])
+    plain.until(out=1)
+    (linear,), _ = plain.stop()
+    for (image, _), reason in zip(got[:1], why, strict=False):
+        assert np.array_equal(image, linear[0]) == (reason == "deadline")
+
+
+def test_late_pictures_are_counted(sent):
+    link = Link(deadline=1e-3)
+    link.hear(*[on_air(f) for f in sent])
+    link.until(out=1)
+    _, counts = link.stop()
+    assert counts["late"] == 1 and counts["bypassed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"preview": -1.0}, "preview is -1"),
+        ({"deadline": -5.0}, "deadline is -5"),
+        ({"deadline": float("inf")}, "deadline is inf"),
+        ({"overload": "drop"}, "overload is 'drop': give wait, fewer_steps, bypass"),
+    ],
+)
+def test_parameters_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        diffsem.semantic_decoder(**parameters)
