@@ -110,9 +110,11 @@ bool frame_sync_cvc_impl::read_header()
     core::HeaderSoftBits soft;
     d_front.soft_bits(&symbols[2 * d_len], d_step, soft);
     bool expected = false;
-    // peaks of noise as high as this that come in the time of a frame, and other pictures
-    const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * d_symbol *
-                                             d_front.layout().frame_symbols;
+    // Peaks of noise as high as this that come in the time of a frame, or since the last one: the longer none
+    // came, the rarer they are; and other pictures.
+    const double span = std::max<double>(d_symbol * d_front.layout().frame_symbols,
+                                         double(d_base + d_start) - double(d_heard));
+    const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * span;
     if (!d_tracker.decode(soft, d_header, expected, odds / (1 + odds))) {
         d_position = d_next;
         d_state = state::search;
@@ -154,6 +156,7 @@ bool frame_sync_cvc_impl::read_frame()
     add("diffsem_start", pmt::from_uint64(d_base + d_start));
     add("diffsem_score", pmt::from_double(d_score[d_start] / d_correlator.threshold()));
     d_out++;
+    d_heard = d_base + end;
     // the next frame may follow at once, and begin a little early
     d_position = end - d_front.layout().cp_len;
     d_state = state::search;

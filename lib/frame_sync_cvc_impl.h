@@ -48,6 +48,7 @@ private:
 
     std::vector<gr_complex> d_samples; // from sample d_base of the stream on
     uint64_t d_base = 0;
+    uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;
     std::vector<uint8_t> d_grid;
     std::size_t d_position = 0; // first one not examined

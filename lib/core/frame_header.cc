@@ -32,6 +32,8 @@ constexpr int n_fields_bits = 32;
 constexpr int max_frames = 512;
 //! Evidence that another picture begins; one false header must not end the one that is known.
 constexpr double clear_change = 28.0;
+//! Evidence asked for on top, where noise alone has long been heard.
+constexpr double most_doubt = 6.0;
 
 using Bits = std::array<std::uint8_t, n_bits>;
 
@@ -209,8 +211,11 @@ bool HeaderTracker::decode(const HeaderSoftBits& soft,
 {
     expected = false;
     bool decoded = d_code.decode(soft, header) && header.payload_symbols(d_frame_symbols) > 0;
-    if (decoded && d_known && !header.same_picture(d_last))
-        decoded = d_code.evidence(soft, header) > clear_change;
+    if (decoded && !(d_known && header.same_picture(d_last))) {
+        // Bayes would ask for all of -log(1 - other); faint frames behind a long silence should come back
+        const double noise = std::min(-std::log1p(-other), most_doubt);
+        decoded = d_code.evidence(soft, header) > (d_known ? clear_change : d_code.clear + noise);
+    }
     if (!decoded) {
         expected = d_known && recognise(soft, other, header);
         if (!expected)

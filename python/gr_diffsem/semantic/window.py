@@ -41,11 +41,16 @@ class Window:
 
     def stay(self, stop):
         """Until it is closed or `stop` (an Event) is set; where there is no screen nobody could, so not at all."""
+        self._widget.look()
         try:
             while self.open and self._app.platformName() not in ("offscreen", "minimal") and not stop.wait(0.02):
                 self.process()
         except KeyboardInterrupt:
-            pass
+            self.close()
+
+    def close(self):
+        """As somebody would."""
+        self._widget.close()
 
 
 def _check():

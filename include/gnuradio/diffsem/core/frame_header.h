@@ -83,8 +83,8 @@ public:
     explicit HeaderTracker(int frame_symbols) : d_frame_symbols(frame_symbols) {}
 
     /*!
-     * \p expected is set if the header was not decoded but recognised. \p other: prior probability that it is
-     * none of those that can follow, or no header at all.
+     * \p expected is set if the header was not decoded but recognised. \p other: prior probability, below 1, that it
+     * is none of those that can follow, or no header at all.
      */
     bool
     decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected, double other = 0.05);
