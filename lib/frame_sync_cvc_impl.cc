@@ -39,7 +39,9 @@ frame_sync_cvc_impl::frame_sync_cvc_impl(core::FrameLayout layout,
       d_len(d_front.layout().fft_len()),
       d_symbol(d_len + d_front.layout().cp_len),
       d_hold(d_symbol),
-      d_look(std::max(look_symbols, d_front.layout().header_symbols()))
+      d_look(std::max(look_symbols, d_front.layout().header_symbols())),
+      d_lead(static_cast<std::size_t>(d_front.layout().cp_len)),
+      d_samples(d_lead)
 {
     set_tag_propagation_policy(TPP_DONT); // samples are not vectors
     message_port_register_out(d_keys.stats);
@@ -153,7 +155,7 @@ bool frame_sync_cvc_impl::read_frame()
     add("frame_len", pmt::from_long(full));
     add("diffsem_carrier_offset",
         pmt::from_double(d_offset + d_step * d_len / (2 * pi * d_symbol)));
-    add("diffsem_start", pmt::from_uint64(d_base + d_start));
+    add("diffsem_start", pmt::from_uint64(std::max<uint64_t>(d_base + d_start, d_lead) - d_lead));
     add("diffsem_score", pmt::from_double(d_score[d_start] / d_correlator.threshold()));
     d_out++;
     d_heard = d_base + end;

@@ -46,7 +46,10 @@ private:
     gr::fft::fft_complex_fwd d_fft;
     const int d_len, d_symbol, d_hold, d_look;
 
-    std::vector<gr_complex> d_samples; // from sample d_base of the stream on
+    // Zeros before the stream: what stands in front (a resampler, a radio) may have eaten the beginning of the first
+    // frame, whose guard interval can be missed.
+    const std::size_t d_lead;
+    std::vector<gr_complex> d_samples; // from sample d_base on, d_lead of which are those zeros
     uint64_t d_base = 0;
     uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;

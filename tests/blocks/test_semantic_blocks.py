@@ -89,6 +89,17 @@ def test_frames_back_to_back_and_a_cut_stream():
     assert [header.Header(**t["diffsem_frame"]) for t in tags] == hs[:-1]
 
 
+@pytest.mark.parametrize("eaten", [0, 5, 12])
+def test_the_first_frame_of_a_stream_is_found(eaten):
+    """Nothing before it, and what stands in front (a resampler, a radio) has kept its first samples."""
+    rng = np.random.default_rng(9)
+    hs = headers(3)
+    x = signals(rng, hs)[0].ravel()[eaten:]
+    block, tags, _ = synchronised(np.concatenate([x, np.zeros(200)]) + 0.1 * gaussian(rng, x.size + 200))
+    assert [header.Header(**t["diffsem_frame"]) for t in tags] == hs
+    assert [t["diffsem_start"] for t in tags] == pytest.approx([0] + [k * x.size // 3 for k in (1, 2)], abs=16)
+
+
 def test_nothing_is_found_in_noise_silence_or_nonsense():
     rng = np.random.default_rng(4)
     x = np.concatenate([gaussian(rng, 60000), np.zeros(5000), 1e6 * gaussian(rng, 5000), np.full(3000, np.nan)])

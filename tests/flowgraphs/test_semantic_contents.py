@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`gr-diffsem send` and `receive` beside the plain photograph: texts, arrays, other weights, what cannot be sent, and the
-window of `receive --view`."""
+"""`gr-diffsem send` and `receive` beside the plain photograph: texts, arrays, other weights, what cannot be sent, and
+the window of `receive --view`."""
 
 import json
 import os
@@ -35,7 +35,8 @@ def received(tmp_path, air, *words):
     out = tmp_path / "out"
     words = ["--scheme", "linear", *words]
     assert main(["receive", "--from", f"file:{air}", "--out", str(out), *words]) == 0
-    return {f.name: json.loads(f.with_suffix(".json").read_text()) for f in sorted(out.iterdir()) if f.suffix != ".json"}
+    files = [f for f in sorted(out.iterdir()) if f.suffix != ".json"]
+    return {f.name: json.loads(f.with_suffix(".json").read_text()) for f in files}
 
 
 def test_a_text_an_array_and_a_photograph_share_a_link(tmp_path, photograph, capsys):
