@@ -68,7 +68,8 @@ STEPS = {
     ),
 }
 SAVED = ("demo", "realism_48")  #: whose pictures the figures show
-QUICK = ["--count", "2", "--realisations", "1", "--max-side", "240"]  #: a later option wins
+QUICK = ["--count", "2", "--realisations", "1", "--max-side"]  #: a later option wins
+LEAST = {"1/6": "160", "1/48": "384"}  #: the smallest sides that hold a picture's side information
 GATES = "bench/photo_gates.py --side 512"
 
 
@@ -78,7 +79,8 @@ def command(name, out, quick):
     line = [sys.executable, "-m", "gr_diffsem", "eval", "semantic_link", *words.split()]
     line += ["--images", str(DATA)] if bsds else []
     line += ["--save", str(out / name)] if name in SAVED else []
-    return [*line, *(QUICK if quick else []), "--json"]
+    side = LEAST["1/6" if "1/6" in words else "1/48"]
+    return [*line, *([*QUICK, side] if quick else []), "--json"]
 
 
 def measure(name, out, quick):
