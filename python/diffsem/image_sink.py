@@ -11,8 +11,8 @@ import pmt
 from gnuradio import gr
 
 log = logging.getLogger("gr_diffsem.image_sink")
-FIELDS = ("id", "kind", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "planned")
-FIELDS += ("seconds", "diffsem_latency", "diffsem_bypassed", "partial", "domain", "mean_variance")
+FIELDS = ("id", "kind", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "seconds")
+FIELDS += ("diffsem_planned", "diffsem_bypassed", "diffsem_age", "diffsem_model", "partial", "domain", "mean_variance")
 
 
 class image_sink(gr.basic_block):

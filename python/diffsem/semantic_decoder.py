@@ -29,6 +29,7 @@ class _Inference:
     spec: str
     estimator: object
     hash: int
+    model: str
     deadline: object
 
 
@@ -44,8 +45,9 @@ class semantic_decoder(gr.basic_block):
     another (gr_diffsem/semantic/passes.py).
 
     Content is the encoder's, with ``scheme``, ``snr_db`` (mean over the frames), ``frames``, ``frames_lost``,
-    ``evaluations`` and ``seconds`` (of the inference), ``diffsem_latency`` (seconds since its last frame came), and
-    ``scheme_match`` (False: the sender asked for other weights). ``diffsem_bypassed`` (why: ``deadline``, or what the
+    ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
+    photographs ``scheme_match`` (False: the sender asked for other weights), ``diffsem_planned`` (evaluations, had
+    nothing been cut), ``diffsem_model`` (of the content hash) and ``diffsem_bypassed`` (why: ``deadline``, or what the
     core says) where the picture is the linear one in place of the scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
@@ -89,7 +91,9 @@ class semantic_decoder(gr.basic_block):
         from gr_diffsem.semantic.deadline import Deadline
 
         from .diffsem_python import core
+        from .diffsem_python import scheme as handle
 
+        self._scheme = handle  # loads once
         self._core, self._content, self._frames, self._header = core, content, frames, header.Header
         if carriers < 1 or frame_symbols < 1:
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
@@ -132,12 +136,14 @@ class semantic_decoder(gr.basic_block):
 
     def _load(self, scheme, steps):
         spec = scheme if isinstance(scheme, str) else scheme.spec()
-        use = scheme
+        use = self._scheme(scheme) if isinstance(scheme, str) else scheme
         if self._realism:
             keyed = "=" in spec.rpartition(":")[2]
-            use = spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
+            spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
+            use = self._scheme(spec)
         estimator = self._core.PhotoEstimator(use, int(steps))
-        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), self._deadline())
+        model = self._core.scheme_info(use)["content_hash"][:12]
+        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), model, self._deadline())
         if made.deadline.cuts and estimator.steps:
             self._try_out(made)
         return made
@@ -285,11 +291,11 @@ class semantic_decoder(gr.basic_block):
             said, vector = self._best(known, arrived)
         else:
             said, vector = (self._text if kind == self._content.TEXT else self._array)(known)
-        said["diffsem_latency"] = time.monotonic() - arrived
+        said["diffsem_age"] = time.monotonic() - arrived
         message = self._message(said, vector)
         self._count("out")
         self._count("bypassed", "diffsem_bypassed" in said)
-        self._count("late", self._inference.deadline.missed(said["diffsem_latency"]))
+        self._count("late", self._inference.deadline.missed(said["diffsem_age"]))
         self.message_port_pub(pmt.intern("content"), message)
 
     def _best(self, p, arrived):
@@ -317,7 +323,8 @@ class semantic_decoder(gr.basic_block):
                 plan["scheme_hash"],
             )
         spec = "linear" if "diffsem_bypassed" in said else now.spec
-        return {**said, "scheme": spec, "scheme_match": match, "planned": planned}, vector
+        said.update(scheme=spec, scheme_match=match, diffsem_planned=planned, diffsem_model=now.model)
+        return said, vector
 
     def _photograph(self, p, estimator):
         """(what is said of it, octets, what the core says, what it cost: see deadline.learn)."""

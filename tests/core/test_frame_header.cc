@@ -136,6 +136,47 @@ void headers_are_recognised_where_they_cannot_be_decoded()
     CHECK_BELOW(accepted, 6);
 }
 
+// Told that nothing but noise was heard for long, the tracker believes less, but still what is clear.
+void long_silence_makes_it_harder_to_believe()
+{
+    const double silence = 1 - 1e-5;
+    for (const bool known : {false, true}) {
+        Noise noise;
+        FrameHeader got;
+        bool expected = false;
+        int accepted = 0, right = 0;
+        for (int i = 0; i < 200; i++) {
+            HeaderTracker tracker(50);
+            if (known)
+                CHECK(
+                    tracker.decode(noise.soft(tracker.code().modulate(header(3, 4000, 7, 9)), 0.1f),
+                                   got,
+                                   expected));
+            accepted += tracker.decode(noise.soft({}, i % 2 ? 1.0f : 4.0f), got, expected, silence);
+            if (i < 100)
+                right += tracker.decode(
+                    noise.soft(tracker.code().modulate(header(3, 4000, 30, 9)), 1.0f),
+                    got,
+                    expected,
+                    silence);
+        }
+        CHECK_EQUAL(accepted, 0);
+        CHECK_BELOW(98, right); // at 0 dB
+    }
+    Noise noise; // at -5 dB headers are faint
+    FrameHeader got;
+    bool expected = false;
+    int soon = 0, late = 0;
+    for (int i = 0; i < 300; i++) {
+        HeaderTracker one(50), other(50);
+        const auto soft = noise.soft(one.code().modulate(header(3, 4000, 30, 9)), 3.16f);
+        soon += one.decode(soft, got, expected);
+        late += other.decode(soft, got, expected, silence);
+    }
+    CHECK_BELOW(late, soon);
+    CHECK_BELOW(soon / 4, late);
+}
+
 void the_next_picture_is_recognised()
 {
     Noise noise;
@@ -166,6 +207,7 @@ int main()
     CHECK_BELOW(800, decoded_of(1000, -2.0f));
     noise_is_no_header();
     headers_are_recognised_where_they_cannot_be_decoded();
+    long_silence_makes_it_harder_to_believe();
     the_next_picture_is_recognised();
     return check::result("frame_header");
 }
