@@ -105,7 +105,7 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
         if not 0 <= preview < float("inf"):
             raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
-        self._deadline = lambda: Deadline(deadline / 1000, overload)  # costs are a scheme's
+        self._deadline = lambda: Deadline(deadline / 1000, overload, core.CostModel(), core.CostModel())  # of a scheme
         self._deadline()
         self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))

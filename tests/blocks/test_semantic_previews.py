@@ -192,25 +192,20 @@ def test_a_view_shows_previews_as_such():
 # Deadlines
 
 
-def test_costs_are_a_running_quantile():
-    from gr_diffsem.semantic.deadline import RECENT, Cost
+def limit(seconds, overload):
+    """deadline.Deadline with costs of its own."""
+    from gnuradio.diffsem import core
+    from gr_diffsem.semantic.deadline import Deadline
 
-    cost = Cost()
-    assert cost.per_unit() == 0
-    for n in (5, 1, 4, 2, 3, 10, 6, 9, 8, 7):
-        cost.add(2 * n, 2)
-    assert cost.per_unit() == 9  # nine of ten lie at or below it
-    for _ in range(RECENT):
-        cost.add(1.5, 1)
-    assert cost.per_unit() == 1.5
+    return Deadline(seconds, overload, core.CostModel(), core.CostModel())
 
 
 @pytest.mark.parametrize("overload", ["fewer_steps", "bypass"])
 def test_one_slow_picture_is_not_for_ever(overload):
     """An evaluation took ten seconds once: each sixteenth picture has one nevertheless, and that tells."""
-    from gr_diffsem.semantic.deadline import RETRY, Deadline
+    from gr_diffsem.semantic.deadline import RETRY
 
-    deadline = Deadline(1.0, overload)
+    deadline = limit(1.0, overload)
     deadline.learn(1000, 1, 10.0, 10.0)
     had = [deadline.evaluations(2, 1000, time.monotonic()) for _ in range(2 * RETRY)]
     assert had == [0] * (RETRY - 1) + [1] + [2] * RETRY  # nothing was learnt here, so nothing is known against it
@@ -228,9 +223,7 @@ def test_one_slow_picture_is_not_for_ever(overload):
 )
 def test_evaluations_are_cut_to_the_time_that_is_left(overload, affordable):
     """One evaluation takes 0.1 s, the rest 0.05 s, at 1000 pixels; the deadline is 0.6 s after arrival."""
-    from gr_diffsem.semantic.deadline import Deadline
-
-    deadline = Deadline(0.6, overload)
+    deadline = limit(0.6, overload)
     deadline.learn(1000, 2, 0.25, 0.2)
     now = time.monotonic()
     waited = (0.1, 0.3, 0.5, 5.0)
@@ -243,10 +236,11 @@ def test_a_picture_that_would_be_late(sent, overload):
     """The network's time is told to be too long for all its evaluations, then for any."""
     link = Link(scheme="photo_posterior", steps=3, deadline=1e4, overload=overload)
     deadline = link.decoder._inference.deadline
-    assert deadline.evaluation.per_unit() > 0 or overload == "wait", "tried out at construction"
+    assert deadline.evaluation.per_evaluation() > 0 or overload == "wait", "tried out at construction"
     pixels = 120 * 160
     for seconds in (4.0, 100.0):
-        deadline.learn(pixels, 1, seconds, seconds)
+        for _ in range(32):  # as many as are reckoned with
+            deadline.learn(pixels, 1, seconds, seconds)
         link.hear(*[on_air(f) for f in sent])
         link.until(out=1 if seconds == 4.0 else 2)
     got, counts = link.stop()

@@ -6,6 +6,7 @@
 #include "bindings.h"
 
 #include <gnuradio/diffsem/core/photo.h>
+#include <gnuradio/diffsem/core/realtime.h>
 #include <gnuradio/diffsem/scheme.h>
 
 using namespace gr::diffsem;
@@ -79,6 +80,16 @@ void bind_photo(py::module& parent)
              "W], a "
              "dict: evaluations, seconds, net_seconds (of those, with the net), linear (it "
              "failed), reason).");
+    py::class_<core::CostModel>(
+        m, "CostModel", "What an evaluation takes: the 90 % quantile of the last runs.")
+        .def(py::init<>())
+        .def("add",
+             &core::CostModel::add,
+             py::arg("seconds"),
+             py::arg("evaluations"),
+             "So many took this long together.")
+        .def("per_evaluation", &core::CostModel::per_evaluation, "Seconds; 0: nothing known yet.")
+        .def("clear", &core::CostModel::clear);
     m.def(
         "scheme_info",
         [](const scheme::sptr& handle) {

@@ -1,42 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many evaluations of a network a picture can have before its deadline."""
 
-import collections
 import time
 
 OVERLOADS = ("wait", "fewer_steps", "bypass")
-SHARE = 0.9  #: of recent costs that lie at or below the one that is reckoned with
-RECENT = 32
-RETRY = 16
-
-
-class Cost:
-    """Running quantile of what a unit of work took, seconds; as core::CostModel."""
-
-    def __init__(self):
-        self._recent = collections.deque(maxlen=RECENT)
-
-    def add(self, seconds, units):
-        """`units` took this long together."""
-        self._recent.append(seconds / units)
-
-    def clear(self):
-        self._recent.clear()
-
-    def per_unit(self):
-        """The smallest cost that SHARE of the recent ones do not exceed; 0: nothing known."""
-        ordered = sorted(self._recent)
-        return ordered[-(-round(100 * SHARE) * len(ordered) // 100) - 1] if ordered else 0.0
+RETRY = 16  #: pictures without an evaluation before one is tried
 
 
 class Deadline:
     """Cuts evaluations so that a picture is ready in time.
 
     seconds: from a picture's arrival (its last frame) to its coming out, 0: no deadline. overload: `wait` (nothing is
-    cut), `fewer_steps`, `bypass` (all evaluations or none). Costs are per pixel: of an evaluation, and of all else.
+    cut), `fewer_steps`, `bypass` (all evaluations or none). evaluation, rest: core.CostModels, of an evaluation and of
+    all else, for one pixel.
     """
 
-    def __init__(self, seconds, overload):
+    def __init__(self, seconds, overload, evaluation, rest):
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"deadline is {1000 * seconds:g}: give milliseconds, or 0 for none")
         if overload not in OVERLOADS:
@@ -45,7 +24,7 @@ class Deadline:
                 "time comes out as the linear one)"
             )
         self._seconds, self._overload, self._given_up = seconds, overload, 0
-        self.evaluation, self.rest = Cost(), Cost()  # of a pixel
+        self.evaluation, self.rest = evaluation, rest
 
     @property
     def cuts(self):
@@ -65,8 +44,8 @@ class Deadline:
         """
         if not self.cuts or not planned:
             return planned
-        left = self._seconds - (time.monotonic() - arrived) - self.rest.per_unit() * pixels
-        cost = self.evaluation.per_unit() * pixels
+        left = self._seconds - (time.monotonic() - arrived) - self.rest.per_evaluation() * pixels
+        cost = self.evaluation.per_evaluation() * pixels
         if cost * planned <= left:
             return planned
         affordable = int(left / cost) if cost and left > 0 and self._overload == "fewer_steps" else 0
