@@ -69,8 +69,9 @@ class semantic_decoder(gr.basic_block):
     Port ``stats``: ``in`` (frames), ``out`` (contents), ``dropped`` (frames that are malformed or of no content
     that was decoded), ``undecoded`` (contents whose digital part did not come through), ``overrun`` (contents
     dropped because the queue was full), ``failed`` (contents that are not what their bytes say), ``bypassed`` and
-    ``late`` (of those out), ``previews``, ``skipped`` (previews, because pictures were at work). Raises ValueError
-    naming the parameter, its value and the remedy.
+    ``late`` (of those out), ``previews``, ``skipped`` (previews, because pictures were at work); with ``block``,
+    ``scheme``, ``model``, ``queue``, ``deadline`` (seconds) and ``overload`` as the blocks of C++ say them. Raises
+    ValueError naming the parameter, its value and the remedy.
     """
 
     def __init__(
@@ -271,7 +272,13 @@ class semantic_decoder(gr.basic_block):
                 log.warning("content %d %s: %s", job[0].id, failed, e)
             finally:
                 waiting.task_done()
-            self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(self.counts()))
+            self._report()
+
+    def _report(self):
+        now = self._inference
+        about = {"block": self.alias(), "scheme": now.spec, "model": now.model, "queue": self._queue.qsize()}
+        about.update(deadline=now.deadline.seconds, overload=now.deadline.overload)
+        self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), **about}))
 
     def _show(self, preview, ended):
         """A preview, unless its pass has ended meanwhile."""

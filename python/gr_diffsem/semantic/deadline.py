@@ -23,13 +23,13 @@ class Deadline:
                 f"overload is '{overload}': give {', '.join(OVERLOADS)} (a picture that cannot be inferred in "
                 "time comes out as the linear one)"
             )
-        self._seconds, self._overload, self._given_up = seconds, overload, 0
+        self.seconds, self.overload, self._given_up = seconds, overload, 0
         self.evaluation, self.rest = evaluation, rest
 
     @property
     def cuts(self):
         """Whether evaluations are ever cut."""
-        return bool(self._seconds) and self._overload != "wait"
+        return bool(self.seconds) and self.overload != "wait"
 
     def learn(self, pixels, evaluations, seconds, net_seconds):
         """What a picture took: evaluations of the net in net_seconds, everything in `seconds`."""
@@ -44,11 +44,11 @@ class Deadline:
         """
         if not self.cuts or not planned:
             return planned
-        left = self._seconds - (time.monotonic() - arrived) - self.rest.per_evaluation() * pixels
+        left = self.seconds - (time.monotonic() - arrived) - self.rest.per_evaluation() * pixels
         cost = self.evaluation.per_evaluation() * pixels
         if cost * planned <= left:
             return planned
-        affordable = int(left / cost) if cost and left > 0 and self._overload == "fewer_steps" else 0
+        affordable = int(left / cost) if cost and left > 0 and self.overload == "fewer_steps" else 0
         self._given_up = 0 if affordable else self._given_up + 1
         if self._given_up == RETRY and left > 0:
             self._given_up, affordable = 0, 1
@@ -56,4 +56,4 @@ class Deadline:
         return affordable
 
     def missed(self, latency):
-        return bool(self._seconds) and latency > self._seconds
+        return bool(self.seconds) and latency > self.seconds
