@@ -5,9 +5,9 @@
 
 STEPS.json: {"take": {name: [block, items]}, "steps": [{"set": {variable: value}, "seconds": s,
 "read": {name: expression}, "grab": PNG}, ...]}. `take` collects the first complex items of a block's output.
-Each step sets variables through the flowgraph's own callbacks, runs for a while, then evaluates its
-expressions of `tb`, `np` and `taken` (name: array). The caller has the time limit. With "patch": FILE,
-that Python file is run first (to put something in a radio's place).
+Each step sets variables through the flowgraph's own callbacks, runs for a while (with "until": EXPRESSION of `tb`, no
+longer than until that is true), then evaluates its expressions of `tb`, `np` and `taken` (name: array). The caller has
+the time limit. With "patch": FILE, that Python file is run first (to put something in a radio's place).
 """
 
 import importlib.util
@@ -47,16 +47,16 @@ def main(script, plan):
     tb.show()
     out = []
 
-    def idle(seconds):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    def idle(seconds, until):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not (until and eval(until, {"tb": tb})):
             app.processEvents()
             time.sleep(0.02)
 
     for step in plan["steps"]:
         for name, value in step.get("set", {}).items():
             getattr(tb, f"set_{name}")(value)
-        idle(step["seconds"])
+        idle(step["seconds"], step.get("until"))
         taken = {name: np.array(sink.data()) for name, sink in sinks.items()}
         known = {"tb": tb, "np": np, "taken": taken}
         out.append({name: eval(text, known) for name, text in step["read"].items()})

@@ -108,9 +108,13 @@ def test_photo_loopback_shows_three_receivers(tmp_path):
     """Both networks beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
     read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
     known = {**read, "evaluations": "tb.view.latest[2][1]['evaluations']"}
+    said = "[tb.view.latest.get(k, (0, {}))[1] for k in range(3)]"
+    whole = f"all(x.get('frames_lost') == 0 for x in {said}) and tb.linear.counts()['out'] > 2"
+    same = f"len({{x['snr_db'] for x in {said}}}) == 1 and tb.lose.lost and {said}[0]['snr_db'] < 6"
+    off = f"{same} and {said}[2]['evaluations'] == 0"
     steps = [
-        {"set": {"snr_db": 12.0, "loss": 0.0}, "seconds": 12, "read": read},
-        {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 9, "read": known},
+        {"set": {"snr_db": 12.0, "loss": 0.0}, "seconds": 40, "until": whole, "read": read},
+        {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 40, "until": off, "read": known},
     ]
     first, second = run_example("photo_loopback", tmp_path, steps)
     linear, mmse, posterior = (first["psnr"][str(k)] for k in range(3))
@@ -131,7 +135,8 @@ def test_photographs_cross_zeromq(tmp_path):
         scripts[1].write_text(text.replace("'received'", repr(str(tmp_path / "received"))))
         plan = tmp_path / "plan.json"
         read = {"counts": "tb.sink.counts()", "said": "tb.sink.last[1]"}
-        plan.write_text(json.dumps({"steps": [{"set": {"snr_db": 15.0}, "seconds": 12, "read": read}]}))
+        step = {"set": {"snr_db": 15.0}, "seconds": 40, "until": "tb.sink.counts()['out'] > 1", "read": read}
+        plan.write_text(json.dumps({"steps": [step]}))
         command = [sys.executable, str(RUNNER), str(scripts[1]), str(plan)]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
     finally:
