@@ -25,7 +25,7 @@ from gr_diffsem.link.transmit import transmit
 STEPS = 30
 SCHEME = f"ofdm_chanest:sampler=ddim,steps={STEPS}"
 DEADLINE = 20.0  # ms
-LOADS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 HOPELESS = 2.0  # load beyond which a block without a deadline shows nothing new in minutes of waiting
 POLICIES = ("none", "fewer_steps", "bypass")
 PACKETS, SNR_DB, SECONDS = 300, 10.0, 4.0
