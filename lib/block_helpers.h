@@ -91,7 +91,7 @@ inline pmt::pmt_t counters(uint64_t out, uint64_t dropped, uint64_t bypassed)
     return pmt::dict_add(stats, pmt::mp("bypassed"), pmt::from_uint64(bypassed));
 }
 
-//! The scheme that a message names, as a symbol or a pair (key . symbol); empty: neither.
+//! The scheme or model that a message names, as a symbol or a pair (key . symbol); empty: neither.
 inline std::string scheme_of(const pmt::pmt_t& message)
 {
     const pmt::pmt_t name = pmt::is_pair(message) ? pmt::cdr(message) : message;

@@ -39,7 +39,7 @@ pmt::pmt_t add(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value)
 void inference_ledger::check(const live_options& options, offers offered)
 {
     checked_deadline(options.deadline);
-    core::parse_overload(options.overload, offered.drop, offered.fewer_steps);
+    core::parse_overload(options.overload, offered.no_drop, offered.fewer_steps);
     checked_fault_limit(options.fault_limit);
 }
 
@@ -67,7 +67,7 @@ void inference_ledger::set_deadline(double milliseconds)
 
 void inference_ledger::set_overload(const std::string& overload)
 {
-    const auto policy = core::parse_overload(overload, d_offers.drop, d_offers.fewer_steps);
+    const auto policy = core::parse_overload(overload, d_offers.no_drop, d_offers.fewer_steps);
     std::lock_guard<std::mutex> lock(d_mutex);
     d_overload = policy;
     d_deadline.set(d_seconds, d_overload);
@@ -134,6 +134,7 @@ core::Deadline::Verdict inference_ledger::decide(uint64_t first,
     d_waiting = waiting;
     d_arrivals.see(first, first + waiting, d_now);
     d_calls++;
+    d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
     // Four fifths full counts as full: writers need room for a whole chunk.
@@ -166,27 +167,45 @@ void inference_ledger::count_faults(const core::ItemInfo& info)
         }
     }
     if (std::strcmp(info.reason, "deadline") != 0 && d_log_limit.due())
-        d_logger->warn(
-            "an item was passed on as it came ({}); {} so far", info.reason, d_bypassed.load());
+        d_logger->warn("an item was not inferred ({}); {} so far", info.reason, d_bypassed.load());
 }
 
-void inference_ledger::left(uint64_t first, const core::ItemInfo* info, std::size_t items)
+// Those that arrived together have one age.
+void inference_ledger::add_ages(uint64_t first, uint64_t end)
+{
+    for (std::size_t i = 0; i < d_arrivals.groups() && first < end; i++) {
+        const auto& group = d_arrivals.group(i);
+        if (group.end <= first)
+            continue;
+        const uint64_t until = std::min(group.end, end);
+        const double seconds = std::max(d_now - group.time, 0.0);
+        d_ages.add(seconds, until - first);
+        d_recent.add(seconds, until - first);
+        first = until;
+    }
+}
+
+void inference_ledger::left(uint64_t first,
+                            std::size_t whole,
+                            const core::ItemInfo* info,
+                            std::size_t items)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     d_now = clock();
-    int most = 0, planned = 0;
-    std::size_t inferred = 0;
+    add_ages(first, first + whole + items);
+    int most = whole > 0, planned = whole > 0;
+    std::size_t inferred = whole;
+    d_steps += whole;
+    if (whole)
+        d_faults_in_a_row = 0;
     for (std::size_t i = 0; i < items; i++) {
-        const double seconds = age(first + i);
-        d_ages.add(seconds);
-        d_recent.add(seconds);
         d_steps += static_cast<uint64_t>(info[i].steps);
         most = std::max(most, info[i].steps);
         planned = std::max(planned, info[i].planned);
         inferred += info[i].steps > 0;
         count_faults(info[i]);
     }
-    d_out += items;
+    d_out += whole + items;
     // A batch runs as many steps as its longest item.
     d_cost.add(d_now - d_started, static_cast<double>(inferred) * most);
     // What items need changes with their SNR: at once upwards, slowly down.
@@ -209,7 +228,7 @@ uint64_t inference_ledger::take_gap()
 
 void inference_ledger::report(double noise_var)
 {
-    if (!d_stats_limit.due())
+    if (d_reported_at > 0 && d_now < d_reported_at + 1)
         return;
     std::lock_guard<std::mutex> lock(d_mutex);
     const uint64_t out = d_out, since = out - d_reported_out;
@@ -224,7 +243,8 @@ void inference_ledger::report(double noise_var)
     stats = add(stats, "scheme", d_scheme);
     stats = add(stats, "deadline", pmt::from_double(d_seconds));
     stats = add(stats, "overload", pmt::mp(core::overload_name(d_overload)));
-    stats = add(stats, "noise_var", pmt::from_double(noise_var));
+    if (!std::isnan(noise_var))
+        stats = add(stats, "noise_var", pmt::from_double(noise_var));
     stats = add(stats, "age_p50", pmt::from_double(d_recent.quantile(0.5)));
     stats = add(stats, "age_p99", pmt::from_double(d_recent.quantile(0.99)));
     stats = add(

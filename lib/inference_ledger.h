@@ -22,7 +22,7 @@ class inference_ledger : public live_inference
 public:
     //! Which policies a block offers.
     struct offers {
-        bool drop = true;
+        const char* no_drop = nullptr; //!< why not
         bool fewer_steps = true;
     };
     inference_ledger(gr::block& block,
@@ -61,9 +61,21 @@ public:
     decide(uint64_t first, std::size_t waiting, std::size_t max_batch, std::size_t room);
     //! The limit of a call, for such a verdict.
     core::RunLimit limit(const core::Deadline::Verdict& verdict) const;
+    //! Had the last decide() a deadline to keep?
+    bool hurries() const { return d_hurries; }
+    //! Seconds since the last decide(). Reads the clock.
+    double elapsed() const { return clock() - d_started; }
 
-    //! Items that leave the block, with what was done to each; then the ages of all are known.
-    void left(uint64_t first, const core::ItemInfo* info, std::size_t items);
+    /*!
+     * Items that leave the block; then the ages of all are known. Reads the clock.
+     * \param whole so many that took one evaluation each, as planned
+     * \param info  what was done to each of the `items` after them
+     */
+    void left(uint64_t first, std::size_t whole, const core::ItemInfo* info, std::size_t items);
+    void left(uint64_t first, const core::ItemInfo* info, std::size_t items)
+    {
+        left(first, 0, info, items);
+    }
     //! Does the policy drop what cannot be inferred in time (rather than pass it on)?
     bool drops() const { return d_overload == core::Overload::drop && !d_disabled; }
     //! Items that leave it nowhere.
@@ -72,10 +84,10 @@ public:
     uint64_t take_gap();
     //! Seconds from an item's arrival to the last call of left() or decide().
     double age(uint64_t index) const { return std::max(d_now - d_arrivals.time(index), 0.0); }
-    //! Seconds since the last decide().
+    //! Seconds from the last decide() to the last left().
     double latency() const { return d_now - d_started; }
 
-    //! Statistics, about once a second.
+    //! Statistics, about once a second. NaN: there is no noise variance.
     void report(double noise_var);
     //! Something that happened, said at once. Thread safe.
     void event(const char* what, const std::string& scheme, const std::string& reason);
@@ -85,6 +97,7 @@ public:
 private:
     static double clock();
     void count_faults(const core::ItemInfo& info);
+    void add_ages(uint64_t first, uint64_t end);
 
     mutable std::mutex d_mutex; // settings and ages, between work() and whoever asks
     gr::block& d_block;
@@ -99,6 +112,7 @@ private:
     core::Arrivals d_arrivals;
     double d_full = 0; // evaluations that an item takes where nothing is cut
     double d_started = 0, d_now = 0;
+    bool d_hurries = false;
     int d_faults_in_a_row = 0;
     uint64_t d_gap = 0;
     pmt::pmt_t d_model = pmt::mp(""), d_scheme = pmt::mp("");
@@ -109,7 +123,7 @@ private:
     std::size_t d_waiting = 0;
     std::atomic<uint64_t> d_out{0}, d_dropped{0}, d_bypassed{0}, d_faults{0}, d_swaps{0};
     std::atomic<bool> d_disabled{false};
-    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
+    rate_limit d_log_limit{5.0};
 };
 
 } // namespace diffsem

@@ -18,7 +18,8 @@ constexpr int max_batch = 32;
 inference_ledger::offers offered()
 {
     inference_ledger::offers o;
-    o.drop = false; // header_payload_demux waits for each frame's answer
+    // header_payload_demux does
+    o.no_drop = "this receiver waits for the answer of each frame, so none may be dropped";
     return o;
 }
 

@@ -131,7 +131,28 @@ private:
     std::unique_ptr<Made> d_next, d_old;
 };
 
-//! What a message on the port `scheme` asks for: loaded in the background; on failure all stays, and is said.
+//! What a message on a port asks for by a name: loaded in the background; on failure all stays, and is said.
+template <typename Made, typename MakerOf>
+void request_named(scheme_swap<Made>& swap,
+                   inference_ledger& ledger,
+                   const gr::logger_ptr& logger,
+                   const std::string& port,
+                   const pmt::pmt_t& message,
+                   MakerOf maker_of)
+{
+    const std::string name = scheme_of(message);
+    if (name.empty()) {
+        ledger.event(
+            "swap_failed", "", "the message on port " + port + " names none: send a symbol");
+        return;
+    }
+    swap.request(maker_of(name), [&ledger, logger, port, name](const std::string& reason) {
+        logger->error("{}; the running {} stays", reason, port);
+        ledger.event("swap_failed", name, reason);
+    });
+}
+
+//! On the port `scheme`: looked for where the running one was found.
 template <typename Made, typename Make>
 void request_scheme(scheme_swap<Made>& swap,
                     inference_ledger& ledger,
@@ -140,16 +161,9 @@ void request_scheme(scheme_swap<Made>& swap,
                     const pmt::pmt_t& message,
                     Make make)
 {
-    const std::string spec = scheme_of(message);
-    if (spec.empty()) {
-        ledger.event("swap_failed", "", "the message on port scheme names none: send a symbol");
-        return;
-    }
-    swap.request([make, handle = running.other(spec)] { return make(handle); },
-                 [&ledger, logger, spec](const std::string& reason) {
-                     logger->error("{}; the running scheme stays", reason);
-                     ledger.event("swap_failed", spec, reason);
-                 });
+    request_named(swap, ledger, logger, "scheme", message, [&](const std::string& spec) {
+        return [make, handle = running.other(spec)] { return make(handle); };
+    });
 }
 
 } // namespace diffsem

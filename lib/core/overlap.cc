@@ -260,6 +260,12 @@ void Overlap::reset()
         std::fill(p.sum.begin(), p.sum.end(), 0.0f);
 }
 
+void Overlap::resume(Overlap& other)
+{
+    for (std::size_t j = 0; j < d_outputs.size(); j++)
+        d_outputs[j].sum.swap(other.d_outputs[j].sum);
+}
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

@@ -28,11 +28,11 @@ constexpr double bins_per_octave = 16;
 
 } // namespace
 
-Overload parse_overload(const std::string& name, bool may_drop, bool has_steps)
+Overload parse_overload(const std::string& name, const char* no_drop, bool has_steps)
 {
     std::string offered;
     for (const auto& p : policies) {
-        if ((p.second == Overload::drop && !may_drop) ||
+        if ((p.second == Overload::drop && no_drop) ||
             (p.second == Overload::fewer_steps && !has_steps))
             continue;
         if (name == p.first)
@@ -41,7 +41,7 @@ Overload parse_overload(const std::string& name, bool may_drop, bool has_steps)
     }
     std::string why;
     if (name == "drop")
-        why = ": this receiver waits for the answer of each frame, so none may be dropped";
+        why = std::string(": ") + no_drop;
     if (name == "fewer_steps")
         why = ": a plain graph has no steps that could be saved";
     throw Error("overload is '" + name + "'" + why + "; give one of " + offered);

@@ -28,8 +28,9 @@ void names()
         CHECK_EQUAL(std::string(overload_name(parse_overload(name))), name);
     CHECK_THROWS(parse_overload("later"),
                  {"overload is 'later'", "wait, fewer_steps, bypass, drop"});
-    CHECK_THROWS(parse_overload("drop", false), {"'drop'", "waits", "wait, fewer_steps, bypass"});
-    CHECK_THROWS(parse_overload("fewer_steps", true, false), {"no steps", "wait, bypass, drop"});
+    CHECK_THROWS(parse_overload("drop", "each counts"),
+                 {"'drop': each counts; give one of wait, fewer_steps, bypass"});
+    CHECK_THROWS(parse_overload("fewer_steps", nullptr, false), {"no steps", "wait, bypass, drop"});
 }
 
 void cost()

@@ -20,10 +20,10 @@ struct live_options {
     /*!
      * What happens when inference is slower than the input:
      * - "wait": items come late, and upstream is held back (for recordings)
-     * - "fewer_steps": the plan is cut to what fits; where not one evaluation does, as "bypass"
-     * - "bypass": the classical estimate passes, tagged
+     * - "fewer_steps": the plan is cut to what fits; where not one evaluation does, as "bypass". Not for plain graphs
+     * - "bypass": the classical estimate passes, of a plain graph the input, tagged
      * - "drop": the item goes no further; the next one says how many are missing. Not offered where a
-     *   receiver waits for each frame's answer
+     *   receiver waits for each frame's answer, or windows overlap
      */
     std::string overload = "wait";
     //! Failed inferences in a row after which the scheme is switched off until another is set; 0: never.
@@ -37,7 +37,7 @@ struct live_options {
  * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
  * `bypassed`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
  * items/s), `age_p50`, `age_p99` (double, s, from arrival to output), `steps` (double, evaluations an item,
- * mean), these four since the last one; `noise_var` (double, of the last item), `deadline` (double, s), `overload`, `scheme`,
+ * mean), these four since the last one; `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
  * `model` (symbols; as model() says), `disabled` (bool). When something happens, a dictionary with
  * `block`, `event` (`swapped`, `swap_failed`, `disabled`), `scheme` and `reason`.
  */

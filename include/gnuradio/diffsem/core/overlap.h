@@ -69,6 +69,8 @@ public:
     void join(std::size_t output, const void* windows, std::size_t count, void* out);
 
     void reset(); //!< forgets what of past windows would still be added
+    //! Goes on with what the windows of another of the same measures left to be added.
+    void resume(Overlap& other);
 
 private:
     struct Port {

@@ -23,8 +23,12 @@ enum class Overload {
     bypass,      //!< the classical estimate passes, marked
     drop         //!< they go no further, and are counted
 };
-//! Throws Error naming the parameter `overload` and the choices.
-Overload parse_overload(const std::string& name, bool may_drop = true, bool has_steps = true);
+/*!
+ * Throws Error naming the parameter `overload` and the choices.
+ * \param no_drop why `drop` is not offered; null: it is
+ */
+Overload
+parse_overload(const std::string& name, const char* no_drop = nullptr, bool has_steps = true);
 const char* overload_name(Overload overload);
 
 /*!
