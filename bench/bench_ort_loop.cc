@@ -158,9 +158,9 @@ Cost run_block(const std::string& model, int in, int batch, double seconds)
     tb->start();
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     const double started = now(), cpu = block_cpu("onnx_inference");
-    const auto before = block->items_in();
+    const auto before = block->live().items_in();
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-    const double items = double(block->items_in() - before);
+    const double items = double(block->live().items_in() - before);
     const Cost cost{(now() - started) / items, (block_cpu("onnx_inference") - cpu) / items};
     tb->stop();
     tb->wait();

@@ -9,13 +9,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace gr {
 namespace diffsem {
 
 namespace {
 
-constexpr std::chrono::milliseconds one_turn(1);
+constexpr double one_turn = 1e-3;                           // seconds
+constexpr int most_batch = std::numeric_limits<int>::max(); // as many as the model takes
 constexpr std::size_t min_output_bytes = std::size_t(1) << 18;
 
 //! The next batch, which lies in another core's cache, comes while the runtime computes this one.
@@ -47,36 +49,23 @@ int most_items(const std::vector<onnx_inference_impl::port>& ports)
 onnx_inference_impl::onnx_inference_impl(plan p)
     : gr::block("onnx_inference", signature(p.in), signature(p.out)),
       d(std::move(p)),
-      d_max_batch(static_cast<int>(d.run->max_batch())),
-      d_tag_items(d.tag_items),
+      d_max_batch(most_batch),
+      d_tag_items(d.options.tag_items),
       d_from(d.in.size()),
-      d_clean_from(d.in.size()),
       d_try_from(d.in.size()),
       d_to(d.out.size()),
       d_try_to(d.out.size()),
-      d_windows_from(d.in.size()),
-      d_windows_to(d.out.size()),
-      d_replaced(d.run->max_batch()),
-      d_dirty(d.run->max_batch()),
-      d_tags(d.in.size())
+      d_tags(d.in.size()),
+      d_ledger(*this, d_logger, d.options.live, offered(d.options))
 {
-    const std::size_t batch = d.run->max_batch();
-    for (const port& in : d.in) {
-        d_clean.emplace_back(in.bytes * batch);
-        d_clean_from[d_clean.size() - 1] = d_clean.back().data();
-        d_windows.emplace_back(d.overlap ? in.bytes * batch : 0);
-        d_windows_from[d_windows.size() - 1] = d_windows.back().data();
-    }
     for (const port& out : d.out) {
-        d_answers.emplace_back(d.overlap ? out.bytes * batch : 0);
-        d_windows_to[d_answers.size() - 1] = d_answers.back().data();
         d_same.push_back(-1);
         for (std::size_t i = d.in.size(); i-- > 0;)
             if (d.in[i].type == out.type && d.in[i].bytes == out.bytes)
                 d_same.back() = static_cast<int>(i);
     }
-    if (d.overlap)
-        set_history(static_cast<unsigned>(d.overlap->window() - d.overlap->hop()) + 1);
+    if (d.window)
+        set_history(static_cast<unsigned>(d.window - d.hop) + 1);
     // Offsets are ours to map: the scheduler would round where rates differ.
     set_tag_propagation_policy(TPP_DONT);
     // From these two the scheduler sizes buffers, here and upstream.
@@ -87,9 +76,45 @@ onnx_inference_impl::onnx_inference_impl(plan p)
     for (std::size_t j = 0; j < d.out.size(); j++)
         set_min_output_buffer(static_cast<int>(j),
                               std::max<long>(min_output_bytes / d.out[j].item_bytes(), 1));
-    message_port_register_out(d_keys.stats);
-    if (!d.run->note().empty())
-        d_logger->info("{}", d.run->note());
+    const pmt::pmt_t swaps = pmt::mp("model");
+    message_port_register_in(swaps);
+    set_msg_handler(swaps, [this](const pmt::pmt_t& message) {
+        request_named(
+            d_swap, d_ledger, d_logger, "model", message, [this](const std::string& path) {
+                return [this, path] { return replacement(path); };
+            });
+    });
+    begin();
+}
+
+void onnx_inference_impl::begin()
+{
+    d_ledger.begin_model(d.m->seconds, 1, d.m->path, d.m->hash, "");
+    if (!d.m->run->note().empty())
+        d_logger->info("{}", d.m->run->note());
+}
+
+// The same block with another file; throws where it would not fit. In any thread.
+std::unique_ptr<onnx_inference_impl::model>
+onnx_inference_impl::replacement(const std::string& path) const
+{
+    plan next = check(path, d.options);
+    check_same_ports(d, next);
+    return std::move(next.m);
+}
+
+// Between two calls; windows that overlap go on where those of the old one ended.
+void onnx_inference_impl::swap()
+{
+    auto next = d_swap.take();
+    if (!next)
+        return;
+    if (next->overlap)
+        next->overlap->resume(*d.m->overlap);
+    d.m.swap(next);
+    d_swap.retire(std::move(next));
+    begin();
+    d_ledger.swapped();
 }
 
 const onnx_inference_impl::port& onnx_inference_impl::at(const std::vector<port>& ports, int index)
@@ -101,17 +126,21 @@ const onnx_inference_impl::port& onnx_inference_impl::at(const std::vector<port>
 
 void onnx_inference_impl::set_max_batch(int max_batch)
 {
-    const int most = static_cast<int>(d.run->max_batch());
     if (max_batch < 1)
-        throw core::Error("max_batch is " + text(max_batch) + ": give 1 to " + text(most));
-    d_max_batch = std::min(max_batch, most);
+        throw core::Error("max_batch is " + text(max_batch) + ": give 1 to " +
+                          text(d.options.max_batch));
+    d_max_batch = max_batch; // the model may take less at once
 }
 
 bool onnx_inference_impl::start()
 {
     // New buffers begin with zeros; after lock() and unlock() the stream goes on.
-    if (d.overlap && nitems_read(0) == 0)
-        d.overlap->reset();
+    if (d.m->overlap && nitems_read(0) == 0)
+        d.m->overlap->reset();
+    gr_vector_int room(d.in.size());
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        room[i] = static_cast<int>(input_room(*this, static_cast<int>(i)));
+    d_room = waiting(room);
     return block::start();
 }
 
@@ -122,10 +151,10 @@ void onnx_inference_impl::forecast(int, gr_vector_int& ninput_items_required)
         ninput_items_required[i] = d.in[i].items + static_cast<int>(history()) - 1;
 }
 
-//! Inferences for which every input has what they take, and every output has room.
-int onnx_inference_impl::waiting(int noutput_items, const gr_vector_int& ninput_items) const
+//! Inferences for which every input has what they take.
+int onnx_inference_impl::waiting(const gr_vector_int& ninput_items) const
 {
-    int count = noutput_items / most_items(d.out);
+    int count = std::numeric_limits<int>::max();
     for (std::size_t i = 0; i < d.in.size(); i++)
         count =
             std::min(count, (ninput_items[i] - static_cast<int>(history()) + 1) / d.in[i].items);
@@ -137,16 +166,53 @@ int onnx_inference_impl::general_work(int noutput_items,
                                       gr_vector_const_void_star& input_items,
                                       gr_vector_void_star& output_items)
 {
-    const int waits = waiting(noutput_items, ninput_items);
-    if (waits < 1)
+    if (d_swap.ready())
+        swap();
+    const int queued = waiting(ninput_items), room = noutput_items / most_items(d.out);
+    if (queued < 1 || room < 1)
         return 0;
-    const auto started = clock::now();
-    const int most = d_max_batch;
+    const std::size_t most = std::min<std::size_t>(d_max_batch, d.m->run->max_batch());
+    const auto verdict = d_ledger.decide(d_first, queued, most, d_room);
+    const int taken = static_cast<int>(verdict.items);
+    if (verdict.evaluations == 0 && d_ledger.drops()) {
+        drop(taken);
+        return 0;
+    }
+    const char* skip = verdict.evaluations == 0 ? d_ledger.limit(verdict).reason : nullptr;
+    // With a deadline each batch has its own verdict.
+    const int waits = std::min(skip || d_ledger.hurries() ? taken : queued, room);
+    const int told = compute(waits, taken, skip, input_items, output_items);
+
+    auto& info = d.m->info;
+    d_ledger.left(d_first, static_cast<std::size_t>(d_done - told), info.data(), told);
+    std::fill_n(info.begin(), told, model::inferred());
+    move_tags(d_done, true);
+    tag_outputs(d_done);
+    d_ledger.report(NAN);
+    d_first += d_done;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        consume(static_cast<int>(i), d_done * d.in[i].items);
+    for (std::size_t j = 0; j < d.out.size(); j++)
+        produce(static_cast<int>(j), d_done * d.out[j].items);
+    return WORK_CALLED_PRODUCE;
+}
+
+/*!
+ * Some of those that wait, at most `most` at once; `skip` says why none is inferred.
+ * Returns how many of the last have something to tell: the call ends with the batch that has.
+ */
+int onnx_inference_impl::compute(int waits,
+                                 int most,
+                                 const char* skip,
+                                 const sources& input_items,
+                                 const targets& output_items)
+{
     int enough = most;
     d_done = 0;
+    d_told = false;
     // Handing over costs up to 20 us, several times a small net: with a backlog, go on for a while. The first
     // batch says how many that is, because a small net feels it when the clock is read.
-    do {
+    while (true) {
         const int count = std::min(waits - d_done, most);
         const int next = std::min(waits - d_done - count, most);
         for (std::size_t i = 0; i < d.in.size(); i++) {
@@ -156,39 +222,43 @@ int onnx_inference_impl::general_work(int noutput_items,
         }
         for (std::size_t j = 0; j < d.out.size(); j++)
             d_to[j] = static_cast<char*>(output_items[j]) + d_done * d.out[j].step();
-        compute(d_from, count, d_to);
-        if (d_tag_items)
-            tag_latency(count, started);
-        d_done += count;
-        d_items += count;
-        d_calls++;
-        if (d_done == count && d_done < waits) {
-            const auto took = std::max<clock::duration>(clock::now() - started, clock::duration(1));
-            enough = count * static_cast<int>(std::min<clock::rep>(one_turn / took, waits / count));
+        batch(d_from, count, d_to, skip);
+        if (d_done == 0 && count < waits) {
+            const double turns = one_turn / std::max(d_ledger.elapsed(), 1e-9);
+            enough = count * static_cast<int>(std::min<double>(turns, waits / count));
         }
-    } while (d_done < std::min(waits, enough));
-
-    move_tags(d_done);
-    report();
-    for (std::size_t i = 0; i < d.in.size(); i++)
-        consume(static_cast<int>(i), d_done * d.in[i].items);
-    for (std::size_t j = 0; j < d.out.size(); j++)
-        produce(static_cast<int>(j), d_done * d.out[j].items);
-    return WORK_CALLED_PRODUCE;
+        d_done += count;
+        if (d_told)
+            return count;
+        if (d_done >= std::min(waits, enough))
+            return 0;
+    }
 }
 
-//! `count` inferences that wait at `in`, at most a batch: their answers, tagged, to `out`.
-void onnx_inference_impl::compute(const sources& in, int count, const targets& out)
+//! `count` inferences that wait at `in`: their answers to `out`.
+void onnx_inference_impl::batch(const sources& in, int count, const targets& out, const char* skip)
 {
-    if (!d.overlap) {
-        infer(in, count, out);
+    model& m = *d.m;
+    if (!m.overlap) {
+        infer(in, count, out, skip);
         return;
     }
     for (std::size_t i = 0; i < d.in.size(); i++)
-        d.overlap->cut(i, in[i], count, d_windows[i].data());
-    infer(d_windows_from, count, d_windows_to);
+        m.overlap->cut(i, in[i], count, m.windows[i].data());
+    infer(m.windows_from, count, m.windows_to, skip);
     for (std::size_t j = 0; j < d.out.size(); j++)
-        d.overlap->join(j, d_answers[j].data(), count, out[j]);
+        m.overlap->join(j, m.answers[j].data(), count, out[j]);
+}
+
+void onnx_inference_impl::drop(int count)
+{
+    d_done = 0;
+    move_tags(count, false);
+    d_ledger.dropped(count);
+    d_ledger.report(NAN);
+    d_first += count;
+    for (std::size_t i = 0; i < d.in.size(); i++)
+        consume(static_cast<int>(i), count * d.in[i].items);
 }
 
 //! Copies the batch without the inferences that hold NaN or Inf; false if there are none.
@@ -205,9 +275,9 @@ bool onnx_inference_impl::clean(const sources& in, int count)
             finite = finite && (d.in[i].integer() ||
                                 all_finite(static_cast<const char*>(in[i]) + k * d.in[i].bytes,
                                            d.in[i].bytes));
-        d_dirty[k] = !finite;
+        d.m->dirty[k] = !finite;
         for (std::size_t i = 0; i < d.in.size(); i++) {
-            char* to = &d_clean[i][k * d.in[i].bytes];
+            char* to = &d.m->clean[i][k * d.in[i].bytes];
             if (finite)
                 std::memcpy(to, static_cast<const char*>(in[i]) + k * d.in[i].bytes, d.in[i].bytes);
             else
@@ -217,16 +287,20 @@ bool onnx_inference_impl::clean(const sources& in, int count)
     return true;
 }
 
-void onnx_inference_impl::infer(const sources& in, int count, const targets& out)
+void onnx_inference_impl::infer(const sources& in, int count, const targets& out, const char* skip)
 {
-    std::fill_n(d_replaced.begin(), count, 0);
+    if (skip) {
+        for (int k = 0; k < count; k++)
+            bypass(in, k, out, true, skip);
+        return;
+    }
     if (!clean(in, count)) {
         attempt(in, 0, count, out);
     } else {
-        attempt(d_clean_from, 0, count, out);
+        attempt(d.m->clean_from, 0, count, out);
         for (int k = 0; k < count; k++)
-            if (d_dirty[k])
-                bypass(in, k, out, false, d_nan);
+            if (d.m->dirty[k])
+                bypass(in, k, out, false, "nan");
     }
     for (std::size_t j = 0; j < d.out.size(); j++) {
         const std::size_t bytes = d.out[j].bytes;
@@ -234,7 +308,7 @@ void onnx_inference_impl::infer(const sources& in, int count, const targets& out
             continue; // an infinite result may be meant, one that is no number is not
         for (int k = 0; k < count; k++)
             if (any_nan(static_cast<const char*>(out[j]) + k * bytes, bytes))
-                bypass(in, k, out, true, d_nan);
+                bypass(in, k, out, true, "inference");
     }
 }
 
@@ -246,7 +320,7 @@ void onnx_inference_impl::attempt(const sources& in, int first, int count, const
     for (std::size_t j = 0; j < d.out.size(); j++)
         d_try_to[j] = static_cast<char*>(out[j]) + first * d.out[j].bytes;
     try {
-        d.run->run(d_try_from.data(), count, d_try_to.data());
+        d.m->run->run(d_try_from.data(), count, d_try_to.data());
     } catch (const std::exception& e) {
         if (count > 1) {
             for (int k = 0; k < count; k++)
@@ -254,8 +328,8 @@ void onnx_inference_impl::attempt(const sources& in, int first, int count, const
             return;
         }
         if (d_log_limit.due())
-            d_logger->warn("inference {} failed: {}", d_items + first, e.what());
-        bypass(in, first, out, true, d_failed);
+            d_logger->warn("inference {} failed: {}", d_first + d_done + first, e.what());
+        bypass(in, first, out, true, "inference");
     }
 }
 
@@ -263,11 +337,14 @@ void onnx_inference_impl::bypass(const sources& in,
                                  int index,
                                  const targets& out,
                                  bool pass,
-                                 const pmt::pmt_t& reason)
+                                 const char* reason)
 {
-    if (d_replaced[index])
+    auto& info = d.m->info[index];
+    if (info.bypassed)
         return;
-    d_replaced[index] = 1;
+    info.steps = 0;
+    info.bypassed = d_told = true;
+    info.reason = reason;
     for (std::size_t j = 0; j < d.out.size(); j++) {
         char* to = static_cast<char*>(out[j]) + index * d.out[j].bytes;
         if (pass && d_same[j] >= 0)
@@ -276,25 +353,8 @@ void onnx_inference_impl::bypass(const sources& in,
                         d.out[j].bytes);
         else
             std::memset(to, 0, d.out[j].bytes);
-        add_item_tag(j, written(j, index), d_keys.bypassed, reason);
+        add_item_tag(j, written(j, index), d_keys.bypassed, pmt::mp(reason));
     }
-    d_bypassed++;
-    if (d_log_limit.due())
-        d_logger->warn("inference {} replaced by {} ({}); {} so far",
-                       d_items + index,
-                       pass && d_same[0] >= 0 ? "its input" : "zeros",
-                       reason == d_nan ? "its data are not finite" : "it failed",
-                       d_bypassed.load());
-}
-
-void onnx_inference_impl::report()
-{
-    if (!d_stats_limit.due())
-        return;
-    pmt::pmt_t stats = counters(d_items, 0, d_bypassed);
-    stats = pmt::dict_add(stats, pmt::mp("block"), pmt::mp(alias()));
-    stats = pmt::dict_add(stats, pmt::mp("calls"), pmt::from_uint64(d_calls));
-    message_port_pub(d_keys.stats, stats);
 }
 
 } // namespace diffsem

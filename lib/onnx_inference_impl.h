@@ -3,7 +3,8 @@
  */
 #pragma once
 
-#include "block_helpers.h"
+#include "inference_ledger.h"
+#include "scheme_swap.h"
 
 #include <gnuradio/diffsem/core/onnx_runner.h>
 #include <gnuradio/diffsem/core/overlap.h>
@@ -29,31 +30,55 @@ public:
         bool integer() const { return type == core::StreamType::integer; }
     };
 
-    //! What make() has checked and worked out.
-    struct plan {
+    using sources = std::vector<const void*>; //!< one for each input
+    using targets = std::vector<void*>;       //!< one for each output
+
+    //! One file, ready to run; a swap puts another in its place.
+    struct model {
+        std::string path, hash;
+        double seconds = 0; //!< one inference took in a trial
         std::unique_ptr<core::OnnxRunner> run;
         std::unique_ptr<core::Overlap> overlap; //!< none: windows follow one another
-        std::vector<port> in, out;
-        bool tag_items = false;
+        // Of one batch.
+        std::vector<std::vector<char>> clean; //!< inputs without what is not finite
+        sources clean_from;
+        std::vector<std::vector<char>> windows, answers; //!< of overlap
+        sources windows_from;
+        targets windows_to;
+        std::vector<char> dirty;          //!< it holds what is not finite
+        std::vector<core::ItemInfo> info; //!< between batches: all were inferred
+
+        static core::ItemInfo inferred();
+        void make_buffers(const std::vector<port>& in, const std::vector<port>& out);
     };
 
-    static plan check(const std::string& model, const onnx_inference_options& options);
+    //! What make() has checked and worked out.
+    struct plan {
+        onnx_inference_options options;
+        std::vector<port> in, out;
+        int window = 0, hop = 0;
+        std::unique_ptr<model> m;
+    };
+
+    static plan check(const std::string& path, const onnx_inference_options& options);
+    //! Throws core::Error saying what of the ports differs.
+    static void check_same_ports(const plan& running, const plan& next);
+    static inference_ledger::offers offered(const onnx_inference_options& options);
     explicit onnx_inference_impl(plan p);
 
     void set_tag_items(bool tag_items) override { d_tag_items = tag_items; }
     void set_max_batch(int max_batch) override;
+    void set_model(const std::string& path) override { d_swap.offer(replacement(path)); }
     int in_ports() const override { return static_cast<int>(d.in.size()); }
     int out_ports() const override { return static_cast<int>(d.out.size()); }
     int in_vlen(int port) const override { return at(d.in, port).vlen; }
     int out_vlen(int port) const override { return at(d.out, port).vlen; }
     std::string in_type(int port) const override { return stream_name(at(d.in, port).type); }
     std::string out_type(int port) const override { return stream_name(at(d.out, port).type); }
-    int window() const override { return d.overlap ? static_cast<int>(d.overlap->window()) : 0; }
-    int hop() const override { return d.overlap ? static_cast<int>(d.overlap->hop()) : 0; }
+    int window() const override { return d.window; }
+    int hop() const override { return d.hop; }
     int delay(int port) const override { return at(d.out, port).delay; }
-    uint64_t items_in() const override { return d_items; }
-    uint64_t items_out() const override { return d_items; }
-    uint64_t items_bypassed() const override { return d_bypassed; }
+    live_inference& live() override { return d_ledger; }
 
     bool start() override;
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
@@ -63,43 +88,43 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
-    using clock = std::chrono::steady_clock;
-    using sources = std::vector<const void*>; // one for each input
-    using targets = std::vector<void*>;       // one for each output
-
     static const port& at(const std::vector<port>& ports, int index);
-    int waiting(int noutput_items, const gr_vector_int& ninput_items) const;
-    void compute(const sources& in, int count, const targets& out);
-    void infer(const sources& in, int count, const targets& out);
+    std::unique_ptr<model> replacement(const std::string& path) const;
+    void begin();
+    void swap();
+    int waiting(const gr_vector_int& ninput_items) const;
+    int compute(int waits,
+                int most,
+                const char* skip,
+                const sources& input_items,
+                const targets& output_items);
+    void batch(const sources& in, int count, const targets& out, const char* skip);
+    void infer(const sources& in, int count, const targets& out, const char* skip);
     bool clean(const sources& in, int count);
     void attempt(const sources& in, int first, int count, const targets& out);
-    void
-    bypass(const sources& in, int index, const targets& out, bool pass, const pmt::pmt_t& reason);
+    void bypass(const sources& in, int index, const targets& out, bool pass, const char* reason);
+    void drop(int count);
     uint64_t written(std::size_t port, int index);
-    void move_tags(int count);
-    void tag_latency(int count, clock::time_point started);
-    void report();
+    void move_tags(int count, bool kept);
+    void tag_outputs(int count);
 
     const keys d_keys;
-    const pmt::pmt_t d_nan = pmt::mp("nan"), d_failed = pmt::mp("inference");
-    plan d;
+    plan d;                  // of which only the model ever changes
     std::vector<int> d_same; // for each output the input that could stand for it, or -1
     std::atomic<int> d_max_batch;
     std::atomic<bool> d_tag_items;
 
-    sources d_from, d_clean_from, d_try_from; // where this batch lies
+    sources d_from, d_try_from; // where this batch lies
     targets d_to, d_try_to;
-    std::vector<std::vector<char>> d_clean; // inputs without what is not finite
-    sources d_windows_from;                 // of overlap: what the graph takes and gives
-    targets d_windows_to;
-    std::vector<std::vector<char>> d_windows, d_answers;
-    std::vector<char> d_replaced; // of this batch: an inference is bypassed once
-    std::vector<char> d_dirty;    // of this batch: it holds what is not finite
     std::vector<std::vector<tag_t>> d_tags;
     std::vector<tag_t> d_moved;
-    int d_done = 0; // inferences of this call before this batch
-    std::atomic<uint64_t> d_items{0}, d_bypassed{0}, d_calls{0};
-    rate_limit d_log_limit{5.0}, d_stats_limit{1.0};
+    uint64_t d_first = 0; // index of the oldest inference that waits
+    int d_room = 0;       // inferences that the inputs can hold
+    int d_done = 0;       // inferences of this call before this batch
+    bool d_told = false;  // of this batch some were bypassed: model::info says which
+    rate_limit d_log_limit{5.0};
+    inference_ledger d_ledger;
+    scheme_swap<model> d_swap; // last: its thread ends before what it calls
 };
 
 } // namespace diffsem

@@ -5,6 +5,8 @@
  */
 #include "onnx_inference_impl.h"
 
+#include <gnuradio/diffsem/core/sha256.h>
+
 namespace gr {
 namespace diffsem {
 
@@ -113,24 +115,106 @@ void make_overlap(const onnx_inference_options& options,
     o.time_axis = options.time_axis;
     o.input_vlens = in;
     o.output_vlens = out;
-    p.overlap = std::make_unique<core::Overlap>(o, p.run->inputs(), p.run->outputs());
+    auto& overlap = p.m->overlap;
+    overlap = std::make_unique<core::Overlap>(o, p.m->run->inputs(), p.m->run->outputs());
+    p.window = static_cast<int>(overlap->window());
+    p.hop = static_cast<int>(overlap->hop());
     for (std::size_t i = 0; i < p.in.size(); i++) {
-        p.in[i].vlen = static_cast<int>(p.overlap->input_vlen(i));
-        p.in[i].items = static_cast<int>(p.overlap->hop());
+        p.in[i].vlen = static_cast<int>(overlap->input_vlen(i));
+        p.in[i].items = p.hop;
     }
     for (std::size_t j = 0; j < p.out.size(); j++) {
-        p.out[j].vlen = static_cast<int>(p.overlap->output_vlen(j));
-        p.out[j].items = static_cast<int>(p.overlap->output_hop(j));
-        p.out[j].delay = static_cast<int>(p.overlap->delay(j));
+        p.out[j].vlen = static_cast<int>(overlap->output_vlen(j));
+        p.out[j].items = static_cast<int>(overlap->output_hop(j));
+        p.out[j].delay = static_cast<int>(overlap->delay(j));
     }
+}
+
+//! What one inference takes, on zeros; the first run, behind us, is always slow.
+double trial_seconds(onnx_inference_impl::model& m, const std::vector<port>& out)
+{
+    using clock = std::chrono::steady_clock;
+    const std::size_t count = m.run->fixed_batch() ? m.run->max_batch() : 1;
+    std::vector<std::vector<char>> answers;
+    onnx_inference_impl::targets to;
+    for (const port& p : out) {
+        answers.emplace_back(p.bytes * count);
+        to.push_back(answers.back().data());
+    }
+    const auto started = clock::now();
+    m.run->run(m.clean_from.data(), count, to.data());
+    return std::chrono::duration<double>(clock::now() - started).count() /
+           static_cast<double>(count);
 }
 
 } // namespace
 
-onnx_inference_impl::plan onnx_inference_impl::check(const std::string& model,
+inference_ledger::offers onnx_inference_impl::offered(const onnx_inference_options& options)
+{
+    inference_ledger::offers o;
+    o.fewer_steps = false;
+    if (options.overlap != "none")
+        o.no_drop = "windows that overlap are pieces of one stream, so none may be dropped";
+    return o;
+}
+
+void onnx_inference_impl::check_same_ports(const plan& running, const plan& next)
+{
+    const auto compare = [&](const std::string& what, const auto& now, const auto& then) {
+        if (now != then)
+            throw core::Error("model '" + next.m->path + "': " + what + " is " + text(then) +
+                              ", of the running model " + text(now) +
+                              ": the block's ports cannot change; make another block");
+    };
+    const auto compare_side =
+        [&](const std::string& side, const std::vector<port>& now, const std::vector<port>& then) {
+            compare("the number of " + side + "puts", now.size(), then.size());
+            for (std::size_t i = 0; i < now.size(); i++) {
+                const std::string name = side + "put " + text(i) + ": ";
+                compare(name + "its type",
+                        std::string(core::stream_name(now[i].type)),
+                        std::string(core::stream_name(then[i].type)));
+                compare(name + "its vector length", now[i].vlen, then[i].vlen);
+                compare(name + "items of one inference", now[i].items, then[i].items);
+                compare(name + "bytes of one inference", now[i].bytes, then[i].bytes);
+                compare(name + "its delay", now[i].delay, then[i].delay);
+            }
+        };
+    compare("the window", running.window, next.window);
+    compare("the hop", running.hop, next.hop);
+    compare_side("in", running.in, next.in);
+    compare_side("out", running.out, next.out);
+}
+
+core::ItemInfo onnx_inference_impl::model::inferred()
+{
+    core::ItemInfo info;
+    info.steps = info.planned = 1;
+    return info;
+}
+
+void onnx_inference_impl::model::make_buffers(const std::vector<port>& in,
+                                              const std::vector<port>& out)
+{
+    const std::size_t batch = run->max_batch();
+    dirty.resize(batch);
+    info.resize(batch, inferred());
+    for (const port& p : in) {
+        clean.emplace_back(p.bytes * batch);
+        clean_from.push_back(clean.back().data());
+        windows.emplace_back(overlap ? p.bytes * batch : 0);
+        windows_from.push_back(windows.back().data());
+    }
+    for (const port& p : out) {
+        answers.emplace_back(overlap ? p.bytes * batch : 0);
+        windows_to.push_back(answers.back().data());
+    }
+}
+
+onnx_inference_impl::plan onnx_inference_impl::check(const std::string& path,
                                                      const onnx_inference_options& options)
 {
-    if (model.empty())
+    if (path.empty())
         throw core::Error("model is empty: give the path of an .onnx file");
     if (options.max_batch < 1 || options.max_batch > 4096)
         throw core::Error("max_batch is " + text(options.max_batch) + ": give 1 to 4096");
@@ -140,6 +224,7 @@ onnx_inference_impl::plan onnx_inference_impl::check(const std::string& model,
     if (!overlap && options.hop)
         throw core::Error("hop is " + text(options.hop) +
                           ", but overlap is none: give overlap, discard or add, or hop 0");
+    inference_ledger::check(options.live, offered(options));
     const auto in = streams_in(options), out = streams_out(options);
     core::OnnxRunnerOptions o;
     o.inputs = for_core(in);
@@ -153,14 +238,20 @@ onnx_inference_impl::plan onnx_inference_impl::check(const std::string& model,
     o.ort.spinning = options.spinning;
 
     plan p;
-    p.run = std::make_unique<core::OnnxRunner>(model, o);
-    const auto in_vlens = vlens_of(in, p.run->inputs().size(), "in");
-    const auto out_vlens = vlens_of(out, p.run->outputs().size(), "out");
-    p.in = make_ports(p.run->inputs(), in_vlens, "in");
-    p.out = make_ports(p.run->outputs(), out_vlens, "out");
+    p.options = options;
+    p.m = std::make_unique<model>();
+    model& m = *p.m;
+    m.path = path;
+    m.run = std::make_unique<core::OnnxRunner>(path, o);
+    m.hash = core::sha256_file(path);
+    const auto in_vlens = vlens_of(in, m.run->inputs().size(), "in");
+    const auto out_vlens = vlens_of(out, m.run->outputs().size(), "out");
+    p.in = make_ports(m.run->inputs(), in_vlens, "in");
+    p.out = make_ports(m.run->outputs(), out_vlens, "out");
     if (overlap)
         make_overlap(options, in_vlens, out_vlens, p);
-    p.tag_items = options.tag_items;
+    m.make_buffers(p.in, p.out);
+    m.seconds = trial_seconds(m, p.out);
     return p;
 }
 

@@ -32,16 +32,28 @@ uint64_t onnx_inference_impl::written(std::size_t port, int index)
     return nitems_written(port) + static_cast<uint64_t>(d_done + index) * d.out[port].items;
 }
 
-void onnx_inference_impl::tag_latency(int count, clock::time_point started)
+//! The block's own, on the first item of each inference, but for those that bypass() has set.
+void onnx_inference_impl::tag_outputs(int count)
 {
-    const pmt::pmt_t latency =
-        pmt::from_double(std::chrono::duration<double>(clock::now() - started).count());
-    for (std::size_t j = 0; j < d.out.size(); j++)
-        for (int k = 0; k < count; k++)
-            add_item_tag(j, written(j, k), d_keys.latency, latency);
+    const uint64_t gap = d_ledger.take_gap();
+    for (std::size_t j = 0; gap && j < d.out.size(); j++)
+        add_item_tag(j, nitems_written(j), d_keys.dropped, pmt::from_uint64(gap));
+    if (!d_tag_items)
+        return;
+    const pmt::pmt_t latency = pmt::from_double(d_ledger.latency());
+    for (int k = 0; k < count; k++) {
+        const pmt::pmt_t age = pmt::from_double(d_ledger.age(d_first + k));
+        for (std::size_t j = 0; j < d.out.size(); j++) {
+            const uint64_t at = nitems_written(j) + static_cast<uint64_t>(k) * d.out[j].items;
+            add_item_tag(j, at, d_keys.latency, latency);
+            add_item_tag(j, at, d_keys.age, age);
+            add_item_tag(j, at, d_keys.model, d_ledger.model_symbol());
+        }
+    }
 }
 
-void onnx_inference_impl::move_tags(int count)
+//! Those of `count` inferences to what was made of them; where nothing was, to the next that leaves.
+void onnx_inference_impl::move_tags(int count, bool kept)
 {
     bool any = false;
     for (std::size_t i = 0; i < d.in.size(); i++) {
@@ -56,7 +68,7 @@ void onnx_inference_impl::move_tags(int count)
         for (std::size_t i = 0; i < d.in.size(); i++) {
             const std::size_t others = d_moved.size();
             for (tag_t tag : d_tags[i]) {
-                const uint64_t item = tag.offset - nitems_read(i);
+                const uint64_t item = kept ? tag.offset - nitems_read(i) : 0;
                 const uint64_t whole = item / d.in[i].items, rest = item % d.in[i].items;
                 tag.offset = nitems_written(j) + whole * d.out[j].items +
                              rest * d.out[j].items / d.in[i].items + d.out[j].delay;

@@ -5,6 +5,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/live_inference.h>
 
 #include <cstdint>
 #include <string>
@@ -57,7 +58,8 @@ struct onnx_inference_options {
     std::string time_axis;        //!< with overlap, where an item has dimensions: `first`, `last`
 
     int max_batch = 64;         //!< inferences per call
-    bool tag_items = false;     //!< `diffsem_latency` on the first output item of every inference
+    bool tag_items = false;     //!< tags on the first output item of every inference
+    live_options live;          //!< `fewer_steps` is not offered; `drop` not with overlap
     std::string device = "cpu"; //!< `cpu`, `cuda`, `cuda:N`; never replaced by another
     int intra_op_threads = 1;   //!< of ONNX Runtime, inside one operator
     bool spinning = false;      //!< its idle threads spin
@@ -98,16 +100,25 @@ struct onnx_inference_options {
  * after it as must come out. in = out + dropped counts windows.
  *
  * Failures: work() never throws. An inference whose input holds NaN or Inf gives zeros; one that the
- * runtime refuses gives on each output the first input of its type and size, else zeros. Its first
- * output item is tagged `diffsem_bypassed` (symbol: `nan` or `inference`) on every output, it is counted
- * and logged at a limited rate. With overlap that is each window which holds such a sample.
+ * runtime refuses, or whose answer holds NaN, is a fault and gives on each output the first input of its type
+ * and size, else zeros. Its first output item is tagged `diffsem_bypassed` (symbol: `nan` or `inference`) on
+ * every output, it is counted and logged at a limited rate. With overlap that is each window which holds such a
+ * sample. After \p live.fault_limit faults in a row the model is switched off (`disabled`) until another is set.
+ *
+ * Deadline: with \p live an inference that would come too late is bypassed like one that fails (`deadline`), or
+ * dropped: then the first output item of the next one is tagged `diffsem_dropped` (uint64, how many are
+ * missing) on every output, and carries their tags. With overlap none is dropped.
  *
  * Tags: those of every input go to every output, once if several inputs carry the same. Item k
  * of the n items that an inference takes is mapped to item floor(k m / n) of the m that it gives,
- * plus delay.
+ * plus delay. With \p tag_items the first output item of each inference has `diffsem_latency` (double, seconds from
+ * the call that took it to its output), `diffsem_age` (double, seconds since it arrived) and `diffsem_model`
+ * (symbol, first 12 digits of the file's SHA-256).
  *
- * Message port `stats`: a dictionary about once a second: `in`, `out`, `dropped`, `bypassed` (inferences;
- * in = out + dropped), `calls`.
+ * Message ports: `stats` (see live_inference; items are inferences, `scheme` is the path), and `model`: the
+ * path of a file, as a symbol or a pair whose second is one, is loaded beside the running model and takes its place
+ * between two inferences; if it cannot be had or has other ports, the running one stays, and `stats` says why.
+ * Across a swap, windows that overlap are answered by either model and joined.
  */
 class DIFFSEM_API onnx_inference : virtual public gr::block
 {
@@ -124,6 +135,13 @@ public:
     virtual void set_tag_items(bool tag_items) = 0; //!< live
     virtual void set_max_batch(int max_batch) = 0;  //!< live, up to the value given to make()
 
+    /*!
+     * Live: loads and tries it in the caller's thread, then puts it in the place of the running one.
+     * \throws core::Error when it cannot be had or has other ports; the running one stays
+     */
+    virtual void set_model(const std::string& path) = 0;
+    virtual live_inference& live() = 0; //!< deadline, overload policy, counters of inferences
+
     virtual int in_ports() const = 0;
     virtual int out_ports() const = 0;
     // A port that is not there raises core::Error.
@@ -134,9 +152,6 @@ public:
     virtual int window() const = 0;                       //!< input samples; 0 without overlap
     virtual int hop() const = 0;                          //!< likewise
     virtual int delay(int port = 0) const = 0;            //!< of an output, in its items
-    virtual uint64_t items_in() const = 0;                //!< inferences
-    virtual uint64_t items_out() const = 0;
-    virtual uint64_t items_bypassed() const = 0; //!< of those out
 };
 
 } // namespace diffsem
