@@ -2,6 +2,7 @@
 """Run flowgraphs with a time limit: an exception in a block's thread would let wait() wait forever."""
 
 import threading
+import time
 
 import numpy as np
 import pmt
@@ -64,3 +65,28 @@ def tag_list(sink):
 def tag_values(sink, key):
     """{offset: value} of one key, as Python values."""
     return {t.offset: pmt.to_python(t.value) for t in sink.tags() if pmt.symbol_to_string(t.key) == key}
+
+
+class Messages(gr.basic_block):
+    """Keeps what comes on its port."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, "messages", None, None)
+        self.got = []
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self.keep)
+
+    def keep(self, message):
+        """One more."""
+        self.got.append(pmt.to_python(message))
+
+    def events(self, kind):
+        """Dictionaries of this event."""
+        return [m for m in list(self.got) if m.get("event") == kind]
+
+    def wait_for(self, kind, count=1, seconds=20):
+        """True once so many have come."""
+        end = time.monotonic() + seconds
+        while len(self.events(kind)) < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return len(self.events(kind)) >= count

@@ -9,6 +9,7 @@ import flow
 import numpy as np
 import pmt
 import pytest
+from flow import Messages
 from gnuradio import blocks, diffsem, gr
 
 N = 64
@@ -26,31 +27,6 @@ def signal(rng, items, n=N):
     h = (rng.standard_normal((items, 8)) + 1j * rng.standard_normal((items, 8))) / 4
     y = np.fft.fft(h, n, axis=1)
     return (y + 0.1 * (rng.standard_normal(y.shape) + 1j * rng.standard_normal(y.shape))).astype(np.complex64)
-
-
-class Messages(gr.basic_block):
-    """Keeps what comes on its port."""
-
-    def __init__(self):
-        gr.basic_block.__init__(self, "messages", None, None)
-        self.got = []
-        self.message_port_register_in(pmt.intern("in"))
-        self.set_msg_handler(pmt.intern("in"), self.keep)
-
-    def keep(self, message):
-        """One more."""
-        self.got.append(pmt.to_python(message))
-
-    def events(self, kind):
-        """Dictionaries of this event."""
-        return [m for m in list(self.got) if m.get("event") == kind]
-
-    def wait_for(self, kind, count=1, seconds=20):
-        """True once so many have come."""
-        end = time.monotonic() + seconds
-        while len(self.events(kind)) < count and time.monotonic() < end:
-            time.sleep(0.01)
-        return len(self.events(kind)) >= count
 
 
 def through(block, y, n=N, tags=()):

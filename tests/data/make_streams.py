@@ -9,6 +9,9 @@ conv_causal      complex, any length; output t sees t - 6 to t
 halved           complex, 64 samples; 32 outputs, of which t sees 2 t - 2 to 2 t + 2
 soft_bits        complex, 32 samples; three values for each, which lie [3, 32]
 identity         [n, time, features], all open
+negated          the same, -x
+slow             the same, -x after about a millisecond for each value
+fragile          the same, -x; no number where |x| is larger than 10
 added            a + b, both [n, time]
 """
 
@@ -74,6 +77,16 @@ def convolutions(name, layers, length, out_length, out_planes=2):
     save(name, nodes, inputs, outputs, weights)
 
 
+def with_nothing(name, nodes, **weights):
+    """y = 0 extra - x, where the nodes compute `extra`; or what they say y is."""
+    if nodes[-1].output[0] == "extra":
+        nodes += [helper.make_node("Mul", ["extra", "zero"], ["nothing"])]
+        nodes += [helper.make_node("Sub", ["nothing", "x"], ["y"])]
+        weights["zero"] = np.array(0, np.float32)
+    shape = ["n", "time", "features"]
+    save(name, nodes, [info("x", FLOAT, shape)], [info("y", FLOAT, shape)], weights)
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     several("several")
@@ -90,6 +103,14 @@ def main():
     shape = ["n", "time", "features"]
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     save("identity", nodes, [info("x", FLOAT, shape)], [info("y", FLOAT, shape)])
+    with_nothing("negated", [helper.make_node("Neg", ["x"], ["y"])])
+    nodes = [helper.make_node("Tile", ["x", "repeats"], ["a0"])]
+    nodes += [helper.make_node("Cos", [f"a{i}"], [f"a{i + 1}"]) for i in range(4)]
+    nodes += [helper.make_node("ReduceMean", ["a4"], ["extra"], axes=[1, 2], keepdims=1)]
+    with_nothing("slow", nodes, repeats=np.array([1, 1, 16384], np.int64))
+    nodes = [helper.make_node("Mul", ["x", "x"], ["square"]), helper.make_node("Sub", ["most", "square"], ["left"])]
+    nodes += [helper.make_node("Sqrt", ["left"], ["extra"])]
+    with_nothing("fragile", nodes, most=np.array(100, np.float32))
     shape, nodes = ["n", "time"], [helper.make_node("Add", ["a", "b"], ["y"])]
     save("added", nodes, [info("a", FLOAT, shape), info("b", FLOAT, shape)], [info("y", FLOAT, shape)])
 
