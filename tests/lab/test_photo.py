@@ -16,6 +16,7 @@ from gr_diffsem.reference import photo
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
+from gr_diffsem.models import photo as photo_net  # noqa: E402
 from gr_diffsem.models.photo_pool import Pool  # noqa: E402
 from gr_diffsem.models.photo_training import PhotoTraining  # noqa: E402
 
@@ -155,6 +156,24 @@ def test_a_new_net_changes_nothing_and_counts_its_arithmetic():
     mean, log_variance = net(x, level)
     assert torch.equal(mean, x) and log_variance.shape == (2, 10)
     assert net.multiply_adds() == pytest.approx(sum(counted) / (32 * 48), abs=1)
+
+
+def test_levels_that_were_not_seen_leave_the_input():
+    """The correction is whole inside the range of training, gone from 4.3 dB beyond it on, and never above MOST."""
+    torch.manual_seed(0)
+    net = schemes.get("photo_mmse").networks()["net"].build()
+    torch.nn.init.normal_(net.out.weight, std=100.0)
+    x, level = torch.randn(2, 3, 32, 48), torch.rand(2, 20) + 0.1
+    level[:, :10] *= level[:, 10:]
+    trained, _ = net(x, level)
+    net.eval()
+    with torch.no_grad():
+        again, _ = net(x, level)
+        near, _ = net(x, 1.2 * level[1:].repeat(2, 1))
+        far, _ = net(x, 10 * level)
+    scale = ((level[:, :10] ** 2 * net.shares).sum(1)).sqrt()[:, None, None, None]
+    assert torch.equal(again, trained) and torch.equal(far, x)
+    assert (near - x).abs().max() > 0 and ((again - x).abs() / scale).max() == pytest.approx(photo_net.MOST, rel=1e-4)
 
 
 @pytest.mark.parametrize("observe", [photo_data.observe, photo_link.observe])

@@ -60,6 +60,14 @@ def gains(name, nets, pictures, **link):
     return np.array(out)
 
 
+def test_what_is_no_photograph_is_not_made_worse(nets):
+    """An empty picture, and lines: photo_mmse was never shown such levels and leaves what `linear` gives."""
+    lines = 255 * (np.arange(120) // 3 % 2)[None, :, None]
+    pictures = [np.broadcast_to(p, (96, 120, 3)).astype(np.uint8) for p in ((90, 140, 60), lines)]
+    for cbr, snr in ((1 / 6, 10), (1, 40)):
+        assert gains("photo_mmse", nets, pictures, cbr=cbr, snr_db=snr, kind="awgn", loss=0).min() > -0.01
+
+
 def test_transform_is_orthonormal():
     x = np.random.default_rng(0).standard_normal((37, 50, 3)).astype(np.float32)
     c = photo.forward(x)
@@ -165,12 +173,12 @@ def test_graph_is_within_its_budget(name):
         ("photo_posterior", (1 / 6, 10, "tdl", 0), 0.4),
         ("photo_posterior", (1 / 6, 10, "awgn", 0.1), 0.5),
         ("photo_posterior", (1 / 6, 10, "awgn", 0.3), 0.8),
-        ("photo_mmse", (1 / 24, 5, "awgn", 0), 0.5),
-        ("photo_mmse", (1 / 6, 5, "awgn", 0), 0.7),
-        ("photo_mmse", (1 / 6, 10, "tdl", 0.3), 0.8),
+        ("photo_mmse", (1 / 24, 5, "awgn", 0), 0.95),
+        ("photo_mmse", (1 / 6, 5, "awgn", 0), 1.5),
+        ("photo_mmse", (1 / 6, 10, "tdl", 0.3), 2.0),
     ],
 )
 def test_gain_over_linear(name, link, floor, nets, pictures):
-    """Mean over three pictures; when shipped it was 0.66, 0.76, 1.11, 0.67, 0.88 and 1.04 dB."""
+    """Mean over three pictures; when shipped it was 0.66, 0.76, 1.11, 1.17, 1.82 and 2.35 dB."""
     gain = gains(name, nets, pictures, **dict(zip(("cbr", "snr_db", "kind", "loss"), link, strict=True)))
     assert gain.mean() > floor and gain.min() > -0.1

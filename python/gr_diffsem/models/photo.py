@@ -6,7 +6,9 @@ comes in is the Gaussian (Wiener) estimate of a photograph whose transform coeff
 with unequal noise, or not at all; the errors of a whole-image transform spread over the whole image,
 so that ten levels say all there is to say about them, and they steer every block by scales and
 shifts of its channels. The net's output is a correction in units of the expected error (as the
-preconditioning of Karras et al. 2022 has it), so that a level of 0 leaves the input as it is.
+preconditioning of Karras et al. 2022 has it), so that a level of 0 leaves the input as it is. So do
+levels beyond those that it was trained on, of drawings, text, empty pictures or a link without noise: what it
+would say of them is anything.
 """
 
 import torch
@@ -18,6 +20,8 @@ BANDS = 10  # 5 octaves, of luma and of chroma
 _INSIDE = [torch.pi / 4 / 4**k for k in (4, 3, 2, 1)]
 _AREA = [b - a for a, b in zip([0, *_INSIDE], [*_INSIDE, 1], strict=True)]
 SHARES = [a / 3 for a in _AREA] + [2 * a / 3 for a in _AREA]
+FADE = 4.0  # the correction is gone where a level lies 1/FADE beyond what was seen, in units of the features: 4.3 dB
+MOST = 16.0  # a pixel's correction, over the expected error; photographs have up to 10
 
 
 class Block(nn.Module):
@@ -55,6 +59,7 @@ class PhotoUNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairs)
         self.spread = nn.Sequential(nn.Linear(hidden + widths[-1], hidden), nn.SiLU(), nn.Linear(hidden, BANDS))
         self.register_buffer("shares", torch.tensor(SHARES), persistent=False)
+        self.register_buffer("seen", torch.tensor([[1e3], [-1e3]]).repeat(1, 3 * BANDS))  # range in training
         for layer in (self.out, self.spread[2]):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -90,7 +95,8 @@ class PhotoUNet(nn.Module):
         error, signal = (level * level).chunk(2, 1)
         log_error, log_signal = torch.log(error + 1e-6), torch.log(signal + 1e-6)
         missing = (error / (signal + 1e-6)).clamp(max=1.0)
-        code = self.embed(torch.cat((log_error / 4, log_signal / 4, missing), 1))
+        features, trust = self._known(torch.cat((log_error / 4, log_signal / 4, missing), 1))
+        code = self.embed(features)
         scale = (error * self.shares).sum(1).clamp(min=1e-8).sqrt()[:, None, None, None]
         h = self.into(F.pixel_unshuffle(x, 2))
         skips = []
@@ -105,5 +111,15 @@ class PhotoUNet(nn.Module):
             h = self.up[i](h) + skips[i]
             for block in self.decoder[i]:
                 h = block(h, code)
-        mean = x + scale * F.pixel_shuffle(self.out(h), 2)
-        return mean, log_error + self.spread(summary)
+        correction = F.pixel_shuffle(self.out(h), 2).clamp(-MOST, MOST)
+        return x + scale * trust[:, :, None, None] * correction, log_error + trust * self.spread(summary)
+
+    def _known(self, features):
+        """Features held within what was seen, and how far to trust an answer to them: 1 inside, [B, 1]."""
+        if self.training:
+            now = features.detach()
+            self.seen[0].copy_(torch.minimum(self.seen[0], now.amin(0)))
+            self.seen[1].copy_(torch.maximum(self.seen[1], now.amax(0)))
+            return features, torch.ones_like(features[:, :1])
+        inside = torch.minimum(torch.maximum(features, self.seen[0]), self.seen[1])
+        return inside, (1 - FADE * (features - inside).abs().amax(1, keepdim=True)).clamp(min=0)

@@ -52,6 +52,7 @@ class PhotoTraining(Training):
         self.crop, self.cuts = CROPS_ON_GPU if self.on_gpu else CROPS
         for net in (self.net, self.average):
             net.to(memory_format=torch.channels_last)
+        self.average.eval().seen = self.net.seen
         torch.backends.cudnn.benchmark = True  # every batch has one shape
         index = torch.from_numpy(photo.band_index(self.crop, self.crop)).long()
         one = torch.nn.functional.one_hot(index, 5).float()
