@@ -33,7 +33,9 @@ namespace fs = std::filesystem;
 
 constexpr int max_depth = 32; // subgraphs within subgraphs
 constexpr std::size_t max_rank = 16;
-constexpr std::int64_t max_elements = std::int64_t(1) << 28; // of one input or output
+constexpr std::int64_t max_elements = std::int64_t(1) << 24;    // of one input or output
+constexpr std::uint64_t max_dimension = std::uint64_t(1) << 31; // of a tensor
+constexpr std::uint64_t max_folded = std::uint64_t(1) << 24;    // elements computed while loading
 
 using Entry = std::pair<std::string, std::string>;
 
@@ -104,10 +106,16 @@ public:
             bounded(t);
         for (const auto& t : d_file.outputs)
             bounded(t);
+        d_file.fold_constants = d_functions.empty() && folding_is_bounded();
     }
 
 private:
     using Op = std::pair<std::string, std::string>; // domain, type
+    struct Node {
+        std::string kind;
+        std::vector<std::string> inputs, outputs;
+        std::size_t bytes;
+    };
 
     void deeper(int depth) const
     {
@@ -192,8 +200,13 @@ private:
     void node(ProtobufReader r, int depth)
     {
         Op op;
+        Node said{"", {}, {}, r.total()};
         while (r.next()) {
-            if (r.is(4, ProtobufReader::bytes))
+            if (r.is(1, ProtobufReader::bytes))
+                said.inputs.push_back(r.text());
+            else if (r.is(2, ProtobufReader::bytes))
+                said.outputs.push_back(r.text());
+            else if (r.is(4, ProtobufReader::bytes))
                 op.second = r.text();
             else if (r.is(7, ProtobufReader::bytes))
                 op.first = r.text();
@@ -201,6 +214,8 @@ private:
                 attribute(r.message(), depth);
         }
         ++d_file.nodes;
+        said.kind = op.second;
+        d_nodes.push_back(std::move(said));
         static const std::set<std::string> known = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"};
         if (!known.count(op.first))
             d_foreign_ops.insert(op);
@@ -239,7 +254,7 @@ private:
         std::uint64_t elements = 1;
         bool sane = true;
         const auto dimension = [&](std::uint64_t value) {
-            sane = sane && value <= std::uint64_t(max_elements) * 8 &&
+            sane = sane && value <= max_dimension &&
                    (value == 0 || elements <= (std::uint64_t(1) << 62) / value);
             elements = sane ? elements * value : elements;
         };
@@ -264,6 +279,7 @@ private:
                     "' claims more elements than it holds: damaged, or not made by an exporter. "
                     "Get the file again");
         d_file.parameters += elements;
+        d_constants[name] = elements;
         return name;
     }
 
@@ -382,10 +398,88 @@ private:
         }
     }
 
+    /*
+     * ONNX Runtime computes what depends on nothing but weights and shapes while it loads a model, and its memory
+     * limit does not hold there. True if all of that is small, by the sizes of what goes in.
+     */
+    bool folding_is_bounded()
+    {
+        static const std::set<std::string> no_larger = {"Identity",
+                                                        "Cast",
+                                                        "CastLike",
+                                                        "Reshape",
+                                                        "Flatten",
+                                                        "Squeeze",
+                                                        "Unsqueeze",
+                                                        "Concat",
+                                                        "Slice",
+                                                        "Split",
+                                                        "Transpose",
+                                                        "Neg",
+                                                        "Abs",
+                                                        "Sqrt",
+                                                        "Exp",
+                                                        "Log",
+                                                        "Reciprocal",
+                                                        "Floor",
+                                                        "Ceil",
+                                                        "Round",
+                                                        "Not",
+                                                        "Relu",
+                                                        "Sigmoid",
+                                                        "Tanh",
+                                                        "Softmax",
+                                                        "ReduceMean",
+                                                        "ReduceSum",
+                                                        "ReduceProd",
+                                                        "ReduceMax",
+                                                        "ReduceMin",
+                                                        "QuantizeLinear",
+                                                        "DequantizeLinear"};
+        static const std::set<std::string> a_product = {
+            "Add",         "Sub",           "Mul",    "Div",    "Mod",   "Pow",
+            "Min",         "Max",           "And",    "Or",     "Xor",   "Equal",
+            "Greater",     "Less",          "Gather", "MatMul", "Where", "GreaterOrEqual",
+            "LessOrEqual", "GatherElements"};
+        const std::uint64_t most = std::max(max_folded, 4 * d_file.parameters);
+        std::uint64_t total = 0;
+        for (const Node& n : d_nodes) {
+            const bool shape = n.kind == "Shape" || n.kind == "Size";
+            std::uint64_t elements = shape ? max_rank : n.kind == "Constant" ? 2 * n.bytes : 0;
+            if (!elements) {
+                const auto constant = [this](const std::string& name) {
+                    return name.empty() || d_constants.count(name);
+                };
+                if (n.inputs.empty() || !std::all_of(n.inputs.begin(), n.inputs.end(), constant))
+                    continue;
+                const bool product = a_product.count(n.kind);
+                if (!product && !no_larger.count(n.kind))
+                    return false;
+                elements = product ? 1 : 0;
+                for (const auto& name : n.inputs) {
+                    const auto more = std::max<std::uint64_t>(d_constants[name], 1);
+                    if (more > most)
+                        return false;
+                    elements = product ? elements * more : elements + more;
+                    if (elements > most)
+                        return false;
+                }
+                total += elements;
+                if (total > most)
+                    return false;
+            }
+            for (const auto& name : n.outputs)
+                d_constants[name] = elements;
+        }
+        return true;
+    }
+
     OnnxFile& d_file;
     std::uint64_t d_budget;
     bool d_has_graph = false;
     std::set<std::string> d_initialisers;
+    std::vector<Node> d_nodes;
+    std::map<std::string, std::uint64_t> d_constants; // name -> elements, at most
     std::set<Op> d_foreign_ops, d_functions;
     std::map<std::string, std::uint64_t> d_external; // location -> size
     std::uint64_t d_external_total = 0;

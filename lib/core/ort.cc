@@ -2,11 +2,14 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "ort_library.h"
+#include "watchdog.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
+#include <sstream>
 
 namespace gr {
 namespace diffsem {
@@ -60,6 +63,26 @@ private:
     const OrtApi* d_api;
     const std::string& d_path;
 };
+
+constexpr std::size_t most_at_once = 65536;
+constexpr std::size_t most_bytes = std::size_t(1) << 30; // of the buffers of one stream
+
+//! Before anything is allocated by what a file or a user says.
+void check_size(const std::string& path,
+                std::initializer_list<const std::vector<OrtTensor>*> lists,
+                std::size_t batch)
+{
+    std::size_t bytes = 0;
+    for (const auto* tensors : lists)
+        for (const auto& t : *tensors)
+            bytes += std::min(t.elements(std::min(batch, most_at_once)), most_bytes) *
+                     std::max<std::size_t>(elem_size(t.type), 1);
+    if (batch > most_at_once || bytes > most_bytes)
+        throw Error(path + ": a batch of " + std::to_string(batch) + " is more than " +
+                    std::to_string(most_at_once) + ", or its inputs and outputs more than " +
+                    std::to_string(most_bytes >> 20) +
+                    " MB. Give a smaller max_batch, or export the model for a smaller one");
+}
 
 std::vector<std::int64_t> shape_at(const OrtTensor& tensor, std::size_t batch)
 {
@@ -118,6 +141,7 @@ public:
     Handle<OrtSessionOptions> options;
     Handle<::OrtSession> session;
     Handle<OrtMemoryInfo> memory;
+    double run_limit = 0;
 
     Handle<OrtValue> bind(const OrtTensor& tensor, std::size_t batch, void* data) const
     {
@@ -135,6 +159,67 @@ public:
         return Handle<OrtValue>(value, api->ReleaseValue);
     }
 };
+
+namespace {
+
+//! Calls Run within the session's time limit. One call at a time.
+class LimitedRun
+{
+public:
+    explicit LimitedRun(const OrtSession::Impl& session)
+        : d(session),
+          d_options(make_options()),
+          d_watch(d.run_limit, [this] { ignore(d.api->RunOptionsSetTerminate(d_options.get())); })
+    {
+    }
+
+    void operator()(const std::vector<const char*>& input_names,
+                    const OrtValue* const* inputs,
+                    const std::vector<const char*>& output_names,
+                    OrtValue** outputs,
+                    const char* doing)
+    {
+        d_watch.begin();
+        OrtStatus* status = d.api->Run(d.session.get(),
+                                       d_options.get(),
+                                       input_names.data(),
+                                       inputs,
+                                       input_names.size(),
+                                       output_names.data(),
+                                       output_names.size(),
+                                       outputs);
+        if (d_watch.finish()) {
+            ignore(d.api->RunOptionsUnsetTerminate(d_options.get()));
+            if (status) {
+                ignore(status);
+                std::ostringstream limit;
+                limit << d_watch.seconds();
+                throw Error(d.path + ": a run took longer than " + limit.str() +
+                            " s and was ended; use a smaller network, or raise run_limit");
+            }
+        }
+        Checked(d.api, d.path)(status, doing);
+    }
+
+private:
+    Handle<OrtRunOptions> make_options() const
+    {
+        OrtRunOptions* options = nullptr;
+        Checked(d.api, d.path)(d.api->CreateRunOptions(&options), "run options");
+        return Handle<OrtRunOptions>(options, d.api->ReleaseRunOptions);
+    }
+    void ignore(OrtStatus* status) const
+    {
+        if (status)
+            d.api->ReleaseStatus(status);
+    }
+
+    const OrtSession::Impl& d;
+    Handle<OrtRunOptions> d_options;
+    Watch d_watch;
+};
+
+} // namespace
 
 OrtSession::OrtSession() : d(std::make_unique<Impl>()) {}
 OrtSession::~OrtSession() = default;
@@ -180,10 +265,14 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
     if (wanted.intra_op_threads < 1 || wanted.intra_op_threads > 256)
         throw Error("intra_op_threads is " + std::to_string(wanted.intra_op_threads) +
                     ". Use 1 (one thread for each block) to 256");
+    if (!(wanted.run_limit >= 0))
+        throw Error(
+            "run_limit is not a time: give the seconds that one run may take, or 0 for any");
     const LoadedOrt& ort = load_onnxruntime(wanted.library);
     std::shared_ptr<OrtSession> result(new OrtSession());
     Impl& d = *result->d;
     d.path = file.path;
+    d.run_limit = wanted.run_limit;
     d.api = ort.api;
     const Checked check(d.api, d.path);
 
@@ -198,6 +287,12 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
           "options");
     check(d.api->AddSessionConfigEntry(options, "session.inter_op.allow_spinning", spin),
           "options");
+    // The process's memory limit (ort_library.cc) holds for who uses its allocator.
+    check(d.api->AddSessionConfigEntry(options, "session.use_env_allocators", "1"), "options");
+    if (!file.fold_constants)
+        check(d.api->AddSessionConfigEntry(
+                  options, "optimization.disable_specified_optimizers", "ConstantFolding"),
+              "options");
     choose_device(d.api, options, wanted.device);
     if (file.external_data) {
         const auto folder = std::filesystem::absolute(file.path).parent_path().string();
@@ -222,6 +317,7 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
                                          std::size_t batch) const
 {
     const Checked check(d->api, d->path);
+    check_size(d->path, {&inputs}, batch);
     std::vector<std::vector<char>> zeros;
     std::vector<Handle<OrtValue>> values;
     std::vector<const OrtValue*> pointers;
@@ -235,15 +331,12 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
         output_names.push_back(name.c_str());
     std::vector<OrtValue*> raw(outputs.size(), nullptr);
     const auto input_names = names_of(inputs);
-    check(d->api->Run(d->session.get(),
-                      nullptr,
-                      input_names.data(),
-                      pointers.data(),
-                      pointers.size(),
-                      output_names.data(),
-                      raw.size(),
-                      raw.data()),
-          ("cannot run a batch of " + std::to_string(batch)).c_str());
+    LimitedRun run(*d);
+    run(input_names,
+        pointers.data(),
+        output_names,
+        raw.data(),
+        ("cannot run a batch of " + std::to_string(batch)).c_str());
     for (auto* value : raw)
         values.emplace_back(value, d->api->ReleaseValue);
 
@@ -282,6 +375,7 @@ public:
     std::vector<Handle<OrtValue>> values; // (batch - 1) * tensors + index
     std::vector<const OrtValue*> input_values;
     std::vector<OrtValue*> output_values;
+    std::unique_ptr<LimitedRun> run;
 
     void allocate(const OrtTensor& t)
     {
@@ -307,6 +401,7 @@ OrtRun::OrtRun(std::shared_ptr<const OrtSession> session,
     d->session = std::move(session);
     d->inputs = std::move(inputs);
     d->outputs = std::move(outputs);
+    check_size(d->session->path(), {&d->inputs, &d->outputs}, max_batch);
     d->max_batch = std::max<std::size_t>(max_batch, 1);
     d->input_names = names_of(d->inputs);
     d->output_names = names_of(d->outputs);
@@ -315,6 +410,7 @@ OrtRun::OrtRun(std::shared_ptr<const OrtSession> session,
     for (const auto& t : d->outputs)
         d->allocate(t);
     const auto& impl = d->session->impl();
+    d->run = std::make_unique<LimitedRun>(impl);
     for (std::size_t batch = 1; batch <= d->max_batch; ++batch) {
         for (std::size_t i = 0; i < d->inputs.size(); ++i) {
             d->values.push_back(impl.bind(d->inputs[i], batch, d->buffers[i].get()));
@@ -347,17 +443,11 @@ void OrtRun::run(std::size_t batch)
     if (batch < 1 || batch > d->max_batch)
         throw Error(d->session->path() + ": a batch of " + std::to_string(batch) +
                     " does not fit buffers for " + std::to_string(d->max_batch));
-    const auto& impl = d->session->impl();
-    Checked(impl.api,
-            impl.path)(impl.api->Run(impl.session.get(),
-                                     nullptr,
-                                     d->input_names.data(),
-                                     d->input_values.data() + (batch - 1) * d->inputs.size(),
-                                     d->inputs.size(),
-                                     d->output_names.data(),
-                                     d->outputs.size(),
-                                     d->output_values.data() + (batch - 1) * d->outputs.size()),
-                       "failed");
+    (*d->run)(d->input_names,
+              d->input_values.data() + (batch - 1) * d->inputs.size(),
+              d->output_names,
+              d->output_values.data() + (batch - 1) * d->outputs.size(),
+              "failed");
 }
 
 } // namespace core
