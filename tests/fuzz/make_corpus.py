@@ -9,9 +9,11 @@ import hashlib
 import json
 import pathlib
 import struct
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = HERE.parents[1] / "models"
+sys.path.insert(0, str(HERE.parents[1] / "python"))
 
 
 def npy(descr, shape, data, version=1):
@@ -221,8 +223,32 @@ def growing():
     }
 
 
+def pictures():
+    """Digital parts of small photographs, by the package itself."""
+    import numpy as np
+    from gr_diffsem.semantic import codec
+
+    rng = np.random.default_rng(1)
+    sizes = {"wide": (16, 40, 10000), "small": (24, 32, 10000), "large": (64, 64, 12000)}
+    return {k: codec.encode(rng.integers(0, 256, (h, w, 3), np.uint8), uses).digital for k, (h, w, uses) in sizes.items()}
+
+
+def soft_bits():
+    """Soft bits of three headers, the upper halves of big-endian floats: one clear, one faint, one of noise."""
+    import numpy as np
+    from gr_diffsem.semantic import header
+
+    rng = np.random.default_rng(2)
+    sent = [header.modulate(header.Header(3, 8, i, 5)).view(np.float32) for i in (0, 1)]
+    three = [20 * sent[0], 2 * sent[1] + rng.standard_normal(192), rng.standard_normal(192)]
+    halves = [np.asarray(x, ">f4").tobytes() for x in three]
+    cut = [b"".join(h[i : i + 2] for i in range(0, len(h), 4)) for h in halves]
+    return {"three": b"".join(cut), "clear": cut[0]}
+
+
 def main():
     kinds = {"npy": arrays(), "json": documents(), "sidecar": sidecars(), "manifest": manifests(), "spec": specs()}
+    kinds |= {"picture": pictures(), "header": soft_bits()}
     kinds["mutants"] = {f"{name}.onnx": data for name, data in growing().items()}
     for kind, files in kinds.items():
         folder = HERE / "corpus" / kind
