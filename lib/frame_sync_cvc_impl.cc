@@ -12,9 +12,9 @@ namespace gr {
 namespace diffsem {
 
 namespace {
-constexpr int read_limit = 8192; // samples taken at once
+constexpr int read_limit = 8192;       // samples taken at once
 constexpr float largest_power = 1e30f; // of a sample; its square is still a number
-constexpr int look_symbols = 6;  // whose pilots refine the offset before the header is decoded
+constexpr int look_symbols = 6; // whose pilots refine the offset before the header is decoded
 constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
 } // namespace

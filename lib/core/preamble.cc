@@ -14,7 +14,7 @@ namespace {
 
 constexpr double pi = 3.14159265358979323846;
 constexpr double impulse = 1e6; // times the energy of all the others
-constexpr int chunk = 1024; // positions at once: scratch stays in the cache
+constexpr int chunk = 1024;     // positions at once: scratch stays in the cache
 constexpr double grid_step = 0.25;
 constexpr double independent_offsets = 0.6; // of the grid's, as far as the tail goes
 

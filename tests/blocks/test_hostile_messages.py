@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages and tags from strangers: a block lives on, counts or logs what it refuses, and the next good one is right."""
+"""Messages and tags from strangers: a block lives on, counts what it refuses, and the next good one is right."""
 
 import contextlib
 import itertools
@@ -188,7 +188,7 @@ def test_image_sink(tmp_path):
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert {p.parent for p in files} == {folder} and len(files) == 2 * counts["out"]
     for p in folder.glob("*.json"):
-        json.loads(p.read_text(), parse_constant=lambda name: pytest.fail(f"{name} in {p}"))
+        json.loads(p.read_text(), parse_constant=lambda name: pytest.fail(f"{name} in a JSON"))
 
 
 def test_image_view():
@@ -312,7 +312,9 @@ def test_estimate_tags(gaussian_package):
 @pytest.mark.parametrize("carriers", [[], [[-2, -1, 1, 2]]])
 def test_soft_demapper_tags(carriers):
     n = 8
-    tags, behind = wrong_tags(1, ["diffsem_noise_var", "diffsem_error_var", "ofdm_sync_chan_taps", "packet_len", "mark"])
+    tags, behind = wrong_tags(
+        1, ["diffsem_noise_var", "diffsem_error_var", "ofdm_sync_chan_taps", "packet_len", "mark"]
+    )
     rng = np.random.default_rng(3)
     y = rng.standard_normal(behind + 20) + 1j * rng.standard_normal(behind + 20)
 
@@ -358,9 +360,7 @@ def test_frame_to_pdu_tags():
     x[-symbols:] = one
 
     def run(x, frames):
-        tags = [
-            flow.tag(i * symbols, k, v) for i, said in enumerate(frames) for k, v in said.items() if v is not None
-        ]
+        tags = [flow.tag(i * symbols, k, v) for i, said in enumerate(frames) for k, v in said.items() if v is not None]
         block, sink, tb = diffsem.frame_to_pdu(FORM.format()), Sink(), gr.top_block()
         tb.msg_connect(block, "pdus", sink, "in")
         tb.connect(flow.source(tb, x, tags), block)

@@ -112,9 +112,7 @@ def test_ofdm_chanest_vcvc(gaussian_package, bad, scheme, where):
     package = gaussian_package(low_pass(n, 8)) if scheme == "gaussian" else scheme
 
     def run(items):
-        block = diffsem.ofdm_chanest_vcvc(
-            package, one.tolist(), two.tolist(), 1, max_carr_offset=2, extra_tags="error"
-        )
+        block = diffsem.ofdm_chanest_vcvc(package, one.tolist(), two.tolist(), 1, max_carr_offset=2, extra_tags="error")
         block.set_max_noutput_items(1)  # a batch's rounding depends on how many are in it
         tb = gr.top_block()
         sinks = [blocks.vector_sink_c(n), blocks.vector_sink_c(n)]
@@ -142,7 +140,9 @@ FORM = ofdm.Layout(frame_symbols=4)
 def frames(rng, count):
     heads = [header.Header(3, count * FORM.frame_symbols, i, 5) for i in range(count)]
     payload = normal(rng, count, 48 * FORM.frame_symbols)
-    return np.array([FORM.samples(np.concatenate([header.modulate(h), x])) for h, x in zip(heads, payload, strict=True)])
+    return np.array(
+        [FORM.samples(np.concatenate([header.modulate(h), x])) for h, x in zip(heads, payload, strict=True)]
+    )
 
 
 def synchronised(x):
@@ -256,7 +256,9 @@ def test_ofdm_equalizer_diffsem(bad):
     spoilt[1] = bad
 
     def run(items, first_taps):
-        tags = [flow.tag(o, "ofdm_sync_chan_taps", pmt.init_c32vector(n, t.tolist())) for o, t in ((0, first_taps), (3, h))]
+        tags = [
+            flow.tag(o, "ofdm_sync_chan_taps", pmt.init_c32vector(n, t.tolist())) for o, t in ((0, first_taps), (3, h))
+        ]
         tags += [flow.tag(o, "frame_len", 3) for o in (0, 3)]
         eq = diffsem.ofdm_equalizer_diffsem(n, [occupied], [pilots], [[1, 1, 1, 1]], 0, True)
         tb, sink = gr.top_block(), blocks.vector_sink_c(n)

@@ -230,7 +230,9 @@ def pictures():
 
     rng = np.random.default_rng(1)
     sizes = {"wide": (16, 40, 10000), "small": (24, 32, 10000), "large": (64, 64, 12000)}
-    return {k: codec.encode(rng.integers(0, 256, (h, w, 3), np.uint8), uses).digital for k, (h, w, uses) in sizes.items()}
+    return {
+        k: codec.encode(rng.integers(0, 256, (h, w, 3), np.uint8), uses).digital for k, (h, w, uses) in sizes.items()
+    }
 
 
 def soft_bits():

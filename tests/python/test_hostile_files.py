@@ -238,7 +238,9 @@ def test_requests_to_a_running_channel():
         if "error" in channel.answer(air, data):
             raise UserError("refused")
 
-    hammer(read, [b'["show"]', b'["set", "snr", 5]', b'["set", "snr", "7.5"]', b'["set", "fading", "tdl"]'], UserError, 10)
+    hammer(
+        read, [b'["show"]', b'["set", "snr", 5]', b'["set", "snr", "7.5"]', b'["set", "fading", "tdl"]'], UserError, 10
+    )
     assert all(np.isfinite(v) for v in air.settings.values() if isinstance(v, float))
 
 
