@@ -3,6 +3,7 @@
 # Fuzzes each target of tests/fuzz with libFuzzer: RUNS inputs (default a million), nothing over 1 s or 256 MB.
 # Two more: `mutants`, models through ONNX Runtime in processes of their own (RUNS / 100 of them), and `python`,
 # the readers in Python (RUNS / 100 inputs for each).
+# SECONDS_EACH replaces the second, which is of the clock, on a machine that does other things too.
 # TARGETS chooses (default: all). What is found on the way stays in build/fuzz/corpus, a failing input in build/fuzz.
 
 . "$(dirname "$0")/common.sh"
@@ -51,7 +52,7 @@ for target in $targets; do
     found=$build/fuzz/corpus/$target
     mkdir -p "$found"
     (cd "$build/fuzz" && "tests/fuzz/fuzz_$target" -runs="$runs" \
-        -seed="${SEED:-1}" -rss_limit_mb=256 -timeout=1 -max_len=16384 -artifact_prefix="$target-" -print_final_stats=1 \
+        -seed="${SEED:-1}" -rss_limit_mb=256 -timeout="${SECONDS_EACH:-1}" -max_len=16384 -artifact_prefix="$target-" -print_final_stats=1 \
         "$found" "${seeds[@]}" 2>&1 | tail -n 12) || failed=1
 done
 exit $failed
