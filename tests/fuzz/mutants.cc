@@ -65,11 +65,11 @@ Outcome try_one(std::string bytes)
     }
     try { // as the block onnx_inference would run it
         auto plan = plan_graph(file, options);
-        learn_output(file, *session, options, plan);
-        std::vector<OrtTensor> inputs = {plan.in.tensor};
-        for (const auto& c : plan.constants)
-            inputs.push_back(c.tensor);
-        OrtRun run(session, inputs, {plan.out.tensor}, plan.max_batch);
+        learn_outputs(file, *session, options, plan);
+        std::vector<OrtTensor> outputs;
+        for (const auto& end : plan.outputs)
+            outputs.push_back(end.tensor);
+        OrtRun run(session, plan.input_tensors(), outputs, plan.max_batch);
         run.run(plan.max_batch);
         return works;
     } catch (const Error&) {
