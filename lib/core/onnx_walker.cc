@@ -3,6 +3,7 @@
  */
 #include "onnx_walker.h"
 
+#include "onnx_folding.h"
 #include "protobuf_reader.h"
 
 #include <algorithm>
@@ -35,7 +36,6 @@ constexpr int max_depth = 32; // subgraphs within subgraphs
 constexpr std::size_t max_rank = 16;
 constexpr std::int64_t max_elements = std::int64_t(1) << 24;    // of one input or output
 constexpr std::uint64_t max_dimension = std::uint64_t(1) << 31; // of a tensor
-constexpr std::uint64_t max_folded = std::uint64_t(1) << 24;    // elements computed while loading
 
 using Entry = std::pair<std::string, std::string>;
 
@@ -106,16 +106,13 @@ public:
             bounded(t);
         for (const auto& t : d_file.outputs)
             bounded(t);
-        d_file.fold_constants = d_functions.empty() && folding_is_bounded();
+        d_file.fold_constants =
+            d_functions.empty() &&
+            folding_is_bounded(d_nodes, std::move(d_constants), d_file.parameters);
     }
 
 private:
     using Op = std::pair<std::string, std::string>; // domain, type
-    struct Node {
-        std::string kind;
-        std::vector<std::string> inputs, outputs;
-        std::size_t bytes;
-    };
 
     void deeper(int depth) const
     {
@@ -200,7 +197,7 @@ private:
     void node(ProtobufReader r, int depth)
     {
         Op op;
-        Node said{"", {}, {}, r.total()};
+        FoldNode said{"", {}, {}, r.total()};
         while (r.next()) {
             if (r.is(1, ProtobufReader::bytes))
                 said.inputs.push_back(r.text());
@@ -398,88 +395,12 @@ private:
         }
     }
 
-    /*
-     * ONNX Runtime computes what depends on nothing but weights and shapes while it loads a model, and its memory
-     * limit does not hold there. True if all of that is small, by the sizes of what goes in.
-     */
-    bool folding_is_bounded()
-    {
-        static const std::set<std::string> no_larger = {"Identity",
-                                                        "Cast",
-                                                        "CastLike",
-                                                        "Reshape",
-                                                        "Flatten",
-                                                        "Squeeze",
-                                                        "Unsqueeze",
-                                                        "Concat",
-                                                        "Slice",
-                                                        "Split",
-                                                        "Transpose",
-                                                        "Neg",
-                                                        "Abs",
-                                                        "Sqrt",
-                                                        "Exp",
-                                                        "Log",
-                                                        "Reciprocal",
-                                                        "Floor",
-                                                        "Ceil",
-                                                        "Round",
-                                                        "Not",
-                                                        "Relu",
-                                                        "Sigmoid",
-                                                        "Tanh",
-                                                        "Softmax",
-                                                        "ReduceMean",
-                                                        "ReduceSum",
-                                                        "ReduceProd",
-                                                        "ReduceMax",
-                                                        "ReduceMin",
-                                                        "QuantizeLinear",
-                                                        "DequantizeLinear"};
-        static const std::set<std::string> a_product = {
-            "Add",         "Sub",           "Mul",    "Div",    "Mod",   "Pow",
-            "Min",         "Max",           "And",    "Or",     "Xor",   "Equal",
-            "Greater",     "Less",          "Gather", "MatMul", "Where", "GreaterOrEqual",
-            "LessOrEqual", "GatherElements"};
-        const std::uint64_t most = std::max(max_folded, 4 * d_file.parameters);
-        std::uint64_t total = 0;
-        for (const Node& n : d_nodes) {
-            const bool shape = n.kind == "Shape" || n.kind == "Size";
-            std::uint64_t elements = shape ? max_rank : n.kind == "Constant" ? 2 * n.bytes : 0;
-            if (!elements) {
-                const auto constant = [this](const std::string& name) {
-                    return name.empty() || d_constants.count(name);
-                };
-                if (n.inputs.empty() || !std::all_of(n.inputs.begin(), n.inputs.end(), constant))
-                    continue;
-                const bool product = a_product.count(n.kind);
-                if (!product && !no_larger.count(n.kind))
-                    return false;
-                elements = product ? 1 : 0;
-                for (const auto& name : n.inputs) {
-                    const auto more = std::max<std::uint64_t>(d_constants[name], 1);
-                    if (more > most)
-                        return false;
-                    elements = product ? elements * more : elements + more;
-                    if (elements > most)
-                        return false;
-                }
-                total += elements;
-                if (total > most)
-                    return false;
-            }
-            for (const auto& name : n.outputs)
-                d_constants[name] = elements;
-        }
-        return true;
-    }
-
     OnnxFile& d_file;
     std::uint64_t d_budget;
     bool d_has_graph = false;
     std::set<std::string> d_initialisers;
-    std::vector<Node> d_nodes;
-    std::map<std::string, std::uint64_t> d_constants; // name -> elements, at most
+    std::vector<FoldNode> d_nodes;
+    std::map<std::string, std::uint64_t> d_constants; // name -> elements
     std::set<Op> d_foreign_ops, d_functions;
     std::map<std::string, std::uint64_t> d_external; // location -> size
     std::uint64_t d_external_total = 0;

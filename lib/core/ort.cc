@@ -1,68 +1,18 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "ort_library.h"
-#include "watchdog.h"
+#include "ort_call.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <initializer_list>
-#include <sstream>
 
 namespace gr {
 namespace diffsem {
 namespace core {
 namespace {
-
-//! Owns one object of the C interface.
-template <typename T>
-class Handle
-{
-public:
-    Handle() = default;
-    Handle(T* object, void (*release)(T*)) : d_object(object), d_release(release) {}
-    Handle(Handle&& other) noexcept : d_object(other.d_object), d_release(other.d_release)
-    {
-        other.d_object = nullptr;
-    }
-    Handle& operator=(Handle&& other) noexcept
-    {
-        std::swap(d_object, other.d_object);
-        std::swap(d_release, other.d_release);
-        return *this;
-    }
-    ~Handle()
-    {
-        if (d_object)
-            d_release(d_object);
-    }
-    T* get() const { return d_object; }
-
-private:
-    T* d_object = nullptr;
-    void (*d_release)(T*) = nullptr;
-};
-
-//! Turns a status of the C interface into our exception; `what` names who was affected.
-class Checked
-{
-public:
-    Checked(const OrtApi* api, const std::string& path) : d_api(api), d_path(path) {}
-    void operator()(OrtStatus* status, const char* doing) const
-    {
-        if (!status)
-            return;
-        const std::string message = d_api->GetErrorMessage(status);
-        d_api->ReleaseStatus(status);
-        throw Error(d_path + ": ONNX Runtime " + doing + ": " + message);
-    }
-
-private:
-    const OrtApi* d_api;
-    const std::string& d_path;
-};
 
 constexpr std::size_t most_at_once = 65536;
 constexpr std::size_t most_bytes = std::size_t(1) << 30; // of the buffers of one stream
@@ -159,67 +109,6 @@ public:
         return Handle<OrtValue>(value, api->ReleaseValue);
     }
 };
-
-namespace {
-
-//! Calls Run within the session's time limit. One call at a time.
-class LimitedRun
-{
-public:
-    explicit LimitedRun(const OrtSession::Impl& session)
-        : d(session),
-          d_options(make_options()),
-          d_watch(d.run_limit, [this] { ignore(d.api->RunOptionsSetTerminate(d_options.get())); })
-    {
-    }
-
-    void operator()(const std::vector<const char*>& input_names,
-                    const OrtValue* const* inputs,
-                    const std::vector<const char*>& output_names,
-                    OrtValue** outputs,
-                    const char* doing)
-    {
-        d_watch.begin();
-        OrtStatus* status = d.api->Run(d.session.get(),
-                                       d_options.get(),
-                                       input_names.data(),
-                                       inputs,
-                                       input_names.size(),
-                                       output_names.data(),
-                                       output_names.size(),
-                                       outputs);
-        if (d_watch.finish()) {
-            ignore(d.api->RunOptionsUnsetTerminate(d_options.get()));
-            if (status) {
-                ignore(status);
-                std::ostringstream limit;
-                limit << d_watch.seconds();
-                throw Error(d.path + ": a run took longer than " + limit.str() +
-                            " s and was ended; use a smaller network, or raise run_limit");
-            }
-        }
-        Checked(d.api, d.path)(status, doing);
-    }
-
-private:
-    Handle<OrtRunOptions> make_options() const
-    {
-        OrtRunOptions* options = nullptr;
-        Checked(d.api, d.path)(d.api->CreateRunOptions(&options), "run options");
-        return Handle<OrtRunOptions>(options, d.api->ReleaseRunOptions);
-    }
-    void ignore(OrtStatus* status) const
-    {
-        if (status)
-            d.api->ReleaseStatus(status);
-    }
-
-    const OrtSession::Impl& d;
-    Handle<OrtRunOptions> d_options;
-    Watch d_watch;
-};
-
-} // namespace
 
 OrtSession::OrtSession() : d(std::make_unique<Impl>()) {}
 OrtSession::~OrtSession() = default;
@@ -331,7 +220,7 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
         output_names.push_back(name.c_str());
     std::vector<OrtValue*> raw(outputs.size(), nullptr);
     const auto input_names = names_of(inputs);
-    LimitedRun run(*d);
+    LimitedRun run(d->api, d->session.get(), d->path, d->run_limit);
     run(input_names,
         pointers.data(),
         output_names,
@@ -410,7 +299,7 @@ OrtRun::OrtRun(std::shared_ptr<const OrtSession> session,
     for (const auto& t : d->outputs)
         d->allocate(t);
     const auto& impl = d->session->impl();
-    d->run = std::make_unique<LimitedRun>(impl);
+    d->run = std::make_unique<LimitedRun>(impl.api, impl.session.get(), impl.path, impl.run_limit);
     for (std::size_t batch = 1; batch <= d->max_batch; ++batch) {
         for (std::size_t i = 0; i < d->inputs.size(); ++i) {
             d->values.push_back(impl.bind(d->inputs[i], batch, d->buffers[i].get()));

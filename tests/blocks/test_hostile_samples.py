@@ -127,7 +127,7 @@ def test_ofdm_chanest_vcvc(gaussian_package, bad, scheme, where):
     others = [0, 1, 3, 4]
     assert same(out[others], clean[others]) and same(taps[others], clean_taps[others])
     marked = flow.tag_values(sink, "diffsem_bypassed")
-    assert set(marked) <= {2} and block.frames_bypassed() == len(marked)
+    assert set(marked) <= {2} and block.items_bypassed() == len(marked)
     if scheme == "ls" or where == 2:
         assert not marked  # least squares is the stock block, whatever comes
     else:

@@ -10,7 +10,7 @@ using namespace gr::diffsem::core;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
-    HeaderTracker tracker(4);
+    HeaderTracker tracker(50);
     HeaderSoftBits soft;
     for (; size >= 2 * soft.size(); size -= 2 * soft.size()) {
         for (float& bit : soft) {
@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!tracker.decode(soft, header, expected))
             continue;
         tracker.code().modulate(header); // throws if it does not fit
-        if (header.payload_symbols(4) < 1)
+        if (header.payload_symbols(50) < 1)
             std::abort();
     }
     return 0;

@@ -241,7 +241,7 @@ def soft_bits():
     from gr_diffsem.semantic import header
 
     rng = np.random.default_rng(2)
-    sent = [header.modulate(header.Header(3, 8, i, 5)).view(np.float32) for i in (0, 1)]
+    sent = [header.modulate(header.Header(3, 150, i, 5)).view(np.float32) for i in (0, 1)]
     three = [20 * sent[0], 2 * sent[1] + rng.standard_normal(192), rng.standard_normal(192)]
     halves = [np.asarray(x, ">f4").tobytes() for x in three]
     cut = [b"".join(h[i : i + 2] for i in range(0, len(h), 4)) for h in halves]
