@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan asan-blocks tsan fuzz soak bench format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan tsan fuzz soak bench format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -21,7 +21,6 @@ help:
 	@echo '  make lab                 the environment that trains and exports (PyTorch, Sionna)'
 	@echo '  make fuzz                a million inputs for each reader of files (libFuzzer; RUNS=, TARGETS=)'
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
-	@echo '  make asan-blocks         the tests of the blocks under the address sanitizer (K=: only those)'
 	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
 	@echo '  make format | lint       put the sources into form | check them'
@@ -41,10 +40,6 @@ build: env
 
 asan: build
 	@scripts/build.sh asan
-
-asan-blocks: build
-	@scripts/build.sh asan-blocks
-	@scripts/asan_blocks.sh
 
 tsan: build
 	@scripts/build.sh tsan

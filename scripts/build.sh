@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds: build.sh radio   the module, installed into build/env/radio
 #         build.sh asan    the core and its tests under the address and undefined-behaviour sanitizers
-#         build.sh asan-blocks  the module under them, installed into build/asan-blocks/prefix
-#         build.sh tsan    the core and its tests under the thread sanitizer
+#         build.sh tsan    the same under the thread sanitizer
 #         build.sh fuzz    the fuzz targets with libFuzzer (clang)
 #         build.sh system PREFIX  the module and the command, installed under PREFIX for the system's Python
 # Further words go to `cmake --build`. CMAKE_OPTIONS holds more options for configuring.
@@ -17,17 +16,10 @@ python=$venv/bin/python
 # shellcheck disable=SC2206  # words on purpose
 options=(${CMAKE_OPTIONS:-} -DDIFFSEM_WERROR="${WERROR:-AUTO}" -DDIFFSEM_VENV="$venv")
 case $kind in
-radio | asan-blocks)
+radio)
     tree=$build/cmake
     [ -x "$python" ] || die "there is no environment 'radio'" "remedy: make env"
-    if [ "$kind" = radio ]; then
-        options+=(-DCMAKE_INSTALL_PREFIX="$venv" -DCMAKE_BUILD_TYPE=Release)
-    else
-        tree=$build/asan-blocks
-        options+=(-DCMAKE_INSTALL_PREFIX="$tree/prefix" -DDIFFSEM_SANITIZE=ON -DDIFFSEM_TESTS=OFF
-            -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1")
-    fi
-    options+=(-DDIFFSEM_TOOLS=OFF
+    options+=(-DCMAKE_INSTALL_PREFIX="$venv" -DDIFFSEM_TOOLS=OFF -DCMAKE_BUILD_TYPE=Release
         -DGR_PYTHON_DIR="$("$python" -c 'import os, sys, sysconfig
 print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))')"
         -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)")
@@ -53,7 +45,7 @@ system)
     shift
     options+=(-DCMAKE_INSTALL_PREFIX="$prefix" -DDIFFSEM_TESTS=OFF -DCMAKE_BUILD_TYPE=Release)
     ;;
-*) die "usage: build.sh radio|asan|asan-blocks|tsan|fuzz|system PREFIX" ;;
+*) die "usage: build.sh radio|asan|tsan|fuzz|system PREFIX" ;;
 esac
 if command -v ninja >/dev/null; then
     options+=(-G Ninja)
@@ -85,7 +77,7 @@ install_quietly() {
     note "installed: $(grep -c '^-- Installing: ' "$tree/install.log" || true) files that were new or changed"
 }
 case $kind in
-radio | asan-blocks) [ $# -gt 0 ] || install_quietly ;;
+radio) [ $# -gt 0 ] || install_quietly ;;
 system)
     if mkdir -p "$prefix" 2>/dev/null && [ -w "$prefix" ]; then
         install_quietly
