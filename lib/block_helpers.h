@@ -81,6 +81,18 @@ inline std::string shape_text(const core::SchemeInfo& info)
     return out;
 }
 
+//! The real number of a tag or a message; false if it is none (pmt::is_number also says yes to what to_double refuses).
+inline bool real_number(const pmt::pmt_t& value, double& number)
+{
+    if (pmt::is_uint64(value))
+        number = static_cast<double>(pmt::to_uint64(value));
+    else if (pmt::is_real(value) || pmt::is_integer(value))
+        number = pmt::to_double(value);
+    else
+        return false;
+    return true;
+}
+
 //! What every block says on its port `stats`: in = out + dropped.
 inline pmt::pmt_t counters(uint64_t out, uint64_t dropped, uint64_t bypassed)
 {

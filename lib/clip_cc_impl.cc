@@ -8,11 +8,14 @@
 
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 namespace gr {
 namespace diffsem {
 
 namespace {
+
+constexpr float infinite = std::numeric_limits<float>::infinity();
 
 void check_papr(double papr_db)
 {
@@ -52,10 +55,17 @@ public:
         for (int i = 0; i < noutput_items; i++) {
             const float power = std::norm(in[i]);
             out[i] = in[i];
-            if (power > limit) {
-                out[i] *= std::sqrt(limit / power);
-                clipped++;
-            }
+            if (power <= limit && power < infinite)
+                continue;
+            // What no number says becomes nothing; std::abs does not overflow where std::norm does.
+            const float magnitude = std::abs(in[i]);
+            if (!(magnitude < infinite))
+                out[i] = 0;
+            else if (power > limit)
+                out[i] *= std::sqrt(limit) / magnitude;
+            else
+                continue;
+            clipped++;
         }
         d_clipped += clipped;
         return noutput_items;

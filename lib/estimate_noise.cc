@@ -52,13 +52,14 @@ void estimate_impl::noise_from_tags(const gr_complex* in, int items)
     auto tag = d_tags.begin();
     for (int i = 0; i < items; i++) {
         for (; tag != d_tags.end() && tag->offset <= read + i; ++tag) {
-            if (!pmt::is_number(tag->value) || pmt::is_complex(tag->value))
+            double said = 0;
+            if (!real_number(tag->value, said))
                 continue;
             if (pmt::eqv(tag->key, d_noise_key)) {
-                d_noise_var = static_cast<float>(pmt::to_double(tag->value));
+                d_noise_var = static_cast<float>(said);
                 d_from_snr = false;
             } else if (pmt::eqv(tag->key, d_keys.snr)) {
-                d_rho = static_cast<float>(std::pow(10.0, pmt::to_double(tag->value) / 10));
+                d_rho = static_cast<float>(std::pow(10.0, said / 10));
                 d_from_snr = true;
             }
         }

@@ -64,10 +64,12 @@ inline std::string header_from_dict(const pmt::pmt_t& d, core::FrameHeader& h)
         {"id", &h.id}, {"total", &h.total}, {"index", &h.index}, {"digital", &h.digital}};
     for (const auto& f : fields) {
         const auto value = pmt::dict_ref(d, pmt::mp(f.first), pmt::PMT_NIL);
-        if (!pmt::is_integer(value) && !pmt::is_uint64(value))
+        double number = -1; // what no int holds must not become one that does
+        if (pmt::is_real(value) || !real_number(value, number))
             return std::string("its dictionary has no integer '") + f.first + "'";
-        *f.second =
-            static_cast<int>(pmt::is_uint64(value) ? pmt::to_uint64(value) : pmt::to_long(value));
+        if (number < 0 || number > 65535)
+            return std::string("its '") + f.first + "' is " + text(number);
+        *f.second = static_cast<int>(number);
     }
     return "";
 }

@@ -12,8 +12,9 @@ namespace gr {
 namespace diffsem {
 
 namespace {
-constexpr int read_limit = 8192; // samples taken at once
-constexpr int look_symbols = 6;  // whose pilots refine the offset before the header is decoded
+constexpr int read_limit = 8192;       // samples taken at once
+constexpr float largest_power = 1e30f; // of a sample; its square is still a number
+constexpr int look_symbols = 6; // whose pilots refine the offset before the header is decoded
 constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
 } // namespace
@@ -212,7 +213,11 @@ int frame_sync_cvc_impl::general_work(int noutput_items,
             break;
         forget();
         taken = std::min(ninput_items[0], read_limit);
-        d_samples.insert(d_samples.end(), in, in + taken);
+        for (int i = 0; i < taken; i++) {
+            const bool sane = std::norm(in[i]) < largest_power; // NaN is not
+            d_samples.push_back(sane ? in[i] : gr_complex(0, 0));
+            d_blanked += !sane;
+        }
         score();
     }
     report();
@@ -233,6 +238,7 @@ void frame_sync_cvc_impl::report()
     add("out", d_out);
     add("dropped", d_found - d_out);
     add("recognised", d_recognised);
+    add("blanked", d_blanked);
     message_port_pub(d_keys.stats, stats);
 }
 

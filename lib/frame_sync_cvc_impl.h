@@ -67,7 +67,7 @@ private:
     std::size_t d_sent = 0;
     std::vector<tag_t> d_tags;
 
-    std::atomic<uint64_t> d_found{0}, d_out{0}, d_recognised{0};
+    std::atomic<uint64_t> d_found{0}, d_out{0}, d_recognised{0}, d_blanked{0};
     rate_limit d_stats_limit{1.0};
 };
 

@@ -77,8 +77,9 @@ private:
         if (problem.empty() && (!pmt::is_c32vector(taps) || pmt::length(taps) != n))
             problem =
                 "it has no tag ofdm_sync_chan_taps: let the equaliser propagate the channel state";
-        if (problem.empty() &&
-            (!pmt::is_f32vector(error) || pmt::length(error) != n || !pmt::is_number(noise)))
+        double noise_var = 0;
+        if (problem.empty() && (!pmt::is_f32vector(error) || pmt::length(error) != n ||
+                                !real_number(noise, noise_var)))
             problem =
                 "it has no noise and error variance: set extra_tags=\"error\" in ofdm_chanest_vcvc";
         d_payload = problem.empty() ? d_header.payload_symbols(layout.frame_symbols) : 0;
@@ -92,7 +93,7 @@ private:
         }
         d_taps = pmt::c32vector_elements(taps);
         d_error = pmt::f32vector_elements(error);
-        d_noise_var = static_cast<float>(pmt::to_double(noise));
+        d_noise_var = static_cast<float>(noise_var);
         d_offset = pmt::dict_ref(tags, pmt::mp("diffsem_carrier_offset"), pmt::from_double(0));
         d_start = pmt::dict_ref(tags, pmt::mp("diffsem_start"), pmt::from_uint64(0));
         d_wanted = static_cast<std::size_t>(layout.header_symbols() + d_payload) * d_len;

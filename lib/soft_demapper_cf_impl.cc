@@ -7,11 +7,14 @@
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace gr {
 namespace diffsem {
 
 namespace {
+
+constexpr long max_length = 1L << 32; // of a packet; what says more is no length
 
 void check_scale(float scale)
 {
@@ -131,7 +134,7 @@ void soft_demapper_cf_impl::take_tag(const tag_t& tag, uint64_t at)
     tag_t out = tag;
     out.offset = at;
     const bool length = !pmt::is_null(d_len_key) && pmt::eqv(tag.key, d_len_key);
-    if (length && pmt::is_integer(tag.value))
+    if (length && pmt::is_integer(tag.value) && std::abs(pmt::to_long(tag.value)) < max_length)
         out.value = pmt::from_long(pmt::to_long(tag.value) * d_demapper.bits());
     add_item_tag(0, out);
 
@@ -142,9 +145,8 @@ void soft_demapper_cf_impl::take_tag(const tag_t& tag, uint64_t at)
         d_taps = pmt::c32vector_elements(tag.value);
     else if (pmt::eqv(tag.key, d_keys.error_var) && pmt::is_f32vector(tag.value))
         d_error = pmt::f32vector_elements(tag.value);
-    else if (pmt::eqv(tag.key, d_keys.noise_var) && pmt::is_number(tag.value) &&
-             !pmt::is_complex(tag.value))
-        d_noise_var = static_cast<float>(pmt::to_double(tag.value));
+    else if (double said = 0; pmt::eqv(tag.key, d_keys.noise_var) && real_number(tag.value, said))
+        d_noise_var = static_cast<float>(said);
     else
         return;
     d_table_stale = true;

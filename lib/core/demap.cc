@@ -111,6 +111,7 @@ void MaxLogDemapper::run(const cfloat* y,
                          float* llr) const
 {
     Minima least;
+    const float most = clip > 0 ? clip : far; // an infinite one would become NaN in a decoder
     for (std::size_t i = 0; i < n; i++, llr += d_bits) {
         const float v = noise[i];
         if (!(v > 0) || !std::isfinite(v) || !std::isfinite(y[i].real()) ||
@@ -133,10 +134,8 @@ void MaxLogDemapper::run(const cfloat* y,
         }
         for (int b = 0; b < d_bits; b++) {
             const int bit = d_lsb_first ? b : d_bits - 1 - b;
-            float l = scale * (least[bit][0] - least[bit][1]) / v;
-            if (clip > 0)
-                l = std::max(-clip, std::min(clip, l));
-            llr[b] = l;
+            const float l = scale * (least[bit][0] - least[bit][1]) / v;
+            llr[b] = std::max(-most, std::min(most, l));
         }
     }
 }

@@ -79,6 +79,13 @@ bool unpack(const Bits& bits, FrameHeader& header)
     return check == crc8(bits);
 }
 
+// Samples that are no numbers say nothing, and sums of the largest must stay numbers.
+float known(float soft)
+{
+    constexpr float most = 1e30f;
+    return soft > most ? most : soft < -most ? -most : soft == soft ? soft : 0.0f;
+}
+
 int parity(int x)
 {
     int p = 0;
@@ -163,7 +170,7 @@ bool HeaderCode::decode(const HeaderSoftBits& soft, FrameHeader& header) const
 {
     std::array<float, n_coded> llr{};
     for (int i = 0; i < n_sent; i++)
-        llr[d_place[i]] += soft[i] * d_flip[i];
+        llr[d_place[i]] += known(soft[i]) * d_flip[i];
 
     // Three times around the circle: the middle is decoded with its past and its future.
     constexpr int steps = 3 * n_bits;
@@ -198,8 +205,8 @@ double HeaderCode::evidence(const HeaderSoftBits& soft, const FrameHeader& heade
     const Signs s = signs(header);
     double sum = n_sent * std::log(2.0);
     for (int i = 0; i < n_sent; i++) {
-        const double half = std::fabs(0.5 * soft[i]);
-        sum += 0.5 * soft[i] * s[i] - half - std::log1p(std::exp(-2 * half));
+        const double value = known(soft[i]), half = std::fabs(0.5 * value);
+        sum += 0.5 * value * s[i] - half - std::log1p(std::exp(-2 * half));
     }
     return sum;
 }

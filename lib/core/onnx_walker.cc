@@ -3,6 +3,7 @@
  */
 #include "onnx_walker.h"
 
+#include "onnx_folding.h"
 #include "protobuf_reader.h"
 
 #include <algorithm>
@@ -33,7 +34,8 @@ namespace fs = std::filesystem;
 
 constexpr int max_depth = 32; // subgraphs within subgraphs
 constexpr std::size_t max_rank = 16;
-constexpr std::int64_t max_elements = std::int64_t(1) << 28; // of one input or output
+constexpr std::int64_t max_elements = std::int64_t(1) << 24;    // of one input or output
+constexpr std::uint64_t max_dimension = std::uint64_t(1) << 31; // of a tensor
 
 using Entry = std::pair<std::string, std::string>;
 
@@ -104,6 +106,9 @@ public:
             bounded(t);
         for (const auto& t : d_file.outputs)
             bounded(t);
+        d_file.fold_constants =
+            d_functions.empty() &&
+            folding_is_bounded(d_nodes, std::move(d_constants), d_file.parameters);
     }
 
 private:
@@ -192,8 +197,13 @@ private:
     void node(ProtobufReader r, int depth)
     {
         Op op;
+        FoldNode said{"", {}, {}, r.total()};
         while (r.next()) {
-            if (r.is(4, ProtobufReader::bytes))
+            if (r.is(1, ProtobufReader::bytes))
+                said.inputs.push_back(r.text());
+            else if (r.is(2, ProtobufReader::bytes))
+                said.outputs.push_back(r.text());
+            else if (r.is(4, ProtobufReader::bytes))
                 op.second = r.text();
             else if (r.is(7, ProtobufReader::bytes))
                 op.first = r.text();
@@ -201,6 +211,8 @@ private:
                 attribute(r.message(), depth);
         }
         ++d_file.nodes;
+        said.kind = op.second;
+        d_nodes.push_back(std::move(said));
         static const std::set<std::string> known = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"};
         if (!known.count(op.first))
             d_foreign_ops.insert(op);
@@ -239,7 +251,7 @@ private:
         std::uint64_t elements = 1;
         bool sane = true;
         const auto dimension = [&](std::uint64_t value) {
-            sane = sane && value <= std::uint64_t(max_elements) * 8 &&
+            sane = sane && value <= max_dimension &&
                    (value == 0 || elements <= (std::uint64_t(1) << 62) / value);
             elements = sane ? elements * value : elements;
         };
@@ -264,6 +276,7 @@ private:
                     "' claims more elements than it holds: damaged, or not made by an exporter. "
                     "Get the file again");
         d_file.parameters += elements;
+        d_constants[name] = elements;
         return name;
     }
 
@@ -386,6 +399,8 @@ private:
     std::uint64_t d_budget;
     bool d_has_graph = false;
     std::set<std::string> d_initialisers;
+    std::vector<FoldNode> d_nodes;
+    std::map<std::string, std::uint64_t> d_constants; // name -> elements
     std::set<Op> d_foreign_ops, d_functions;
     std::map<std::string, std::uint64_t> d_external; // location -> size
     std::uint64_t d_external_total = 0;

@@ -1,65 +1,38 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "ort_library.h"
+#include "ort_call.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 
 namespace gr {
 namespace diffsem {
 namespace core {
 namespace {
 
-//! Owns one object of the C interface.
-template <typename T>
-class Handle
+constexpr std::size_t most_at_once = 65536;
+constexpr std::size_t most_bytes = std::size_t(1) << 30; // of the buffers of one stream
+
+//! Before anything is allocated by what a file or a user says.
+void check_size(const std::string& path,
+                std::initializer_list<const std::vector<OrtTensor>*> lists,
+                std::size_t batch)
 {
-public:
-    Handle() = default;
-    Handle(T* object, void (*release)(T*)) : d_object(object), d_release(release) {}
-    Handle(Handle&& other) noexcept : d_object(other.d_object), d_release(other.d_release)
-    {
-        other.d_object = nullptr;
-    }
-    Handle& operator=(Handle&& other) noexcept
-    {
-        std::swap(d_object, other.d_object);
-        std::swap(d_release, other.d_release);
-        return *this;
-    }
-    ~Handle()
-    {
-        if (d_object)
-            d_release(d_object);
-    }
-    T* get() const { return d_object; }
-
-private:
-    T* d_object = nullptr;
-    void (*d_release)(T*) = nullptr;
-};
-
-//! Turns a status of the C interface into our exception; `what` names who was affected.
-class Checked
-{
-public:
-    Checked(const OrtApi* api, const std::string& path) : d_api(api), d_path(path) {}
-    void operator()(OrtStatus* status, const char* doing) const
-    {
-        if (!status)
-            return;
-        const std::string message = d_api->GetErrorMessage(status);
-        d_api->ReleaseStatus(status);
-        throw Error(d_path + ": ONNX Runtime " + doing + ": " + message);
-    }
-
-private:
-    const OrtApi* d_api;
-    const std::string& d_path;
-};
+    std::size_t bytes = 0;
+    for (const auto* tensors : lists)
+        for (const auto& t : *tensors)
+            bytes += std::min(t.elements(std::min(batch, most_at_once)), most_bytes) *
+                     std::max<std::size_t>(elem_size(t.type), 1);
+    if (batch > most_at_once || bytes > most_bytes)
+        throw Error(path + ": a batch of " + std::to_string(batch) + " is more than " +
+                    std::to_string(most_at_once) + ", or its inputs and outputs more than " +
+                    std::to_string(most_bytes >> 20) +
+                    " MB. Give a smaller max_batch, or export the model for a smaller one");
+}
 
 std::vector<std::int64_t> shape_at(const OrtTensor& tensor, std::size_t batch)
 {
@@ -118,6 +91,7 @@ public:
     Handle<OrtSessionOptions> options;
     Handle<::OrtSession> session;
     Handle<OrtMemoryInfo> memory;
+    double run_limit = 0;
 
     Handle<OrtValue> bind(const OrtTensor& tensor, std::size_t batch, void* data) const
     {
@@ -180,10 +154,14 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
     if (wanted.intra_op_threads < 1 || wanted.intra_op_threads > 256)
         throw Error("intra_op_threads is " + std::to_string(wanted.intra_op_threads) +
                     ". Use 1 (one thread for each block) to 256");
+    if (!(wanted.run_limit >= 0))
+        throw Error(
+            "run_limit is not a time: give the seconds that one run may take, or 0 for any");
     const LoadedOrt& ort = load_onnxruntime(wanted.library);
     std::shared_ptr<OrtSession> result(new OrtSession());
     Impl& d = *result->d;
     d.path = file.path;
+    d.run_limit = wanted.run_limit;
     d.api = ort.api;
     const Checked check(d.api, d.path);
 
@@ -198,6 +176,12 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
           "options");
     check(d.api->AddSessionConfigEntry(options, "session.inter_op.allow_spinning", spin),
           "options");
+    // The process's memory limit (ort_library.cc) holds for who uses its allocator.
+    check(d.api->AddSessionConfigEntry(options, "session.use_env_allocators", "1"), "options");
+    if (!file.fold_constants)
+        check(d.api->AddSessionConfigEntry(
+                  options, "optimization.disable_specified_optimizers", "ConstantFolding"),
+              "options");
     choose_device(d.api, options, wanted.device);
     if (file.external_data) {
         const auto folder = std::filesystem::absolute(file.path).parent_path().string();
@@ -222,6 +206,7 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
                                          std::size_t batch) const
 {
     const Checked check(d->api, d->path);
+    check_size(d->path, {&inputs}, batch);
     std::vector<std::vector<char>> zeros;
     std::vector<Handle<OrtValue>> values;
     std::vector<const OrtValue*> pointers;
@@ -235,15 +220,12 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
         output_names.push_back(name.c_str());
     std::vector<OrtValue*> raw(outputs.size(), nullptr);
     const auto input_names = names_of(inputs);
-    check(d->api->Run(d->session.get(),
-                      nullptr,
-                      input_names.data(),
-                      pointers.data(),
-                      pointers.size(),
-                      output_names.data(),
-                      raw.size(),
-                      raw.data()),
-          ("cannot run a batch of " + std::to_string(batch)).c_str());
+    LimitedRun run(d->api, d->session.get(), d->path, d->run_limit);
+    run(input_names,
+        pointers.data(),
+        output_names,
+        raw.data(),
+        ("cannot run a batch of " + std::to_string(batch)).c_str());
     for (auto* value : raw)
         values.emplace_back(value, d->api->ReleaseValue);
 
@@ -282,6 +264,7 @@ public:
     std::vector<Handle<OrtValue>> values; // (batch - 1) * tensors + index
     std::vector<const OrtValue*> input_values;
     std::vector<OrtValue*> output_values;
+    std::unique_ptr<LimitedRun> run;
 
     void allocate(const OrtTensor& t)
     {
@@ -307,6 +290,7 @@ OrtRun::OrtRun(std::shared_ptr<const OrtSession> session,
     d->session = std::move(session);
     d->inputs = std::move(inputs);
     d->outputs = std::move(outputs);
+    check_size(d->session->path(), {&d->inputs, &d->outputs}, max_batch);
     d->max_batch = std::max<std::size_t>(max_batch, 1);
     d->input_names = names_of(d->inputs);
     d->output_names = names_of(d->outputs);
@@ -315,6 +299,7 @@ OrtRun::OrtRun(std::shared_ptr<const OrtSession> session,
     for (const auto& t : d->outputs)
         d->allocate(t);
     const auto& impl = d->session->impl();
+    d->run = std::make_unique<LimitedRun>(impl.api, impl.session.get(), impl.path, impl.run_limit);
     for (std::size_t batch = 1; batch <= d->max_batch; ++batch) {
         for (std::size_t i = 0; i < d->inputs.size(); ++i) {
             d->values.push_back(impl.bind(d->inputs[i], batch, d->buffers[i].get()));
@@ -347,17 +332,11 @@ void OrtRun::run(std::size_t batch)
     if (batch < 1 || batch > d->max_batch)
         throw Error(d->session->path() + ": a batch of " + std::to_string(batch) +
                     " does not fit buffers for " + std::to_string(d->max_batch));
-    const auto& impl = d->session->impl();
-    Checked(impl.api,
-            impl.path)(impl.api->Run(impl.session.get(),
-                                     nullptr,
-                                     d->input_names.data(),
-                                     d->input_values.data() + (batch - 1) * d->inputs.size(),
-                                     d->inputs.size(),
-                                     d->output_names.data(),
-                                     d->outputs.size(),
-                                     d->output_values.data() + (batch - 1) * d->outputs.size()),
-                       "failed");
+    (*d->run)(d->input_names,
+              d->input_values.data() + (batch - 1) * d->inputs.size(),
+              d->output_names,
+              d->output_values.data() + (batch - 1) * d->outputs.size(),
+              "failed");
 }
 
 } // namespace core

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace gr {
 namespace diffsem {
@@ -100,6 +101,41 @@ const char* const how_to_install =
     "Install it with `pip install onnxruntime` (1.21 or later) in the active environment or "
     "`apt install libonnxruntime1.21`, or set DIFFSEM_ONNXRUNTIME to the path of libonnxruntime.so";
 
+/*
+ * What all models of the process may take together. A few bytes of a file can ask for any amount of memory
+ * (Expand, Tile, ConstantOfShape of what was computed), and only whoever allocates it can say no.
+ */
+std::size_t memory_limit()
+{
+    if (const char* said = environment("DIFFSEM_ONNXRUNTIME_MB")) {
+        char* end = nullptr;
+        const unsigned long long mb = std::strtoull(said, &end, 10);
+        if (*end || mb < 1 || mb > (1u << 24))
+            throw Error("DIFFSEM_ONNXRUNTIME_MB is '" + std::string(said) +
+                        "': give the memory that all models may take together, in MB");
+        return std::size_t(mb) << 20;
+    }
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? std::size_t(pages) / 2 * std::size_t(size)
+                                 : std::size_t(4) << 30;
+}
+
+OrtStatus* limit_memory(const OrtApi* api, OrtEnv* env)
+{
+    OrtMemoryInfo* info = nullptr;
+    OrtArenaCfg* limits = nullptr;
+    OrtStatus* status = api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &info);
+    if (!status)
+        status = api->CreateArenaCfg(memory_limit(), -1, -1, -1, &limits);
+    if (!status)
+        status = api->CreateAndRegisterAllocator(env, info, limits);
+    if (limits)
+        api->ReleaseArenaCfg(limits);
+    if (info)
+        api->ReleaseMemoryInfo(info);
+    return status;
+}
+
 //! Opens one library; on failure returns false and says why.
 bool open_library(const std::string& path, LoadedOrt& out, std::string& why)
 {
@@ -135,7 +171,7 @@ bool open_library(const std::string& path, LoadedOrt& out, std::string& why)
         return true;
     };
     if (failed(out.api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "gr-diffsem", &out.env)) ||
-        failed(out.api->DisableTelemetryEvents(out.env)))
+        failed(out.api->DisableTelemetryEvents(out.env)) || failed(limit_memory(out.api, out.env)))
         return false;
     return true;
 }

@@ -79,7 +79,9 @@ PhotoNet::PhotoNet(const std::string& path, const LoadOptions& options)
         throw Error(path +
                     ": an image_denoiser has the inputs x and level, and the outputs mean and "
                     "log_variance");
-    d_session = OrtSession::create(file, OrtOptions(options));
+    OrtOptions ort(options);
+    ort.run_limit *= 10; // a run is a whole picture
+    d_session = OrtSession::create(file, ort);
     const std::int64_t side = std::int64_t(rounded_up(16, d_multiple));
     const auto found = d_session->probe(inputs(side, side), {"mean", "log_variance"}, 1);
     if (found[0].elements(1) != std::size_t(3 * side * side) ||

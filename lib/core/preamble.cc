@@ -13,7 +13,8 @@ namespace core {
 namespace {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr int chunk = 1024; // positions at once: scratch stays in the cache
+constexpr double impulse = 1e6; // times the energy of all the others
+constexpr int chunk = 1024;     // positions at once: scratch stays in the cache
 constexpr double grid_step = 0.25;
 constexpr double independent_offsets = 0.6; // of the grid's, as far as the tail goes
 
@@ -181,7 +182,13 @@ void PreambleCorrelator::scores(const cfloat* samples, int n, float* score, std:
             energy += std::norm(x[t + window - 1]);
             const double level = length * energy / window;
             score[first + t] = level > 1e-30 ? static_cast<float>(score[first + t] / level) : 0.0f;
-            energy = std::max(0.0, energy - std::norm(x[t]));
+            const double gone = std::norm(x[t]);
+            energy = std::max(0.0, energy - gone);
+            if (gone > impulse * energy) { // took the digits of all others with it
+                energy = 0;
+                for (int i = 1; i < window; i++)
+                    energy += std::norm(x[t + i]);
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 """Received photographs to a folder, and what else a semantic link brings."""
 
 import collections
-import json
 import logging
 import pathlib
 
@@ -11,8 +10,12 @@ import pmt
 from gnuradio import gr
 
 log = logging.getLogger("gr_diffsem.image_sink")
-FIELDS = ("id", "kind", "scheme", "scheme_match", "snr_db", "frames", "frames_lost", "evaluations", "seconds")
-FIELDS += ("diffsem_planned", "diffsem_bypassed", "diffsem_age", "diffsem_model", "partial", "domain", "mean_variance")
+#: What is kept of a content's dictionary, where it is of this type.
+FIELDS = {
+    **{"id": int, "kind": str, "scheme": str, "scheme_match": bool, "snr_db": float, "frames": int},
+    **{"frames_lost": int, "evaluations": int, "seconds": float, "diffsem_planned": int, "diffsem_bypassed": str},
+    **{"diffsem_age": float, "diffsem_model": str, "partial": bool, "domain": str, "mean_variance": float},
+}
 
 
 class image_sink(gr.basic_block):
@@ -65,12 +68,15 @@ class image_sink(gr.basic_block):
                     self.last = (value, said)
                 if self._written:
                     self._written(path, said)
-        except (ValueError, TypeError, OSError) as e:
+        except Exception as e:  # whatever it is, the block lives on
             self._counts["dropped"] += 1
             log.warning("content dropped: %s", e)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _write(self, value, said):
+        from gr_diffsem import jsonio
+
+        text = jsonio.dumps(said) + "\n"  # before anything is written
         stem = f"{self._next:04d}_{said.get('id', 0)}"
         if isinstance(value, str):
             path = self._folder / f"{stem}.txt"
@@ -83,7 +89,7 @@ class image_sink(gr.basic_block):
         else:
             path = self._folder / f"{stem}.npy"
             np.save(path, value)
-        path.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n")
+        path.with_suffix(".json").write_text(text)
         self._next += 1
         self._ours.append(path)
         while len(self._ours) > self._keep:
@@ -105,7 +111,7 @@ def _is_picture(message):
 def _other_content(message):
     """PDU of a text or an array -> (str or array, dictionary of plain values)."""
     said, vector = _read(pmt.car(message)), pmt.cdr(message)
-    plain = {name: _plain(said[name]) for name in FIELDS if name in said}
+    plain = _kept(said)
     if said["kind"] == "text":
         if not pmt.is_u8vector(vector):
             raise ValueError("a text has octets of UTF-8")
@@ -128,8 +134,7 @@ def from_content(message):
         raise ValueError(f"shape {shape} with {octets.size} octets of kind '{said.get('kind')}' is no photograph")
     if octets.size == 0:
         raise ValueError("the picture has no pixels")
-    plain = {name: _plain(said[name]) for name in FIELDS if name in said}
-    return octets.reshape(*shape, 3), {**plain, "shape": shape}
+    return octets.reshape(*shape, 3), {**_kept(said), "shape": shape}
 
 
 def _read(dictionary):
@@ -143,7 +148,16 @@ def _read(dictionary):
     return out
 
 
-def _plain(value):
-    """A value for strict JSON: what is not finite is None."""
+def _kept(said):
+    kept = {name: _plain(said[name], kind) for name, kind in FIELDS.items() if name in said}
+    return {name: value for name, value in kept.items() if value is not ...}
+
+
+def _plain(value, kind):
+    """A value for strict JSON: what is not finite is None, what is of another type `...`."""
     value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    if kind is float and type(value) is int:
+        return value
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return ...
+    return None if kind is float and not np.isfinite(value) else value

@@ -63,7 +63,7 @@ class image_view(gr.basic_block):
         """Keep a PDU of content for a panel, as if it had come in at its port."""
         try:
             shown = from_content(message)
-        except (ValueError, TypeError):
+        except Exception:  # whatever it is, the block lives on
             shown = None
         with self._lock:
             self._counts["in"] += 1

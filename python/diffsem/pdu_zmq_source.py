@@ -109,6 +109,7 @@ class pdu_zmq_source(gr.basic_block):
         if not deliver:
             return
         try:
+            self._wire.check_pmt(payload)
             message = pmt.deserialize_str(payload)
         except Exception as e:  # whatever it is, the link goes on
             with self._lock:

@@ -198,16 +198,15 @@ class semantic_decoder(gr.basic_block):
         self._count("in")
         try:
             frame, snr_db = self._from_pdu(message)
-        except (ValueError, TypeError, KeyError) as e:
+            with self._passing:
+                self._heard = time.monotonic()
+                self._passes.take(frame, snr_db)
+                if self._preview and self._heard - self._looked >= self._preview:
+                    self._looked = self._heard
+                    self._ask_for_preview()
+        except Exception as e:  # whatever it is, the block lives on
             self._count("dropped")
             log.warning("frame dropped: %s", e)
-            return
-        with self._passing:
-            self._heard = time.monotonic()
-            self._passes.take(frame, snr_db)
-            if self._preview and self._heard - self._looked >= self._preview:
-                self._looked = self._heard
-                self._ask_for_preview()
 
     def _ask_for_preview(self):
         preview = self._passes.so_far()

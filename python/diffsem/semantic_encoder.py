@@ -70,7 +70,7 @@ class semantic_encoder(gr.basic_block):
             for frame in self._encode(message):
                 self.message_port_pub(pmt.intern("frames"), to_pdu(frame))
                 self._out += 1
-        except (ValueError, TypeError) as e:
+        except Exception as e:  # whatever it is, the block lives on
             self._dropped += 1
             log.warning("content %d dropped: %s", self._in, e)
         stats = {"in": self._in, "out": self._out, "dropped": self._dropped, "block": self.alias()}

@@ -102,7 +102,7 @@ def sidecar(path, problems, prefix=""):
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
-    except (ValueError, OSError, AttributeError) as error:
+    except (ValueError, OSError, AttributeError, RecursionError) as error:
         problems.append(f"{prefix}{path} is not a JSON object ({error}): correct it")
         return {}
 
@@ -143,7 +143,7 @@ def check_shape(metadata, header):
     """Whether the graph's first input has the shape that layout, domain and shape ask for."""
     try:
         shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return [] if "diffsem.shape" not in metadata else ["diffsem.shape is not a JSON list of sizes: correct it"]
     if metadata.get("diffsem.domain", "complex") == "complex":
         shape = [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]

@@ -47,6 +47,54 @@ def unpack(data):
     return kind, session, sequence, payload
 
 
+#: Of one serialised PMT: GNU Radio takes a stack frame for each level of one, and for each pair of a list.
+MAX_NODES, MAX_DEPTH = 10_000, 100
+_PLAIN = {0: 0, 1: 0, 3: 4, 4: 8, 5: 16, 6: 0, 0x0B: 8, 0x0D: 8}  # type: octets (booleans, numbers, nil)
+_SYMBOL, _PAIRS, _VECTORS, _UNIFORM = 2, (7, 9), (8, 0x0C), 0x0A
+_WIDTHS = (1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 8, 16)
+
+
+def check_pmt(data):
+    """ValueError unless the octets are one whole serialised PMT of bounded size.
+
+    pmt.deserialize_str believes every length in them: ten octets may ask for gigabytes, a million for a stack that
+    is not there.
+    """
+    at, nodes, open_nodes = 0, 0, [1]  # nodes that each level still waits for
+    try:
+        while open_nodes:
+            open_nodes[-1] -= 1
+            if not open_nodes[-1]:
+                open_nodes.pop()  # before what is below is counted: the rest of a list is no deeper than its head
+            nodes += 1
+            kind, at = data[at], at + 1
+            if kind in _PLAIN:
+                at += _PLAIN[kind]
+            elif kind == _SYMBOL:
+                at += 2 + int.from_bytes(data[at : at + 2], "big")
+            elif kind in _PAIRS:
+                open_nodes.append(2)
+            elif kind in _VECTORS:
+                count, at = int.from_bytes(data[at : at + 4], "big"), at + 4
+                if count > MAX_NODES:
+                    raise ValueError("a PMT of too many parts")
+                if count:
+                    open_nodes.append(count)
+            elif kind == _UNIFORM:
+                width, count = _WIDTHS[data[at] & 0x7F], int.from_bytes(data[at + 1 : at + 5], "big")
+                at += 6 + data[at + 5] + width * count
+            else:
+                raise ValueError(f"a PMT of type {kind}")
+            if nodes > MAX_NODES or len(open_nodes) > MAX_DEPTH:
+                raise ValueError("a PMT of too many parts")
+            if at > len(data):
+                raise ValueError("a PMT that ends too early")
+    except IndexError:
+        raise ValueError("a PMT that ends too early") from None
+    if at != len(data):
+        raise ValueError("more than one PMT")
+
+
 class Ledger:
     """What became of every PDU of the senders heard: ``in`` = ``out`` + ``lost``, at any time.
 

@@ -180,14 +180,52 @@ void runtime_refusals()
     setenv("DIFFSEM_ONNXRUNTIME", "/nowhere/else.so", 1);
     CHECK_THROWS(find_onnxruntime(), "DIFFSEM_ONNXRUNTIME is '/nowhere/else.so'");
     unsetenv("DIFFSEM_ONNXRUNTIME");
-    CHECK(!find_onnxruntime().version.empty());
+    const OrtLibrary found = find_onnxruntime();
+    CHECK(!found.version.empty());
+    CHECK(find_onnxruntime(found.path).version == found.version); // the same one, by another name
     CHECK(std::string(getenv("ORT_DISABLE_TELEMETRY")) == "1");
+}
+
+//! A few octets that ask for gigabytes, in a process of its own: the limit holds from the first model on.
+void memory_is_limited()
+{
+    const std::string folder = data_file("../fuzz/corpus/mutants/");
+    const OnnxFile small = read_onnx_file(folder + "expand.onnx");
+    const OrtTensor x{"x", ElemType::float32, {1, 2, 4}};
+    setenv("DIFFSEM_ONNXRUNTIME_MB", "none", 1);
+    CHECK_THROWS(find_onnxruntime(), "DIFFSEM_ONNXRUNTIME_MB is 'none'");
+    setenv("DIFFSEM_ONNXRUNTIME_MB", "64", 1);
+    const auto session = OrtSession::create(small);
+    CHECK(session->probe({x}, {"y"}, 1)[0].elements(1) == 24);
+    std::string bytes = small.bytes;
+    const std::size_t at = bytes.find(std::string("\3\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", 16));
+    bytes.replace(at, 8, std::string("\0\0\0\1\0\0\0\0", 8)); // 3 -> 2^24
+    const auto large = OrtSession::create(parse_onnx(bytes, "large.onnx", 1 << 20));
+    CHECK_THROWS(large->probe({x}, {"y"}, 1), "large.onnx: ONNX Runtime cannot run");
+    CHECK(session->probe({x}, {"y"}, 1)[0].elements(1) == 24);
+    unsetenv("DIFFSEM_ONNXRUNTIME_MB");
+}
+
+//! What would be computed while a model is loaded, where no limit of ours holds.
+void folding()
+{
+    const std::string folder = data_file("../fuzz/corpus/mutants/");
+    CHECK(!read_onnx_file(folder + "constant_of_shape.onnx").fold_constants);
+    CHECK(!read_onnx_file(folder + "range.onnx").fold_constants);
+    for (const char* name : {"expand", "loop", "conv", "slice_concat"}) // nothing there is constant
+        CHECK_MSG(read_onnx_file(folder + name + ".onnx").fold_constants, name);
+    for (const char* name : {"ofdm_chanest/diffusion", "photo_mmse/net", "known_mixture/diffusion"})
+        CHECK_MSG(read_onnx_file(std::string(DIFFSEM_SOURCE_MODELS_DIR "/") + name + ".onnx")
+                      .fold_constants,
+                  name);
 }
 
 } // namespace
 
 int main()
 {
+    memory_is_limited(); // first: the library takes its limit when it is opened
+    folding();
     header();
     bad_files();
     sidecars();

@@ -14,7 +14,8 @@ namespace diffsem {
  * \ingroup diffsem
  *
  * \details
- * The mean power is given, not measured, so that one gain holds for all of a burst.
+ * The mean power is given, not measured, so that one gain holds for all of a burst. A sample that is not finite
+ * becomes 0, and counts as clipped.
  */
 class DIFFSEM_API clip_cc : virtual public gr::sync_block
 {

@@ -47,7 +47,8 @@ struct frame_format {
  *
  * Message port `stats`, about once a second: `in` (preambles found), `out`, `dropped` (found without a
  * header: false alarms and lost frames; one that is on its way counts here until its end has come),
- * `recognised` (of those out, by the expected header).
+ * `recognised` (of those out, by the expected header), `blanked` (samples that were no
+ * numbers, or absurdly large: taken as 0).
  */
 class DIFFSEM_API frame_sync_cvc : virtual public gr::block
 {

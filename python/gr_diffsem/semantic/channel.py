@@ -173,7 +173,7 @@ def answer(air, request):
             air.set(words[1], words[2])
     except UserError as e:
         return {"error": str(e)}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"error": "the request is no JSON"}
     return {**air.settings, **air.counts()}
 

@@ -116,6 +116,8 @@ class Collector:
     """
 
     def __init__(self, header, carriers=CARRIERS, frame_symbols=FRAME_SYMBOLS):
+        if header.total < 1:
+            raise ValueError(f"header: {header} is of a picture without symbols")
         self.key = (header.id, header.total, header.digital)
         self.size = header.digital
         self.order, self.borders = _deal(header.total, carriers, frame_symbols)

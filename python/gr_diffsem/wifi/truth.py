@@ -22,7 +22,7 @@ def load_truth(path):
             truth = json.load(f)
     except OSError as e:
         raise UserError(f"--truth {path}: cannot be opened ({e.strerror})") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UserError(f"--truth {path}: is not JSON ({e})") from None
     needed = {"start", "cfo_hz", "rate", "psdu"}
     if not isinstance(truth, dict) or not all(isinstance(v, list) for v in truth.values()):

@@ -67,6 +67,7 @@ struct OnnxFile {
     std::size_t nodes = 0;
     std::uint64_t parameters = 0; //!< elements of all initialisers
     bool external_data = false;   //!< some weights lie in other files of the folder
+    bool fold_constants = true;   //!< what a runtime computes while it loads the file is bounded
 
     //! A metadata value, or `fallback` when the key is absent.
     std::string meta(const std::string& key, const std::string& fallback = "") const;

@@ -23,6 +23,9 @@ struct OrtOptions {
     int intra_op_threads = 1;   //!< threads inside one operator; GNU Radio threads its blocks
     bool spinning = false;      //!< idle threads spin: quicker wake-up, a core burnt
     std::string device = "cpu"; //!< `cpu`, `cuda` or `cuda:N`; never replaced by another
+    //! Seconds that one run may take, 0: any. Looked at between the operators of the graph, so one that is
+    //! slow by itself comes to its end first.
+    double run_limit = 30;
 
     OrtOptions() = default;
     explicit OrtOptions(const LoadOptions& o)
@@ -111,7 +114,8 @@ public:
         return static_cast<const T*>(output(index));
     }
 
-    //! Inputs to outputs. Throws Error when the runtime reports one.
+    //! Inputs to outputs. Throws Error when the runtime reports one, or when run_limit ended it; the
+    //! next run is none the worse.
     void run(std::size_t batch);
 
 private:
