@@ -42,7 +42,7 @@ class image_sink(gr.basic_block):
             raise ValueError(f"folder is {folder}: cannot be made ({e.strerror})") from None
         self._keep, self._written = int(keep), written
         self._ours = collections.deque()
-        numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.json")]
+        numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.*")]
         self._next = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
         self._counts = dict.fromkeys(("in", "out", "partial", "dropped"), 0)
         self.last = None  #: (uint8 [H, W, 3], dictionary) of the newest picture

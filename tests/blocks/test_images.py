@@ -99,7 +99,7 @@ def test_the_sink_writes_counts_and_stays_bounded(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "0009_2.png")), picture(2))
     said = json.loads((tmp_path / "0009_2.json").read_text())
     assert said["snr_db"] == 4.5 and said["shape"] == [24, 32]
-    assert sink.counts() == {"in": 5, "out": 3, "dropped": 2}
+    assert sink.counts() == {"in": 5, "out": 3, "partial": 0, "dropped": 2}
     with pytest.raises(ValueError, match="keep is 0"):
         diffsem.image_sink(str(tmp_path), 0)
     (tmp_path / "file").write_text("x")
