@@ -6,9 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 SOAK = pathlib.Path(__file__).parents[1] / "soak" / "soak.py"
 
 
+@pytest.mark.timeout(280)
 def test_two_minutes_of_soak():
     run = subprocess.run([sys.executable, str(SOAK), "--minutes", "2"], capture_output=True, text=True, timeout=240)
     assert run.stdout, run.stderr[-3000:]
