@@ -37,6 +37,14 @@ with_tests() {
     done
 }
 
+# The environment of the ring `lab` is made while the first rings run.
+lab_made=
+if wants lab && [ -n "$(with_tests lab)" ]; then
+    note "meanwhile: environment 'lab' (${logs#"$root"/}/environment.txt)"
+    "$root/scripts/env.sh" lab >"$logs/environment.txt" 2>&1 &
+    lab_made=$!
+fi
+
 if wants core; then
     step "Tests of the core (ctest)"
     ring core 600 ctest --test-dir "$build/cmake" --output-on-failure --parallel "$(nproc)"
@@ -53,12 +61,13 @@ if wants python; then
     step "Tests of the Python package, the blocks and the flowgraphs (pytest, environment 'radio')"
     ring radio 1500 "$radio" -m pytest --durations=15 --durations-min=2 $(with_tests python blocks flowgraphs)
 fi
-if wants lab && [ -n "$(with_tests lab)" ]; then
+if [ -n "$lab_made" ]; then
     step "Tests of training and export (pytest, environment 'lab')"
-    if "$root/scripts/env.sh" lab; then
+    if wait "$lab_made"; then
         ring lab 900 "$lab" -m pytest --durations=15 --durations-min=2 $(with_tests lab)
     else
         # PyTorch may not be had for every Python; the rest stands without it, and says that it does.
+        tail -n 5 "$logs/environment.txt"
         note "there is no environment 'lab': its tests are left out"
         echo "1 skipped in 0s" >"$logs/lab.log"
     fi
