@@ -6,8 +6,6 @@
 #pragma once
 
 #include <gnuradio/block.h>
-#include <gnuradio/block_detail.h>
-#include <gnuradio/buffer_reader.h>
 #include <gnuradio/diffsem/core/scheme.h>
 #include <pmt/pmt.h>
 
@@ -108,14 +106,6 @@ inline std::string scheme_of(const pmt::pmt_t& message)
 {
     const pmt::pmt_t name = pmt::is_pair(message) ? pmt::cdr(message) : message;
     return pmt::is_symbol(name) ? pmt::symbol_to_string(name) : "";
-}
-
-//! Items that an input's buffer can hold.
-inline std::size_t input_room(const gr::block& block, int port = 0)
-{
-    const auto detail = block.detail();
-    return detail ? static_cast<std::size_t>(detail->input(port)->max_possible_items_available())
-                  : 0;
 }
 
 //! True about once in each interval; for logs and statistics that must not flood.

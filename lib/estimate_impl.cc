@@ -295,8 +295,7 @@ int estimate_impl::general_work(int noutput_items,
     const int waiting = ninput_items[0] / d_per_output;
     if (waiting < 1 || noutput_items < 1)
         return 0;
-    const auto verdict =
-        d_ledger.decide(d_first, waiting, d.options.max_batch, input_room(*this) / d_per_output);
+    const auto verdict = d_ledger.decide(d_first, waiting, d.options.max_batch);
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
     if (verdict.evaluations == 0 && d_ledger.drops()) {
         drop(in, static_cast<int>(verdict.items));

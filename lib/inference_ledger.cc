@@ -124,23 +124,21 @@ double inference_ledger::clock()
         .count();
 }
 
-core::Deadline::Verdict inference_ledger::decide(uint64_t first,
-                                                 std::size_t waiting,
-                                                 std::size_t max_batch,
-                                                 std::size_t room)
+core::Deadline::Verdict
+inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_batch)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
+    const double before = d_now;
     d_started = d_now = clock();
+    const double idle = before > 0 ? d_now - before : 0;
     d_waiting = waiting;
     d_arrivals.see(first, first + waiting, d_now);
     d_calls++;
     d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
-    // Four fifths full counts as full: writers need room for a whole chunk.
-    const bool crowded = 5 * waiting >= 4 * room;
     auto verdict =
-        d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full, crowded);
+        d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full, idle);
     verdict.items = std::min(verdict.items, max_batch);
     return verdict;
 }

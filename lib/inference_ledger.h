@@ -56,9 +56,7 @@ public:
     void swapped();
 
     //! What to do now, with the items [first, first + waiting). Reads the clock.
-    //! \param room items that the input can hold: where they fill it, upstream is held back
-    core::Deadline::Verdict
-    decide(uint64_t first, std::size_t waiting, std::size_t max_batch, std::size_t room);
+    core::Deadline::Verdict decide(uint64_t first, std::size_t waiting, std::size_t max_batch);
     //! The limit of a call, for such a verdict.
     core::RunLimit limit(const core::Deadline::Verdict& verdict) const;
     //! Had the last decide() a deadline to keep?

@@ -288,8 +288,7 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
     const int waiting = ninput_items[0] / d_frame_symbols;
     if (waiting < 1 || noutput_items < d_data_symbols)
         return 0;
-    const auto verdict =
-        d_ledger.decide(d_frames, waiting, max_batch, input_room(*this) / d_frame_symbols);
+    const auto verdict = d_ledger.decide(d_frames, waiting, max_batch);
     const int frames = std::min(noutput_items / d_data_symbols, static_cast<int>(verdict.items));
     estimate(in, frames, d_ledger.limit(verdict));
     d_ledger.left(d_frames, d_info.data(), frames);

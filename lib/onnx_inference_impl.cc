@@ -137,10 +137,6 @@ bool onnx_inference_impl::start()
     // New buffers begin with zeros; after lock() and unlock() the stream goes on.
     if (d.m->overlap && nitems_read(0) == 0)
         d.m->overlap->reset();
-    gr_vector_int room(d.in.size());
-    for (std::size_t i = 0; i < d.in.size(); i++)
-        room[i] = static_cast<int>(input_room(*this, static_cast<int>(i)));
-    d_room = waiting(room);
     return block::start();
 }
 
@@ -172,7 +168,7 @@ int onnx_inference_impl::general_work(int noutput_items,
     if (queued < 1 || room < 1)
         return 0;
     const std::size_t most = std::min<std::size_t>(d_max_batch, d.m->run->max_batch());
-    const auto verdict = d_ledger.decide(d_first, queued, most, d_room);
+    const auto verdict = d_ledger.decide(d_first, queued, most);
     const int taken = static_cast<int>(verdict.items);
     if (verdict.evaluations == 0 && d_ledger.drops()) {
         drop(taken);

@@ -119,7 +119,6 @@ private:
     std::vector<std::vector<tag_t>> d_tags;
     std::vector<tag_t> d_moved;
     uint64_t d_first = 0; // index of the oldest inference that waits
-    int d_room = 0;       // inferences that the inputs can hold
     int d_done = 0;       // inferences of this call before this batch
     bool d_told = false;  // of this batch some were bypassed: model::info says which
     rate_limit d_log_limit{5.0};

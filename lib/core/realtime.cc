@@ -22,6 +22,8 @@ constexpr double one_call = 0.25; // of the deadline
 constexpr double longest_call =
     0.1; // seconds, without a deadline: whoever stops the flowgraph waits for it
 constexpr double least_share = 1e-4;
+constexpr double settling =
+    10; // deadlines in which the share falls to a third, where nothing is idle
 constexpr double probe_after = 1.0; // seconds without an inference
 constexpr double shortest = 1e-6;
 constexpr double bins_per_octave = 16;
@@ -107,6 +109,7 @@ void Deadline::set(double seconds, Overload overload)
     d_overload = overload;
     d_last_inference = -1;
     d_share = 1;
+    d_last = -1;
 }
 
 Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
@@ -116,13 +119,13 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
                                    double now,
                                    const CostModel& cost,
                                    double full,
-                                   bool crowded)
+                                   double idle)
 {
-    if (crowded && d_crowded)
-        d_share = std::max(0.8 * d_share, least_share);
-    else if (!crowded)
-        d_share = std::min(1.05 * d_share, 1.0);
-    d_crowded = crowded;
+    if (d_last >= 0 && d_seconds > 0) { // in balance where a tenth of the time is idle
+        const double gain = (10 * idle - (now - d_last)) / (settling * d_seconds);
+        d_share = std::clamp(d_share * std::exp(std::clamp(gain, -1.0, 1.0)), least_share, 1.0);
+    }
+    d_last = now;
     const double each = cost.per_evaluation();
     const std::size_t most = std::min(waiting, max_batch);
     if (d_seconds <= 0 || d_overload == Overload::wait || full <= 0 || each <= 0) {

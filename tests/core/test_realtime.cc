@@ -76,7 +76,7 @@ one(Overload overload, double deadline, std::size_t waiting, double age, double 
     d.set(deadline, overload);
     Arrivals a;
     a.see(0, waiting, 10.0);
-    return d.decide(a, 0, waiting, 64, 10.0 + age, costs(each), full);
+    return d.decide(a, 0, waiting, 64, 10.0 + age, costs(each), full, 0);
 }
 
 void verdicts()
@@ -118,11 +118,11 @@ void verdicts()
     Arrivals a;
     a.see(0, 2, 0.0);
     a.see(0, 4, 0.01);
-    v = d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1);
+    v = d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, 0);
     CHECK_EQUAL(v.evaluations, -1);
     CHECK_EQUAL(v.items, std::size_t(1));
     d.set(0.02, Overload::bypass);
-    CHECK_EQUAL(d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1).evaluations, 0);
+    CHECK_EQUAL(d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, 0).evaluations, 0);
     // Nothing is affordable for a second: then one item is tried, whatever it costs.
     d.set(1e-3, Overload::bypass);
     Arrivals late;
@@ -130,7 +130,7 @@ void verdicts()
     int tried = 0;
     for (std::uint64_t k = 0; k < 300; k++, now += 0.01) {
         late.see(k, k + 1, now);
-        tried += d.decide(late, k, 1, 64, now, costs(0.1), 1).evaluations != 0;
+        tried += d.decide(late, k, 1, 64, now, costs(0.1), 1, 0.01).evaluations != 0;
     }
     CHECK_EQUAL(tried, 2);
 }
@@ -154,17 +154,18 @@ Outcome queue(Overload overload, double load, double deadline, double each, int 
     const std::uint64_t most = 40;            // the buffer holds
     Outcome o;
     std::uint64_t first = 0;
-    double now = 0;
+    double now = 0, idle = 0;
     while (now < 1000 * deadline) {
         // What came while the buffer had room; the rest is held back upstream.
         const auto end = std::min(std::uint64_t(now / period) + 1, first + most);
         if (end <= first) {
-            now = (double(first) + 1e-6) * period;
+            idle = (double(first) + 1e-6) * period - now;
+            now += idle;
             continue;
         }
         arrivals.see(first, end, now);
-        const bool crowded = 5 * (end - first) >= 4 * most;
-        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full, crowded);
+        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full, idle);
+        idle = 0;
         CHECK(v.items >= 1 && v.items <= end - first);
         const int taken = v.evaluations < 0 ? full : v.evaluations;
         CHECK(taken >= 0 && taken <= full);

@@ -79,9 +79,8 @@ private:
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
  * the machine's scheduler adds; a call is planned for a quarter of it at most, so that what comes meanwhile is seen in time.
  *
- * Upstream holds back what finds no room here, where nobody sees it wait. So while the input stays full from one call to the
- * next, items get a smaller and smaller share of their time, until the block keeps up with what comes; the share
- * grows again once there is room.
+ * Upstream holds back what finds no room here, where nobody sees it wait. A block that is never idle may be one that
+ * holds back, so items get a smaller and smaller share of their time until it is idle a tenth of the time.
  *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
  *
@@ -102,7 +101,7 @@ public:
      * \param first     index of the oldest waiting item
      * \param waiting   at least 1
      * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
-     * \param crowded   the input has no room for more
+     * \param idle      seconds, just before now, in which nothing waited
      */
     Verdict decide(const Arrivals& arrivals,
                    std::uint64_t first,
@@ -111,13 +110,13 @@ public:
                    double now,
                    const CostModel& cost,
                    double full,
-                   bool crowded = false);
+                   double idle);
 
 private:
     double d_seconds = 0;
     Overload d_overload = Overload::wait;
     double d_last_inference = -1; // < 0: none yet
-    bool d_crowded = false;       // at the last call
+    double d_last = -1;           // decision; < 0: none yet
     double d_share = 1;           // of an item's time that it gets
 };
 
