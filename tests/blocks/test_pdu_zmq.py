@@ -132,8 +132,8 @@ def test_damage_and_other_versions_are_refused_and_counted():
         # Whole on the way but no PMT inside: not delivered, and the next one is.
         socket.send(pdu_wire.pack(pdu_wire.PDU, 7, 6, b"\xff\xff"))
         socket.send(pdu_wire.pack(pdu_wire.PDU, 7, 7, pdu(7)))
-        assert wait_for(lambda: receiver.source.counts()["in"] == 8)
-        assert receiver.source.counts()["bad"] == 1 and receiver.balanced()
+        assert wait_for(lambda: receiver.source.counts()["in"] == 8 and receiver.balanced())
+        assert receiver.source.counts()["bad"] == 1
     socket.close()
 
 
@@ -144,7 +144,7 @@ def test_what_was_lost_last_is_learnt_from_the_beat():
         socket.send(pdu_wire.pack(pdu_wire.PDU, 7, 0, pdu(0)))
         socket.send(pdu_wire.pack(pdu_wire.BEAT, 7, 5))
         assert wait_for(lambda: receiver.source.counts()["lost"] == 4)
-        assert receiver.source.counts()["in"] == 5 and receiver.balanced()
+        assert wait_for(lambda: receiver.source.counts()["in"] == 5 and receiver.balanced())
     socket.close()
 
 
