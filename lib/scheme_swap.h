@@ -19,8 +19,20 @@
 #include <string>
 #include <thread>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace gr {
 namespace diffsem {
+
+//! What a destroyed model leaves is in pieces that malloc keeps, more with each swap; none here is in a hurry.
+inline void give_back_memory()
+{
+#ifdef __GLIBC__
+    ::malloc_trim(0);
+#endif
+}
 
 template <typename Made>
 class scheme_swap
@@ -92,6 +104,7 @@ private:
             if (auto old = std::move(d_old)) {
                 lock.unlock();
                 old.reset();
+                give_back_memory();
                 lock.lock();
                 continue;
             }
