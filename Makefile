@@ -59,7 +59,7 @@ lab: env
 demo: build
 	@build/bin/gr-diffsem demo $(if $(CAPTURE),--capture '$(CAPTURE)')
 
-test: asan
+test: build
 	@scripts/test.sh
 
 bench: build

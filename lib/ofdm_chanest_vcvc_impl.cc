@@ -15,7 +15,7 @@ namespace {
 
 constexpr int max_batch = 32;
 
-inference_ledger::offers offered()
+inference_ledger::offers all_but_drop()
 {
     inference_ledger::offers o;
     // header_payload_demux does
@@ -50,7 +50,7 @@ ofdm_chanest_vcvc::sptr ofdm_chanest_vcvc::make(scheme::sptr scheme,
                               "': give one of auto, none, noise, error, all");
     check_noise_var(noise_var, true);
     check_steps(steps);
-    inference_ledger::check(live, offered());
+    inference_ledger::check(live, all_but_drop());
     core::SyncWords sync(
         sync_symbol1, sync_symbol2, max_carr_offset, force_one_sync_symbol, eq_noise_red_len);
     const ofdm_chanest_vcvc_impl::settings set{steps, -1.0f, seed, noise_var};
@@ -106,7 +106,7 @@ ofdm_chanest_vcvc_impl::ofdm_chanest_vcvc_impl(plan p,
       d_set(set),
       d_tag_error(extra_tags == "error" || extra_tags == "all"),
       d_tag_all(extra_tags == "all"),
-      d_ledger(*this, d_logger, live, offered())
+      d_ledger(*this, d_logger, live, all_but_drop())
 {
     const std::size_t n = d_sync.size();
     for (auto* each : {&d_tap_noise, &d_error})

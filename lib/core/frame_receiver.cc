@@ -4,7 +4,7 @@
 #include <gnuradio/diffsem/core/frame_receiver.h>
 #include <gnuradio/diffsem/core/noise_estimate.h>
 
-#include <Eigen/Dense>
+#include "linalg.h"
 
 #include <algorithm>
 #include <cmath>
@@ -82,17 +82,22 @@ FrameFront::FrameFront(FrameLayout layout) : d_layout(std::move(layout))
     for (int d = 0; d < taps; d++)
         belief[d] = std::exp(-std::fabs(16.0 * d / d_layout.cp_len - 5) / 4) + 0.05;
     belief /= belief.sum();
-    Eigen::MatrixXcd steering(m, taps);
-    for (int i = 0; i < m; i++)
+    std::vector<std::complex<double>> apart(n); // of two carriers, by how many they are apart
+    for (int k = 0; k < n; k++)
         for (int d = 0; d < taps; d++)
-            steering(i, d) = std::polar(std::sqrt(belief[d]), -2 * pi * d_used[i] * d / n);
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXcd> solver(steering * steering.adjoint());
+            apart[k] += std::polar(belief[d], -2 * pi * k * d / n);
+    Eigen::MatrixXcd covariance(m, m), basis;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < m; j++)
+            covariance(i, j) = apart[(d_used[i] - d_used[j] + n) % n];
+    Eigen::VectorXd strength;
+    hermitian_eigen(covariance, strength, basis);
     d_basis.resize(static_cast<std::size_t>(m) * m);
     d_strength.resize(m);
     for (int j = 0; j < m; j++) {
-        d_strength[j] = std::max(0.0f, static_cast<float>(solver.eigenvalues()[j]));
+        d_strength[j] = std::max(0.0f, static_cast<float>(strength[j]));
         for (int i = 0; i < m; i++)
-            d_basis[j * m + i] = cfloat(solver.eigenvectors()(i, j));
+            d_basis[j * m + i] = cfloat(basis(i, j));
     }
     d_combined.assign(n, 0);
     d_taps.assign(n, 0);

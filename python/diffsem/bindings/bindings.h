@@ -28,7 +28,7 @@ void bind_picture(py::module& m);
 
 //! live_options from Python's arguments.
 inline gr::diffsem::live_options
-live_options(double deadline, const std::string& overload, int fault_limit)
+live_of(double deadline, const std::string& overload, int fault_limit)
 {
     gr::diffsem::live_options o;
     o.deadline = deadline;

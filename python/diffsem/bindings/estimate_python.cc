@@ -63,7 +63,7 @@ void bind_estimate(py::module& m)
                 o.variance_output = variance_output;
                 o.baseline_output = baseline_output;
                 o.tag_items = tag_items;
-                o.live = live_options(deadline, overload, fault_limit);
+                o.live = live_of(deadline, overload, fault_limit);
                 return estimate::make(scheme, o);
             }),
             py::arg("scheme"),

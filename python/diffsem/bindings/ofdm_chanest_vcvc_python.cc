@@ -46,7 +46,7 @@ void bind_ofdm_chanest_vcvc(py::module& m)
                                                 extra_tags,
                                                 steps,
                                                 seed,
-                                                live_options(deadline, overload, fault_limit));
+                                                live_of(deadline, overload, fault_limit));
              }),
              py::arg("scheme"),
              py::arg("sync_symbol1"),

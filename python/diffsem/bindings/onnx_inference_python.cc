@@ -128,7 +128,7 @@ void bind_onnx_inference(py::module& m)
                 o.window = window;
                 o.keep = keep;
                 o.time_axis = time_axis;
-                o.live = live_options(deadline, overload, fault_limit);
+                o.live = live_of(deadline, overload, fault_limit);
                 return onnx_inference::make(model, o);
             }),
             py::arg("model"),
