@@ -170,11 +170,8 @@ estimate_impl::estimate_impl(plan p)
 void estimate_impl::begin()
 {
     const auto& info = d.scheme->info();
-    d_ledger.begin_model(d.run->trial_seconds(),
-                         d.run->max_evaluations(),
-                         info.spec,
-                         info.content_hash,
-                         info.member);
+    d_ledger.begin_model(
+        d.run->trial_cost(), d.run->max_evaluations(), info.spec, info.content_hash, info.member);
 }
 
 // The same block with another scheme; throws where it would not fit.

@@ -3,6 +3,9 @@
  */
 #include "inference_ledger.h"
 
+#include <gnuradio/block_detail.h>
+#include <gnuradio/buffer_reader.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -12,6 +15,7 @@ namespace diffsem {
 namespace {
 
 constexpr double longest_deadline = 3.6e6; // ms
+constexpr double between_calls = 2e-4;     // seconds that the scheduler may take
 
 double checked_deadline(double milliseconds)
 {
@@ -96,16 +100,15 @@ std::string inference_ledger::model() const
     return pmt::symbol_to_string(d_model);
 }
 
-void inference_ledger::begin_model(double seconds_per_evaluation,
+void inference_ledger::begin_model(const core::CostModel& cost,
                                    double evaluations,
                                    const std::string& scheme,
                                    const std::string& hash,
                                    const std::string& member)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
-    d_cost.clear();
-    d_cost.add(seconds_per_evaluation, 1);
-    d_full = evaluations;
+    d_cost = cost;
+    d_needs = evaluations;
     d_scheme = pmt::mp(scheme);
     d_model = pmt::mp(hash.substr(0, 12) + (member.empty() ? "" : "/" + member));
     d_faults_in_a_row = 0;
@@ -124,21 +127,27 @@ double inference_ledger::clock()
         .count();
 }
 
+// The buffer was so full that upstream may have found no room (GNU Radio makes it twice as long as what upstream writes
+// at once), and it had not to wait for it afterwards.
+bool inference_ledger::held_back(double last_started) const
+{
+    return d_full && d_started - d_ended < std::max(d_ended - last_started, between_calls);
+}
+
 core::Deadline::Verdict
 inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_batch)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
-    const double before = d_now;
+    const double before = d_started;
     d_started = d_now = clock();
-    const double idle = before > 0 ? d_now - before : 0;
     d_waiting = waiting;
     d_arrivals.see(first, first + waiting, d_now);
     d_calls++;
     d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
-    auto verdict =
-        d_deadline.decide(d_arrivals, first, waiting, max_batch, d_now, d_cost, d_full, idle);
+    auto verdict = d_deadline.decide(
+        d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before));
     verdict.items = std::min(verdict.items, max_batch);
     return verdict;
 }
@@ -205,10 +214,10 @@ void inference_ledger::left(uint64_t first,
     }
     d_out += whole + items;
     // A batch runs as many steps as its longest item.
-    d_cost.add(d_now - d_started, static_cast<double>(inferred) * most);
+    d_cost.add(d_now - d_started, most, static_cast<double>(inferred));
     // What items need changes with their SNR: at once upwards, slowly down.
     if (planned)
-        d_full = std::max<double>(planned, 0.9 * d_full);
+        d_needs = std::max<double>(planned, 0.9 * d_needs);
 }
 
 void inference_ledger::dropped(std::size_t items)
@@ -226,6 +235,9 @@ uint64_t inference_ledger::take_gap()
 
 void inference_ledger::report(double noise_var)
 {
+    d_ended = clock();
+    const auto& input = d_block.detail()->input(0);
+    d_full = 2 * input->items_available() >= input->max_possible_items_available();
     if (d_reported_at > 0 && d_now < d_reported_at + 1)
         return;
     std::lock_guard<std::mutex> lock(d_mutex);

@@ -47,7 +47,7 @@ public:
     std::string model() const override;
 
     //! Another model begins: what an evaluation of it takes, how many an item needs, its names.
-    void begin_model(double seconds_per_evaluation,
+    void begin_model(const core::CostModel& cost,
                      double evaluations,
                      const std::string& scheme,
                      const std::string& hash,
@@ -85,7 +85,7 @@ public:
     //! Seconds from the last decide() to the last left().
     double latency() const { return d_now - d_started; }
 
-    //! Statistics, about once a second. NaN: there is no noise variance.
+    //! The end of a call; statistics about once a second. NaN: there is no noise variance. Reads the clock.
     void report(double noise_var);
     //! Something that happened, said at once. Thread safe.
     void event(const char* what, const std::string& scheme, const std::string& reason);
@@ -94,6 +94,7 @@ public:
 
 private:
     static double clock();
+    bool held_back(double last_started) const;
     void count_faults(const core::ItemInfo& info);
     void add_ages(uint64_t first, uint64_t end);
 
@@ -108,8 +109,9 @@ private:
     std::atomic<int> d_fault_limit;
     core::CostModel d_cost;
     core::Arrivals d_arrivals;
-    double d_full = 0; // evaluations that an item takes where nothing is cut
-    double d_started = 0, d_now = 0;
+    double d_needs = 0; // evaluations that an item takes where nothing is cut
+    double d_started = 0, d_now = 0, d_ended = 0;
+    bool d_full = false;
     bool d_hurries = false;
     int d_faults_in_a_row = 0;
     uint64_t d_gap = 0;

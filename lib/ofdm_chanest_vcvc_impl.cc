@@ -130,7 +130,7 @@ void ofdm_chanest_vcvc_impl::begin()
     const auto& info = d.scheme->info();
     d_tag_noise = d_tag_error || d_extra_tags == "noise" || (d_extra_tags == "auto" && d.estimator);
     std::fill(d_info.begin(), d_info.end(), core::ItemInfo());
-    d_ledger.begin_model(d.estimator ? d.estimator->trial_seconds() : 0,
+    d_ledger.begin_model(d.estimator ? d.estimator->trial_cost() : core::CostModel(),
                          d.estimator ? d.estimator->max_evaluations() : 0,
                          info.spec,
                          info.content_hash,

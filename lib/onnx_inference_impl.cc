@@ -89,7 +89,7 @@ onnx_inference_impl::onnx_inference_impl(plan p)
 
 void onnx_inference_impl::begin()
 {
-    d_ledger.begin_model(d.m->seconds, 1, d.m->path, d.m->hash, "");
+    d_ledger.begin_model(d.m->cost, 1, d.m->path, d.m->hash, "");
     if (!d.m->run->note().empty())
         d_logger->info("{}", d.m->run->note());
 }

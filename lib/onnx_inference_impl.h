@@ -36,7 +36,7 @@ public:
     //! One file, ready to run; a swap puts another in its place.
     struct model {
         std::string path, hash;
-        double seconds = 0; //!< one inference took in a trial
+        core::CostModel cost; //!< of a run
         std::unique_ptr<core::OnnxRunner> run;
         std::unique_ptr<core::Overlap> overlap; //!< none: windows follow one another
         // Of one batch.

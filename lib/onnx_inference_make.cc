@@ -131,7 +131,7 @@ void make_overlap(const onnx_inference_options& options,
 }
 
 //! What one inference takes, on zeros; the first run, behind us, is always slow.
-double trial_seconds(onnx_inference_impl::model& m, const std::vector<port>& out)
+core::CostModel trial_cost(onnx_inference_impl::model& m, const std::vector<port>& out)
 {
     using clock = std::chrono::steady_clock;
     const std::size_t count = m.run->fixed_batch() ? m.run->max_batch() : 1;
@@ -143,8 +143,11 @@ double trial_seconds(onnx_inference_impl::model& m, const std::vector<port>& out
     }
     const auto started = clock::now();
     m.run->run(m.clean_from.data(), count, to.data());
-    return std::chrono::duration<double>(clock::now() - started).count() /
-           static_cast<double>(count);
+    core::CostModel cost;
+    cost.add(std::chrono::duration<double>(clock::now() - started).count(),
+             1,
+             static_cast<double>(count));
+    return cost;
 }
 
 } // namespace
@@ -251,7 +254,7 @@ onnx_inference_impl::plan onnx_inference_impl::check(const std::string& path,
     if (overlap)
         make_overlap(options, in_vlens, out_vlens, p);
     m.make_buffers(p.in, p.out);
-    m.seconds = trial_seconds(m, p.out);
+    m.cost = trial_cost(m, p.out);
     return p;
 }
 

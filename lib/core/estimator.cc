@@ -16,7 +16,8 @@ namespace core {
 namespace {
 
 constexpr int trials = 4;
-constexpr double slow_trial = 0.1; // seconds: one is enough
+constexpr double slow_trial = 0.1; // seconds: no more of them
+constexpr std::size_t trial_batch = 8;
 
 } // namespace
 
@@ -150,8 +151,8 @@ void Estimator::Impl::build()
     warm_up();
 }
 
-// One item with two steps, a few times: touches every buffer, fills caches, lets a model fail here, and
-// says what an evaluation costs (the slowest but the first, which pays for what later ones do not).
+// Two steps, a few times, for one item and for a batch: touches every buffer, fills caches, lets a model fail here, and
+// says what an evaluation costs. The first run pays for what later ones do not, and says nothing.
 void Estimator::Impl::warm_up()
 {
     using clock = std::chrono::steady_clock;
@@ -161,22 +162,27 @@ void Estimator::Impl::warm_up()
     std::vector<cfloat> mean(d_n);
     std::vector<float> variance(d_n);
     const float noise = 0.1f;
-    d_trial_seconds = 0;
-    for (int trial = 0; trial < trials; trial++) {
-        Item item{y.data(), &noise, 1, mean.data(), variance.data(), {}, nullptr, 1};
+    d_trial_cost.clear();
+    double took = 0;
+    for (int trial = 0; trial < 2 * trials && took < slow_trial; trial++) {
+        const std::size_t items = trial < trials ? 1 : std::min(trial_batch, d_options.max_batch);
         const auto started = clock::now();
-        admit(item, 0);
+        for (std::size_t i = 0; i < items; i++) {
+            Item item{y.data(), &noise, 1, mean.data(), variance.data(), {}, nullptr, 1};
+            admit(item, i);
+        }
         try {
             infer(steps);
         } catch (const std::exception& e) {
             throw Error("scheme '" + d_impl.info.spec + "': a trial run failed: " + e.what());
         }
         d_slots.clear();
-        const double took = std::chrono::duration<double>(clock::now() - started).count();
-        const double each = took / evaluations(sampler, d_run->levels.steps());
-        d_trial_seconds = trial < 2 ? each : std::max(d_trial_seconds, each);
-        if (took > slow_trial)
-            break;
+        took = std::chrono::duration<double>(clock::now() - started).count();
+        if (trial == 1)
+            d_trial_cost.clear();
+        d_trial_cost.add(took, evaluations(sampler, d_run->levels.steps()), double(items));
+        if (trial == trials - 1)
+            took *= trial_batch; // what a batch of them may take
     }
 }
 
@@ -247,9 +253,9 @@ int Estimator::max_evaluations() const
 {
     return d->max_evaluations();
 }
-double Estimator::trial_seconds() const
+const CostModel& Estimator::trial_cost() const
 {
-    return d->d_trial_seconds;
+    return d->d_trial_cost;
 }
 std::size_t Estimator::input_size() const
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/condition.h>
+#include <gnuradio/diffsem/core/realtime.h>
 #include <gnuradio/diffsem/core/scheme.h>
 
 #include "scheme_impl.h"
@@ -48,7 +49,7 @@ public:
     EstimatorOptions d_options;
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
-    double d_trial_seconds = 0;
+    CostModel d_trial_cost;
 
 private:
     // One item of a call to run(), and what is known of it before inference.

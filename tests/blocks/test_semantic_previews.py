@@ -231,7 +231,7 @@ def test_a_picture_that_would_be_late(sent, overload):
     """The network's time is told to be too long for all its evaluations, then for any."""
     link = Link(scheme="photo_posterior", steps=3, deadline=1e4, overload=overload)
     deadline = link.decoder._inference.deadline
-    assert deadline.evaluation.per_evaluation() > 0 or overload == "wait", "tried out at construction"
+    assert deadline.evaluation.seconds() > 0 or overload == "wait", "tried out at construction"
     pixels = 120 * 160
     for seconds in (4.0, 100.0):
         for _ in range(32):  # as many as are reckoned with

@@ -15,10 +15,12 @@ using namespace gr::diffsem::core;
 
 namespace {
 
-CostModel costs(double seconds)
+//! So many seconds for an item, and for a batch before it has any.
+CostModel costs(double item, double batch = 0)
 {
     CostModel c;
-    c.add(seconds, 1);
+    for (int items : {1, 2, 3, 4})
+        c.add(batch + item * items, 1, items);
     return c;
 }
 
@@ -36,17 +38,35 @@ void names()
 void cost()
 {
     CostModel c;
-    CHECK_EQUAL(c.per_evaluation(), 0.0);
+    CHECK_EQUAL(c.seconds(), 0.0);
     for (int i = 1; i <= 10; i++)
         c.add(i * 5, 5); // 1 .. 10 an evaluation
-    CHECK_EQUAL(c.per_evaluation(), 9.0);
+    CHECK_EQUAL(c.seconds(), 9.0);
     c.add(1e9, 0); // no evaluation says nothing
-    CHECK_EQUAL(c.per_evaluation(), 9.0);
+    CHECK_EQUAL(c.seconds(), 9.0);
     for (int i = 0; i < 32; i++)
         c.add(i < 3 ? 100 : 2, 1); // three of 32 late ones are forgiven
-    CHECK_EQUAL(c.per_evaluation(), 2.0);
+    CHECK_EQUAL(c.seconds(), 2.0);
     c.clear();
-    CHECK_EQUAL(c.per_evaluation(), 0.0);
+    CHECK_EQUAL(c.seconds(), 0.0);
+
+    // A part for each batch, a part for each item; late runs do not bend the line.
+    for (int i = 0; i < 32; i++)
+        c.add((i % 11 == 10 ? 50 : 1) * 7 * (3.0 + 2 * (1 + i % 4)), 7, 1 + i % 4);
+    CHECK_NEAR(c.per_batch(), 3.0, 1e-9);
+    CHECK_NEAR(c.per_item(), 2.0, 1e-9);
+    CHECK_NEAR(c.seconds(10), 23.0, 1e-9);
+    // Batches of one size, twice as slow: the line rises as a whole.
+    for (int i = 0; i < 32; i++)
+        c.add(2 * (3.0 + 2 * 4), 1, 4);
+    CHECK_NEAR(c.per_batch(), 6.0, 1e-9);
+    CHECK_NEAR(c.per_item(), 4.0, 1e-9);
+    // A model whose batch has one size takes as long for one item as for four.
+    c.clear();
+    for (int i = 0; i < 8; i++)
+        c.add(5, 1, 1 + i % 4);
+    CHECK_NEAR(c.per_batch(), 5.0, 1e-9);
+    CHECK_NEAR(c.per_item(), 0.0, 1e-9);
 }
 
 void arrivals()
@@ -69,14 +89,19 @@ void arrivals()
     CHECK_EQUAL(a.time(9), 6.0);
 }
 
-Deadline::Verdict
-one(Overload overload, double deadline, std::size_t waiting, double age, double each, double full)
+Deadline::Verdict one(Overload overload,
+                      double deadline,
+                      std::size_t waiting,
+                      double age,
+                      double each,
+                      double full,
+                      double batch = 0)
 {
     Deadline d;
     d.set(deadline, overload);
     Arrivals a;
     a.see(0, waiting, 10.0);
-    return d.decide(a, 0, waiting, 64, 10.0 + age, costs(each), full, 0);
+    return d.decide(a, 0, waiting, 64, 10.0 + age, costs(each, batch), full, false);
 }
 
 void verdicts()
@@ -92,10 +117,10 @@ void verdicts()
     CHECK_EQUAL(v.items, std::size_t(10));
     v = one(Overload::bypass, 0, 10, 5.0, 1e-3, 10); // no deadline
     CHECK_EQUAL(v.evaluations, -1);
-    // 50 ms are left of 55.6 for 10 items: 5 evaluations each; a call of at most 14 ms takes 2 of them.
+    // 50 ms are left of 55.6 for 10 items: 5 evaluations each; a call of at most 28 ms takes 5 of them.
     v = one(Overload::fewer_steps, 0.0556, 10, 0.0, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 5);
-    CHECK_EQUAL(v.items, std::size_t(2));
+    CHECK_EQUAL(v.items, std::size_t(5));
     // They came 20 ms ago: 3 each.
     v = one(Overload::fewer_steps, 0.0556, 10, 0.0201, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 2);
@@ -105,24 +130,34 @@ void verdicts()
     CHECK_EQUAL(v.items, std::size_t(6));
     v = one(Overload::fewer_steps, 0.0046, 4, 0.0, 1e-3, 10);
     CHECK_EQUAL(v.evaluations, 1);
-    CHECK_EQUAL(v.items, std::size_t(1));
+    CHECK_EQUAL(v.items, std::size_t(2));
     // All or nothing: 50 ms are five whole items.
     for (auto overload : {Overload::bypass, Overload::drop}) {
         v = one(overload, 0.0556, 10, 0.0, 1e-3, 10);
         CHECK_EQUAL(v.evaluations, 0);
         CHECK_EQUAL(v.items, std::size_t(5));
     }
+    // Four items together take 30 * (0.15 + 4 * 0.04) = 9.3 ms of the 18, one by one 22.8.
+    for (auto overload : {Overload::fewer_steps, Overload::bypass, Overload::drop}) {
+        v = one(overload, 0.02, 4, 0.0, 40e-6, 30, 150e-6);
+        CHECK_EQUAL(v.evaluations, -1);
+        CHECK_EQUAL(v.items, std::size_t(4));
+    }
+    // Two batches of ten and one of four at 5 evaluations; a call takes 5 * (1 + 4 * 1) = 25 of 28 ms.
+    v = one(Overload::fewer_steps, 0.0556, 6, 0.0, 1e-3, 10, 1e-3);
+    CHECK_EQUAL(v.evaluations, 6);
+    CHECK_EQUAL(v.items, std::size_t(3));
     // Later arrivals have later deadlines: none need be given up for them.
     Deadline d;
     d.set(0.03, Overload::bypass);
     Arrivals a;
     a.see(0, 2, 0.0);
     a.see(0, 4, 0.01);
-    v = d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, 0);
+    v = d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, false);
     CHECK_EQUAL(v.evaluations, -1);
-    CHECK_EQUAL(v.items, std::size_t(1));
+    CHECK_EQUAL(v.items, std::size_t(3));
     d.set(0.02, Overload::bypass);
-    CHECK_EQUAL(d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, 0).evaluations, 0);
+    CHECK_EQUAL(d.decide(a, 0, 4, 64, 0.01, costs(5e-3), 1, false).evaluations, 0);
     // Nothing is affordable for a second: then one item is tried, whatever it costs.
     d.set(1e-3, Overload::bypass);
     Arrivals late;
@@ -130,7 +165,7 @@ void verdicts()
     int tried = 0;
     for (std::uint64_t k = 0; k < 300; k++, now += 0.01) {
         late.see(k, k + 1, now);
-        tried += d.decide(late, k, 1, 64, now, costs(0.1), 1, 0.01).evaluations != 0;
+        tried += d.decide(late, k, 1, 64, now, costs(0.1), 1, false).evaluations != 0;
     }
     CHECK_EQUAL(tried, 2);
 }
@@ -139,43 +174,45 @@ void verdicts()
 struct Outcome {
     Durations ages;
     std::uint64_t in = 0, inferred = 0, refused = 0;
-    double evaluations = 0, behind = 0;
+    double evaluations = 0, busy = 0, behind = 0;
 };
 
-Outcome queue(Overload overload, double load, double deadline, double each, int full)
+Outcome
+queue(Overload overload, double load, double deadline, double each, int full, double batch = 0)
 {
     Deadline d;
     d.set(deadline, overload);
     Arrivals arrivals;
-    CostModel cost = costs(each);
+    CostModel cost = costs(each, batch);
     std::mt19937 dice(7);
     std::uniform_real_distribution<double> jitter(0.9, 1.1);
-    const double period = each * full / load; // of arrivals
-    const std::uint64_t most = 40;            // the buffer holds
+    const std::uint64_t most = 40;                                     // the buffer holds
+    const double period = (each + batch / double(most)) * full / load; // of arrivals
     Outcome o;
     std::uint64_t first = 0;
-    double now = 0, idle = 0;
+    double now = 0;
+    bool held_back = false;
     while (now < 1000 * deadline) {
         // What came while the buffer had room; the rest is held back upstream.
         const auto end = std::min(std::uint64_t(now / period) + 1, first + most);
         if (end <= first) {
-            idle = (double(first) + 1e-6) * period - now;
-            now += idle;
+            now = (double(first) + 1e-6) * period;
             continue;
         }
         arrivals.see(first, end, now);
-        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full, idle);
-        idle = 0;
+        const auto v = d.decide(arrivals, first, end - first, 64, now, cost, full, held_back);
         CHECK(v.items >= 1 && v.items <= end - first);
         const int taken = v.evaluations < 0 ? full : v.evaluations;
         CHECK(taken >= 0 && taken <= full);
         const double start = now;
-        now += 1e-7 + each * taken * double(v.items) * jitter(dice);
-        cost.add(now - start, taken * double(v.items));
+        now += 1e-7 + (batch + each * double(v.items)) * taken * jitter(dice);
+        cost.add(now - start, taken, double(v.items));
         for (std::uint64_t k = first; k < first + v.items; k++)
             o.ages.add(now - arrivals.time(k));
         (taken ? o.inferred : o.refused) += v.items;
         o.evaluations += taken * double(v.items);
+        o.busy += now - start;
+        held_back = std::uint64_t(now / period) + 1 >= first + most;
         first += v.items;
     }
     o.in = first;
@@ -183,21 +220,20 @@ Outcome queue(Overload overload, double load, double deadline, double each, int 
     return o;
 }
 
-void queues()
+void queues(double batch, double deadline, int full)
 {
-    const double each = 1e-3, deadline = 0.1;
-    const int full = 10;
+    const double each = 1e-3 - batch / 40;
     double before = 1e9;
     for (double load : {0.5, 1.0, 2.0, 10.0, 40.0}) {
         for (auto overload : {Overload::fewer_steps, Overload::bypass, Overload::drop}) {
-            const Outcome o = queue(overload, load, deadline, each, full);
+            const Outcome o = queue(overload, load, deadline, each, full, batch);
             CHECK_EQUAL(o.in, o.inferred + o.refused);
             CHECK_BELOW(o.ages.quantile(0.99), deadline + each * full);
             // Nor does the block fall behind what comes.
             CHECK_BELOW(o.behind, 0.02);
             // The processor is not idle while items are refused.
             if (load >= 2)
-                CHECK_BELOW(0.6, o.evaluations * each / (1000 * deadline));
+                CHECK_BELOW(0.6, o.busy / (1000 * deadline));
             if (load <= 0.5)
                 CHECK_EQUAL(o.refused, std::uint64_t(0));
             if (overload != Overload::fewer_steps)
@@ -209,9 +245,18 @@ void queues()
                 CHECK_EQUAL(o.refused, std::uint64_t(0));
         }
         if (load > 1.5)
-            CHECK_BELOW(deadline,
-                        queue(Overload::wait, load, deadline, each, full).ages.quantile(0.5));
+            CHECK_BELOW(
+                deadline,
+                queue(Overload::wait, load, deadline, each, full, batch).ages.quantile(0.5));
     }
+}
+
+void queues()
+{
+    const double deadline = 0.1;
+    const int full = 10;
+    for (double batch : {0.0, 3e-4})
+        queues(batch, deadline, full);
 }
 
 // A cut plan is a whole one: from the start, descending, to zero.

@@ -87,8 +87,12 @@ void bind_photo(py::module& parent)
              &core::CostModel::add,
              py::arg("seconds"),
              py::arg("evaluations"),
-             "So many took this long together.")
-        .def("per_evaluation", &core::CostModel::per_evaluation, "Seconds; 0: nothing known yet.")
+             py::arg("items") = 1.0,
+             "So many items took so many evaluations each, together.")
+        .def("seconds",
+             &core::CostModel::seconds,
+             py::arg("items") = 1.0,
+             "Of one evaluation of so many items; 0: nothing known yet.")
         .def("clear", &core::CostModel::clear);
     m.def(
         "scheme_info",

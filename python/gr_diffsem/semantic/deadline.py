@@ -44,8 +44,8 @@ class Deadline:
         """
         if not self.cuts or not planned:
             return planned
-        left = self.seconds - (time.monotonic() - arrived) - self.rest.per_evaluation() * pixels
-        cost = self.evaluation.per_evaluation() * pixels
+        left = self.seconds - (time.monotonic() - arrived) - self.rest.seconds() * pixels
+        cost = self.evaluation.seconds() * pixels
         if cost * planned <= left:
             return planned
         affordable = int(left / cost) if cost and left > 0 and self.overload == "fewer_steps" else 0

@@ -32,21 +32,29 @@ parse_overload(const std::string& name, const char* no_drop = nullptr, bool has_
 const char* overload_name(Overload overload);
 
 /*!
- * Time of one evaluation for one item: the 90 % quantile of the last runs, so that nine of ten runs
- * keep their promise, and one late run does not change the plan.
+ * Time of one evaluation of a batch: a part for each batch and one for each item in it, a line through the last runs
+ * (Theil 1950, Sen 1968: the median of the slopes, so that a few late runs do not bend it), raised to where nine of ten
+ * runs keep the promise.
  */
 class CostModel
 {
 public:
-    //! \param evaluations items x evaluations that took this long together; 0 says nothing
-    void add(double seconds, double evaluations);
-    double per_evaluation() const { return d_quantile; } //!< seconds; 0: nothing known yet
-    void clear();
+    //! So many items took so many evaluations each, together; 0 evaluations or items say nothing.
+    void add(double seconds, double evaluations, double items = 1);
+    //! Of one evaluation of so many items; 0: nothing known yet.
+    double seconds(double items = 1) const { return per_batch() + per_item() * items; }
+    double per_batch() const { return d_raise * d_batch; }
+    double per_item() const { return d_raise * d_item; }
+    void clear() { *this = CostModel(); }
 
 private:
-    std::array<double, 32> d_recent{};
+    struct Run {
+        double items, seconds;
+    };
+    void fit(std::size_t count);
+    std::array<Run, 32> d_recent{};
     std::size_t d_count = 0;
-    double d_quantile = 0;
+    double d_batch = 0, d_item = 0, d_raise = 0;
 };
 
 //! When the items that wait were first seen. Bounded: what comes beyond takes the newest group's time.
@@ -74,13 +82,14 @@ private:
 /*!
  * Decides, before each call, how many of the waiting items are taken and what each may cost.
  *
- * Items are served in order, all those taken together with the same number of evaluations: the most with
+ * Items are served in order, in batches, with the same number of evaluations: the most with
  * which every waiting item, in its turn, is ready within the deadline after its arrival. Where none
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
- * the machine's scheduler adds; a call is planned for a quarter of it at most, so that what comes meanwhile is seen in time.
+ * the machine's scheduler adds; a call is planned for a half of it at most, so that what comes meanwhile is seen in time.
  *
- * Upstream holds back what finds no room here, where nobody sees it wait. A block that is never idle may be one that
- * holds back, so items get a smaller and smaller share of their time until it is idle a tenth of the time.
+ * What finds no room here waits upstream, where nobody sees it. So items get a smaller and smaller share of their time
+ * and of their evaluations while that is so, and a larger one again while it is not: upstream is held back two thirds of
+ * the time at most, and catches up in the rest.
  *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
  *
@@ -101,7 +110,7 @@ public:
      * \param first     index of the oldest waiting item
      * \param waiting   at least 1
      * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
-     * \param idle      seconds, just before now, in which nothing waited
+     * \param held_back upstream found no room here since the last decision
      */
     Verdict decide(const Arrivals& arrivals,
                    std::uint64_t first,
@@ -110,9 +119,11 @@ public:
                    double now,
                    const CostModel& cost,
                    double full,
-                   double idle);
+                   bool held_back);
 
 private:
+    void share(double now, bool held_back);
+
     double d_seconds = 0;
     Overload d_overload = Overload::wait;
     double d_last_inference = -1; // < 0: none yet

@@ -21,6 +21,8 @@ namespace core {
 
 using cfloat = std::complex<float>;
 
+class CostModel;
+
 //! Anything that can be wrong with what a user gave: names the parameter, the value and the remedy.
 class Error : public std::runtime_error
 {
@@ -161,10 +163,10 @@ public:
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;
-    int max_evaluations() const;     //!< of one item by the present plan; 0 for least squares
-    double trial_seconds() const;    //!< what an evaluation took when the estimator was made
-    std::size_t input_size() const;  //!< M
-    std::size_t output_size() const; //!< N
+    int max_evaluations() const;         //!< of one item by the present plan; 0 for least squares
+    const CostModel& trial_cost() const; //!< what evaluations took when the estimator was made
+    std::size_t input_size() const;      //!< M
+    std::size_t output_size() const;     //!< N
 
 private:
     class Impl;
