@@ -22,8 +22,7 @@ constexpr double one_call = 0.5;  // of the deadline
 constexpr double longest_call =
     0.1; // seconds, without a deadline: whoever stops the flowgraph waits for it
 constexpr double least_share = 1e-4;
-constexpr double settling = 5;      // deadlines in which the share falls to 1/e
-constexpr double up = 2;            // so much faster it grows
+constexpr double settling = 5;      // deadlines in which the share changes e-fold
 constexpr double probe_after = 1.0; // seconds without an inference
 constexpr double shortest = 1e-6;
 constexpr double bins_per_octave = 16;
@@ -173,7 +172,7 @@ void Deadline::set(double seconds, Overload overload)
 void Deadline::share(double now, bool held_back)
 {
     if (d_last >= 0 && d_seconds > 0) {
-        const double gain = (held_back ? -1 : up) * (now - d_last) / (settling * d_seconds);
+        const double gain = (held_back ? -1 : 1) * (now - d_last) / (settling * d_seconds);
         d_share = std::clamp(d_share * std::exp(std::clamp(gain, -1.0, 1.0)), least_share, 1.0);
     }
     d_last = now;

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
         const PicturePlan plan = PicturePlan::parse(data, size);
         const std::size_t values = 3 * plan.rows * plan.columns;
-        if (values > (1 << 14) || plan.n_symbols > (1 << 14))
+        if (values > (1 << 12) || plan.n_symbols > (1 << 12))
             return 0;
         if (plan.variances().size() != values)
             std::abort();

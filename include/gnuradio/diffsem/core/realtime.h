@@ -88,7 +88,7 @@ private:
  * the machine's scheduler adds; a call is planned for a half of it at most, so that what comes meanwhile is seen in time.
  *
  * What finds no room here waits upstream, where nobody sees it. So items get a smaller and smaller share of their time
- * and of their evaluations while that is so, and a larger one again while it is not: upstream is held back two thirds of
+ * and of their evaluations while that is so, and a larger one again while it is not: upstream is held back half of
  * the time at most, and catches up in the rest.
  *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
