@@ -54,8 +54,11 @@ log=$build/packages.log
 # (In bash, because mawk, the awk of a bare Debian, keeps lines back until it has 4 kB of them.)
 tell_progress() {
     local line now told=''
-    while read -r line; do # pmstatus:PACKAGE[:ARCHITECTURE]:PER CENT:WORDS
-        [[ $line =~ ^(dl|pm)status:.*:([0-9]+)\.[0-9]+: ]] || continue
+    while read -r line; do # pmstatus:PACKAGE[:ARCHITECTURE]:PER CENT:WORDS, or what apt says on stderr
+        [[ $line =~ ^(dl|pm)status:.*:([0-9]+)\.[0-9]+: ]] || {
+            printf '%s\n' "$line" >>"$log"
+            continue
+        }
         [ "${BASH_REMATCH[1]}" = dl ] && now=downloading || now=installing
         now="$now $((BASH_REMATCH[2] / 10 * 10)) %"
         [ "$now" = "$told" ] || note "$now"
@@ -63,7 +66,8 @@ tell_progress() {
     done
 }
 apt update >"$log" 2>&1 || note "apt update failed (${log#"$root"/}); trying with the package lists at hand"
-if ! { apt install -y --no-install-recommends -o APT::Status-Fd=3 "${missing[@]}" 3>&1 >>"$log" 2>&1 | tell_progress; }; then
+# (The progress comes on stderr because sudo closes every descriptor above it.)
+if ! { apt install -y --no-install-recommends -o APT::Status-Fd=2 "${missing[@]}" 2>&1 >>"$log" | tell_progress; }; then
     tail -n 20 "$log" >&2
     die "apt could not install them (the whole story: ${log#"$root"/})" \
         "remedy: apt install ${missing[*]}, then again"
