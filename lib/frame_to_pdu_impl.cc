@@ -88,7 +88,8 @@ private:
         if (!problem.empty()) {
             d_dropped++;
             if (d_log_limit.due())
-                d_logger->warn("frame {} dropped: {}; {} so far", d_in, problem, d_dropped.load());
+                d_logger->warn(
+                    "frame {} dropped: {}; {} so far", d_in.load(), problem, d_dropped.load());
             return;
         }
         d_taps = pmt::c32vector_elements(taps);

@@ -65,7 +65,8 @@ if ! is_done "$tree/.configured-with" "$print" || [ ! -f "$tree/CMakeCache.txt" 
     step "Configuring ${tree#"$root"/}"
     # A changed option must not meet an old cache.
     rm -rf "$tree/CMakeCache.txt" "$tree/CMakeFiles" "$tree/.configured-with"
-    cmake -S "$root" -B "$tree" "${options[@]}"
+    # -Wno-dev: newer CMakes warn of GNU Radio's own files.
+    cmake -Wno-dev -S "$root" -B "$tree" "${options[@]}"
     mark_done "$tree/.configured-with" "$print"
 fi
 

@@ -22,7 +22,7 @@ std::string list_names(const std::vector<TensorInfo>& tensors)
 const TensorInfo& pick(const OnnxFile& file,
                        const std::vector<TensorInfo>& tensors,
                        const std::string& name,
-                       const std::string& parameter)
+                       const char* parameter)
 {
     if (name.empty())
         return tensors.front();
@@ -90,7 +90,7 @@ std::vector<OnnxStreamOptions> wanted_streams(const OnnxFile& file,
         if (streams.size() > 1 && s->name.empty())
             throw Error(file.path + ": " + several +
                         " has one without a name. Give name, one of: " + list_names(tensors));
-        s->name = pick(file, tensors, s->name, side).name;
+        s->name = pick(file, tensors, s->name, side.c_str()).name;
         if (std::any_of(streams.begin(), s, [&](const auto& o) { return o.name == s->name; }))
             throw Error(file.path + ": " + several + " lists '" + s->name +
                         "' twice. Give each once; a flowgraph may connect one port to many");

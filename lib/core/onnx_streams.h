@@ -22,7 +22,7 @@ std::string list_names(const std::vector<TensorInfo>& tensors);
 const TensorInfo& pick(const OnnxFile& file,
                        const std::vector<TensorInfo>& tensors,
                        const std::string& name,
-                       const std::string& parameter);
+                       const char* parameter);
 
 /*!
  * The streams of one side (`input` or `output`): as the user said; else the list in the metadata
