@@ -53,11 +53,11 @@ from_debian_13() {
 }
 
 from_upstream() {
-    command -v curl >/dev/null || return 1
     mkdir -p "$work/upstream"
     local file
-    for file in "${files[@]}"; do
-        curl -fsSL --max-time 60 -o "$work/upstream/$file" "$upstream/$file" || return 1
+    for file in "${files[@]}"; do # a bare Ubuntu has no curl
+        timeout 60 python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' \
+            "$upstream/$file" "$work/upstream/$file" || return 1
     done
     copy "$work/upstream"
 }
@@ -68,7 +68,7 @@ for source in from_configured_apt from_debian_13 from_upstream; do
         note "found: $(grep -h -m1 -o 'ORT_API_VERSION [0-9]*' "$target/${files[0]}") in ${target#"$root"/}"
         exit 0
     fi
-    { grep -E '^(E:|W:|Err|curl)' "$work/log" || true; } | head -3 | sed 's/^/      /'
+    { grep -E '^(E:|W:|Err|urllib)' "$work/log" || true; } | head -3 | sed 's/^/      /'
 done
 die "the headers of ONNX Runtime (1.21 or later) could not be had" \
     "searched: \$ONNXRUNTIME_ROOT, /usr/include/onnxruntime, pkg-config libonnxruntime, apt's own sources," \
