@@ -16,6 +16,7 @@ from ..errors import UserError
 from . import radio, transport, window
 
 SCHEMES = ("linear", "photo_mmse", "photo_posterior")
+LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
 DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/results.md
 
 
@@ -100,6 +101,7 @@ class Chain:
         begin = changed = time.monotonic()
         seen, interrupted = 0, False
         self._tb.start()
+        print(f"{LISTENING}{args.source}", file=sys.stderr, flush=True)
         ended = threading.Event()
         if self._at.kind == "file":
             threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()

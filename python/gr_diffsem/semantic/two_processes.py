@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from . import channel, transport
+from . import channel, receive, transport
 
 RATE = 2e6  #: samples a second
-PATIENCE = 60.0  #: seconds for the pictures of one SNR
-QUIET = 6.0  #: seconds without samples or pictures: nothing more comes
+PATIENCE = 120.0  #: seconds for the samples of one SNR, and again for what the receiver then infers
+QUIET = 6.0  #: seconds without samples, the sender having ended: the receiver has taken in all it gets
 NAME = "zmq"  #: of the method, beside those of `eval semantic_link`
 
 
@@ -32,7 +32,7 @@ def run(photographs, snr_db, folder, cbr, scheme="photo_mmse", fading="tdl", see
         raise ValueError(f"photographs: {len(photographs)}, give 2 to 16")
     work = Path(folder) / NAME
     shutil.rmtree(work, ignore_errors=True)
-    inbox, outbox = work / "received", work / "sent"
+    outbox = work / "sent"
     outbox.mkdir(parents=True)
     for i, picture in enumerate(photographs.values()):
         Image.fromarray(picture).save(outbox / f"{i:02d}.png")
@@ -46,41 +46,44 @@ def run(photographs, snr_db, folder, cbr, scheme="photo_mmse", fading="tdl", see
             processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
         return processes[-1]
 
+    def log(word):
+        return (work / f"{word}.log").read_text()
+
     def check(process, word):
         if process.poll():
-            words = (work / f"{word}.log").read_text().strip().splitlines() or ["it said nothing"]
+            words = log(word).strip().splitlines() or ["it said nothing"]
             raise UserError(f"demo: the process gr-diffsem {word} failed: {words[-1]}")
 
     try:
-        receiver = start("receive", "--from", down, "--out", inbox, "--scheme", scheme)
         air = channel.Air(snr_db[0], fading, 0.0, 0.0, seed)
         sockets = [
             transport.ZmqReader(transport.place(up, "--from")),
             transport.ZmqWriter(transport.place(down, "--to")),
         ]
-        seen = set()
         for snr in snr_db:
             air.set("snr", snr)
+            # A receiver for each SNR: what it has at its end came at this one, however slow the machine.
+            inbox = work / f"received_{snr:g}"
+            receiver = start("receive", "--from", down, "--out", inbox, "--scheme", scheme)
             sender = start("send", outbox, "--to", up, "--cbr", cbr, "--rate", RATE)
-            deadline = time.monotonic() + PATIENCE
-            fresh = {}
-            heard = deadline  # silence counts from the first samples on
-            while len(fresh) < len(photographs) and time.monotonic() < min(deadline, heard + QUIET):
-                x = sockets[0].read()
-                if x.size:
-                    heard = time.monotonic()
-                    sockets[1].write(air(x))
+            deadline = heard = time.monotonic() + PATIENCE
+            while time.monotonic() < min(deadline, heard + QUIET):
                 check(sender, "send")
                 check(receiver, "receive")
-                for path in set(inbox.glob("*.json")) - seen:
-                    try:
-                        about = json.loads(path.read_text())
-                    except ValueError:
-                        continue  # it is being written
-                    seen.add(path)
-                    heard = time.monotonic()
-                    fresh[about["id"]] = (path, about)
-            sender.wait(10)
+                if receive.LISTENING not in log("receive"):
+                    time.sleep(0.05)
+                    continue
+                x = sockets[0].read()
+                if x.size:
+                    sockets[1].write(air(x))
+                if x.size or sender.poll() is None:
+                    heard = time.monotonic()  # silence counts from the last sample on
+                elif len(list(inbox.glob("*.json"))) == len(photographs):
+                    break
+            for process in sender, receiver:  # the receiver still infers what waits
+                _end(process, PATIENCE)
+            came = [(path, json.loads(path.read_text())) for path in inbox.glob("*.json")]
+            fresh = {about["id"]: (path, about) for path, about in came}
             for i, (name, picture) in enumerate(photographs.items()):
                 to = work / f"{snr:g}" / f"{name}.png"
                 to.parent.mkdir(exist_ok=True)
@@ -94,15 +97,21 @@ def run(photographs, snr_db, folder, cbr, scheme="photo_mmse", fading="tdl", see
         for process in processes:
             process.terminate()
         for process in processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process, 5)
         for s in sockets:
             s.stopped = True
             s.close()
     return said
+
+
+def _end(process, seconds):
+    """Ask it to end; what has not after so many seconds is ended."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def table(said):
