@@ -241,6 +241,17 @@ void inference_ledger::report(double noise_var)
     if (d_reported_at > 0 && d_now < d_reported_at + 1)
         return;
     std::lock_guard<std::mutex> lock(d_mutex);
+    // A message costs memory, so none is made for nobody.
+    if (pmt::is_pair(d_block.message_subscribers(d_keys.stats)))
+        d_block.message_port_pub(d_keys.stats, statistics(noise_var));
+    d_reported_at = d_now;
+    d_reported_out = d_out;
+    d_steps = 0;
+    d_recent.clear();
+}
+
+pmt::pmt_t inference_ledger::statistics(double noise_var) const
+{
     const uint64_t out = d_out, since = out - d_reported_out;
     pmt::pmt_t stats = counters(out, d_dropped, d_bypassed);
     stats = add(stats, "block", pmt::mp(d_block.alias()));
@@ -262,11 +273,7 @@ void inference_ledger::report(double noise_var)
     if (d_reported_at > 0 && d_now > d_reported_at)
         stats = add(
             stats, "rate", pmt::from_double(static_cast<double>(since) / (d_now - d_reported_at)));
-    d_block.message_port_pub(d_keys.stats, stats);
-    d_reported_at = d_now;
-    d_reported_out = out;
-    d_steps = 0;
-    d_recent.clear();
+    return stats;
 }
 
 void inference_ledger::event(const char* what, const std::string& scheme, const std::string& reason)

@@ -85,7 +85,7 @@ public:
     //! Seconds from the last decide() to the last left().
     double latency() const { return d_now - d_started; }
 
-    //! The end of a call; statistics about once a second. NaN: there is no noise variance. Reads the clock.
+    //! The end of a call; statistics about once a second, if anyone listens. NaN: there is no noise variance. Reads the clock.
     void report(double noise_var);
     //! Something that happened, said at once. Thread safe.
     void event(const char* what, const std::string& scheme, const std::string& reason);
@@ -95,6 +95,7 @@ public:
 private:
     static double clock();
     bool held_back(double last_started) const;
+    pmt::pmt_t statistics(double noise_var) const;
     void count_faults(const core::ItemInfo& info);
     void add_ages(uint64_t first, uint64_t end);
 

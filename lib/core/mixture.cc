@@ -247,10 +247,12 @@ void MixtureDenoiser::equal_noise(std::size_t begin,
 {
     const Index count = Index(end - begin), m = Index(p.index.size()), n = d_model.n;
     const Index total = p.project.rows();
-    if (total > 0) {
-        space.u.topLeftCorner(total, count).noalias() = p.project * space.z.topLeftCorner(m, count);
-        space.u.topLeftCorner(total, count).colwise() -= p.offset;
-    }
+    // Component by component: what Eigen copies for products this small it keeps on the stack.
+    const Index each = total / d_model.components;
+    for (Index c = 0; c < d_model.components && total > 0; c++)
+        space.u.block(p.first[c], 0, each, count).noalias() =
+            p.project.middleRows(p.first[c], each) * space.z.topLeftCorner(m, count);
+    space.u.topLeftCorner(total, count).colwise() -= p.offset;
     for (Index b = 0; b < count; b++) {
         const double s2 = space.noise(b);
         space.evidence = d_model.log_weights;

@@ -4,10 +4,9 @@
  * Several streams through one graph, and no allocation of ours once it is made. The graphs are
  * written by tests/data/make_streams.py; the truth is what its docstrings say.
  */
-#include "allocations.h"
 #include "onnx_plan.h"
 #include "onnx_test.h"
-#include "ort_library.h"
+#include "runtime_allocations.h"
 
 #include <gnuradio/diffsem/core/onnx_runner.h>
 #include <gnuradio/diffsem/core/overlap.h>
@@ -22,35 +21,6 @@ using namespace gr::diffsem::core;
 namespace {
 
 using cfloat = std::complex<float>;
-
-// What the runtime takes from the heap is its own affair: while it runs, nothing is counted.
-OrtApi api_table;
-decltype(OrtApi::Run) real_run = nullptr;
-std::atomic<long> of_the_runtime{0};
-
-OrtStatus* ORT_API_CALL uncounted_run(::OrtSession* session,
-                                      const OrtRunOptions* options,
-                                      const char* const* in_names,
-                                      const OrtValue* const* in,
-                                      std::size_t ins,
-                                      const char* const* out_names,
-                                      std::size_t outs,
-                                      OrtValue** out) NO_EXCEPTION
-{
-    const long before = allocations;
-    OrtStatus* status = real_run(session, options, in_names, in, ins, out_names, outs, out);
-    of_the_runtime += allocations - before;
-    return status;
-}
-
-void wrap_runtime()
-{
-    auto& ort = const_cast<LoadedOrt&>(load_onnxruntime(""));
-    api_table = *ort.api;
-    real_run = api_table.Run;
-    api_table.Run = uncounted_run;
-    ort.api = &api_table;
-}
 
 OnnxRunnerOptions all_streams()
 {
@@ -134,14 +104,14 @@ void without_allocations()
     Overlap overlap(o, ends, ends);
     std::vector<cfloat> in(2 + 2 * 4), windows(4 * 4), out(2 * 4);
 
-    const long before = allocations, runtime = of_the_runtime;
+    const long before = allocations_of_ours();
     for (int i = 0; i < 100; ++i) {
         d.run(runner, 8);
         d.run(runner, 3);
         overlap.cut(0, in.data(), 4, windows.data());
         overlap.join(0, windows.data(), 4, out.data());
     }
-    const long ours = allocations - before - (of_the_runtime - runtime);
+    const long ours = allocations_of_ours() - before;
     CHECK_MSG(ours == 0, std::to_string(ours) + " allocations of ours in 200 runs");
 #ifdef COUNTS_ALLOCATIONS
     CHECK(before > 0 && of_the_runtime > 0); // the counters do count
@@ -209,7 +179,7 @@ void integers_saturate()
 
 int main()
 {
-    wrap_runtime();
+    count_runtime_apart();
     streams_of_every_type();
     without_allocations();
     streams_that_do_not_fit();
