@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan tsan fuzz soak bench format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan asan-blocks tsan fuzz soak bench format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo '  make build               the module, installed into build/env/radio; the command build/bin/gr-diffsem'
 	@echo '  make lab                 the environment that trains and exports (PyTorch, Sionna)'
 	@echo '  make fuzz                a million inputs for each reader of files (libFuzzer; RUNS=, TARGETS=)'
+	@echo '  make asan-blocks         the tests of the blocks under the address sanitizer (long; K=: only those)'
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
 	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
@@ -40,6 +41,10 @@ build: env
 
 asan: build
 	@scripts/build.sh asan
+
+asan-blocks: build
+	@scripts/build.sh asan-blocks
+	@scripts/asan_blocks.sh
 
 tsan: build
 	@scripts/build.sh tsan
