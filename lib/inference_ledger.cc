@@ -149,6 +149,7 @@ inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_ba
     auto verdict = d_deadline.decide(
         d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before));
     verdict.items = std::min(verdict.items, max_batch);
+    d_probes = verdict.probe;
     return verdict;
 }
 
@@ -213,6 +214,8 @@ void inference_ledger::left(uint64_t first,
         count_faults(info[i]);
     }
     d_out += whole + items;
+    if (d_probes && inferred)
+        d_cost.clear();
     // A batch runs as many steps as its longest item.
     d_cost.add(d_now - d_started, most, static_cast<double>(inferred));
     // What items need changes with their SNR: at once upwards, slowly down.

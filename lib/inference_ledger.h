@@ -113,7 +113,7 @@ private:
     double d_needs = 0; // evaluations that an item takes where nothing is cut
     double d_started = 0, d_now = 0, d_ended = 0;
     bool d_full = false;
-    bool d_hurries = false;
+    bool d_hurries = false, d_probes = false;
     int d_faults_in_a_row = 0;
     uint64_t d_gap = 0;
     pmt::pmt_t d_model = pmt::mp(""), d_scheme = pmt::mp("");

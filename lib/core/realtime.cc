@@ -230,7 +230,7 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
         if (count < waiting || now - d_last_inference <= probe_after)
             return {count, 0};
         d_last_inference = now;
-        return {1, int(std::ceil(needed))};
+        return {1, int(std::ceil(needed)), true};
     }
     d_last_inference = now;
     double evaluations = full;

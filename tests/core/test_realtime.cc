@@ -168,6 +168,20 @@ void verdicts()
         tried += d.decide(late, k, 1, 64, now, costs(0.1), 1, false).evaluations != 0;
     }
     CHECK_EQUAL(tried, 2);
+    // What a trial finds counts at once, however often it was dearer before.
+    CostModel model = costs(0.1);
+    d.set(1e-2, Overload::bypass);
+    int inferred = 0;
+    for (std::uint64_t k = 0; k < 300; k++, now += 0.01) {
+        late.see(300 + k, 301 + k, now);
+        const auto verdict = d.decide(late, 300 + k, 1, 64, now, model, 1, false);
+        inferred += verdict.evaluations != 0;
+        if (verdict.probe)
+            model.clear();
+        if (verdict.evaluations)
+            model.add(1e-3, 1, 1);
+    }
+    CHECK(inferred > 190 && inferred < 202);
 }
 
 // One queue in simulated time.

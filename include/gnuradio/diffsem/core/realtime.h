@@ -93,7 +93,8 @@ private:
  *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
  *
- * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen.
+ * After a second in which nothing was affordable one item is inferred nevertheless: the cost may have fallen, and
+ * what it then is counts for more than what it was.
  */
 class Deadline
 {
@@ -101,6 +102,8 @@ public:
     struct Verdict {
         std::size_t items; //!< to take now, the oldest
         int evaluations;   //!< most for each of them; 0: given up; -1: as many as the plan has
+        bool probe =
+            false; //!< unaffordable: forget what was known of the cost before its own is added
     };
     //! seconds 0: no deadline, whatever the policy.
     void set(double seconds, Overload overload);
