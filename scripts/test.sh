@@ -67,7 +67,7 @@ set -m # a group of its own, which can be ended as one
 beside >"$logs/beside.txt" 2>&1 &
 lane=$!
 set +m
-renice -n 10 -g "$lane" >/dev/null
+renice -n 10 -g "$lane" >/dev/null 2>&1 || true # refused where we are nicer already
 trap 'kill -- -"$lane" 2>/dev/null || true' EXIT
 
 if wants core; then
