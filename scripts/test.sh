@@ -12,6 +12,7 @@ logs=$build/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*
 export ORT_DISABLE_TELEMETRY=1 QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
+export OPENBLAS_NUM_THREADS=1 # NumPy's threads would wait for each other behind what runs beside
 export GRC_BLOCKS_PATH=$build/env/radio/share/gnuradio/grc/blocks
 export DIFFSEM_DATA=${DIFFSEM_DATA:-$(dirname "$root")/shared/data}
 
