@@ -37,15 +37,12 @@ with_tests() {
     done
 }
 
-asan() {
-    "$root/scripts/build.sh" asan && ctest --test-dir "$build/asan" --output-on-failure --parallel "$(nproc)"
-}
-
 # What measures neither time nor memory runs beside the rest, on what the rest leaves of the machine.
 beside() {
     if wants asan; then
         step "Tests of the core under the address and undefined-behaviour sanitizers (ctest)"
-        ring asan 1500 bash -c "$(declare -f asan); root='$root' build='$build'; asan"
+        ring asan 1500 bash -c "'$root/scripts/build.sh' asan &&
+            ctest --test-dir '$build/asan' --output-on-failure --parallel $(nproc)"
     fi
     if wants lab && [ -n "$(with_tests lab)" ]; then
         step "Tests of training and export (pytest, environment 'lab')"
