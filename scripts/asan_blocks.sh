@@ -9,8 +9,7 @@
 
 prefix=$build/asan-blocks/prefix
 python=$build/env/radio/bin/python
-site=$prefix/$("$python" -c 'import os, sys, sysconfig
-print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))')
+site=$prefix/$(site_packages "$python")
 reports=$build/asan-blocks/reports
 rm -rf "$reports"
 mkdir -p "$reports"

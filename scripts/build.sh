@@ -21,8 +21,7 @@ radio)
     tree=$build/cmake
     [ -x "$python" ] || die "there is no environment 'radio'" "remedy: make env"
     options+=(-DCMAKE_INSTALL_PREFIX="$venv" -DDIFFSEM_TOOLS=OFF -DCMAKE_BUILD_TYPE=Release
-        -DGR_PYTHON_DIR="$("$python" -c 'import os, sys, sysconfig
-print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))')"
+        -DGR_PYTHON_DIR="$(site_packages "$python")"
         -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)")
     ;;
 asan)
@@ -41,8 +40,7 @@ asan-blocks)
     # Reports go on after undefined behaviour, so that one run shows all of it. The checks left out cost most to compile.
     options+=(-DCMAKE_INSTALL_PREFIX="$tree/prefix" -DDIFFSEM_TOOLS=OFF -DDIFFSEM_TESTS=OFF -DCMAKE_BUILD_TYPE=Debug
         "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=null,object-size,vptr"
-        -DGR_PYTHON_DIR="$("$python" -c 'import os, sys, sysconfig
-print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))')"
+        -DGR_PYTHON_DIR="$(site_packages "$python")"
         -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)")
     ;;
 fuzz)

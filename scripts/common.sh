@@ -47,3 +47,9 @@ find_radio_python() {
     done
     return 1
 }
+
+# Where an interpreter looks for compiled modules, below its prefix.
+site_packages() {
+    "$1" -c 'import os, sys, sysconfig
+print(os.path.relpath(sysconfig.get_path("platlib"), sys.prefix))'
+}

@@ -9,6 +9,7 @@ rings=${RINGS:-core asan install python lab form}
 radio=$build/env/radio/bin/python
 lab=$build/env/lab/bin/python
 logs=$build/test-logs
+slowest=(--durations=15 --durations-min=2)
 mkdir -p "$logs"
 rm -f "$logs"/*
 export ORT_DISABLE_TELEMETRY=1 QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
@@ -47,7 +48,7 @@ beside() {
     if wants lab && [ -n "$(with_tests lab)" ]; then
         step "Tests of training and export (pytest, environment 'lab')"
         if "$root/scripts/env.sh" lab >"$logs/environment.txt" 2>&1; then
-            ring lab 900 "$lab" -m pytest --durations=15 --durations-min=2 $(with_tests lab)
+            ring lab 900 "$lab" -m pytest "${slowest[@]}" $(with_tests lab)
         else
             # PyTorch may not be had for every Python; the rest stands without it, and says that it does.
             tail -n 5 "$logs/environment.txt"
@@ -79,11 +80,15 @@ fi
 if wants python; then
     step "Tests of the flowgraphs, the blocks and the Python package (pytest, environment 'radio')"
     # In this order: by the time the sanitizers' tests are built, those that measure time are over.
-    ring radio 1500 "$radio" -m pytest --durations=15 --durations-min=2 $(with_tests flowgraphs blocks python)
+    ring radio 1500 "$radio" -m pytest "${slowest[@]}" -o cache_dir="$build/pytest" $(with_tests flowgraphs blocks python)
 fi
 tail -n +1 -f --pid="$lane" "$logs/beside.txt"
 wait "$lane" || echo beside >>"$logs/failed"
 trap - EXIT
+if grep -qsx radio "$logs/failed"; then
+    step "What measures time and failed beside other work: once more, with nothing beside it"
+    ring again 600 "$radio" -m pytest -m timing --last-failed -o cache_dir="$build/pytest" $(with_tests flowgraphs blocks python)
+fi
 
 step "Summary"
 touch "$logs/failed"

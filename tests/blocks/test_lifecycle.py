@@ -17,7 +17,7 @@ import pytest
 from gnuradio import diffsem, gr
 
 SCRIPT = pathlib.Path(lifecycle.__file__)
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.timing]
 
 
 @pytest.fixture(scope="module", params=lifecycle.KINDS)

@@ -15,6 +15,8 @@ import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr
 
+pytestmark = pytest.mark.timing
+
 FOREIGN = pathlib.Path(__file__).parents[1] / "data" / "foreign"
 SLOW = str(FOREIGN / "takes_its_time.onnx")  # y = sqrt(x |x|) after x[0] products of some 0.1 ms
 LOOKUP = str(FOREIGN / "lookup_fails_on_data.onnx")  # x + 10 for 0 .. 7, else the runtime fails

@@ -15,6 +15,8 @@ import pytest
 from flow import Messages
 from gnuradio import blocks, diffsem, gr
 
+pytestmark = pytest.mark.timing
+
 DATA = pathlib.Path(__file__).parents[1] / "data"
 FOUR = {"shape": [4, 1]}  # four floats in, four out
 

@@ -15,6 +15,8 @@ import zmq
 from gnuradio import blocks, diffsem, gr
 from gr_diffsem import pdu_wire
 
+pytestmark = pytest.mark.timing
+
 SENDER = """
 import sys, time, pmt
 from gnuradio import diffsem

@@ -12,6 +12,8 @@ import pytest
 from flow import Messages
 from gnuradio import blocks, diffsem, gr
 
+pytestmark = pytest.mark.timing
+
 N = 64
 SLOW = "ofdm_chanest:sampler=ddim,steps=20"  # about a millisecond an item
 FRAGILE = str(pathlib.Path(__file__).parents[1] / "data" / "priors" / "fragile.onnx")

@@ -11,6 +11,8 @@ import pytest
 from gnuradio import diffsem, gr
 from test_semantic_codec import COUNT, Sink, content, encoded, image_of, on_air, photograph, psnr
 
+pytestmark = pytest.mark.timing
+
 WAITING = 20  # seconds, at most
 
 

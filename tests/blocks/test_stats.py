@@ -13,6 +13,8 @@ import pytest
 from gnuradio import blocks, diffsem, gr, zeromq
 from gr_diffsem import pmt_flat
 
+pytestmark = pytest.mark.timing
+
 ANY = "tcp://127.0.0.1:*"
 zmq = pytest.importorskip("zmq")
 

@@ -15,6 +15,8 @@ import pytest
 from gr_diffsem.semantic import metrics, photographs
 from PIL import Image
 
+pytestmark = pytest.mark.timing
+
 pytest.importorskip("gnuradio.diffsem")
 ROOT = Path(__file__).parents[2]
 PLUGIN = Path(os.environ.get("BUILD_DIR", ROOT / "build")) / "cmake" / "tests" / "soapy"

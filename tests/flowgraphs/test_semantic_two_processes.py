@@ -10,6 +10,8 @@ pytest.importorskip("gnuradio.diffsem")
 from gr_diffsem.errors import UserError
 from gr_diffsem.semantic import metrics, photographs, two_processes
 
+pytestmark = pytest.mark.timing
+
 
 def test_photographs_cross_between_two_processes(tmp_path):
     sent = photographs.bundled(160, 2)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.timing
+
 SOAK = pathlib.Path(__file__).parents[1] / "soak" / "soak.py"
 
 

@@ -24,6 +24,8 @@ from gr_diffsem.semantic import channel, codec, content, frames, header, photogr
 from gr_diffsem.wifi import truth
 from gr_diffsem.wifi.capture import Capture
 
+pytestmark = pytest.mark.timing
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("DIFFSEM_FUZZ_RUNS", "1000"))
 EDGES = [b"\0", b"\xff", b"\x80\x80\x80\x80\x20", b"\xff" * 9 + b"\x01", b"-1", b"1e999", b"9" * 30, b"[" * 3000]

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from gr_diffsem import pmt_flat, top
 
+pytestmark = pytest.mark.timing
+
 pmt = pytest.importorskip("pmt", reason="GNU Radio is not installed in this Python")
 zmq = pytest.importorskip("zmq")
 
@@ -277,8 +279,9 @@ def test_once_is_one_plain_table(publisher):
 
 
 def test_an_interrupt_ends_it_at_once_with_0(publisher):
-    started = process(publisher[0], "--interval", "60")
-    time.sleep(0.5)
+    started = process(publisher[0], "--interval", "2")
+    assert "messages" in started.stdout.readline()  # the first table: now it listens for two seconds again
+    time.sleep(0.3)
     begin = time.monotonic()
     started.send_signal(signal.SIGINT)
     assert ended(started)[0] == 0
