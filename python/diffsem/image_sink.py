@@ -99,20 +99,22 @@ class image_sink(gr.basic_block):
         return path
 
 
+def _kind(dictionary):
+    """The kind of content that a PDU names; "" where that is no symbol."""
+    kind = pmt.dict_ref(dictionary, pmt.intern("kind"), pmt.intern("photograph"))
+    return pmt.symbol_to_string(kind) if pmt.is_symbol(kind) else ""
+
+
 def _is_picture(message):
-    kind = pmt.intern("kind")
-    return not (
-        pmt.is_pair(message)
-        and pmt.is_dict(pmt.car(message))
-        and pmt.to_python(pmt.dict_ref(pmt.car(message), kind, kind)) in ("text", "array")
-    )
+    pdu = pmt.is_pair(message) and pmt.is_dict(pmt.car(message))
+    return not (pdu and _kind(pmt.car(message)) in ("text", "array"))
 
 
 def _other_content(message):
     """PDU of a text or an array -> (str or array, dictionary of plain values)."""
     said, vector = _read(pmt.car(message)), pmt.cdr(message)
     plain = _kept(said)
-    if said["kind"] == "text":
+    if _kind(pmt.car(message)) == "text":
         if not pmt.is_u8vector(vector):
             raise ValueError("a text has octets of UTF-8")
         return bytes(pmt.u8vector_elements(vector)).decode("utf-8", errors="replace"), plain
@@ -130,8 +132,9 @@ def from_content(message):
     said = _read(pmt.car(message))
     octets = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
     shape = [int(n) for n in np.atleast_1d(said.get("shape", 0))][:2]
-    if said.get("kind", "photograph") != "photograph" or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
-        raise ValueError(f"shape {shape} with {octets.size} octets of kind '{said.get('kind')}' is no photograph")
+    kind = _kind(pmt.car(message))
+    if kind != "photograph" or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
+        raise ValueError(f"shape {shape} with {octets.size} octets of kind '{kind}' is no photograph")
     if octets.size == 0:
         raise ValueError("the picture has no pixels")
     return octets.reshape(*shape, 3), {**_kept(said), "shape": shape}
