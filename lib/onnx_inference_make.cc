@@ -3,6 +3,7 @@
  *
  * What onnx_inference is told, checked and turned into what its work() needs.
  */
+#include "onnx_graph_runner.h"
 #include "onnx_inference_impl.h"
 
 #include <gnuradio/diffsem/core/sha256.h>
@@ -229,16 +230,9 @@ onnx_inference_impl::plan onnx_inference_impl::check(const std::string& path,
                           ", but overlap is none: give overlap, discard or add, or hop 0");
     inference_ledger::check(options.live, offered(options));
     const auto in = streams_in(options), out = streams_out(options);
-    core::OnnxRunnerOptions o;
+    auto o = runner_options(options, options.max_batch);
     o.inputs = for_core(in);
     o.outputs = for_core(out);
-    o.batch_axis = options.batch_axis;
-    o.constants = options.constants;
-    o.max_batch = options.max_batch;
-    o.ort.library = options.onnxruntime;
-    o.ort.device = options.device;
-    o.ort.intra_op_threads = options.intra_op_threads;
-    o.ort.spinning = options.spinning;
 
     plan p;
     p.options = options;

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "block_helpers.h"
+#include "onnx_graph_runner.h"
 #include "onnx_pdu_model.h"
 
 #include <gnuradio/diffsem/core/realtime.h>
@@ -297,7 +298,7 @@ Models load(const std::string& path, const onnx_inference_pdu_options& options)
         throw core::Error("overload is '" + options.overload +
                           "': give drop_newest or drop_oldest");
     const bool byte = options.output_type == "byte";
-    core::OnnxRunnerOptions o;
+    auto o = runner_options(options, 1);
     o.inputs = {{options.input,
                  options.input_type,
                  options.layout,
@@ -306,13 +307,6 @@ Models load(const std::string& path, const onnx_inference_pdu_options& options)
     for (auto* streams : {&o.inputs, &o.outputs})
         if (streams->front().empty())
             streams->clear(); // the choice is the file's
-    o.batch_axis = options.batch_axis;
-    o.constants = options.constants;
-    o.max_batch = 1;
-    o.ort.library = options.onnxruntime;
-    o.ort.device = options.device;
-    o.ort.intra_op_threads = options.intra_op_threads;
-    o.ort.spinning = options.spinning;
 
     Models models;
     models.push_back(std::make_unique<OnnxPduModel>(path, o, byte));

@@ -6,6 +6,7 @@
 #include <gnuradio/block.h>
 #include <gnuradio/diffsem/api.h>
 #include <gnuradio/diffsem/live_inference.h>
+#include <gnuradio/diffsem/onnx_graph.h>
 
 #include <cstdint>
 #include <string>
@@ -19,37 +20,17 @@ struct onnx_stream {
     std::string name; //!< in the graph
     std::string
         type; //!< `float`, `complex` or `int`; without any hint: float, int for integer outputs
-    std::string layout;     //!< of complex elements, as onnx_inference_options::layout
-    std::vector<int> shape; //!< of one item, of inputs only, as onnx_inference_options::shape
+    std::string layout;     //!< of complex elements, as onnx_graph_options::layout
+    std::vector<int> shape; //!< of one item, of inputs only, as onnx_graph_options::shape
     int vlen = 0; //!< elements of one stream item; 0: all of one inference, with overlap one sample
 };
 
-/*!
- * Everything `onnx_inference` can be told besides the file. What is left empty (or 0) is taken from
- * the metadata of the file or of its sidecar `model.onnx.json`, then from the graph.
- */
-struct onnx_inference_options {
-    std::string input_type; //!< `float`, `complex` or `int`; without any hint: float
-    std::string
-        output_type; //!< `float`, `complex` or `int`; without any hint: float, int for integers
-    /*!
-     * How complex elements lie in the tensors: `planar` [2, ...] (re, im), `interleaved` [..., 2],
-     * `magnitude_phase` [2, ...] (phase in radians)
-     */
-    std::string layout;
-    std::string output_layout; //!< empty: as layout
-    /*!
-     * Shape of one input item in elements of the stream (complex ones count once), 1 to 4
-     * dimensions; needed only where the graph leaves dimensions open
-     */
-    std::vector<int> shape;
+//! Everything `onnx_inference` can be told besides the file; lengths of 0 are taken from the graph.
+struct onnx_inference_options : onnx_graph_options {
     int in_vlen = 0;  //!< elements of one input stream item; 0: the whole of what the graph takes
     int out_vlen = 0; //!< elements of one output stream item; 0: the whole of what it gives
-    std::string input, output; //!< names in the graph; empty: the first of each
-    //! Several ports, instead of the parameters above; empty: one, or what the file lists.
+    //! Several ports, instead of the parameters for one; empty: one, or what the file lists.
     std::vector<onnx_stream> inputs, outputs;
-    std::string batch_axis; //!< `none`, or its number; empty: found from the shape
-    std::string constants;  //!< JSON with a number for each input that is not streamed: {"h0": 0}
 
     std::string overlap = "none"; //!< `none`, `discard`, `add`
     int hop = 0;                  //!< input samples from a window to the next; 0: half a window
@@ -57,13 +38,9 @@ struct onnx_inference_options {
     std::string keep = "centre";  //!< of discard: `centre`, `tail`
     std::string time_axis;        //!< with overlap, where an item has dimensions: `first`, `last`
 
-    int max_batch = 64;         //!< inferences per call
-    bool tag_items = false;     //!< tags on the first output item of every inference
-    live_options live;          //!< `fewer_steps` is not offered; `drop` not with overlap
-    std::string device = "cpu"; //!< `cpu`, `cuda`, `cuda:N`; never replaced by another
-    int intra_op_threads = 1;   //!< of ONNX Runtime, inside one operator
-    bool spinning = false;      //!< its idle threads spin
-    std::string onnxruntime;    //!< path of libonnxruntime.so; empty: searched
+    int max_batch = 64;     //!< inferences per call
+    bool tag_items = false; //!< tags on the first output item of every inference
+    live_options live;      //!< `fewer_steps` is not offered; `drop` not with overlap
 };
 
 /*!

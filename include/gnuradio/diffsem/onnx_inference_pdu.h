@@ -5,6 +5,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/diffsem/api.h>
+#include <gnuradio/diffsem/onnx_graph.h>
 
 #include <cstdint>
 #include <string>
@@ -13,29 +14,12 @@
 namespace gr {
 namespace diffsem {
 
-/*!
- * Everything `onnx_inference_pdu` can be told besides the file. What is left empty is taken from the metadata
- * of the file or of its sidecar `model.onnx.json`, then from the graph.
- */
-struct onnx_inference_pdu_options {
-    std::string input_type; //!< `float`, `complex` or `int`; without any hint: float
-    std::string
-        output_type; //!< `float`, `complex`, `int` or `byte`; without any hint: float, int for integers
-    std::string layout;        //!< of complex elements, as onnx_inference_options::layout
-    std::string output_layout; //!< empty: as layout
-    std::vector<int>
-        shape; //!< of one input, in elements; needed only where the graph leaves it open
-    std::string input, output; //!< names in the graph; empty: the first of each
-    std::string batch_axis;    //!< `none`, or its number; empty: found from the shape
-    std::string constants;     //!< JSON with a number for each further input: {"h0": 0}
-    int workers = 2;           //!< inferences at one time, 1 to 64; they share the weights
-    int queue = 16;            //!< PDUs that may wait for one, 1 to 65536
-    std::string overload =
-        "drop_newest";          //!< or `drop_oldest`: which PDU goes when the queue is full
-    std::string device = "cpu"; //!< `cpu`, `cuda`, `cuda:N`; never replaced by another
-    int intra_op_threads = 1;   //!< of ONNX Runtime, inside one operator of one worker
-    bool spinning = false;      //!< its idle threads spin
-    std::string onnxruntime;    //!< path of libonnxruntime.so; empty: searched
+//! Everything `onnx_inference_pdu` can be told besides the file.
+struct onnx_inference_pdu_options : onnx_graph_options {
+    int workers = 2; //!< inferences at one time, 1 to 64; they share the weights
+    int queue = 16;  //!< PDUs that may wait for one, 1 to 65536
+    //! Or `drop_oldest`: which PDU goes when the queue is full
+    std::string overload = "drop_newest";
 };
 
 /*!
