@@ -6,6 +6,7 @@
 
 wanted='
 ca-certificates  to download over https
+debian-archive-keyring  to trust Debian, which has ONNX Runtime's headers, on Ubuntu too
 g++              the compiler
 cmake            the build system
 ninja-build      the build system
