@@ -6,7 +6,7 @@
 
 wanted='
 ca-certificates  to download over https
-debian-archive-keyring  to trust Debian, which has ONNX Runtime's headers, on Ubuntu too
+debian-archive-keyring  to take the headers of ONNX Runtime from Debian, on Ubuntu too
 g++              the compiler
 cmake            the build system
 ninja-build      the build system
