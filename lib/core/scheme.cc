@@ -84,11 +84,12 @@ void resolve(const Package& package,
     info.title = member["title"].is_string()             ? member["title"].as_string()
                  : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
                                                          : package.name;
+    const MemberText text{package, signal, member, file + ": signal", where, options};
     if (signal["domain"].is_string() && signal["domain"].as_string() == "image")
-        return resolve_photo(package, signal, member, file + ": signal", where, s, options);
+        return resolve_photo(text, s);
     if (spec.find("realism"))
         throw Error("scheme '" + spec.name + "': realism is for schemes of photographs");
-    resolve_signal(package, signal, member, file + ": signal", where, s, options);
+    resolve_signal(text, s);
     const std::string* steps = spec.find("steps");
     if (steps && *steps != "1" && info.sampler == std::string("one_step"))
         throw Error("scheme '" + spec.name + "': steps=" + *steps +

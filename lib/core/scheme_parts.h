@@ -39,23 +39,19 @@ std::shared_ptr<const Prior> load_prior(const Package& package,
 
 float read_realism(const Fields& fields);
 
-//! A member for photographs: docs/model_contract.md. Prior and operator are given; the plan says how they alternate.
-void resolve_photo(const Package& package,
-                   const Json& signal,
-                   const Json& member,
-                   const std::string& signal_where,
-                   const std::string& where,
-                   SchemeImpl& s,
-                   const LoadOptions& options);
+//! A member as the manifest and the string have it, and where it stands.
+struct MemberText {
+    const Package& package;
+    const Json &signal, &member;
+    const std::string signal_where, where;
+    const LoadOptions& options;
+};
 
-//! Any other member, its manifest's sections overridden by the string already.
-void resolve_signal(const Package& package,
-                    const Json& signal,
-                    const Json& member,
-                    const std::string& signal_where,
-                    const std::string& where,
-                    SchemeImpl& s,
-                    const LoadOptions& options);
+//! Photographs: docs/model_contract.md. Prior and operator are given; the plan says how they alternate.
+void resolve_photo(const MemberText& text, SchemeImpl& s);
+
+//! Any other signal.
+void resolve_signal(const MemberText& text, SchemeImpl& s);
 
 } // namespace core
 } // namespace diffsem

@@ -13,14 +13,9 @@ float read_realism(const Fields& fields)
     return float(realism);
 }
 
-void resolve_photo(const Package& package,
-                   const Json& signal,
-                   const Json& member,
-                   const std::string& signal_where,
-                   const std::string& where,
-                   SchemeImpl& s,
-                   const LoadOptions& options)
+void resolve_photo(const MemberText& text, SchemeImpl& s)
 {
+    const auto& [package, signal, member, signal_where, where, options] = text;
     const Fields sf(signal, signal_where, {"domain", "shape", "axes"});
     const Json& shape = signal["shape"];
     if (!shape.is_array() || shape.size() != 3 || !shape.items()[0].is_number() ||

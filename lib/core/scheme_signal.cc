@@ -80,14 +80,9 @@ PlanParameters read_plan(const Json& json, const std::string& where)
 
 } // namespace
 
-void resolve_signal(const Package& package,
-                    const Json& signal,
-                    const Json& member,
-                    const std::string& signal_where,
-                    const std::string& where,
-                    SchemeImpl& s,
-                    const LoadOptions& options)
+void resolve_signal(const MemberText& text, SchemeImpl& s)
 {
+    const auto& [package, signal, member, signal_where, where, options] = text;
     SchemeInfo& info = s.info;
     const Fields sf(signal, signal_where, {"domain", "shape", "axes", "gain"});
     const std::string domain = sf.text("domain", "complex"), gain = sf.text("gain", "unit");
