@@ -269,7 +269,7 @@ def test_one_item_is_answered_at_once():
     tb.start()
     message = pmt.cons(pmt.make_dict(), pmt.init_c32vector(4, [1, 2, 3, 4]))
     source.to_basic_block()._post(pmt.intern("pdus"), message)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not sink.data() and time.monotonic() < deadline:
         time.sleep(0.01)
     tb.stop()

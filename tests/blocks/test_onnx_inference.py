@@ -289,6 +289,7 @@ def test_waits_for_nothing():
         tb.wait()
 
 
+@pytest.mark.timing
 def test_stops_in_time():
     block = diffsem.onnx_inference(path("torch_lstm_opset17"), layout="interleaved")
     src, sink = blocks.null_source(8 * 32), blocks.null_sink(16)

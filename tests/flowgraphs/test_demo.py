@@ -9,6 +9,7 @@ pytest.importorskip("matplotlib")
 from gr_diffsem.cli import main
 
 
+@pytest.mark.timeout(400)  # a minute of a quiet machine
 def test_demo_prints_the_table_and_writes_pictures(tmp_path, capsys):
     assert main(["demo", "--packets", "20", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
