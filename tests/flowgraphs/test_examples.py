@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("gnuradio.diffsem")
 pytest.importorskip("PyQt5")
 
+pytestmark = pytest.mark.timing  # they run in real time
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 RUNNER = Path(__file__).with_name("run_example.py")
