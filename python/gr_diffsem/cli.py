@@ -65,6 +65,11 @@ def main(argv=None):
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"gr-diffsem: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except Exception as error:
         if type(error).__module__.startswith("gnuradio.diffsem"):  # the core's own Error
             print(f"gr-diffsem: {error}", file=sys.stderr)

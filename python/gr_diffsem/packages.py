@@ -88,15 +88,16 @@ def locate(model, checkout_first=False):
     """
     spec = str(model).split(":")[0]
     path = Path(spec).expanduser()
-    if path.is_file() or (path / MANIFEST).is_file():
+    # os.path's questions: pathlib's raise where a name is too long to be any file's.
+    if os.path.isfile(path) or os.path.isfile(path / MANIFEST):
         return path, None
-    if (path.parent / MANIFEST).is_file() and not path.exists():
+    if os.path.isfile(path.parent / MANIFEST) and not os.path.exists(path):
         return path.parent, path.name
     name, _, member = spec.partition("/")
     packages = find_packages(checkout_first)
     if name in packages:
         return packages[name], member or None
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"{path} has no {MANIFEST}: give a package folder or a .onnx file")
     if spec.startswith(("/", "./", "../", "~")) or path.suffix == ".onnx":
         raise UserError(f"{path} does not exist: give a package folder or a .onnx file")
@@ -125,11 +126,13 @@ def content_hash(path):
 def _inside(folder, name):
     """A file of the package; a path that leads out of it is refused."""
     path = Path(folder) / name
-    if "\0" in name:
-        raise UserError(f"{Path(folder) / MANIFEST} names {name!r}, which no file can be called: refused")
-    if not path.resolve().is_relative_to(Path(folder).resolve()):
+    try:
+        inside, there = path.resolve().is_relative_to(Path(folder).resolve()), path.is_file()
+    except (OSError, ValueError):  # too long, a zero, half a surrogate
+        raise UserError(f"{Path(folder) / MANIFEST} names {name[:80]!r}, which no file can have: refused") from None
+    if not inside:
         raise UserError(f"{Path(folder) / MANIFEST} names '{name}', outside the package: refused")
-    if not path.is_file():
+    if not there:
         raise UserError(f"{path} is missing from the package: export or copy it again")
     return path
 

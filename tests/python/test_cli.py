@@ -63,6 +63,15 @@ def test_info_on_what_is_not_a_model(tmp_path):
     assert "not JSON" in one_sentence(call("info", str(tmp_path)))
     (tmp_path / "manifest.json").write_text("[]")
     assert "members" in one_sentence(call("info", str(tmp_path)))
+    assert "unknown" in one_sentence(call("info", "a" * 300))
+
+
+def test_a_file_that_cannot_be_had_is_a_sentence(tmp_path, monkeypatch, capsys):
+    from gr_diffsem import cli, listing
+
+    monkeypatch.setattr(listing, "run", lambda args: (tmp_path / "file" / "below").read_text())
+    assert cli.main(["list"]) == 2
+    assert capsys.readouterr().err == f"gr-diffsem: {tmp_path}/file/below: No such file or directory\n"
 
 
 def test_list_is_strict_json():

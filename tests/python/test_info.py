@@ -161,6 +161,18 @@ def test_damage_is_named(package):
     assert "uses net.onnx, which 'files' does not list" in text
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "b/" * 3000 + "c", "zero\0", "half\ud800"])
+def test_names_that_no_file_can_have_are_refused(package, name):
+    manifest = json.loads((package / "manifest.json").read_text())
+    manifest["files"][name] = "0" * 64
+    (package / "manifest.json").write_text(json.dumps(manifest))
+    assert "no file can have" in " ".join(packages.problems(package))
+    with pytest.raises(errors.UserError, match="no file can have"):
+        packages.content_hash(package)
+    with pytest.raises(errors.UserError):
+        packages.locate(name)
+
+
 def test_files_outside_the_package_are_refused(package):
     manifest = packages.read_manifest(package)
     write(package, {**manifest, "files": {"../secret": "0"}})

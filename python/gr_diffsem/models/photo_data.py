@@ -31,7 +31,7 @@ def load(folder):
         try:
             with Image.open(path) as file:
                 image = file.convert("RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+        except Exception as error:  # of any type: decoders stumble over what is damaged
             raise UserError(f"{path} cannot be read as a picture ({error}): take it out of {folder}") from None
         if max(image.size) > LONGEST:
             image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)

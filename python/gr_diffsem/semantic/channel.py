@@ -49,7 +49,7 @@ class Air:
                 raise UserError(f"fading '{value}': choose one of {', '.join(KINDS)}")
             self.settings[name] = value
             return
-        if name not in SETTINGS:
+        if not isinstance(name, str) or name not in SETTINGS:
             raise UserError(f"there is no '{name}': choose one of fading, {', '.join(SETTINGS)}")
         low, high, what = SETTINGS[name]
         try:

@@ -20,24 +20,30 @@ BUNDLED = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg"
 
 def load(path, max_side=None):
     """One file -> uint8 [H, W, 3], its longer side at most max_side. UserError says what to do."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        picture = Image.open(path)
-        w, h = picture.size
-        if w * h > MOST:
-            raise UserError(
-                f"{path}: {w} x {h} pixels; at most {MOST // 10**6} million are opened: scale it down first"
-            )
-        if min(w, h) < LEAST:
-            raise UserError(f"{path}: {w} x {h} pixels; a photograph needs {LEAST} a side")
-        picture.load()
+        return _load(path, max_side)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}: scale it down first") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # of any type: decoders stumble over what is damaged
         raise UserError(f"{path}: not a picture that can be read ({error}); give one of {' '.join(SUFFIXES)}") from None
+
+
+def _load(path, max_side):
+    from PIL import Image, ImageOps
+
+    picture = Image.open(path)
+    w, h = picture.size
+    if w * h > MOST:
+        raise UserError(f"{path}: {w} x {h} pixels; at most {MOST // 10**6} million are opened: scale it down first")
+    if min(w, h) < LEAST:
+        raise UserError(f"{path}: {w} x {h} pixels; a photograph needs {LEAST} a side")
+    picture.load()
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
         picture = _eight_bits(picture, path)

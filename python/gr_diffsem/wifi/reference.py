@@ -137,6 +137,8 @@ def from_truth(capture, entry, file=""):
     symbols do not fit.
     """
     s = Sync(int(entry["start"]), float(entry["cfo_hz"]))
+    if not (0 <= s.start <= len(capture) and abs(s.cfo_hz) < 1e7):
+        raise ValueError(f"start {s.start}, cfo_hz {s.cfo_hz:g}: not within the recording and its band")
     psdu, mbps = bytes.fromhex(entry["psdu"]), int(entry["rate"])
     n = 1 + phy.get_rate(mbps).n_symbols(len(psdu))
     lo = max(s.first - 64, 0)

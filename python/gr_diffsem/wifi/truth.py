@@ -46,7 +46,7 @@ def from_truth_file(capture, truth, notes):
             continue
         try:
             packets.append(reference.from_truth(capture, entry, name))
-        except (ValueError, TypeError) as e:
+        except (ValueError, TypeError, OverflowError) as e:
             notes.append(f"{name}: packet left out: {e}")
     return packets
 
