@@ -42,7 +42,7 @@ for target in $targets; do
         continue
         ;;
     python)
-        DIFFSEM_FUZZ_RUNS=$((runs / 100)) "$build/env/radio/bin/python" -m pytest -q -o timeout=0 \
+        DIFFSEM_FUZZ_RUNS=$((runs / 100)) "$build/env/radio/bin/python" -m pytest -q -o timeout=0 -o faulthandler_timeout=0 \
             "$root/tests/python/test_hostile_files.py" || failed=1
         continue
         ;;

@@ -6,6 +6,7 @@ DIFFSEM_FUZZ_RUNS says how many inputs for each reader (default 1000): 10**6 is 
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -61,7 +62,7 @@ def hammer(read, corpus, allowed, seed, limit=1.0, runs=RUNS):
     for data in corpus:
         with contextlib.suppress(allowed):
             read(data)  # imports what it needs, outside the time limit
-    for data in [*corpus, *(mutate(corpus, rng) for _ in range(runs))]:
+    for data in itertools.chain(corpus, (mutate(corpus, rng) for _ in range(runs))):
         begin = time.process_time()  # the machine may be busy
         try:
             with warnings.catch_warnings():
