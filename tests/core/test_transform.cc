@@ -257,7 +257,7 @@ int main()
     CHECK_THROWS(make_transform_operator(1, 1, {1, inf, 1}), {"not finite"});
     CHECK_THROWS(Estimator(Scheme::load("linear"), {}), {"PhotoEstimator"});
     CHECK_THROWS(PhotoEstimator(Scheme::load("ls")), {"no scheme of photographs"});
-    CHECK_THROWS(Scheme::load("linear:steps=2"), {"neither member nor keys"});
+    CHECK_THROWS(Scheme::load("linear:steps=2"), {"takes no key but"});
     CHECK_THROWS(Scheme::load("linear:realism=2"), {"realism", "0 .. 1"});
     realism_restores_the_energy(r);
     return check::result("transform");
