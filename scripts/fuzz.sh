@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Fuzzes each target of tests/fuzz with libFuzzer: RUNS inputs (default a million), nothing over 1 s or 256 MB.
-# Two more: `mutants`, models through ONNX Runtime in processes of their own (RUNS / 100 of them), and `python`,
-# the readers in Python (RUNS / 100 inputs for each).
+# Three more: `mutants`, models through ONNX Runtime in processes of their own (RUNS / 100 of them), `python`, the readers
+# in Python (RUNS / 100 inputs for each), and `messages`, to each block that reads messages or tags (RUNS / 100).
 # SECONDS_EACH replaces the second, which is of the clock, on a machine that does other things too.
 # TARGETS chooses (default: all). What is found on the way stays in build/fuzz/corpus, a failing input in build/fuzz.
 
@@ -17,12 +17,12 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { r
     DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends clang libclang-rt-dev \
         >"$build/fuzz-clang.log" 2>&1 || die "clang could not be installed (see $build/fuzz-clang.log)"
 fi
-targets=${TARGETS:-header json manifest npy onnx picture sidecar spec mutants python}
+targets=${TARGETS:-header json manifest npy onnx picture sidecar spec mutants python messages}
 programs=()
 for target in $targets; do
     case $target in
     mutants) programs+=(mutants) ;;
-    python) ;;
+    python | messages) ;;
     *) programs+=("fuzz_$target") ;;
     esac
 done
@@ -44,6 +44,11 @@ for target in $targets; do
     python)
         DIFFSEM_FUZZ_RUNS=$((runs / 100)) "$build/env/radio/bin/python" -m pytest -q -o timeout=0 -o faulthandler_timeout=0 \
             "$root/tests/python/test_hostile_files.py" || failed=1
+        continue
+        ;;
+    messages)
+        DIFFSEM_FUZZ_MESSAGES=$((runs / 100)) "$build/env/radio/bin/python" -m pytest -q -o timeout=0 \
+            -o faulthandler_timeout=0 "$root/tests/blocks/test_hostile_random.py" || failed=1
         continue
         ;;
     esac

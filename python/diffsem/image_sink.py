@@ -70,7 +70,7 @@ class image_sink(gr.basic_block):
                     self._written(path, said)
         except Exception as e:  # whatever it is, the block lives on
             self._counts["dropped"] += 1
-            log.warning("content dropped: %s", e)
+            log.warning("content dropped: %.200s", e)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _write(self, value, said):

@@ -124,4 +124,4 @@ class pdu_zmq_sink(gr.basic_block):
                 self._sequence += 1
                 self._counts["out"] += 1
         if problem:
-            log.warning("message dropped: %s", problem)
+            log.warning("message dropped: %.200s", problem)

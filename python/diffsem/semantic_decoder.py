@@ -206,7 +206,7 @@ class semantic_decoder(gr.basic_block):
                     self._ask_for_preview()
         except Exception as e:  # whatever it is, the block lives on
             self._count("dropped")
-            log.warning("frame dropped: %s", e)
+            log.warning("frame dropped: %.200s", e)
 
     def _ask_for_preview(self):
         preview = self._passes.so_far()

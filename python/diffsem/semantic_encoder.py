@@ -72,7 +72,7 @@ class semantic_encoder(gr.basic_block):
                 self._out += 1
         except Exception as e:  # whatever it is, the block lives on
             self._dropped += 1
-            log.warning("content %d dropped: %s", self._in, e)
+            log.warning("content %d dropped: %.200s", self._in, e)
         stats = {"in": self._in, "out": self._out, "dropped": self._dropped, "block": self.alias()}
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(stats))
 
