@@ -53,7 +53,7 @@ class semantic_encoder(gr.basic_block):
         self.set_msg_handler(pmt.intern("content"), self._handle)
 
     def content_in(self):
-        """Contents that arrived."""
+        """Contents that arrived and have been dealt with."""
         return self._in
 
     def frames_out(self):
@@ -65,14 +65,14 @@ class semantic_encoder(gr.basic_block):
         return self._dropped
 
     def _handle(self, message):
-        self._in += 1
         try:
             for frame in self._encode(message):
                 self.message_port_pub(pmt.intern("frames"), to_pdu(frame))
                 self._out += 1
         except Exception as e:  # whatever it is, the block lives on
             self._dropped += 1
-            log.warning("content %d dropped: %.200s", self._in, e)
+            log.warning("content %d dropped: %.200s", self._in + 1, e)
+        self._in += 1  # the last: who reads it finds the other counts as they are behind it
         stats = {"in": self._in, "out": self._out, "dropped": self._dropped, "block": self.alias()}
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt(stats))
 

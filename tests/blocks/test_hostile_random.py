@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Messages and tags changed at random: a block counts each and goes on to the good one behind them.
 
-DIFFSEM_FUZZ_MESSAGES (default 300) is how many for each block; `make fuzz TARGETS=messages` sends many more.
+DIFFSEM_FUZZ_MESSAGES (default 100) is how many for each block; `make fuzz TARGETS=messages` sends many more.
 """
 
 import os
@@ -16,7 +16,7 @@ from test_hostile_messages import FORM, KEYS, VALUES, Flow, frame_pdu, pixels, u
 from test_onnx_inference_pdu import LOOKUP
 from test_semantic_codec import CBR, COUNT, content, encoded, on_air, photograph
 
-MANY = int(os.environ.get("DIFFSEM_FUZZ_MESSAGES", "300"))
+MANY = int(os.environ.get("DIFFSEM_FUZZ_MESSAGES", "100"))
 CHUNK = 5000  # at one time
 NAMES = ["id", "total", "index", "digital", "shape", "kind", "name", "domain", "snr_db", "noise_var", "gain", "frames"]
 FLOATS = [float("nan"), float("inf"), -float("inf"), -0.0, 1e-320, 3e38, -1e300, 0.5]
@@ -82,7 +82,7 @@ MESSAGES = {
         lambda b: b.frames_out() + b.frames_dropped(),
     ),
     "semantic_encoder": (
-        lambda _: diffsem.semantic_encoder(uses=4000),
+        lambda _: diffsem.semantic_encoder(uses=12000),
         ("content", "frames"),
         lambda: content(photograph(1, 24, 32), id=5, kind="photograph"),
         lambda b: b.content_in(),

@@ -50,12 +50,13 @@ def encoded(contents, count, **parameters):
     tb, encoder, sink = gr.top_block(), diffsem.semantic_encoder(**parameters), Sink()
     tb.msg_connect(encoder, "frames", sink, "in")
     tb.start()
-    for c in contents:
-        encoder.to_basic_block()._post(pmt.intern("content"), c)
-    frames = list(sink.wait(count))
-    tb.stop()
-    tb.wait()
-    return frames
+    try:
+        for c in contents:
+            encoder.to_basic_block()._post(pmt.intern("content"), c)
+        return list(sink.wait(count))
+    finally:  # a running flowgraph that is destroyed waits for ever
+        tb.stop()
+        tb.wait()
 
 
 def on_air(frame, snr_db=15.0, rng=None):
@@ -74,13 +75,15 @@ def decoded(frames, count, **parameters):
     tb, decoder, sink = gr.top_block(), diffsem.semantic_decoder(**parameters), Sink()
     tb.msg_connect(decoder, "content", sink, "in")
     tb.start()
-    for f in frames:
-        decoder.to_basic_block()._post(pmt.intern("frames"), f)
-    got = list(sink.wait(count))
-    while decoder.counts()["in"] < len(frames):
-        threading.Event().wait(0.01)
-    tb.stop()
-    tb.wait()
+    try:
+        for f in frames:
+            decoder.to_basic_block()._post(pmt.intern("frames"), f)
+        got = list(sink.wait(count))
+        while decoder.counts()["in"] < len(frames):
+            threading.Event().wait(0.01)
+    finally:
+        tb.stop()
+        tb.wait()
     return got, decoder.counts()
 
 
