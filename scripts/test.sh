@@ -38,13 +38,9 @@ with_tests() {
     done
 }
 
-# What measures neither time nor memory runs beside the rest, on what the rest leaves of the machine.
+# What measures neither time nor memory runs beside the rest, on what the rest leaves of the machine; the last of it can
+# use all cores when the rest is over.
 beside() {
-    if wants asan; then
-        step "Tests of the core under the address and undefined-behaviour sanitizers (ctest)"
-        ring asan 1500 bash -c "'$root/scripts/build.sh' asan &&
-            ctest --test-dir '$build/asan' --output-on-failure --parallel $(nproc)"
-    fi
     if wants lab && [ -n "$(with_tests lab)" ]; then
         step "Tests of training and export (pytest, environment 'lab')"
         if "$root/scripts/env.sh" lab >"$logs/environment.txt" 2>&1; then
@@ -60,8 +56,13 @@ beside() {
         step "Form: ruff, clang-format"
         ring form 120 "$root/scripts/form.sh" check
     fi
+    if wants asan; then
+        step "Tests of the core under the address and undefined-behaviour sanitizers (ctest)"
+        ring asan 1500 bash -c "'$root/scripts/build.sh' asan &&
+            ctest --test-dir '$build/asan' --output-on-failure --parallel $(nproc)"
+    fi
 }
-note "meanwhile: the rings asan, lab and form, shown when the others are through (${logs#"$root"/})"
+note "meanwhile: the rings lab, form and asan, shown when the others are through (${logs#"$root"/})"
 set -m # a group of its own, which can be ended as one
 beside >"$logs/beside.txt" 2>&1 &
 lane=$!
@@ -79,7 +80,7 @@ if wants install; then
 fi
 if wants python; then
     step "Tests of the flowgraphs, the blocks and the Python package (pytest, environment 'radio')"
-    # In this order: by the time the sanitizers' tests are built, those that measure time are over.
+    # In this order: what measures time longest is over before the sanitizers' tests run.
     ring radio 1500 "$radio" -m pytest "${slowest[@]}" -o cache_dir="$build/pytest" $(with_tests flowgraphs blocks python)
 fi
 tail -n +1 -f --pid="$lane" "$logs/beside.txt"
