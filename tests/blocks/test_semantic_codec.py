@@ -46,14 +46,17 @@ def content(image, **more):
 
 
 def encoded(contents, count, **parameters):
-    """PDUs of frames that an encoder makes of contents."""
+    """All PDUs of frames, at least `count`, that an encoder makes of contents."""
     tb, encoder, sink = gr.top_block(), diffsem.semantic_encoder(**parameters), Sink()
     tb.msg_connect(encoder, "frames", sink, "in")
     tb.start()
     try:
         for c in contents:
             encoder.to_basic_block()._post(pmt.intern("content"), c)
-        return list(sink.wait(count))
+        sink.wait(count)
+        while encoder.content_in() < len(contents):
+            threading.Event().wait(0.01)
+        return list(sink.wait(encoder.frames_out()))
     finally:  # a running flowgraph that is destroyed waits for ever
         tb.stop()
         tb.wait()
