@@ -172,7 +172,7 @@ void Estimator::Impl::warm_up()
             admit(item, i);
         }
         try {
-            infer(steps);
+            infer(steps, d_impl.noise_updates);
         } catch (const std::exception& e) {
             throw Error("scheme '" + d_impl.info.spec + "': a trial run failed: " + e.what());
         }
@@ -180,7 +180,8 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(took, evaluations(sampler, d_run->levels.steps()), double(items));
+        d_trial_cost.add(
+            took, d_updates + evaluations(sampler, d_run->levels.steps()), double(items));
         if (trial == trials - 1)
             took *= trial_batch; // what a batch of them may take
     }

@@ -61,14 +61,23 @@ private:
         float* variance;
         ItemInfo info;
         ItemInfo* out;
-        double power; // y was divided by its root
-        float noise_at(std::size_t i) const { return noise[noise_stride == 1 ? 0 : i]; }
+        double power;           // y was divided by its root
+        double seen = 0;        // mean |y|^2 of what was measured
+        float noise_factor = 1; // of the noise that was given, after updates
+        float noise_at(std::size_t i) const
+        {
+            return noise_factor * noise[noise_stride == 1 ? 0 : i];
+        }
     };
 
     void build();
     void warm_up();
     bool admit(Item& item, std::uint64_t index);
-    void infer(int most);
+    bool measure_gain(Item& item) const;
+    void normalise(std::size_t slot);
+    void infer(int most_steps, int noise_updates);
+    void set_levels();
+    void update_noise();
     void begin_at_measurement();
     void begin_in_noise();
     bool finish(std::size_t slot, Item& item);
@@ -86,6 +95,7 @@ private:
     Plan d_plan{PlanParameters()};
     double d_matrix_power = 1; // mean |A x|^2 for a white unit-power x
     std::size_t d_measured = 0;
+    int d_updates = 0; // of the noise of this batch
     bool d_all_measured = false;
     Tensor d_y, d_zero;
     Sigma d_noise, d_start, d_unit;

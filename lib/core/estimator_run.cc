@@ -62,7 +62,8 @@ void Estimator::Impl::run(const cfloat* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_impl.prior ? evaluations(*d_impl.sampler, d_plan.max_steps()) : 0;
+    return d_impl.prior ? d_impl.noise_updates + evaluations(*d_impl.sampler, d_plan.max_steps())
+                        : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -90,22 +91,39 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
         bypass(item, "");
         return false;
     }
-    if (d_impl.info.measured_gain) {
-        // The floor is one standard deviation of the mean noise power: docs/model_contract.md.
-        item.power =
-            std::max(power - noise, noise / std::sqrt(double(d_measured))) / d_matrix_power;
-        if (!(item.power > 1e-36) || !std::isfinite(item.power)) {
-            bypass(item, "power");
-            return false;
-        }
+    item.seen = power;
+    if (!measure_gain(item)) {
+        bypass(item, "power");
+        return false;
     }
-    item.info.gain = float(std::sqrt(item.power));
-
     const std::size_t slot = d_slots.size();
     d_slots.push_back(item);
     d_run->items.resize(slot + 1);
     d_run->items[slot] = index;
     d_y.set_batch(slot + 1);
+    normalise(slot);
+    return true;
+}
+
+// False, and nothing changed, where no usable power is left beside the noise.
+bool Estimator::Impl::measure_gain(Item& item) const
+{
+    if (d_impl.info.measured_gain) {
+        // The floor is one standard deviation of the mean noise power: docs/model_contract.md.
+        const double noise = item.info.noise_var;
+        const double power =
+            std::max(item.seen - noise, noise / std::sqrt(double(d_measured))) / d_matrix_power;
+        if (!(power > 1e-36) || !std::isfinite(power))
+            return false;
+        item.power = power;
+    }
+    item.info.gain = float(std::sqrt(item.power));
+    return true;
+}
+
+void Estimator::Impl::normalise(std::size_t slot)
+{
+    const Item& item = d_slots[slot];
     const float scale = float(1.0 / std::sqrt(item.power));
     if (d_impl.info.complex_domain)
         for (std::size_t i = 0; i < d_m; i++)
@@ -113,7 +131,6 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     else
         for (std::size_t i = 0; i < d_m; i++)
             d_y.item(slot)[i] = measured(i) ? scale * item.y[i].real() : 0.0f;
-    return true;
 }
 
 void Estimator::Impl::flush(const RunLimit& limit)
@@ -122,12 +139,15 @@ void Estimator::Impl::flush(const RunLimit& limit)
         return;
     const char* failure = nullptr;
     try {
-        // Steps that fit into the evaluations; the last one is always taken.
+        // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_impl.sampler;
-        const int spare = limit.evaluations - s.last_evaluations;
-        infer(limit.evaluations < 0    ? 0
-              : s.step_evaluations > 0 ? 1 + std::max(spare, 0) / s.step_evaluations
-                                       : 1);
+        const int spare = std::max(limit.evaluations - s.last_evaluations, 0);
+        if (limit.evaluations < 0) {
+            infer(0, d_impl.noise_updates);
+        } else {
+            const int updates = std::min(spare, d_impl.noise_updates);
+            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
+        }
     } catch (const std::exception&) {
         failure = "inference";
     }
@@ -139,10 +159,30 @@ void Estimator::Impl::flush(const RunLimit& limit)
     d_slots.clear();
 }
 
-void Estimator::Impl::infer(int most)
+void Estimator::Impl::infer(int most_steps, int noise_updates)
 {
     const std::size_t batch = d_slots.size();
     SamplerRun& run = *d_run;
+    run.rng = Rng(d_options.seed ? d_options.seed : d_impl.seed, d_options.stream);
+    run.eta = d_eta;
+    run.x.set_batch(batch);
+    set_levels();
+    for (d_updates = 0; d_updates < noise_updates; d_updates++)
+        update_noise();
+    if (d_posterior)
+        d_posterior->measure(d_y, d_noise);
+    if (d_impl.start->consumes_measurement)
+        begin_at_measurement();
+    else
+        begin_in_noise();
+    run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most_steps);
+    d_impl.sampler->run(run);
+}
+
+// The noise of the batch, relative to its signals.
+void Estimator::Impl::set_levels()
+{
+    const std::size_t batch = d_slots.size();
     const std::size_t stride = d_slots.front().noise_stride == 1 ? 1 : d_m;
     d_noise.resize(batch, stride);
     for (std::size_t b = 0; b < batch; b++)
@@ -152,17 +192,41 @@ void Estimator::Impl::infer(int most)
             const float nv = given ? d_slots[b].noise_at(i) : d_slots[b].info.noise_var;
             d_noise.item(b)[i] = float(std::sqrt(nv / d_slots[b].power));
         }
-    if (d_posterior)
-        d_posterior->measure(d_y, d_noise);
-    run.rng = Rng(d_options.seed ? d_options.seed : d_impl.seed, d_options.stream);
-    run.eta = d_eta;
-    run.x.set_batch(batch);
-    if (d_impl.start->consumes_measurement)
-        begin_at_measurement();
-    else
-        begin_in_noise();
-    run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most);
-    d_impl.sampler->run(run);
+}
+
+// One step of expectation maximisation (Dempster, Laird and Rubin 1977) for a factor of each item's noise: given y,
+// n = y - x has the mean square |y - D|^2 + v, v the variance of the posterior.
+void Estimator::Impl::update_noise()
+{
+    SamplerRun& run = *d_run;
+    begin_at_measurement();
+    run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), 1);
+    run.levels.get(0, run.now);
+    run.evaluate(0);
+    const std::size_t parts = run.x.width() / run.x.elements();
+    for (std::size_t b = 0; b < d_slots.size(); b++) {
+        double sum = 0;
+        for (std::size_t i = 0; i < d_n; i++) {
+            if (!measured(i))
+                continue;
+            double square = run.variance[b * d_n + i];
+            for (std::size_t j = parts * i; j < parts * (i + 1); j++) {
+                const double n = double(d_y.item(b)[j]) - run.estimate.mean.item(b)[j];
+                square += n * n;
+            }
+            sum += square / (double(d_noise.at(b, i)) * d_noise.at(b, i));
+        }
+        Item updated = d_slots[b];
+        const float factor = float(sum / double(d_measured));
+        updated.noise_factor *= factor;
+        updated.info.noise_var *= factor;
+        // What the model makes of nonsense is the sampler's to report: the noise stays as it is.
+        if (usable_noise(updated.info.noise_var) && measure_gain(updated)) {
+            d_slots[b] = updated;
+            normalise(b);
+        }
+    }
+    set_levels();
 }
 
 // The measurement is the state, each element at its own level.
@@ -248,8 +312,9 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
     else if (item.variance)
         classical_variance(item);
-    item.info.steps = evaluations(*d_impl.sampler, run.levels.steps(slot));
-    item.info.planned = evaluations(*d_impl.sampler, run.levels.planned(slot));
+    item.info.steps = d_updates + evaluations(*d_impl.sampler, run.levels.steps(slot));
+    item.info.planned =
+        d_impl.noise_updates + evaluations(*d_impl.sampler, run.levels.planned(slot));
     if (item.out) {
         item.info.residual = residual(item);
         *item.out = item.info;

@@ -32,6 +32,7 @@ const std::vector<std::string> override_keys = {"sampler",
                                                 "rho",
                                                 "seed",
                                                 "gain",
+                                                "noise_updates",
                                                 "realism"};
 
 std::vector<std::string> split(const std::string& text, char separator)

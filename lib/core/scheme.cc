@@ -44,6 +44,8 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
             sampler.set("eta", number(o.first, o.second));
         } else if (o.first == "start") {
             start.set("type", o.second);
+        } else if (o.first == "noise_updates") {
+            start.set("noise_updates", number(o.first, o.second));
         } else if (o.first == "plan") {
             Json changed = Json::object(); // grid keys of another plan mean nothing to this one
             changed.set("type", o.second);
@@ -85,8 +87,11 @@ void resolve(const Package& package,
                  : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
                                                          : package.name;
     const MemberText text{package, signal, member, file + ": signal", where, options};
-    if (signal["domain"].is_string() && signal["domain"].as_string() == "image")
+    if (signal["domain"].is_string() && signal["domain"].as_string() == "image") {
+        if (spec.find("noise_updates"))
+            throw Error("scheme '" + spec.name + "': noise_updates is not for photographs");
         return resolve_photo(text, s);
+    }
     if (spec.find("realism"))
         throw Error("scheme '" + spec.name + "': realism is for schemes of photographs");
     resolve_signal(text, s);

@@ -41,6 +41,7 @@ public:
     std::size_t matrix_rows = 0;
     const StartEntry* start = nullptr;
     float start_sigma = 0; //!< of `level` and `renoise`
+    int noise_updates = 0; //!< of `matched`
     const SamplerEntry* sampler = nullptr;
     float eta = 0;
     Plan plan{PlanParameters()};

@@ -12,6 +12,7 @@ namespace core {
 namespace {
 
 constexpr std::size_t max_elements = std::size_t(1) << 24; // of one item
+constexpr int max_noise_updates = 20;
 
 std::vector<std::int64_t> read_shape(const Json& signal, const std::string& where)
 {
@@ -100,7 +101,7 @@ void resolve_signal(const MemberText& text, SchemeImpl& s)
     check_name("operator", info.op, operator_names(), where);
     if (info.op == "transform")
         of.fail("type", "is of photographs: 'signal' needs the domain 'image'");
-    const Fields tf(member["start"], where + ".start", {"type", "sigma"});
+    const Fields tf(member["start"], where + ".start", {"type", "sigma", "noise_updates"});
     info.start = tf.text("type");
     check_name("start", info.start, start_names(), where);
     s.start = &find_start(info.start);
@@ -125,6 +126,12 @@ void resolve_signal(const MemberText& text, SchemeImpl& s)
             throw Error(where + ".start: '" + info.start +
                         "' needs a 'sigma' above 0 (in a string: sigma_max)");
     }
+    s.noise_updates = tf.integer("noise_updates", 0);
+    if (s.noise_updates < 0 || s.noise_updates > max_noise_updates)
+        tf.fail("noise_updates", "must lie in 0 .. " + std::to_string(max_noise_updates));
+    if (s.noise_updates && (info.start != "matched" || !s.prior || !s.prior->traits().variance))
+        tf.fail("noise_updates",
+                "needs the start 'matched' and a prior that gives a variance: leave it out");
     if (op.has("matrix")) {
         const NpyArray a = tensor_file(package,
                                        of,

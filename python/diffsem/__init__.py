@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Channel estimation by posterior inference under a learned diffusion prior.
 
-Blocks take a scheme: a name such as ``"ls"``, ``"ofdm_chanest"`` or ``"ofdm_chanest/lmmse:steps=3"``, the
+Blocks take a scheme: a name such as ``"ls"``, ``"ofdm_chanest"`` or ``"ofdm_chanest:noise_updates=1"``, the
 path of an ``.onnx`` file or of a package, or a handle ``diffsem.scheme(...)`` that several blocks share.
 Importing this loads neither a model nor an inference library.
 """

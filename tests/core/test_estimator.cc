@@ -446,6 +446,7 @@ void no_allocation(const Toy& t)
             for (const auto& sampler : sampler_names())
                 for (const char* start : {"matched", "noise"})
                     count(t.measured + member + ":sampler=" + sampler + ",start=" + start, o);
+    count(t.measured + "/gmm:noise_updates=2", masked);
 #ifdef COUNTS_ALLOCATIONS
     CHECK(allocations > 0);
 #endif

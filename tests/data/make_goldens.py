@@ -64,6 +64,12 @@ CASES = {
     "matrix_renoise": ("matrix_gmm:start=renoise,sampler=ddim,steps=4,sigma_max=0.7", {"seed": 5}),
     "matrix_lmmse": ("matrix_lmmse:start=noise,sampler=ddim,steps=8,sigma_max=20", {"seed": 9}),
     "matrix_gmm": ("matrix_gmm:start=noise,sampler=ddpm,steps=8,sigma_max=20", {"seed": 9}),
+    "noise_updates": ("gmm:noise_updates=1", {}),
+    "noise_updates_map": ("gmm:noise_updates=3,sampler=ddim,steps=5", {"noise": "map", "observed": OBSERVED}),
+    "noise_updates_gain": (
+        "gmm:gain=measured,noise_updates=2,sampler=posterior_mean,steps=5",
+        {"scale": 3.0, "observed": OBSERVED},
+    ),
 }
 # Float against double, and as many roundings as there are steps. Where the first level is 20, so is the
 # size of what cancels.
@@ -128,6 +134,8 @@ def override(member, spec):
             gain = value
         elif key == "eta":
             member["sampler"][key] = float(value)
+        elif key == "noise_updates":
+            member["start"][key] = int(value)
         elif key in ("sampler", "start", "plan"):
             member[key] = {**member[key], "type": value}
         else:

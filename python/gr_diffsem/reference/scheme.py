@@ -46,6 +46,15 @@ def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain=
     member = member or {}
     y = np.asarray(y)
     noise_var = np.broadcast_to(np.asarray(noise_var, float), y.shape)
+    start_ = dict(member.get("start", {}))
+    updates = start_.pop("noise_updates", 0)
+    settings = {"observed": observed, "gain": gain}
+    for _ in range(updates):  # expectation maximisation for a factor of each item's noise
+        mean, variance, _ = estimate(prior, y, noise_var, {"start": start_}, **settings)
+        seen = slice(None) if observed is None else np.asarray(observed, bool)
+        square = (np.abs(y - mean) ** 2 + variance) / noise_var
+        noise_var = noise_var * square[:, seen].mean(1, keepdims=True)
+    member = {**member, "start": start_}
     amplitude = np.ones((len(y), 1))
     if gain == "measured":
         white = 1.0 if matrix is None else np.sum(np.abs(matrix) ** 2) / len(matrix)
@@ -58,7 +67,7 @@ def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain=
     ]
     mean = np.concatenate([r[0] for r in results]) * amplitude
     variance = np.concatenate([r[1] for r in results]) * amplitude**2
-    return mean, variance, np.array([r[2] for r in results])
+    return mean, variance, np.array([r[2] for r in results]) + updates
 
 
 def _item(prior, y, noise, member, observed, matrix, rng):

@@ -93,7 +93,7 @@ struct EstimatorOptions {
 
 //! What was done to one item.
 struct ItemInfo {
-    float noise_var = 0; //!< used, per complex element, in the units of y
+    float noise_var = 0; //!< used (after noise_updates), per complex element, in the units of y
     float gain = 1;      //!< amplitude by which y was divided before inference
     int steps = 0;       //!< denoiser evaluations of this item; 0 when bypassed
     int planned = 0;     //!< evaluations had nothing been cut; 0 where it did not come to a plan
