@@ -9,6 +9,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .semantic_encoder import plain, shape_of
+
 log = logging.getLogger("gr_diffsem.image_sink")
 #: What is kept of a content's dictionary, where it is of this type.
 FIELDS = {
@@ -112,43 +114,32 @@ def _is_picture(message):
 
 def _other_content(message):
     """PDU of a text or an array -> (str or array, dictionary of plain values)."""
-    said, vector = _read(pmt.car(message)), pmt.cdr(message)
-    plain = _kept(said)
+    said, vector = plain(pmt.car(message)), pmt.cdr(message)
+    kept = _kept(said)
     if _kind(pmt.car(message)) == "text":
         if not pmt.is_u8vector(vector):
             raise ValueError("a text has octets of UTF-8")
-        return bytes(pmt.u8vector_elements(vector)).decode("utf-8", errors="replace"), plain
+        return bytes(pmt.u8vector_elements(vector)).decode("utf-8", errors="replace"), kept
     if not (pmt.is_f32vector(vector) or pmt.is_c32vector(vector)):
         raise ValueError("an array has floats or complex values")
     values = np.array(pmt.to_python(vector))
-    shape = [int(n) for n in np.atleast_1d(said.get("shape", values.size))]
-    return values.reshape(shape), {**plain, "shape": shape}
+    shape = list(shape_of(said, values.size))
+    return values.reshape(shape), {**kept, "shape": shape}
 
 
 def from_content(message):
     """PDU of content -> (uint8 [H, W, 3], dictionary of plain values); ValueError when it is no photograph."""
     if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_u8vector(pmt.cdr(message))):
         raise ValueError("the message is no pair of a dictionary and a u8vector")
-    said = _read(pmt.car(message))
+    said = plain(pmt.car(message))
     octets = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
-    shape = [int(n) for n in np.atleast_1d(said.get("shape", 0))][:2]
+    shape = list(shape_of(said, 0))[:2]
     kind = _kind(pmt.car(message))
     if kind != "photograph" or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
         raise ValueError(f"shape {shape} with {octets.size} octets of kind '{kind}' is no photograph")
     if octets.size == 0:
         raise ValueError("the picture has no pixels")
     return octets.reshape(*shape, 3), {**_kept(said), "shape": shape}
-
-
-def _read(dictionary):
-    """A PMT dictionary as a Python one; pmt.to_python knows no u64vector, which a shape may be."""
-    out = {}
-    for i in range(pmt.length(dictionary)):
-        item = pmt.nth(i, dictionary)
-        value = pmt.cdr(item)
-        key = pmt.symbol_to_string(pmt.car(item))
-        out[key] = pmt.u64vector_elements(value) if pmt.is_u64vector(value) else pmt.to_python(value)
-    return out
 
 
 def _kept(said):

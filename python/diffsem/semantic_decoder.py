@@ -246,7 +246,11 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"its dictionary has no {', '.join(missing)}")
         head = self._header(*(int(said[k]) for k in ("id", "total", "index", "digital")))
         symbols = np.array(pmt.c32vector_elements(pmt.cdr(message)), np.complex64)
-        noise = np.asarray(said["noise_var"], np.float32)
+        noise = np.asarray(said["noise_var"])
+        if noise.dtype.kind not in "iuf":
+            raise ValueError("noise_var is not a number, nor a vector of them")
+        with np.errstate(over="ignore"):  # infinite: a lost symbol
+            noise = noise.astype(np.float32)
         if noise.ndim == 0:
             noise = np.full(symbols.shape, noise)
         return self._frames.Received(head, symbols, noise), float(said.get("snr_db", np.nan))

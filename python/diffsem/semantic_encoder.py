@@ -89,9 +89,11 @@ class semantic_encoder(gr.basic_block):
 
     def _code(self, said, values):
         kind = str(said.get("kind", "photograph"))
-        shape = tuple(int(n) for n in np.atleast_1d(said.get("shape", values.size)))
+        shape = shape_of(said, values.size)
         if kind == "text":
-            return self._content.encode_text(bytes(values.astype(np.uint8)).decode("utf-8")), np.zeros(0, np.complex64)
+            if values.dtype != np.uint8:
+                raise ValueError("a text is a u8vector of UTF-8")
+            return self._content.encode_text(bytes(values).decode("utf-8")), np.zeros(0, np.complex64)
         if kind == "array":
             if np.prod(shape) != values.size:
                 raise ValueError(f"shape is {shape}, the vector has {values.size} values")
@@ -129,6 +131,15 @@ def plain(dictionary):
             out[str(key)] = pmt.to_python(value)
         items = pmt.cdr(items)
     return out
+
+
+def shape_of(said, fallback):
+    """The ``shape`` in a content's dictionary as a tuple of ints; ValueError where it holds anything else."""
+    given = said.get("shape", fallback)
+    shape = np.atleast_1d(given)
+    if shape.ndim != 1 or shape.dtype.kind not in "iuf" or not np.all(np.isfinite(shape) & (shape == np.floor(shape))):
+        raise ValueError(f"shape is {given}: give whole numbers, one for each axis")
+    return tuple(int(n) for n in shape)
 
 
 def scheme_hash(scheme):

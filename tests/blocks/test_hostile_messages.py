@@ -155,6 +155,23 @@ def test_semantic_encoder():
     assert [pmt.serialize_str(m) for m in got] == [pmt.serialize_str(m) for m in expected]
 
 
+@pytest.mark.parametrize(
+    "said, vector, words",
+    [
+        ({"kind": "text"}, pmt.init_f32vector(1, [65.0]), "a text is a u8vector"),
+        ({"kind": "array", "shape": 1j}, pmt.init_f32vector(1, [1.0]), "shape is 1j: give whole numbers"),
+        ({"kind": "array", "shape": 0.5}, pmt.init_f32vector(1, [1.0]), "shape is 0.5: give whole numbers"),
+    ],
+)
+def test_what_is_almost_content_is_refused(said, vector, words, caplog):
+    """A cast would have made content of it, other than what was meant."""
+    block = diffsem.semantic_encoder(uses=12000)
+    with Flow(block, "content", "frames") as f:
+        f.post([pmt.cons(pmt.to_pmt(said), vector)])
+        assert until(lambda: block.content_in() == 1)
+    assert block.content_dropped() == 1 and words in caplog.text
+
+
 def test_semantic_decoder():
     sent = [on_air(m) for m in encoded([content(photograph(1), id=5)], COUNT, **CBR)]
     other = [on_air(m) for m in encoded([content(photograph(2), id=6)], COUNT, **CBR)]

@@ -176,8 +176,8 @@ class Collector:
         """The digital part's octets once they can be decoded, else None."""
         if self._data is None:
             # What came first may be of another picture with the same header.
-            for share in (0, 0.25, 0.5, 0.75):
-                symbols, variance = self._stream(round(share * len(self.arrived)))
+            for skip in dict.fromkeys(round(share * len(self.arrived)) for share in (0, 0.25, 0.5, 0.75)):
+                symbols, variance = self._stream(skip)
                 n = self.digital_uses
                 self._data = digital.decode(digital.soft_bits(symbols[:n], variance[:n]), self.size)
                 if self._data is not None:
