@@ -47,7 +47,7 @@ for target in $targets; do
         continue
         ;;
     messages)
-        DIFFSEM_FUZZ_MESSAGES=$((runs / 100)) "$build/env/radio/bin/python" -m pytest -q -o timeout=0 \
+        DIFFSEM_FUZZ_MESSAGES=$((runs / 100)) DIFFSEM_FUZZ_SEED=${SEED:-1} "$build/env/radio/bin/python" -m pytest -q -o timeout=0 \
             -o faulthandler_timeout=0 "$root/tests/blocks/test_hostile_random.py" || failed=1
         continue
         ;;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Messages and tags changed at random: a block counts each and goes on to the good one behind them.
 
-DIFFSEM_FUZZ_MESSAGES (default 100) is how many for each block; `make fuzz TARGETS=messages` sends many more.
+DIFFSEM_FUZZ_MESSAGES (default 100) is how many for each block, DIFFSEM_FUZZ_SEED which; `make fuzz TARGETS=messages`
+sends many more.
 """
 
 import os
@@ -17,6 +18,7 @@ from test_onnx_inference_pdu import LOOKUP
 from test_semantic_codec import CBR, COUNT, content, encoded, on_air, photograph
 
 MANY = int(os.environ.get("DIFFSEM_FUZZ_MESSAGES", "100"))
+SEED = int(os.environ.get("DIFFSEM_FUZZ_SEED", "7"))
 CHUNK = 5000  # at one time
 NAMES = ["id", "total", "index", "digital", "shape", "kind", "name", "domain", "snr_db", "noise_var", "gain", "frames"]
 FLOATS = [float("nan"), float("inf"), -float("inf"), -0.0, 1e-320, 3e38, -1e300, 0.5]
@@ -131,7 +133,7 @@ MESSAGES = {
 def test_messages(name, tmp_path, monkeypatch):
     monkeypatch.setattr(digital, "ITERATIONS", 5)  # good frames need fewer, nonsense would take all 200
     make, (port, out), good, dealt_with = MESSAGES[name]
-    block, messages, rng = make(tmp_path), good(), np.random.default_rng(7)
+    block, messages, rng = make(tmp_path), good(), np.random.default_rng(SEED)
     with Flow(block, port, out) as f:
         for sent in range(0, MANY, CHUNK):
             f.post([changed(pick(rng, messages), rng) for _ in range(min(CHUNK, MANY - sent))])
@@ -160,7 +162,7 @@ TAGS = {
 def test_tags(name):
     """One to an item, of any kind, under the keys that blocks read and others; every item is taken."""
     make, length = TAGS[name]
-    rng, symbols = np.random.default_rng(8), 2 + FORM.frame_symbols
+    rng, symbols = np.random.default_rng(SEED), 2 + FORM.frame_symbols
     for sent in range(0, MANY, CHUNK):
         items = min(CHUNK, MANY - sent)
         items += 12 * symbols - items % (12 * symbols)
