@@ -166,3 +166,10 @@ def test_throughput_receiver_decodes(scheme):
     rate, decoded = throughput.rx_throughput(scheme, packets=30)
     assert rate > 0
     assert decoded >= 27
+
+
+def test_receivers_are_compared_on_the_same_packets():
+    report = throughput.compare("ofdm_chanest/lmmse", packets=30, repeats=1)
+    assert list(report["ratio"]) == ["stock", "ours", "stock_polite", "ours_polite"]
+    assert report["ratio"]["stock"] == 1 and all(ratio > 0 for ratio in report["ratio"].values())
+    assert min(report["decoded"].values()) >= 27

@@ -4,6 +4,7 @@
 #include "bindings.h"
 
 #include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/set_nice.h>
 
 PYBIND11_MODULE(diffsem_python, m)
 {
@@ -33,4 +34,16 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_semantic(m);
     bind_photo(m);
     bind_picture(m);
+    m.def("set_nice",
+          &gr::diffsem::set_nice,
+          py::arg("block"),
+          py::arg("nice") = 19,
+          R"(Make the thread of a block give way to the others (Linux).
+
+For a block that polls: gr-digital's header_payload_demux asks again and again while a header is decoded, and on a
+full processor takes from the blocks that it waits for as much time as they need. Call it before start(), and again
+before each restart. Other programs, too, come before a block that gives way.
+
+block: any but a hier block; of that, one of its parts. nice: 1 .. 19, 19 gives way most. Raises ValueError where
+nice is out of range, or where the block was started before.)");
 }
