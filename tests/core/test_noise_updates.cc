@@ -10,21 +10,23 @@ using namespace fixtures;
 
 namespace {
 
-constexpr std::size_t size = 32, items = 2000;
+constexpr std::size_t size = 32, items = 500;
 constexpr double noise = 0.1;
 
 struct Toy {
     Folder folder;
     Mixture model = gaussian(size);
     std::string package = write_package(folder, "toy", model, gaussian_member);
+    std::vector<Vector> x;
     std::vector<cfloat> y;
     Toy()
     {
         Random r(5);
         for (std::size_t b = 0; b < items; b++) {
-            const Vector x = model.draw(r), n = r.cvector(size);
-            for (Eigen::Index i = 0; i < x.size(); i++)
-                y.push_back(cfloat(x(i) + std::sqrt(noise) * n(i)));
+            x.push_back(model.draw(r));
+            const Vector n = r.cvector(size);
+            for (Eigen::Index i = 0; i < n.size(); i++)
+                y.push_back(cfloat(x[b](i) + std::sqrt(noise) * n(i)));
         }
     }
 };
@@ -43,12 +45,9 @@ Result run(const Toy& t, const std::string& keys, double told, const RunLimit& l
     e.run(t.y.data(), items, nv.data(), 1, 0, mean.data(), nullptr, info.data(), limit);
     Result r;
     r.first = info[0];
-    Random same(5);
     for (std::size_t b = 0; b < items; b++) {
-        const Vector x = t.model.draw(same);
-        same.cvector(size);
         r.noise_var += info[b].noise_var / double(items);
-        r.error += (to_vector(&mean[size * b], size) - x).squaredNorm() / double(items);
+        r.error += (to_vector(&mean[size * b], size) - t.x[b]).squaredNorm() / double(items);
     }
     return r;
 }
@@ -57,7 +56,7 @@ Result run(const Toy& t, const std::string& keys, double told, const RunLimit& l
 // elsewhere comes nearer.
 void finds_the_noise(const Toy& t)
 {
-    CHECK_NEAR(db(run(t, ":noise_updates=1", noise).noise_var / noise), 0, 0.05);
+    CHECK_NEAR(db(run(t, ":noise_updates=1", noise).noise_var / noise), 0, 0.1);
     for (const double wrong_db : {-3.0, 3.0}) {
         const double told = noise * std::pow(10, wrong_db / 10);
         double before = std::abs(wrong_db);
