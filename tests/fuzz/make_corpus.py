@@ -82,13 +82,15 @@ def manifests():
         "files": {"covariance.npy": hashlib.sha256(covariance()).hexdigest()},
     }
     steps = {**member, "sampler": {"type": "ddim", "eta": 0.5}}
-    two = {**small, "members": {"g": member, "h": steps}}
+    noisy = {**member, "start": {"type": "matched", "noise_updates": 2}}
+    two = {**small, "members": {"g": member, "h": steps, "n": noisy}}
     known = json.loads((MODELS / "known_mixture" / "manifest.json").read_text())
     return {"small": json.dumps(small), "two": json.dumps(two), "shipped": json.dumps(known)}
 
 
 def specs():
     texts = ["ls", "linear", "ofdm_chanest/lmmse:steps=3", "./a.onnx", "ls:seed=1", "x:sampler=ddim,eta=0.5"]
+    texts.append("x:noise_updates=1")
     return {str(i): text for i, text in enumerate(texts)}
 
 

@@ -118,6 +118,19 @@ def test_wrong_arguments(toy, argv, words):
         evaluation.run(arguments(*argv))
 
 
+def test_an_snr_that_is_off_is_put_right_under_the_prior():
+    """Shipped model, C++ core: told 2 dB too little, the many steps over-smooth; one update of the noise mends it."""
+    argv = ("mimo_chanest_64x1", "--realisations", "60", "--snr", "10", "--members", "diffusion", "--evaluations")
+    report = evaluation.run(arguments(*argv, "--snr-error", "2"))
+    adaptive = report["adaptive"]
+    for rows in (adaptive, adaptive["updated"]):
+        assert all(len(rows[name]) == 1 for name in ("genie", "below", "above", "random"))
+    assert adaptive["evaluations"][0] == 15
+    assert 0.4 < adaptive["loss_db"] < 1
+    assert adaptive["updated"]["loss_db"] < 0.6 * adaptive["loss_db"]
+    assert "most that is lost, noise_updates=1" in evaluation.table(report)
+
+
 def test_masked_elements_do_not_count(toy, monkeypatch):
     observed = np.arange(SIZE) < 5
     data = Toy().test_data(200, 1)
