@@ -9,6 +9,7 @@ from gnuradio import gr
 from .image_sink import from_content
 
 FRESH = 50  # milliseconds between two looks at what came
+_applications = set()  # Qt's one: were it deleted before its widgets, they would take the process with them
 
 
 class image_view(gr.basic_block):
@@ -120,6 +121,7 @@ def make_widget(view):
         raise ImportError("image_view needs PyQt5: apt install python3-pyqt5, or use an Image Sink") from None
     if QtWidgets.QApplication.instance() is None:
         raise RuntimeError("image_view: make a QApplication before its widget; GRC's Qt flowgraphs do")
+    _applications.add(QtWidgets.QApplication.instance())
 
     class Panel(QtWidgets.QWidget):
         """One picture, as large as fits, and its caption."""

@@ -76,3 +76,14 @@ def test_qt_comes_with_the_widget_only():
     code = "from gnuradio import diffsem; diffsem.image_view().widget()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "make a QApplication" in done.stderr
+
+
+def test_qt_outlives_its_windows():
+    """Whoever made the QApplication may forget it; a second one beside the first one's widgets ended the process."""
+    code = (
+        "import gc; from gr_diffsem.semantic.window import Window; from PyQt5 import QtWidgets;"
+        "w = Window('a'); w.process(); w.close(); del w; gc.collect();"
+        "print('still there' if QtWidgets.QApplication.instance() else 'gone')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.strip().endswith("still there")
