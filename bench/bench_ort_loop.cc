@@ -13,7 +13,7 @@
 
 #include <gnuradio/blocks/null_sink.h>
 #include <gnuradio/blocks/vector_source.h>
-#include <gnuradio/diffsem/core/ort.h>
+#include <gnuradio/diffsem/core/onnx/ort.h>
 #include <gnuradio/diffsem/onnx_inference.h>
 #include <gnuradio/logger.h>
 #include <gnuradio/top_block.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packet errors of the LDPC codes against Es/N0, and how much information their decoder needs: writes
-python/gr_diffsem/semantic/ldpc_table.py.
+python/gr_diffsem/phy/ldpc_table.py.
 
     nice build/env/radio/bin/python bench/ldpc_table.py [--packets 320]
 
@@ -18,7 +18,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
-from gr_diffsem.semantic import classical, ldpc  # noqa: E402
+from gr_diffsem.eval import webp_link  # noqa: E402
+from gr_diffsem.phy import ldpc  # noqa: E402
 
 SEED = 1962
 SIZES = (83, 125, 187)  # circulants of 1992, 3000, 4488 bits
@@ -31,13 +32,13 @@ MARGIN = 0.01  #: beyond the extremes that were seen
 def block(rng, rate, z, modulation, snr_db, fading):
     """(soft bits, sent bits) of one code word."""
     word = ldpc.encode(rng.integers(0, 2, (ldpc.COLUMNS - ldpc.ROWS[rate]) * z, dtype=np.uint8), rate, z)
-    padded = np.r_[word, np.zeros(-word.size % classical.BITS[modulation], np.uint8)]
-    symbols = classical.modulate(padded, modulation)
+    padded = np.r_[word, np.zeros(-word.size % webp_link.BITS[modulation], np.uint8)]
+    symbols = webp_link.modulate(padded, modulation)
     noise = np.full(symbols.size, 10 ** (-snr_db / 10))
     if fading:
         noise = noise / (rng.exponential(1, symbols.size) * rng.uniform(0.5, 2))
     y = symbols + np.sqrt(noise / 2) * (rng.standard_normal(symbols.size) + 1j * rng.standard_normal(symbols.size))
-    return classical.soften(y.astype(np.complex64), noise, modulation)[: word.size], word
+    return webp_link.soften(y.astype(np.complex64), noise, modulation)[: word.size], word
 
 
 def tried(rng, rate, z, modulation, snr_db, fading, packets):
@@ -45,7 +46,7 @@ def tried(rng, rate, z, modulation, snr_db, fading, packets):
     soft, sent = zip(*(block(rng, rate, z, modulation, snr_db, fading) for _ in range(packets)), strict=True)
     bits = np.concatenate([ldpc.decode(np.stack(soft[i : i + 64]), rate, z)[0] for i in range(0, packets, 64)])
     whole = [np.array_equal(b, s[: b.size]) for b, s in zip(bits, sent, strict=True)]
-    return [classical.information(a, b) for a, b in zip(soft, sent, strict=True)], whole
+    return [webp_link.information(a, b) for a, b in zip(soft, sent, strict=True)], whole
 
 
 def main():
@@ -54,9 +55,9 @@ def main():
     packets = parser.parse_args().packets
     rng = np.random.default_rng(SEED)
     error, need = {}, {}
-    for i, (name, rate) in enumerate(classical.RATES.items()):
+    for i, (name, rate) in enumerate(webp_link.RATES.items()):
         information, whole = [], []
-        for modulation in classical.BITS:
+        for modulation in webp_link.BITS:
             for snr in NEAR[modulation][i] + STEPS:
                 got = tried(rng, rate, 125, modulation, snr, False, packets)
                 information += got[0]
@@ -72,7 +73,7 @@ def main():
         low, high = information[whole].min() - MARGIN, information[~whole].max() + MARGIN
         need[name] = (round(float(low), 4), round(float(high), 4), whole.size)
         print(name, need[name], flush=True)
-    (ROOT / "python/gr_diffsem/semantic/ldpc_table.py").write_text(source(packets, error, need))
+    (ROOT / "python/gr_diffsem/phy/ldpc_table.py").write_text(source(packets, error, need))
 
 
 def lines(per):

@@ -17,10 +17,12 @@ import time
 import numpy as np
 import pmt
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem.flowgraph import run_limited
-from gr_diffsem.link import channel, estimates, frame, measure, synchronise
-from gr_diffsem.link.receive import Method, Taps, receive_cut
-from gr_diffsem.link.transmit import transmit
+from gr_diffsem.air import packet_channel
+from gr_diffsem.eval import link_estimates, link_measure, link_sync
+from gr_diffsem.eval.flowgraph import run_limited
+from gr_diffsem.eval.link_receiver import Method, Taps, receive_cut
+from gr_diffsem.eval.link_transmitter import transmit
+from gr_diffsem.phy import packet_frame
 
 STEPS = 30
 SCHEME = f"ofdm_chanest:sampler=ddim,steps={STEPS}"
@@ -33,23 +35,23 @@ PACKETS, SNR_DB, SECONDS = 300, 10.0, 4.0
 
 def packets(seed):
     """(windows [PACKETS, 12, 64], payloads, true taps, noise variance of each)."""
-    fmt = frame.FORMATS["qpsk"]
-    payloads = frame.payloads(fmt, PACKETS, seed)
-    air = channel.draw(transmit(fmt, payloads), "short", np.full(PACKETS, SNR_DB), seed)
-    synced = synchronise.ideal(air)
-    truth, noise = estimates.perfect(synced).taps, estimates.noise_behind_fft(synced, air)
+    fmt = packet_frame.FORMATS["qpsk"]
+    payloads = packet_frame.payloads(fmt, PACKETS, seed)
+    air = packet_channel.draw(transmit(fmt, payloads), "short", np.full(PACKETS, SNR_DB), seed)
+    synced = link_sync.ideal(air)
+    truth, noise = link_estimates.perfect(synced).taps, link_estimates.noise_behind_fft(synced, air)
     return synced.windows(synced.noisy), payloads[synced.packet], truth, noise
 
 
 def stream(windows, policy, rate, count):
     """`count` frames at `rate` a second (0: as fast as it goes) through the block: its tags and the seconds it took."""
-    words = frame.sync_words()
+    words = packet_frame.sync_words()
     deadline = 0.0 if policy == "none" else DEADLINE
     block = diffsem.ofdm_chanest_vcvc(
         SCHEME,
         words[0].tolist(),
         words[1].tolist(),
-        frame.FRAME_SYMBOLS,
+        packet_frame.FRAME_SYMBOLS,
         max_carr_offset=0,
         extra_tags="all",
         deadline=deadline,
@@ -57,10 +59,10 @@ def stream(windows, policy, rate, count):
     )
     tb = gr.top_block()
     symbols = windows.shape[1]
-    size = gr.sizeof_gr_complex * frame.FFT_LEN
-    source = blocks.vector_source_c(windows.ravel().tolist(), True, frame.FFT_LEN)
+    size = gr.sizeof_gr_complex * packet_frame.FFT_LEN
+    source = blocks.vector_source_c(windows.ravel().tolist(), True, packet_frame.FFT_LEN)
     head = blocks.head(size, count * symbols)
-    sink = blocks.vector_sink_c(frame.FFT_LEN, count * frame.FRAME_SYMBOLS)
+    sink = blocks.vector_sink_c(packet_frame.FFT_LEN, count * packet_frame.FRAME_SYMBOLS)
     tb.connect(source, head)
     last = head
     if rate:
@@ -98,10 +100,15 @@ def one(windows, payloads, truth, noise, policy, load, capacity):
     taps = values(tags, "ofdm_sync_chan_taps", pmt.c32vector_elements).astype(np.complex64)
     error = values(tags, "diffsem_error_var", pmt.f32vector_elements).astype(np.float32)
     which = np.arange(count) % PACKETS
-    nmse = measure.nmse_db(taps, truth[which])
+    nmse = link_measure.nmse_db(taps, truth[which])
     last = np.arange(count)[-PACKETS:]  # one pass over all packets, in order
     decoded = receive_cut(
-        windows, frame.FORMATS["qpsk"], payloads, Method(None), noise, Taps(taps[last], np.maximum(error[last], 0))
+        windows,
+        packet_frame.FORMATS["qpsk"],
+        payloads,
+        Method(None),
+        noise,
+        Taps(taps[last], np.maximum(error[last], 0)),
     )
     lost = ~(decoded.header_ok & decoded.payload_ok) | late[last]
     return {

@@ -18,10 +18,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
-from gr_diffsem import packages  # noqa: E402
+from gr_diffsem.base import model_packages, picture_bands  # noqa: E402
+from gr_diffsem.base.picture_metrics import ms_ssim  # noqa: E402
 from gr_diffsem.models import photo_data, photo_link  # noqa: E402
 from gr_diffsem.reference import photo  # noqa: E402
-from gr_diffsem.semantic.metrics import ms_ssim  # noqa: E402
 
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle", "hubble_deep_field")  # chosen beforehand
 SEED = 2026
@@ -56,7 +56,7 @@ def sample_pictures(side):
 
 
 def as_bytes(x):
-    return np.clip(np.round(255 * (x / photo.SCALE + 0.5)), 0, 255).astype(np.uint8)
+    return np.clip(np.round(255 * (x / picture_bands.SCALE + 0.5)), 0, 255).astype(np.uint8)
 
 
 def quality(x, truth):
@@ -73,7 +73,7 @@ def receivers(steps):
         folder = ROOT / "models" / name
         if not (folder / "manifest.json").is_file():
             continue
-        manifest = packages.read_manifest(folder)
+        manifest = model_packages.read_manifest(folder)
         for key, member in manifest["members"].items():
             called = name if key == manifest["default"] else f"{name}/{key}"
             net, plan = photo.OnnxNet(folder / member["prior"]["file"]), member["plan"]

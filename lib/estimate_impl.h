@@ -6,11 +6,15 @@
 #include "inference_ledger.h"
 #include "scheme_swap.h"
 
-#include <gnuradio/diffsem/core/noise_estimate.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/link/noise_estimate.h>
 #include <gnuradio/diffsem/estimate.h>
 
 #include <atomic>
+#include <cstddef>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -7,8 +7,12 @@
 
 #include "block_helpers.h"
 
-#include <gnuradio/diffsem/core/frame_receiver.h>
+#include <gnuradio/diffsem/core/link/frame_receiver.h>
 #include <gnuradio/diffsem/frame_sync_cvc.h>
+
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -5,10 +5,12 @@
 
 #include "frame_format.h"
 
-#include <gnuradio/diffsem/core/preamble.h>
+#include <gnuradio/diffsem/core/link/preamble.h>
 #include <gnuradio/fft/fft.h>
 
 #include <atomic>
+#include <cstddef>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -3,12 +3,13 @@
  */
 #include "frame_format.h"
 
-#include <gnuradio/diffsem/core/ofdm.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/diffsem/frame_to_pdu.h>
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

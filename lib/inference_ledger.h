@@ -8,11 +8,14 @@
 
 #include "block_helpers.h"
 
-#include <gnuradio/diffsem/core/realtime.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/realtime/realtime.h>
 #include <gnuradio/diffsem/live_inference.h>
 
 #include <atomic>
+#include <cstddef>
 #include <mutex>
+#include <string>
 
 namespace gr {
 namespace diffsem {

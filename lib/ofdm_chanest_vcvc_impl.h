@@ -6,11 +6,15 @@
 #include "inference_ledger.h"
 #include "scheme_swap.h"
 
-#include <gnuradio/diffsem/core/ofdm.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/diffsem/ofdm_chanest_vcvc.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/onnx_runner.h>
+#include <gnuradio/diffsem/core/onnx/onnx_runner.h>
 #include <gnuradio/diffsem/onnx_graph.h>
 
 namespace gr {

@@ -6,11 +6,16 @@
 #include "inference_ledger.h"
 #include "scheme_swap.h"
 
-#include <gnuradio/diffsem/core/onnx_runner.h>
-#include <gnuradio/diffsem/core/overlap.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/onnx/onnx_runner.h>
+#include <gnuradio/diffsem/core/onnx/overlap.h>
 #include <gnuradio/diffsem/onnx_inference.h>
 
 #include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

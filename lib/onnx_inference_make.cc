@@ -6,7 +6,9 @@
 #include "onnx_graph_runner.h"
 #include "onnx_inference_impl.h"
 
-#include <gnuradio/diffsem/core/sha256.h>
+#include <gnuradio/diffsem/core/base/sha256.h>
+
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -5,14 +5,15 @@
 #include "onnx_graph_runner.h"
 #include "onnx_pdu_model.h"
 
-#include <gnuradio/diffsem/core/realtime.h>
-#include <gnuradio/diffsem/core/sha256.h>
-#include <gnuradio/diffsem/core/worker_pool.h>
+#include <gnuradio/diffsem/core/base/sha256.h>
+#include <gnuradio/diffsem/core/realtime/realtime.h>
+#include <gnuradio/diffsem/core/realtime/worker_pool.h>
 #include <gnuradio/diffsem/onnx_inference_pdu.h>
 #include <gnuradio/io_signature.h>
 
 #include <filesystem>
 #include <mutex>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -7,11 +7,13 @@
 
 #include "finite.h"
 
-#include <gnuradio/diffsem/core/onnx_runner.h>
+#include <gnuradio/diffsem/core/onnx/onnx_runner.h>
 #include <gnuradio/gr_complex.h>
 #include <pmt/pmt.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>

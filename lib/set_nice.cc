@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/set_nice.h>
 
 #ifdef __linux__

@@ -3,11 +3,12 @@
  */
 #include "soft_demapper_cf_impl.h"
 
-#include <gnuradio/diffsem/core/ofdm.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -5,10 +5,12 @@
 
 #include "block_helpers.h"
 
-#include <gnuradio/diffsem/core/demap.h>
+#include <gnuradio/diffsem/core/link/demap.h>
 #include <gnuradio/diffsem/soft_demapper_cf.h>
 
+#include <cstddef>
 #include <mutex>
+#include <vector>
 
 namespace gr {
 namespace diffsem {

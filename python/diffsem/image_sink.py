@@ -76,7 +76,7 @@ class image_sink(gr.basic_block):
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _write(self, value, said):
-        from gr_diffsem import jsonio
+        from gr_diffsem.base import jsonio
 
         text = jsonio.dumps(said) + "\n"  # before anything is written
         stem = f"{self._next:04d}_{said.get('id', 0)}"

@@ -25,18 +25,18 @@ class image_source(gr.basic_block):
 
     def __init__(self, path, max_side=512, rate=1.0, repeat=False):
         gr.basic_block.__init__(self, name="image_source", in_sig=None, out_sig=None)
-        from gr_diffsem.errors import UserError
-        from gr_diffsem.semantic import photographs
+        from gr_diffsem.base import picture_files
+        from gr_diffsem.base.errors import UserError
 
-        if max_side and max_side < photographs.LEAST:
-            raise ValueError(f"max_side is {max_side}: give {photographs.LEAST} pixels or more, or 0")
+        if max_side and max_side < picture_files.LEAST:
+            raise ValueError(f"max_side is {max_side}: give {picture_files.LEAST} pixels or more, or 0")
         if not 0 <= rate < float("inf"):
             raise ValueError(f"rate is {rate}: give pictures a second, or 0 for all at once")
         if repeat and not rate:
             raise ValueError("rate is 0 with repeat: that would never pause; give pictures a second")
-        self._load, self._error, self._max_side = photographs.load, UserError, int(max_side) or None
+        self._load, self._error, self._max_side = picture_files.load, UserError, int(max_side) or None
         try:
-            self._files = photographs.files(path)
+            self._files = picture_files.files(path)
             self._load(self._files[0], self._max_side)
         except UserError as e:
             raise ValueError(f"path: {e}") from None

@@ -84,7 +84,7 @@ class image_view(gr.basic_block):
 
     def caption(self, panel, picture, said):
         """Two lines below a picture."""
-        from gr_diffsem.semantic import metrics
+        from gr_diffsem.base import picture_metrics
 
         words = [f"{said['snr_db']:.1f} dB SNR"] if said.get("snr_db") is not None else []
         if "frames" in said:
@@ -93,7 +93,7 @@ class image_view(gr.basic_block):
         if said.get("evaluations"):
             words.append(f"{said['evaluations']} evaluation{'s' if said['evaluations'] > 1 else ''}")
         known = self._reference is not None and self._reference.shape == picture.shape
-        quality = f"   {metrics.psnr(self._reference, picture):.2f} dB PSNR" if known else ""
+        quality = f"   {picture_metrics.psnr(self._reference, picture):.2f} dB PSNR" if known else ""
         return f"{self._labels[panel]}{quality}\n{', '.join(words)}"
 
     def widget(self):
@@ -104,11 +104,11 @@ class image_view(gr.basic_block):
 
 
 def load_reference(path, max_side):
-    from gr_diffsem.errors import UserError
-    from gr_diffsem.semantic import photographs
+    from gr_diffsem.base import picture_files
+    from gr_diffsem.base.errors import UserError
 
     try:
-        return photographs.load(photographs.files(path)[0], max_side or None)
+        return picture_files.load(picture_files.files(path)[0], max_side or None)
     except UserError as e:
         raise ValueError(f"reference: {e}") from None
 

@@ -29,7 +29,7 @@ class pdu_zmq_sink(gr.basic_block):
 
     def __init__(self, address="tcp://127.0.0.1:5556", queue=1000, max_bytes=1 << 24):
         gr.basic_block.__init__(self, name="pdu_zmq_sink", in_sig=None, out_sig=None)
-        from gr_diffsem import pdu_wire
+        from gr_diffsem.base import pdu_wire
 
         self._wire = pdu_wire
         if not 1 <= queue <= 1_000_000:

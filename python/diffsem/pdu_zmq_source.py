@@ -21,13 +21,13 @@ class pdu_zmq_source(gr.basic_block):
     here (the high-water mark). max_bytes: of one message; a peer that sends longer ones is cut off and connected anew.
 
     Port ``stats``, when it changes, at most twice a second: ``in`` = ``out`` + ``lost``, ``corrupt``, ``version``,
-    ``repeated``, ``bad``, ``sessions`` (gr_diffsem.pdu_wire.Ledger). What a sender that is killed had not sent yet,
-    nobody can count. Raises ValueError naming the parameter, its value and the remedy.
+    ``repeated``, ``bad``, ``sessions`` (gr_diffsem.base.pdu_wire.Ledger). What a sender that is
+    killed had not sent yet, nobody can count. Raises ValueError naming the parameter, its value and the remedy.
     """
 
     def __init__(self, address="tcp://127.0.0.1:5556", queue=1000, max_bytes=1 << 24):
         gr.basic_block.__init__(self, name="pdu_zmq_source", in_sig=None, out_sig=None)
-        from gr_diffsem import pdu_wire
+        from gr_diffsem.base import pdu_wire
 
         self._wire, self._ledger = pdu_wire, pdu_wire.Ledger()
         if not 1 <= queue <= 1_000_000:

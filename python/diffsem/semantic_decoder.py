@@ -42,7 +42,7 @@ class semantic_decoder(gr.basic_block):
     (two, since one header in some hundred bad ones looks good), when no frame came for ``patience`` seconds, or
     when the block stops. Content goes out at the end of each pass whose digital part could be decoded: lost frames
     are infinite noise, and copies in later passes are combined. Frames of one content are never mixed with those of
-    another (gr_diffsem/semantic/passes.py).
+    another (gr_diffsem/codec/passes.py).
 
     Content is the encoder's, with ``scheme``, ``snr_db`` (mean over the frames), ``frames``, ``frames_lost``,
     ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
@@ -88,14 +88,14 @@ class semantic_decoder(gr.basic_block):
         overload="wait",
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
-        from gr_diffsem.semantic import content, frames, header, passes
-        from gr_diffsem.semantic.deadline import Deadline
+        from gnuradio.diffsem.picture_deadline import Deadline
+        from gr_diffsem.codec import content, frame_header, frames, passes
 
         from .diffsem_python import core
         from .diffsem_python import scheme as handle
 
         self._scheme = handle  # loads once
-        self._core, self._content, self._frames, self._header = core, content, frames, header.Header
+        self._core, self._content, self._frames, self._header = core, content, frames, frame_header.Header
         if carriers < 1 or frame_symbols < 1:
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
         if not 1 <= queue_size <= 1024:
@@ -151,11 +151,11 @@ class semantic_decoder(gr.basic_block):
 
     def _try_out(self, made):
         """What a picture costs, before the first one comes; the second time, when the memory is there."""
-        from gr_diffsem.semantic import codec
-        from gr_diffsem.semantic.passes import Known
+        from gr_diffsem.codec import picture_codec
+        from gr_diffsem.codec.passes import Known
 
         grey = np.random.default_rng(0).integers(0, 256, (TRIAL, TRIAL, 3), np.uint8)
-        sent = codec.encode(grey, TRIAL * TRIAL // 4)
+        sent = picture_codec.encode(grey, TRIAL * TRIAL // 4)
         known = Known(0, sent.digital, sent.symbols, np.full(sent.symbols.size, 0.1, np.float32), 10.0, 1, 0)
         for _ in range(2):
             cost = self._photograph(known, made.estimator)[-1]

@@ -29,9 +29,9 @@ class semantic_encoder(gr.basic_block):
 
     def __init__(self, cbr=1 / 48, uses=0, design_snr_db=5.0, scheme="", copies=1, carriers=48, frame_symbols=50):
         gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
-        from gr_diffsem.semantic import codec, content, frames
+        from gr_diffsem.codec import content, frames, picture_codec
 
-        self._codec, self._content, self._frames = codec, content, frames
+        self._codec, self._content, self._frames = picture_codec, content, frames
         if not 0 < cbr <= 4:
             raise ValueError(f"cbr is {cbr}: give channel uses per value, above 0 and up to 4, such as 1/48")
         if uses < 0:

@@ -34,7 +34,7 @@ class semantic_rx(gr.hier_block2):
         false_alarm=1e-3,
         phase_memory=0.9,
     ):
-        from gr_diffsem.semantic.ofdm import layout
+        from gr_diffsem.codec.frame_layout import layout
 
         gr.hier_block2.__init__(
             self, "semantic_rx", gr.io_signature(1, 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0)

@@ -37,7 +37,7 @@ class semantic_tx(gr.hier_block2):
         amplitude=1.0,
         gap=0,
     ):
-        from gr_diffsem.semantic.ofdm import layout
+        from gr_diffsem.codec.frame_layout import layout
 
         gr.hier_block2.__init__(
             self, "semantic_tx", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)

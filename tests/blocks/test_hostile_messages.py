@@ -11,11 +11,11 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem import pdu_wire
-from gr_diffsem.semantic import header, ofdm
+from gr_diffsem.base import pdu_wire
+from gr_diffsem.codec import frame_header, frame_layout
 from test_semantic_codec import CBR, COUNT, Sink, content, encoded, image_of, on_air, photograph
 
-FORM = ofdm.Layout(frame_symbols=4)
+FORM = frame_layout.Layout(frame_symbols=4)
 
 
 def nested(depth):
@@ -120,7 +120,7 @@ def frame_pdu(h, symbols):
 
 
 def test_frame_mapper():
-    good = frame_pdu(header.Header(3, 8, 1, 5), np.ones(48 * FORM.frame_symbols))
+    good = frame_pdu(frame_header.Header(3, 8, 1, 5), np.ones(48 * FORM.frame_symbols))
     wrong = list(mutations(good))
     block = diffsem.frame_mapper(48, FORM.frame_symbols)
     with Flow(block, "frames", "pdus") as f:
@@ -131,7 +131,7 @@ def test_frame_mapper():
         assert block.frames_dropped() >= len(wrong) - 5
         got = f.sink.wait(block.frames_out())[-1]
     np.testing.assert_allclose(
-        pmt.c32vector_elements(pmt.cdr(got))[:96], header.modulate(header.Header(3, 8, 1, 5)), atol=1e-6
+        pmt.c32vector_elements(pmt.cdr(got))[:96], frame_header.modulate(frame_header.Header(3, 8, 1, 5)), atol=1e-6
     )
 
 
@@ -282,7 +282,9 @@ def test_every_serialised_pmt_passes():
 
 def test_mutated_pmts_never_hurt():
     rng = np.random.default_rng(1)
-    good = [pmt.serialize_str(m) for m in (pixels(), frame_pdu(header.Header(3, 8, 1, 5), np.ones(8)), nested(20))]
+    good = [
+        pmt.serialize_str(m) for m in (pixels(), frame_pdu(frame_header.Header(3, 8, 1, 5), np.ones(8)), nested(20))
+    ]
     passed = 0
     for _ in range(20000):
         data = bytearray(good[rng.integers(len(good))][:400])
@@ -363,7 +365,7 @@ def test_frame_to_pdu_tags():
     """Every key of a frame's tags with every value; between them and behind them good frames."""
     n, symbols = 64, 2 + FORM.frame_symbols
     rng = np.random.default_rng(4)
-    head = header.Header(3, 8, 1, 5)
+    head = frame_header.Header(3, 8, 1, 5)
     said = pmt.car(frame_pdu(head, [0]))
     good = {
         "diffsem_frame": said,
@@ -376,7 +378,7 @@ def test_frame_to_pdu_tags():
     heads = [pmt.dict_add(said, pmt.intern(k), v) for k in ("id", "total", "index", "digital") for v in VALUES]
     wrong = [{**good, key: v} for key in good for v in [*VALUES, None]] + [{**good, "diffsem_frame": h} for h in heads]
     every = [*wrong, good]
-    one = FORM.spectra(np.concatenate([header.modulate(head), np.ones(48 * FORM.frame_symbols)]))[2:]
+    one = FORM.spectra(np.concatenate([frame_header.modulate(head), np.ones(48 * FORM.frame_symbols)]))[2:]
     x = np.tile(one, (len(every), 1)) + 0.1 * rng.standard_normal((len(every) * symbols, n))
     x[-symbols:] = one
 

@@ -12,7 +12,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem.semantic import digital, header
+from gr_diffsem.codec import digital_part, frame_header
 from test_hostile_messages import FORM, KEYS, VALUES, Flow, frame_pdu, pixels, until
 from test_onnx_inference_pdu import LOOKUP
 from test_semantic_codec import CBR, COUNT, content, encoded, on_air, photograph
@@ -68,7 +68,7 @@ def changed(good, rng):
 
 
 def frame():
-    return frame_pdu(header.Header(3, 8, 1, 5), np.ones(48 * FORM.frame_symbols))
+    return frame_pdu(frame_header.Header(3, 8, 1, 5), np.ones(48 * FORM.frame_symbols))
 
 
 def done(counts):
@@ -131,7 +131,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_messages(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(digital, "ITERATIONS", 5)  # good frames need fewer, nonsense would take all 200
+    monkeypatch.setattr(digital_part, "ITERATIONS", 5)  # good frames need fewer, nonsense would take all 200
     make, (port, out), good, dealt_with = MESSAGES[name]
     block, messages, rng = make(tmp_path), good(), np.random.default_rng(SEED)
     with Flow(block, port, out) as f:

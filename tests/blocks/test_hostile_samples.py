@@ -12,7 +12,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, diffsem, digital, gr
-from gr_diffsem.semantic import header, ofdm
+from gr_diffsem.codec import frame_header, frame_layout
 
 N = 16
 BAD = {
@@ -134,14 +134,14 @@ def test_ofdm_chanest_vcvc(gaussian_package, bad, scheme, where):
         assert marked or np.isfinite(taps[2]).all()
 
 
-FORM = ofdm.Layout(frame_symbols=4)
+FORM = frame_layout.Layout(frame_symbols=4)
 
 
 def frames(rng, count):
-    heads = [header.Header(3, count * FORM.frame_symbols, i, 5) for i in range(count)]
+    heads = [frame_header.Header(3, count * FORM.frame_symbols, i, 5) for i in range(count)]
     payload = normal(rng, count, 48 * FORM.frame_symbols)
     return np.array(
-        [FORM.samples(np.concatenate([header.modulate(h), x])) for h, x in zip(heads, payload, strict=True)]
+        [FORM.samples(np.concatenate([frame_header.modulate(h), x])) for h, x in zip(heads, payload, strict=True)]
     )
 
 

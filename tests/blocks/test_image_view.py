@@ -81,7 +81,7 @@ def test_qt_comes_with_the_widget_only():
 def test_qt_outlives_its_windows():
     """Whoever made the QApplication may forget it; a second one beside the first one's widgets ended the process."""
     code = (
-        "import gc; from gr_diffsem.semantic.window import Window; from PyQt5 import QtWidgets;"
+        "import gc; from gr_diffsem.apps.window import Window; from PyQt5 import QtWidgets;"
         "w = Window('a'); w.process(); w.close(); del w; gc.collect();"
         "print('still there' if QtWidgets.QApplication.instance() else 'gone')"
     )

@@ -81,7 +81,7 @@ def test_bad_files_and_parameters_are_named(tmp_path, monkeypatch):
     ]:
         with pytest.raises(ValueError, match=words):
             diffsem.image_source(*arguments)
-    monkeypatch.setattr("gr_diffsem.semantic.photographs.MOST", 100)
+    monkeypatch.setattr("gr_diffsem.base.picture_files.MOST", 100)
     with pytest.raises(ValueError, match="scale it down first"):
         diffsem.image_source(good)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gnuradio import diffsem
 
-onnx_header = pytest.importorskip("gr_diffsem.onnx_header")
+onnx_header = pytest.importorskip("gr_diffsem.package.onnx_header")
 grc = pytest.importorskip("gnuradio.grc.core.platform", reason="GRC is not installed")
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import pmt
 import pytest
 import zmq
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem import pdu_wire
+from gr_diffsem.base import pdu_wire
 
 pytestmark = pytest.mark.timing
 

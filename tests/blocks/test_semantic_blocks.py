@@ -6,9 +6,10 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem.semantic import header, ofdm, samples
+from gr_diffsem.air import sample_channel
+from gr_diffsem.codec import frame_header, frame_layout
 
-FORM = ofdm.Layout(frame_symbols=4)
+FORM = frame_layout.Layout(frame_symbols=4)
 
 
 def gaussian(rng, n):
@@ -16,12 +17,12 @@ def gaussian(rng, n):
 
 
 def headers(n, frames=8):
-    return [header.Header(3 + i // frames, frames * FORM.frame_symbols, i % frames, 5) for i in range(n)]
+    return [frame_header.Header(3 + i // frames, frames * FORM.frame_symbols, i % frames, 5) for i in range(n)]
 
 
 def signals(rng, hs):
     payload = [gaussian(rng, 48 * FORM.frame_symbols) for _ in hs]
-    sent = [FORM.samples(np.concatenate([header.modulate(h), x])) for h, x in zip(hs, payload, strict=True)]
+    sent = [FORM.samples(np.concatenate([frame_header.modulate(h), x])) for h, x in zip(hs, payload, strict=True)]
     return np.array(sent), payload
 
 
@@ -52,14 +53,14 @@ def found_of(reception, tags, hs):
     for t in tags:
         i = int(np.argmin(np.abs(reception.start - t["diffsem_start"])))
         near = -2 <= reception.start[i] - t["diffsem_start"] <= 16
-        right += near and header.Header(**t["diffsem_frame"]) == hs[i]
+        right += near and frame_header.Header(**t["diffsem_frame"]) == hs[i]
     return right
 
 
 def test_every_frame_is_found_at_any_offset_and_chunking():
     rng = np.random.default_rng(1)
     hs = headers(40)
-    r = samples.send(signals(rng, hs)[0], "tdl_c", 15.0, rng)
+    r = sample_channel.send(signals(rng, hs)[0], "tdl_c", 15.0, rng)
     results = []
     for chunk in (None, 4000, 333):
         block, tags, vectors = synchronised(r.samples, chunk)
@@ -75,7 +76,7 @@ def test_every_frame_is_found_at_any_offset_and_chunking():
 def test_headers_hold_at_zero_db():
     rng = np.random.default_rng(2)
     hs = headers(60)
-    r = samples.send(signals(rng, hs)[0], "awgn", 0.0, rng)
+    r = sample_channel.send(signals(rng, hs)[0], "awgn", 0.0, rng)
     _, tags, _ = synchronised(r.samples)
     assert found_of(r, tags, hs) >= 57
 
@@ -86,7 +87,7 @@ def test_frames_back_to_back_and_a_cut_stream():
     sent, _ = signals(rng, hs)
     x = np.concatenate([np.zeros(100), sent.ravel()[:-40]])  # half an OFDM symbol is missing
     _, tags, _ = synchronised(x + 0.01 * gaussian(rng, x.size))
-    assert [header.Header(**t["diffsem_frame"]) for t in tags] == hs[:-1]
+    assert [frame_header.Header(**t["diffsem_frame"]) for t in tags] == hs[:-1]
 
 
 @pytest.mark.parametrize("eaten", [0, 5, 12])
@@ -96,7 +97,7 @@ def test_the_first_frame_of_a_stream_is_found(eaten):
     hs = headers(3)
     x = signals(rng, hs)[0].ravel()[eaten:]
     block, tags, _ = synchronised(np.concatenate([x, np.zeros(200)]) + 0.1 * gaussian(rng, x.size + 200))
-    assert [header.Header(**t["diffsem_frame"]) for t in tags] == hs
+    assert [frame_header.Header(**t["diffsem_frame"]) for t in tags] == hs
     assert [t["diffsem_start"] for t in tags] == pytest.approx([0] + [k * x.size // 3 for k in (1, 2)], abs=16)
 
 
@@ -108,7 +109,7 @@ def test_nothing_is_found_in_noise_silence_or_nonsense():
     hs = headers(4)
     y = np.concatenate([np.full(500, np.inf), gaussian(rng, 2000) * 0.01, signals(rng, hs)[0].ravel(), np.zeros(200)])
     _, tags, _ = synchronised(y)
-    assert [header.Header(**t["diffsem_frame"]) for t in tags] == hs
+    assert [frame_header.Header(**t["diffsem_frame"]) for t in tags] == hs
 
 
 def test_the_mapper_makes_the_header_that_python_makes():
@@ -116,7 +117,7 @@ def test_the_mapper_makes_the_header_that_python_makes():
     h = headers(3)[2]
     payload = gaussian(rng, 48 * 4)
     out, block = mapped([frame_pdu(h, payload)])
-    expected = np.concatenate([header.modulate(h), payload])
+    expected = np.concatenate([frame_header.modulate(h), payload])
     np.testing.assert_allclose(out[0], expected, atol=1e-6)
     assert (block.frames_in(), block.frames_out(), block.frames_dropped()) == (1, 1, 0)
 
@@ -145,7 +146,7 @@ def test_the_mapper_drops_and_counts_what_is_no_frame():
     garbled = payload.copy()
     garbled[7] = np.nan
     big = pmt.dict_add(pmt.car(frame_pdu(h, payload)), pmt.intern("id"), pmt.from_long(99))
-    beyond = header.Header(h.id, h.total, 100, h.digital)
+    beyond = frame_header.Header(h.id, h.total, 100, h.digital)
     bad = [
         pmt.intern("no pair"),
         pmt.cons(pmt.make_dict(), pmt.cdr(frame_pdu(h, payload))),

@@ -192,7 +192,7 @@ def test_a_view_shows_previews_as_such():
 def limit(seconds, overload):
     """deadline.Deadline with costs of its own."""
     from gnuradio.diffsem import core
-    from gr_diffsem.semantic.deadline import Deadline
+    from gnuradio.diffsem.picture_deadline import Deadline
 
     return Deadline(seconds, overload, core.CostModel(), core.CostModel())
 
@@ -200,7 +200,7 @@ def limit(seconds, overload):
 @pytest.mark.parametrize("overload", ["fewer_steps", "bypass"])
 def test_one_slow_picture_is_not_for_ever(overload):
     """An evaluation took ten seconds once: each sixteenth picture has one nevertheless, and that tells."""
-    from gr_diffsem.semantic.deadline import RETRY
+    from gnuradio.diffsem.picture_deadline import RETRY
 
     deadline = limit(1.0, overload)
     deadline.learn(1000, 1, 10.0, 10.0)

@@ -11,7 +11,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, diffsem, gr, zeromq
-from gr_diffsem import pmt_flat
+from gr_diffsem.base import pmt_flat
 
 pytestmark = pytest.mark.timing
 

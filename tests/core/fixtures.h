@@ -6,15 +6,18 @@
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/gaussian.h>
-#include <gnuradio/diffsem/core/npy.h>
-#include <gnuradio/diffsem/core/scheme.h>
-#include <gnuradio/diffsem/core/sha256.h>
+#include <gnuradio/diffsem/core/base/error.h>
+#include <gnuradio/diffsem/core/base/npy.h>
+#include <gnuradio/diffsem/core/base/sha256.h>
+#include <gnuradio/diffsem/core/base/types.h>
+#include <gnuradio/diffsem/core/priors/gaussian.h>
 
-#include "linalg.h"
+#include "base/linalg.h"
 
 #include <Eigen/Core>
 #include <cmath>
+#include <complex>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

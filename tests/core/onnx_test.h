@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
 
 #include <cstdio>
 #include <string>

@@ -7,7 +7,9 @@
 #pragma once
 
 #include "allocations.h"
-#include "ort_library.h"
+#include "onnx/ort_library.h"
+
+#include <cstddef>
 
 namespace {
 

@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gr_diffsem.reference import philox, priors, scheme
+from gr_diffsem.base import philox
+from gr_diffsem.reference import priors, scheme
 
 SEED = 20240601
 SIZE, ROWS, ITEMS = 8, 5, 6

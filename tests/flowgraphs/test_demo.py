@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("gnuradio.diffsem")
 pytest.importorskip("matplotlib")
 
-from gr_diffsem.cli import main
+from gr_diffsem.apps.cli import main
 
 
 @pytest.mark.timeout(400)  # a minute of a quiet machine

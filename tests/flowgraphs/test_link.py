@@ -8,23 +8,24 @@ import pytest
 
 pytest.importorskip("gnuradio.diffsem")
 
-from gr_diffsem.channels import tdl
-from gr_diffsem.link import channel, estimates, evaluate, frame, measure, synchronise, throughput
-from gr_diffsem.link.transmit import payload_symbols, transmit
+from gr_diffsem.air import packet_channel, tdl
+from gr_diffsem.eval import link_estimates, link_measure, link_scores, link_sync, link_throughput
+from gr_diffsem.eval.link_transmitter import payload_symbols, transmit
+from gr_diffsem.phy import packet_frame
 
-CONFIGS = evaluate.configurations()
+CONFIGS = link_scores.configurations()
 
 
 @pytest.fixture(scope="module")
 def sent():
     """20 QPSK packets: (payloads, samples)."""
-    payloads = frame.payloads(frame.FORMATS["qpsk"], 20, 3)
-    return payloads, transmit(frame.FORMATS["qpsk"], payloads)
+    payloads = packet_frame.payloads(packet_frame.FORMATS["qpsk"], 20, 3)
+    return payloads, transmit(packet_frame.FORMATS["qpsk"], payloads)
 
 
-@pytest.mark.parametrize("name", frame.FORMATS)
+@pytest.mark.parametrize("name", packet_frame.FORMATS)
 def test_packet_sizes_fill_whole_symbols(name):
-    fmt = frame.FORMATS[name]
+    fmt = packet_frame.FORMATS[name]
     assert fmt.coded_bits % (8 * fmt.bits) == 0
     assert 0 <= fmt.coded_bits - fmt.code_bits < 32
     assert sorted(fmt.interleaver()) == list(range(fmt.coded_bits))
@@ -40,10 +41,10 @@ def test_packet_sizes_fill_whole_symbols(name):
 
 def test_transmitter_sends_unit_power_and_our_points(sent):
     _, samples = sent
-    assert samples.shape == (20, frame.PACKET_SAMPLES)
+    assert samples.shape == (20, packet_frame.PACKET_SAMPLES)
     assert np.isclose(np.mean(np.abs(samples) ** 2), 1, atol=0.05)
     symbols = payload_symbols(samples)
-    nearest = np.abs(symbols.ravel()[:, None] - frame.qam_points(2)).min(1)
+    nearest = np.abs(symbols.ravel()[:, None] - packet_frame.qam_points(2)).min(1)
     assert nearest.max() < 1e-5
 
 
@@ -53,7 +54,7 @@ def test_whole_sample_delays_are_a_convolution(sent):
     gains = np.tile([0.8, 0.5j, -0.3], (len(samples), 1))
     taps = np.zeros(17, complex)
     taps[[0, 3, 16]] = gains[0]
-    got = channel.multipath(samples, delays, gains)
+    got = packet_channel.multipath(samples, delays, gains)
     for packet, out in zip(samples, got, strict=True):
         assert np.allclose(np.convolve(packet, taps)[: out.size], out, atol=1e-5)
 
@@ -61,21 +62,21 @@ def test_whole_sample_delays_are_a_convolution(sent):
 def test_paths_beyond_the_prefix_are_refused(sent):
     _, samples = sent
     with pytest.raises(ValueError, match="cyclic prefix"):
-        channel.multipath(samples, np.full((20, 1), 16.5), np.ones((20, 1)))
+        packet_channel.multipath(samples, np.full((20, 1), 16.5), np.ones((20, 1)))
 
 
-@pytest.mark.parametrize("spread", channel.SPREADS)
+@pytest.mark.parametrize("spread", packet_channel.SPREADS)
 def test_true_taps_and_snr_are_what_is_stated(sent, spread):
     _, samples = sent
     snr_db = 7.0
-    air = channel.draw(np.tile(samples, (20, 1)), spread, snr_db, 5)
-    synced = synchronise.ideal(air)
-    truth = estimates.perfect(synced).taps[:, frame.CARRIER_BINS] / estimates.GAIN
-    ours = air.response()[:, frame.CARRIER_BINS]
+    air = packet_channel.draw(np.tile(samples, (20, 1)), spread, snr_db, 5)
+    synced = link_sync.ideal(air)
+    truth = link_estimates.perfect(synced).taps[:, packet_frame.CARRIER_BINS] / link_estimates.GAIN
+    ours = air.response()[:, packet_frame.CARRIER_BINS]
     turn = np.angle(np.sum(truth * ours.conj(), 1, keepdims=True))  # a common phase is drawn too
     assert np.abs(truth * np.exp(-1j * turn) - ours).max() < 1e-4
     noise = synced.windows(synced.noisy - synced.noiseless)
-    signal = synced.windows(synced.noiseless)[:, :, frame.CARRIER_BINS]
+    signal = synced.windows(synced.noiseless)[:, :, packet_frame.CARRIER_BINS]
     ratio = np.mean(np.abs(signal) ** 2) / np.mean(np.abs(noise) ** 2)
     fading = np.mean(np.abs(ours) ** 2)
     assert abs(10 * np.log10(ratio / fading) - snr_db) < 0.1
@@ -83,31 +84,31 @@ def test_true_taps_and_snr_are_what_is_stated(sent, spread):
 
 def test_genie_lmmse_has_the_error_it_states(sent):
     _, samples = sent
-    air = channel.draw(np.tile(samples, (40, 1)), "long", 10.0, 6)
-    synced = synchronise.ideal(air)
-    taps, truth = estimates.genie_lmmse(synced, air), estimates.perfect(synced)
-    bins = frame.CARRIER_BINS
+    air = packet_channel.draw(np.tile(samples, (40, 1)), "long", 10.0, 6)
+    synced = link_sync.ideal(air)
+    taps, truth = link_estimates.genie_lmmse(synced, air), link_estimates.perfect(synced)
+    bins = packet_frame.CARRIER_BINS
     actual = np.mean(np.abs(taps.taps - truth.taps)[:, bins] ** 2)
     assert 0.9 < actual / np.mean(taps.error_var[:, bins]) < 1.1
     eigenvalues = np.linalg.eigvalsh(tdl.covariance("B", 3.0, 64)[np.ix_(bins, bins)])
-    mmse = np.mean(0.1 * eigenvalues / (eigenvalues + 0.1)) * estimates.GAIN**2
+    mmse = np.mean(0.1 * eigenvalues / (eigenvalues + 0.1)) * link_estimates.GAIN**2
     assert np.isclose(mmse, np.mean(taps.error_var[:, bins]), rtol=1e-3)
 
 
-@pytest.mark.parametrize("spread", channel.SPREADS)
+@pytest.mark.parametrize("spread", packet_channel.SPREADS)
 def test_stock_detector_finds_the_packets(sent, spread):
     _, samples = sent
-    air = channel.draw(samples, spread, 25.0, 7)
-    synced = synchronise.schmidl_cox(air)
+    air = packet_channel.draw(samples, spread, 25.0, 7)
+    synced = link_sync.schmidl_cox(air)
     assert sorted(set(synced.packet[synced.packet >= 0])) == list(range(20))
     early = synced.timing[synced.packet >= 0]
-    assert (early >= 0).all() and (early <= frame.CP_LEN).all()
+    assert (early >= 0).all() and (early <= packet_frame.CP_LEN).all()
 
 
 @pytest.mark.parametrize("name", [n for n in CONFIGS if "short" in n])
 def test_every_packet_arrives_at_high_snr(name):
-    outcome = evaluate.run_config(CONFIGS[name], 12, [45.0], ["ls", "diffusion"], seed=2)
-    entry = evaluate.score(outcome)
+    outcome = link_scores.run_config(CONFIGS[name], 12, [45.0], ["ls", "diffusion"], seed=2)
+    entry = link_scores.score(outcome)
     for scores in entry["methods"].values():
         assert scores["per"] == [0.0]
 
@@ -117,7 +118,7 @@ def test_primary_gate_with_few_packets():
     for spread in ("short", "long"):
         config = CONFIGS[f"qpsk_{spread}_ideal"]
         methods = ["ls", "genie_lmmse", "diffusion", "perfect"]
-        scores = evaluate.score(evaluate.run_config(config, 80, [0.0, 10.0, 20.0], methods))["methods"]
+        scores = link_scores.score(link_scores.run_config(config, 80, [0.0, 10.0, 20.0], methods))["methods"]
         loss = {m: np.array(scores[m]["sinr_loss_db"]) for m in methods}
         assert (loss["ls"] - loss["diffusion"] >= 1.5).all()
         assert (loss["diffusion"] - loss["genie_lmmse"] <= 0.45).all()
@@ -126,14 +127,14 @@ def test_primary_gate_with_few_packets():
 
 def test_cut_and_demux_receivers_agree():
     """The same packets through either receiver: the same estimates, nearly the same fate."""
-    cut = evaluate.run_config(CONFIGS["qpsk_short_ideal"], 20, [14.0], ["diffusion"], seed=4)
+    cut = link_scores.run_config(CONFIGS["qpsk_short_ideal"], 20, [14.0], ["diffusion"], seed=4)
     one = cut.received["diffusion"]
-    from gr_diffsem.link.demux import receive_demux
-    from gr_diffsem.link.receive import Method
+    from gr_diffsem.eval.link_demux import receive_demux
+    from gr_diffsem.eval.link_receiver import Method
 
-    fmt = frame.FORMATS["qpsk"]
-    noise = np.full(20, estimates.GAIN**2 * 10**-1.4)
-    payloads = frame.payloads(fmt, 20, 4)
+    fmt = packet_frame.FORMATS["qpsk"]
+    noise = np.full(20, link_estimates.GAIN**2 * 10**-1.4)
+    payloads = packet_frame.payloads(fmt, 20, 4)
     method = Method("ofdm_chanest/diffusion")
     other = receive_demux(cut.synced, fmt, payloads, method, noise, carrier_search=False)
     assert np.allclose(one.taps, other.taps, atol=1e-3 * np.abs(one.taps).max())
@@ -141,17 +142,17 @@ def test_cut_and_demux_receivers_agree():
 
 
 def test_monotone_and_interpolation():
-    assert np.allclose(measure.monotone([1, 0.4, 0.6, 0.1]), [1, 0.5, 0.5, 0.1])
+    assert np.allclose(link_measure.monotone([1, 0.4, 0.6, 0.1]), [1, 0.5, 0.5, 0.1])
     snr = np.array([0.0, 10.0])
-    assert np.isclose(measure.snr_at(np.array([1.0, 0.01]), snr, 1000), 5.0)
-    assert np.isnan(measure.snr_at(np.array([1.0, 0.5]), snr, 1000))
+    assert np.isclose(link_measure.snr_at(np.array([1.0, 0.01]), snr, 1000), 5.0)
+    assert np.isnan(link_measure.snr_at(np.array([1.0, 0.5]), snr, 1000))
 
 
 def test_report_is_strict_json():
-    from gr_diffsem.jsonio import dumps
+    from gr_diffsem.base.jsonio import dumps
 
-    outcome = evaluate.run_config(CONFIGS["qpsk_short_sc"], 25, [2.0, 20.0], ["ls", "diffusion", "perfect"])
-    report = json.loads(dumps({"configs": [evaluate.score(outcome)]}))
+    outcome = link_scores.run_config(CONFIGS["qpsk_short_sc"], 25, [2.0, 20.0], ["ls", "diffusion", "perfect"])
+    report = json.loads(dumps({"configs": [link_scores.score(outcome)]}))
     entry = report["configs"][0]
     assert {"name", "snr_db", "packets", "methods"} <= set(entry)
     keys = {"nmse_db", "sinr_loss_db", "per", "snr_at_per_10", "ci95"}
@@ -163,13 +164,13 @@ def test_report_is_strict_json():
 
 @pytest.mark.parametrize("scheme", ["stock", "ofdm_chanest/lmmse"])
 def test_throughput_receiver_decodes(scheme):
-    rate, decoded = throughput.rx_throughput(scheme, packets=30)
+    rate, decoded = link_throughput.rx_throughput(scheme, packets=30)
     assert rate > 0
     assert decoded >= 27
 
 
 def test_receivers_are_compared_on_the_same_packets():
-    report = throughput.compare("ofdm_chanest/lmmse", packets=30, repeats=1)
+    report = link_throughput.compare("ofdm_chanest/lmmse", packets=30, repeats=1)
     assert list(report["ratio"]) == ["stock", "ours", "stock_polite", "ours_polite"]
     assert report["ratio"]["stock"] == 1 and all(ratio > 0 for ratio in report["ratio"].values())
     assert min(report["decoded"].values()) >= 27

@@ -3,7 +3,9 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import chain, classical, codec, evaluate, frames, metrics, receivers
+from gr_diffsem.base import picture_metrics
+from gr_diffsem.codec import frames, picture_codec
+from gr_diffsem.eval import photo_receivers, photo_trials, sample_chain, webp_link
 
 
 def photograph(h=96, w=144):
@@ -16,26 +18,28 @@ def photograph(h=96, w=144):
 @pytest.mark.parametrize("snr_db", [3.0, 12.0])
 def test_the_whole_chain_agrees_with_the_symbols(snr_db):
     image = photograph()
-    encoded = codec.encode(image, evaluate.budget(96, 144, 1 / 3)[0])
+    encoded = picture_codec.encode(image, photo_trials.budget(96, 144, 1 / 3)[0])
     sent = frames.cut(encoded.digital, encoded.symbols, 5)
     psnr = {}
-    for way in (chain.gnuradio_chain, evaluate.symbols_chain):
-        got = [evaluate.collected(way(sent, snr_db, "awgn", 0.0, np.random.default_rng(seed))) for seed in range(3)]
+    for way in (sample_chain.gnuradio_chain, photo_trials.symbols_chain):
+        got = [photo_trials.collected(way(sent, snr_db, "awgn", 0.0, np.random.default_rng(seed))) for seed in range(3)]
         assert all(got), way
-        psnr[way] = [metrics.psnr(image, receivers.linear(*one)) for one in got]
-    assert np.mean(psnr[chain.gnuradio_chain]) == pytest.approx(np.mean(psnr[evaluate.symbols_chain]), abs=0.5)
+        psnr[way] = [picture_metrics.psnr(image, photo_receivers.linear(*one)) for one in got]
+    assert np.mean(psnr[sample_chain.gnuradio_chain]) == pytest.approx(
+        np.mean(psnr[photo_trials.symbols_chain]), abs=0.5
+    )
 
 
 def test_a_classical_file_goes_through_the_same_chain():
-    link = classical.Link(classical.Mode("qpsk", "1/2"), 6000)
+    link = webp_link.Link(webp_link.Mode("qpsk", "1/2"), 6000)
     data = bytes(np.random.default_rng(1).integers(0, 256, link.octets, dtype=np.uint8))
-    received = chain.gnuradio_chain(link.encode(data), 12.0, "awgn", 0.0, np.random.default_rng(2))
-    assert classical.decode([(link, link.soft(received))]) == [data]
+    received = sample_chain.gnuradio_chain(link.encode(data), 12.0, "awgn", 0.0, np.random.default_rng(2))
+    assert webp_link.decode([(link, link.soft(received))]) == [data]
 
 
 def test_lost_frames_are_missing():
-    sent = classical.Link(classical.Mode("bpsk", "1/2"), 12000).encode(b"")
-    assert chain.gnuradio_chain(sent, 12.0, "awgn", 1.0, np.random.default_rng(3)) == []
-    some = chain.gnuradio_chain(sent, 12.0, "awgn", 0.5, np.random.default_rng(3))
+    sent = webp_link.Link(webp_link.Mode("bpsk", "1/2"), 12000).encode(b"")
+    assert sample_chain.gnuradio_chain(sent, 12.0, "awgn", 1.0, np.random.default_rng(3)) == []
+    some = sample_chain.gnuradio_chain(sent, 12.0, "awgn", 0.5, np.random.default_rng(3))
     kept = np.random.default_rng(3).random(len(sent)) >= 0.5
     assert [f.header.index for f in some] == list(np.flatnonzero(kept))

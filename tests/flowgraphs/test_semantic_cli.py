@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem.cli import main
-from gr_diffsem.semantic import channel, metrics, photographs
+from gr_diffsem.apps import channel
+from gr_diffsem.apps.cli import main
+from gr_diffsem.base import picture_files, picture_metrics
 from PIL import Image
 
 pytest.importorskip("gnuradio.diffsem")
@@ -14,7 +15,7 @@ pytest.importorskip("gnuradio.diffsem")
 
 @pytest.fixture
 def photograph(tmp_path):
-    x = next(iter(photographs.bundled(160, 1).values()))
+    x = next(iter(picture_files.bundled(160, 1).values()))
     Image.fromarray(x).save(tmp_path / "photo.png")
     return x
 
@@ -32,17 +33,19 @@ def test_a_photograph_crosses_a_recording(tmp_path, photograph):
     assert main(["send", str(tmp_path / "photo.png"), "--to", f"file:{air}", "--cbr", "1/8"]) == 0
     clean, said = received(tmp_path, air, "clean")
     assert len(clean) == 1 and said[0]["frames_lost"] == 0
-    best = metrics.psnr(photograph, clean[0])
+    best = picture_metrics.psnr(photograph, clean[0])
     samples = np.fromfile(air, np.complex64)
     noisy = tmp_path / "noisy.cf32"
     channel.Air(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
     worse, said = received(tmp_path, noisy, "noisy")
     # the symbol-level chain (frames.apply_channel, codec.linear) gives 22.5 dB
-    assert 21.5 < metrics.psnr(photograph, worse[0]) < best
+    assert 21.5 < picture_metrics.psnr(photograph, worse[0]) < best
     assert said[0]["snr_db"] == pytest.approx(5, abs=1)
     samples[: samples.size // 2].tofile(tmp_path / "half.cf32")
     half, said = received(tmp_path, tmp_path / "half.cf32", "half")
-    assert all(s["frames_lost"] > 0 and metrics.psnr(photograph, x) < best for x, s in zip(half, said, strict=True))
+    assert all(
+        s["frames_lost"] > 0 and picture_metrics.psnr(photograph, x) < best for x, s in zip(half, said, strict=True)
+    )
 
 
 def test_count_is_exact(tmp_path, photograph):

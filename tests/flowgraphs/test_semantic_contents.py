@@ -8,8 +8,9 @@ import socket
 
 import numpy as np
 import pytest
-from gr_diffsem.cli import main
-from gr_diffsem.semantic import channel, photographs, window
+from gr_diffsem.apps import channel, window
+from gr_diffsem.apps.cli import main
+from gr_diffsem.base import picture_files
 from PIL import Image
 
 pytest.importorskip("gnuradio.diffsem")
@@ -17,7 +18,7 @@ pytest.importorskip("gnuradio.diffsem")
 
 @pytest.fixture
 def photograph(tmp_path):
-    x = next(iter(photographs.bundled(96, 1).values()))
+    x = next(iter(picture_files.bundled(96, 1).values()))
     Image.fromarray(x).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
 

@@ -8,8 +8,9 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, channels, diffsem, gr
-from gr_diffsem.flowgraph import run_limited
-from gr_diffsem.semantic import digital, frames, header, ofdm, samples
+from gr_diffsem.air import sample_channel
+from gr_diffsem.codec import digital_part, frame_header, frame_layout, frames
+from gr_diffsem.eval.flowgraph import run_limited
 
 
 def gaussian(rng, n):
@@ -25,7 +26,7 @@ def as_pdu(frame):
 
 def from_pdu(message):
     d = pmt.to_python(pmt.car(message))
-    h = header.Header(d["id"], d["total"], d["index"], d["digital"])
+    h = frame_header.Header(d["id"], d["total"], d["index"], d["digital"])
     symbols = np.array(pmt.c32vector_elements(pmt.cdr(message)), np.complex64)
     return frames.Received(h, symbols, np.array(d["noise_var"], np.float32)), d
 
@@ -63,7 +64,7 @@ def picture(seed, n=14000):
 
 
 def samples_of(cut, gap, form=None):
-    form = form or ofdm.Layout()
+    form = form or frame_layout.Layout()
     # the burst shaper holds the last gap back until another frame comes
     return sum((2 + form.header_symbols) * 80 + f.symbols.size // 48 * 80 + gap for f in cut) - gap
 
@@ -74,7 +75,9 @@ def test_transmitter_sends_what_the_layout_says(papr_db):
     x, tx = transmitted(cut, samples_of(cut, 50), papr_db=papr_db, gap=50, amplitude=0.25)
     at = 0
     for frame in cut:
-        expected = 0.25 * ofdm.Layout().samples(np.concatenate([header.modulate(frame.header), frame.symbols]))
+        expected = 0.25 * frame_layout.Layout().samples(
+            np.concatenate([frame_header.modulate(frame.header), frame.symbols])
+        )
         got = x[at : at + expected.size]
         if papr_db is None:
             np.testing.assert_allclose(got, expected, atol=1e-4)
@@ -111,9 +114,9 @@ def test_frames_in_are_frames_out_and_the_noise_is_as_stated():
 
 def test_losses_are_counted():
     _, _, cut = picture(3)
-    form = ofdm.Layout()
+    form = frame_layout.Layout()
     rng = np.random.default_rng(4)
-    sent = [form.samples(np.concatenate([header.modulate(f.header), f.symbols])) for f in cut]
+    sent = [form.samples(np.concatenate([frame_header.modulate(f.header), f.symbols])) for f in cut]
     sent[2][:400] = gaussian(rng, 400)  # sync words and header of one frame are jammed
     x = np.concatenate([np.zeros(500), *sent, np.zeros(500)])
     got, rx = received(x + 0.1 * gaussian(rng, x.size))
@@ -124,8 +127,8 @@ def test_losses_are_counted():
 @pytest.mark.parametrize("cut_at", [0.35, 0.8])
 def test_a_truncated_stream_ends_with_what_is_whole(cut_at):
     _, _, cut = picture(5)
-    form = ofdm.Layout()
-    x = np.concatenate([form.samples(np.concatenate([header.modulate(f.header), f.symbols])) for f in cut])
+    form = frame_layout.Layout()
+    x = np.concatenate([form.samples(np.concatenate([frame_header.modulate(f.header), f.symbols])) for f in cut])
     n = int(cut_at * x.size)
     got, _ = received(x[:n] + 0.05 * gaussian(np.random.default_rng(6), n))
     whole = np.cumsum([(4 + f.symbols.size // 48) * 80 for f in cut]) <= n
@@ -134,14 +137,14 @@ def test_a_truncated_stream_ends_with_what_is_whole(cut_at):
 
 def test_fading_at_ten_db():
     data, symbols, cut = picture(7)
-    form = ofdm.Layout()
+    form = frame_layout.Layout()
     full = [f for f in cut if f.symbols.size == cut[0].symbols.size]
-    sent = np.array([form.samples(np.concatenate([header.modulate(f.header), f.symbols])) for f in full])
+    sent = np.array([form.samples(np.concatenate([frame_header.modulate(f.header), f.symbols])) for f in full])
     rng = np.random.default_rng(8)
-    r = samples.send(sent, "tdl_c", 10.0, rng, clock_ppm=20.0)
+    r = sample_channel.send(sent, "tdl_c", 10.0, rng, clock_ppm=20.0)
     got, _ = received(r.samples)
     assert len(got) >= len(full) - 1
     by_index = {f.header.index: f.symbols for f in full}
     ratio = [np.mean(np.abs(f.symbols - by_index[f.header.index]) ** 2 / f.noise_var) for f, _ in got]
     assert np.mean(ratio) == pytest.approx(1, abs=0.15)
-    assert digital.uses(60) < symbols.size
+    assert digital_part.uses(60) < symbols.size

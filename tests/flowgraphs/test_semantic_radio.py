@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import metrics, photographs
+from gr_diffsem.base import picture_files, picture_metrics
 from PIL import Image
 
 pytestmark = pytest.mark.timing
@@ -46,7 +46,7 @@ def command(*words):
 
 @pytest.fixture
 def photograph(tmp_path):
-    x = next(iter(photographs.bundled(160, 1).values()))
+    x = next(iter(picture_files.bundled(160, 1).values()))
     Image.fromarray(x).save(tmp_path / "photo.png")
     return x
 
@@ -95,7 +95,7 @@ def test_a_photograph_crosses_two_radios(tmp_path, photograph, kind):
     assert sent["contents"] == 1 and got["contents"] == 1 and got["frames"] >= sent["frames"] == 4
     (image,), (said,) = pictures(tmp_path / "out")
     assert said["frames_lost"] == 0 and said["snr_db"] == pytest.approx(15, abs=1)
-    assert metrics.psnr(photograph, image) > 25.5  # 26.8 measured
+    assert picture_metrics.psnr(photograph, image) > 25.5  # 26.8 measured
     words = ["receive", "--from", f"file:{record}", "--out", tmp_path / "again", "--scheme", "linear", "--count", 1]
     again = subprocess.run(command(*words), env=environment(), capture_output=True, text=True, timeout=90)
     assert again.returncode == 0, again.stderr
@@ -152,7 +152,7 @@ def test_a_hackrf_flowgraph_reaches_another(tmp_path, photograph, name, words):
     assert ended == [0, 0]
     images, said = pictures(out)
     assert said[1]["frames_lost"] == 0 and said[1]["snr_db"] == pytest.approx(15, abs=1)
-    assert metrics.psnr(photograph, images[1]) > 24
+    assert picture_metrics.psnr(photograph, images[1]) > 24
 
 
 @pytest.mark.parametrize(

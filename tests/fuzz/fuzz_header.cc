@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // Soft bits of frame headers, one after the other, whatever the samples were: each two octets of the input are
 // the upper half of a float, so that infinities, NaN and denormals are as likely as numbers.
-#include <gnuradio/diffsem/core/frame_header.h>
+#include <gnuradio/diffsem/core/link/frame_header.h>
 
 #include <cstdlib>
 #include <cstring>

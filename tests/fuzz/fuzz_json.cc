@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // What the parser takes it must write and take again, unchanged.
-#include <gnuradio/diffsem/core/json.h>
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
+#include <gnuradio/diffsem/core/base/json.h>
 
 #include <cstdlib>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // A package folder of which only the manifest is hostile: search, checks, and the scheme made of it.
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
 
-#include "package.h"
+#include "scheme/package.h"
 #include "scratch.h"
 
 using namespace gr::diffsem::core;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <gnuradio/diffsem/core/npy.h>
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
+#include <gnuradio/diffsem/core/base/npy.h>
 
 #include <cstdlib>
 

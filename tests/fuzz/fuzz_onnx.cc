@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // The pre-validator, and what the metadata of a file that passed it makes of the graph.
-#include <gnuradio/diffsem/core/onnx_file.h>
+#include <gnuradio/diffsem/core/onnx/onnx_file.h>
 
-#include "onnx_plan.h"
-#include "onnx_sidecar.h"
+#include "onnx/onnx_plan.h"
+#include "onnx/onnx_sidecar.h"
 
 using namespace gr::diffsem::core;
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // The digital part of a photograph, behind the code's CRC, which a stranger can compute too.
-#include <gnuradio/diffsem/core/picture_plan.h>
-#include <gnuradio/diffsem/core/range_coder.h>
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
+#include <gnuradio/diffsem/core/link/range_coder.h>
+#include <gnuradio/diffsem/core/picture/picture_plan.h>
 
 #include <cstdlib>
+#include <vector>
 
 using namespace gr::diffsem::core;
 

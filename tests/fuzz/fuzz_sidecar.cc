@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <gnuradio/diffsem/core/onnx_file.h>
+#include <gnuradio/diffsem/core/onnx/onnx_file.h>
 
-#include "onnx_sidecar.h"
+#include "onnx/onnx_sidecar.h"
 #include "scratch.h"
 
 using namespace gr::diffsem::core;

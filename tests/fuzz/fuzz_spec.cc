@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // The string that names a scheme; it comes from flowgraphs and messages.
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
 
-#include "package.h"
+#include "scheme/package.h"
 
 using namespace gr::diffsem::core;
 

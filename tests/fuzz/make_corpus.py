@@ -228,22 +228,23 @@ def growing():
 def pictures():
     """Digital parts of small photographs, by the package itself."""
     import numpy as np
-    from gr_diffsem.semantic import codec
+    from gr_diffsem.codec import picture_codec
 
     rng = np.random.default_rng(1)
     sizes = {"wide": (16, 40, 10000), "small": (24, 32, 10000), "large": (64, 64, 12000)}
     return {
-        k: codec.encode(rng.integers(0, 256, (h, w, 3), np.uint8), uses).digital for k, (h, w, uses) in sizes.items()
+        k: picture_codec.encode(rng.integers(0, 256, (h, w, 3), np.uint8), uses).digital
+        for k, (h, w, uses) in sizes.items()
     }
 
 
 def soft_bits():
     """Soft bits of three headers, the upper halves of big-endian floats: one clear, one faint, one of noise."""
     import numpy as np
-    from gr_diffsem.semantic import header
+    from gr_diffsem.codec import frame_header
 
     rng = np.random.default_rng(2)
-    sent = [header.modulate(header.Header(3, 150, i, 5)).view(np.float32) for i in (0, 1)]
+    sent = [frame_header.modulate(frame_header.Header(3, 150, i, 5)).view(np.float32) for i in (0, 1)]
     three = [20 * sent[0], 2 * sent[1] + rng.standard_normal(192), rng.standard_normal(192)]
     halves = [np.asarray(x, ">f4").tobytes() for x in three]
     cut = [b"".join(h[i : i + 2] for i in range(0, len(h), 4)) for h in halves]

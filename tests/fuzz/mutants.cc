@@ -7,9 +7,9 @@
  *
  *     mutants [-runs=N] [-seed=S] FOLDER|FILE...
  */
-#include "onnx_plan.h"
+#include "onnx/onnx_plan.h"
 
-#include <gnuradio/diffsem/core/ort.h>
+#include <gnuradio/diffsem/core/onnx/ort.h>
 
 #include "mutate_message.h"
 
@@ -26,6 +26,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <vector>
 
 using namespace gr::diffsem::core;
 namespace fs = std::filesystem;

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.channels import bank, measure, tdl
+from gr_diffsem.air import channel_bank, measure, tdl
 
 
 @pytest.mark.parametrize("name", tdl.PROFILES)
@@ -45,18 +45,18 @@ def test_unknown_profile_names_the_known():
 
 
 def test_bank_is_reproducible_and_normalised():
-    first, extent = bank.make_plain(500, 3)
-    again, _ = bank.make_plain(500, 3)
+    first, extent = channel_bank.make_plain(500, 3)
+    again, _ = channel_bank.make_plain(500, 3)
     assert np.array_equal(first, again)
     assert np.allclose(np.mean(np.abs(first) ** 2, 1), 1, atol=1e-4)
     assert extent.min() >= 0 and extent.max() < 25
-    varied = bank.vary(first, extent, np.random.default_rng(0))
+    varied = channel_bank.vary(first, extent, np.random.default_rng(0))
     assert varied.dtype == np.complex64 and np.isfinite(varied).all()
 
 
 def test_taps_lie_where_the_channel_is_said_to_be():
     """Without filters a channel's energy lies from the window's start to the end of its extent."""
-    h, extent = bank.make_plain(400, 4)
+    h, extent = channel_bank.make_plain(400, 4)
     taps = np.abs(np.fft.ifft(np.fft.ifftshift(h, axes=1), axis=1)) ** 2
     position = np.arange(64)
     early_or_inside = (position[None] <= np.ceil(extent)[:, None] + 6) | (position[None] >= 56)

@@ -8,9 +8,12 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem import export, packages, schemes, train
-from gr_diffsem.errors import UserError
-from gr_diffsem.models import photo_data, photo_link
+from gr_diffsem import schemes
+from gr_diffsem.apps import train
+from gr_diffsem.base import model_packages, picture_bands, picture_transform
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.models import onnx_export, photo_data, photo_link
+from gr_diffsem.package import export
 from gr_diffsem.reference import photo
 
 torch = pytest.importorskip("torch")
@@ -127,14 +130,14 @@ def test_a_broken_picture_is_named(tmp_path):
 def test_export_describes_itself(trained, tmp_path):
     name, member = "photo_posterior", "prior"
     done = call(export, trained[1][name]["checkpoint"], tmp_path / name)
-    assert done["largest_difference"] < export.TOLERANCE
-    assert packages.problems(tmp_path / name) == []
+    assert done["largest_difference"] < onnx_export.TOLERANCE
+    assert model_packages.problems(tmp_path / name) == []
     model = onnx.load(str(tmp_path / name / f"{member}.onnx"))
     meta = {p.key: p.value for p in model.metadata_props}
-    assert meta["diffsem.role"] == "image_denoiser" and json.loads(meta["diffsem.multiple"]) == photo.MULTIPLE
+    assert meta["diffsem.role"] == "image_denoiser" and json.loads(meta["diffsem.multiple"]) == picture_bands.MULTIPLE
     assert [i.name for i in model.graph.input] == ["x", "level"]
     assert [o.name for o in model.graph.output] == ["mean", "log_variance"]
-    manifest = packages.read_manifest(tmp_path / name)
+    manifest = model_packages.read_manifest(tmp_path / name)
     assert manifest["members"][member]["operator"] == {"type": "transform"}
     assert "multiply-adds per pixel" in (tmp_path / name / "README.md").read_text()
 
@@ -185,7 +188,7 @@ def test_stated_variances_are_those_of_the_errors(observe, folder):
         x, z, v, power = observe(np.random.default_rng(seed), pictures[seed % 3])
         seen = np.isfinite(v) & (v > 1e-5)
         assert x.shape == (*z.shape[1:], 3) and power.shape == z.shape and (v > 0).all()
-        ratios.append(np.mean((z - photo.forward(x))[seen] ** 2 / v[seen]))
+        ratios.append(np.mean((z - picture_transform.forward(x))[seen] ** 2 / v[seen]))
     assert np.allclose(ratios, 1, atol=0.15)
 
 

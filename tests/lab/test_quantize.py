@@ -8,8 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
-from gr_diffsem import export, onnx_cost, package, packages, quantize, schemes
-from gr_diffsem.errors import UserError
+from gr_diffsem import schemes
+from gr_diffsem.base import model_packages
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.package import export, onnx_cost, package_writer, quantize
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -59,7 +61,7 @@ def test_a_graph_of_arrays(tmp_path):
     assert {o.domain: o.version for o in model.opset_import} == {"": 18}
     assert {i.data_type for i in model.graph.initializer} >= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
     facts = json.loads(metadata(out)["diffsem.quantised"])
-    assert facts["of"] == packages.file_sha256(CLASSIFIER) and facts["type"] == "int8"
+    assert facts["of"] == model_packages.file_sha256(CLASSIFIER) and facts["type"] == "int8"
     text = export.table(report)
     assert str(out) in text and "on one core" in text and "differs by" in text
     with pytest.raises(UserError, match="quantised already"):
@@ -82,11 +84,11 @@ def test_a_scheme_s_own_data_and_metadata(models, tmp_path):
 def test_a_package_takes_only_what_is_good_and_quick(models, tmp_path, monkeypatch):
     folder = tmp_path / "known_mixture"
     shutil.copytree(models / "known_mixture", folder)
-    before = packages.content_hash(folder)
+    before = model_packages.content_hash(folder)
     monkeypatch.setattr(quantize, "LARGEST_LOSS", -1.0)
     report = call(folder, folder, "--int8", "--samples", 64)
     assert not report["written"] and not report["passes"] and "not written" in export.table(report)
-    assert packages.content_hash(folder) == before and not (folder / "int8.onnx").exists()
+    assert model_packages.content_hash(folder) == before and not (folder / "int8.onnx").exists()
 
 
 def test_photographs_in_a_package(models, tmp_path, pictures, monkeypatch):
@@ -97,18 +99,18 @@ def test_photographs_in_a_package(models, tmp_path, pictures, monkeypatch):
     (folder / "int8.onnx").unlink(missing_ok=True)
     report = call(f"{folder}/net", folder, "--int8", "--calibrate", pictures, "--samples", 2)
     assert set(report["loss_db"]) == {"photographs"} and report["loss_db"]["photographs"] < 1
-    manifest = packages.read_manifest(folder)
+    manifest = model_packages.read_manifest(folder)
     assert set(manifest["members"]) == {"net", "int8"} and manifest["default"] == "net"
     assert manifest["members"]["int8"]["plan"] == manifest["members"]["net"]["plan"]
-    assert packages.problems(folder) == [] and packages.content_hash(folder) == report["content_hash"]
+    assert model_packages.problems(folder) == [] and model_packages.content_hash(folder) == report["content_hash"]
     assert "`int8`: quantised after" in (folder / "README.md").read_text()
 
     # Another network takes its place: the twin of the old one is none of the new one.
     model = onnx.load(str(folder / "net.onnx"))
     model.metadata_props.add(key="note", value="trained again")
     onnx.save(model, str(folder / "net.onnx"))
-    package.write(schemes.get("photo_mmse"), folder)
-    assert set(packages.read_manifest(folder)["members"]) == {"net"}
+    package_writer.write(schemes.get("photo_mmse"), folder)
+    assert set(model_packages.read_manifest(folder)["members"]) == {"net"}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ here; onnxruntime runs the graphs, closed forms are computed in NumPy."""
 
 import numpy as np
 import pytest
-from gr_diffsem import package, packages, schemes
-from gr_diffsem.channels import measure, tdl
+from gr_diffsem import schemes
+from gr_diffsem.air import measure, tdl
+from gr_diffsem.base import model_packages
+from gr_diffsem.package import package_writer
 
 ort = pytest.importorskip("onnxruntime")
 
@@ -38,14 +40,14 @@ def nmse_db(mean, batch):
 
 @pytest.mark.parametrize("name", sorted(schemes.names()))
 def test_package_is_whole(models, name):
-    assert packages.problems(models / name) == []
+    assert model_packages.problems(models / name) == []
     scheme = schemes.get(name)
-    manifest = packages.read_manifest(models / name)
+    manifest = model_packages.read_manifest(models / name)
     assert manifest["default"] == scheme.default
     assert set(scheme.networks()) | set(scheme.classical()) <= set(manifest["members"])
     twins = set(manifest["members"]) - set(scheme.networks()) - set(scheme.classical())
-    assert twins <= {package.int8_name(scheme, name) for name in scheme.networks()}
-    assert set(manifest["members"]) == set(package.graphs(scheme, models / name)) | set(scheme.classical())
+    assert twins <= {package_writer.int8_name(scheme, name) for name in scheme.networks()}
+    assert set(manifest["members"]) == set(package_writer.graphs(scheme, models / name)) | set(scheme.classical())
 
 
 @pytest.mark.parametrize(

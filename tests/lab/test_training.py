@@ -6,9 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem import export, package, packages, schemes, train
-from gr_diffsem.drawing import Data
-from gr_diffsem.errors import UserError
+from gr_diffsem import schemes
+from gr_diffsem.apps import train
+from gr_diffsem.base import model_packages
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.models import onnx_export, training
+from gr_diffsem.models.drawing import Data
+from gr_diffsem.package import export, package_writer
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -30,7 +34,7 @@ def trained(tmp_path_factory):
 def test_training_learns_and_leaves_a_checkpoint(trained):
     out, report = trained
     assert report["steps"] > 3
-    state = train.load_checkpoint(report["checkpoint"])
+    state = training.load_checkpoint(report["checkpoint"])
     assert state["scheme"] == "known_mixture" and state["step"] == report["steps"]
     assert list((out / "diffusion" / "log").glob("events*"))
 
@@ -50,11 +54,11 @@ def test_data_is_the_same_for_the_same_seed():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_seed_says_what_is_drawn_whoever_draws(workers):
     scheme = schemes.get("known_mixture")
-    data = Data(lambda rng: train.tensors(scheme.batch(rng, 8, 0.25)), seed=1, first=5, workers=workers)
+    data = Data(lambda rng: training.tensors(scheme.batch(rng, 8, 0.25)), seed=1, first=5, workers=workers)
     items = [data.next() for _ in range(6)]
     data.close()
     for i, item in enumerate(items):
-        again = train.tensors(scheme.batch(np.random.default_rng([1, 5 + i]), 8, 0.25))
+        again = training.tensors(scheme.batch(np.random.default_rng([1, 5 + i]), 8, 0.25))
         assert all(torch.equal(a, b) for a, b in zip(item, again, strict=True))
 
 
@@ -75,12 +79,12 @@ def test_what_stops_the_drawing_is_said(workers):
 
 def test_a_device_that_is_not_there_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert train.device("auto") == train.device("cpu") == torch.device("cpu")
+    assert training.device("auto") == training.device("cpu") == torch.device("cpu")
     with pytest.raises(UserError, match="no CUDA device"):
         call(train, "known_mixture", "--device", "cuda", "--out", tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert train.device("auto") == train.device("cuda") == torch.device("cuda")
-    assert train.device("cpu") == torch.device("cpu")
+    assert training.device("auto") == training.device("cuda") == torch.device("cuda")
+    assert training.device("cpu") == torch.device("cpu")
 
 
 def test_loss_prefers_the_posterior_mean_and_its_variance():
@@ -96,7 +100,7 @@ def test_loss_prefers_the_posterior_mean_and_its_variance():
         def net(x, s):
             return g * x, torch.full_like(s, np.log(v))
 
-        return [t.item() for t in train.loss(net, clean, state, sigma, observed, warm=False)]
+        return [t.item() for t in training.loss(net, clean, state, sigma, observed, warm=False)]
 
     fit, spread = losses(gain, variance)
     assert fit < losses(gain * 1.1, variance)[0] and fit < losses(gain * 0.9, variance)[0]
@@ -108,19 +112,19 @@ def test_a_step_that_overflows_trains_nothing(tmp_path):
     train.add_arguments(parser)
     scheme = schemes.get("known_mixture")
     args = parser.parse_args(["known_mixture", "--minutes", "1"])
-    training = train.Training(scheme, "diffusion", scheme.networks()["diffusion"], args, tmp_path)
-    batch = train.tensors(scheme.batch(np.random.default_rng(0), 16, 0.25))
-    before = [p.detach().clone() for p in training.net.parameters()]
-    training.loss = lambda *batch: [part * torch.inf for part in type(training).loss(training, *batch)]
-    training._advance(batch)
-    assert all(torch.equal(p, q) for p, q in zip(training.net.parameters(), before, strict=True))
-    del training.loss
-    training._advance(batch)
-    assert not all(torch.equal(p, q) for p, q in zip(training.net.parameters(), before, strict=True))
+    one = training.Training(scheme, "diffusion", scheme.networks()["diffusion"], args, tmp_path)
+    batch = training.tensors(scheme.batch(np.random.default_rng(0), 16, 0.25))
+    before = [p.detach().clone() for p in one.net.parameters()]
+    one.loss = lambda *batch: [part * torch.inf for part in type(one).loss(one, *batch)]
+    one._advance(batch)
+    assert all(torch.equal(p, q) for p, q in zip(one.net.parameters(), before, strict=True))
+    del one.loss
+    one._advance(batch)
+    assert not all(torch.equal(p, q) for p, q in zip(one.net.parameters(), before, strict=True))
 
 
 def test_a_network_that_gives_nan_is_not_exported(trained, tmp_path):
-    state = train.load_checkpoint(trained[1]["checkpoint"])
+    state = training.load_checkpoint(trained[1]["checkpoint"])
     for value in state["average"].values():
         value.fill_(torch.nan)
     torch.save(state, tmp_path / "checkpoint.pt")
@@ -133,7 +137,7 @@ def test_export_describes_itself_and_agrees_with_torch(trained, tmp_path):
     _, report = trained
     path = tmp_path / "one.onnx"
     done = call(export, report["checkpoint"], path)
-    assert done["largest_difference"] < export.TOLERANCE
+    assert done["largest_difference"] < onnx_export.TOLERANCE
     model = onnx.load(str(path))
     meta = {p.key: p.value for p in model.metadata_props}
     assert meta["diffsem.contract"] == "1" and meta["diffsem.prediction"] == "x0"
@@ -148,15 +152,15 @@ def test_export_into_a_package(trained, tmp_path):
     _, report = trained
     folder = tmp_path / "known_mixture"
     done = call(export, report["checkpoint"], folder)
-    assert packages.problems(folder) == []
-    assert done["content_hash"] == packages.content_hash(folder)
-    manifest = packages.read_manifest(folder)
+    assert model_packages.problems(folder) == []
+    assert done["content_hash"] == model_packages.content_hash(folder)
+    manifest = model_packages.read_manifest(folder)
     assert manifest["default"] == "diffusion" and set(manifest["members"]) == {"diffusion", "gmm"}
     with open(folder / "mixture_weights.npy", "ab") as f:
         f.write(b"x")
-    assert "SHA-256" in packages.problems(folder)[0]
+    assert "SHA-256" in model_packages.problems(folder)[0]
     before = done["content_hash"]
-    assert package.write(schemes.get("known_mixture"), folder) != before
+    assert package_writer.write(schemes.get("known_mixture"), folder) != before
 
 
 @pytest.mark.parametrize(
@@ -197,6 +201,6 @@ def test_outputs_are_named_even_if_something_inside_is_called_so():
         helper.make_node("Neg", ["add"], ["neg"]),
     ]
     graph = helper.make_graph(nodes, "g", floats[:1], floats[1:])
-    export.name_outputs(graph, ("mean", "log_variance"))
+    onnx_export.name_outputs(graph, ("mean", "log_variance"))
     assert [o.name for o in graph.output] == ["mean", "log_variance"]
     onnx.checker.check_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), full_check=True)

@@ -9,8 +9,9 @@ import pytest
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from gr_diffsem import bench, bench_nets, onnx_cost
-from gr_diffsem.errors import UserError
+from gr_diffsem.apps import bench, bench_nets
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.package import onnx_cost
 
 
 def arguments(*words):

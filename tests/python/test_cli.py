@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gr_diffsem import cli, errors, jsonio
+from gr_diffsem.apps import cli
+from gr_diffsem.base import errors, jsonio
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +68,8 @@ def test_info_on_what_is_not_a_model(tmp_path):
 
 
 def test_a_file_that_cannot_be_had_is_a_sentence(tmp_path, monkeypatch, capsys):
-    from gr_diffsem import cli, listing
+    from gr_diffsem.apps import cli
+    from gr_diffsem.package import listing
 
     monkeypatch.setattr(listing, "run", lambda args: (tmp_path / "file" / "below").read_text())
     assert cli.main(["list"]) == 2
@@ -151,7 +153,7 @@ def test_interrupt_is_clean(monkeypatch, capsys):
 
 def test_interrupt_of_a_process_is_clean():
     code = (
-        "import sys, time, types; from gr_diffsem import cli, listing\n"
+        "import sys, time, types; from gr_diffsem.apps import cli; from gr_diffsem.package import listing\n"
         "listing.run = lambda args: (print('ready', flush=True), time.sleep(30))\n"
         "sys.exit(cli.main(['list']))"
     )
@@ -176,7 +178,7 @@ def test_nearest_names():
 def test_importing_pulls_in_nothing_heavy():
     code = (
         "import sys, pkgutil, importlib, gr_diffsem\n"
-        "for name in ('cli', 'listing', 'info', 'packages', 'eval', 'reference.posterior'):\n"
+        "for name in ('apps.cli', 'package.listing', 'package.info', 'eval.scheme_eval', 'reference.posterior'):\n"
         "    importlib.import_module('gr_diffsem.' + name)\n"
         "bad = {'gnuradio', 'torch', 'onnxruntime', 'scipy'} & set(sys.modules)\n"
         "sys.exit(f'imported {bad}' if bad else 0)"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gr_diffsem import errors, runner
-from gr_diffsem.reference import nouns, philox, priors, scheme, signal
+from gr_diffsem.base import errors, philox, signal
+from gr_diffsem.eval import scheme_runner
+from gr_diffsem.reference import nouns, priors, scheme
 
 GOLDENS = Path(__file__).resolve().parents[1] / "data" / "goldens"
 TOY = GOLDENS / "toy"
@@ -139,23 +140,23 @@ def test_block_and_core_say_the_same(diffsem, spec, mask):
     matrix = np.load(TOY / "matrix.npy") if "matrix" in spec else None
     observed = np.arange(8) % 3 != 1 if mask else None
     y = signal.complex_noise(np.random.default_rng(8), (150, 8 if matrix is None else len(matrix)))
-    runs = [runner.estimate(f"{TOY}/{spec}", y, 0.1, observed, matrix, chain) for chain in runner.CHAINS]
+    runs = [scheme_runner.estimate(f"{TOY}/{spec}", y, 0.1, observed, matrix, chain) for chain in scheme_runner.CHAINS]
     for core, block in zip(*runs, strict=True):
         np.testing.assert_allclose(core, block, atol=1e-5)
 
 
 def test_wrong_scheme_is_a_sentence(diffsem):
     with pytest.raises(errors.UserError, match="gmm"):
-        runner.estimate(f"{TOY}/gm", np.zeros((1, 8)), 0.1)
+        scheme_runner.estimate(f"{TOY}/gm", np.zeros((1, 8)), 0.1)
     with pytest.raises(errors.UserError, match="bypassed"):
-        runner.estimate(f"{TOY}/gmm", np.full((1, 8), np.nan), 0.1)
+        scheme_runner.estimate(f"{TOY}/gmm", np.full((1, 8), np.nan), 0.1)
 
 
 def test_content_hash_and_packages(diffsem, monkeypatch):
-    from gr_diffsem import packages
+    from gr_diffsem.base import model_packages
 
-    assert diffsem.scheme(f"{TOY}/gmm").info()["content_hash"] == packages.content_hash(TOY)
+    assert diffsem.scheme(f"{TOY}/gmm").info()["content_hash"] == model_packages.content_hash(TOY)
     monkeypatch.setenv("DIFFSEM_MODELS", str(GOLDENS))
-    assert dict(diffsem.core.find_packages())["toy"] == str(packages.find_packages()["toy"])
-    both = dict(diffsem.core.find_packages()), packages.find_packages()
+    assert dict(diffsem.core.find_packages())["toy"] == str(model_packages.find_packages()["toy"])
+    both = dict(diffsem.core.find_packages()), model_packages.find_packages()
     assert {name: str(path) for name, path in both[1].items()} == both[0]

@@ -7,9 +7,10 @@ import types
 
 import numpy as np
 import pytest
-from gr_diffsem import eval as evaluation
-from gr_diffsem import jsonio, runner, scores
-from gr_diffsem.reference import priors, signal
+from gr_diffsem.base import jsonio, signal
+from gr_diffsem.eval import scheme_eval as evaluation
+from gr_diffsem.eval import scheme_runner, scores
+from gr_diffsem.reference import priors
 from gr_diffsem.schemes import base
 
 SIZE = 8
@@ -60,7 +61,7 @@ def toy(monkeypatch, tmp_path):
             return y, None, 0.0
         return (*WHITE(y, np.sqrt(noise_var)), 1.0)
 
-    monkeypatch.setattr(runner, "estimate", estimate)
+    monkeypatch.setattr(scheme_runner, "estimate", estimate)
     return types.SimpleNamespace(calls=calls)
 
 
@@ -208,8 +209,8 @@ def test_a_name_of_several_sizes(toy, monkeypatch):
     """Every size is evaluated, the claims stand together."""
     monkeypatch.setattr(evaluation, "scheme_names", lambda: ["toy", "toy_large"])
     monkeypatch.setattr(evaluation, "sizes_of", lambda name: ["toy", "toy_large"])
-    locate = evaluation.packages.locate
-    monkeypatch.setattr(evaluation.packages, "locate", lambda name, **options: locate("toy", **options))
+    locate = evaluation.model_packages.locate
+    monkeypatch.setattr(evaluation.model_packages, "locate", lambda name, **options: locate("toy", **options))
     few = ("--realisations", "50", "--evaluations")
     report = json.loads(jsonio.dumps(evaluation.run(arguments("toys", *few))))
     assert set(report["sizes"]) == {"toy", "toy_large"} and len(report["claims"]) == 8

@@ -19,11 +19,13 @@ import warnings
 
 import numpy as np
 import pytest
-from gr_diffsem import info, onnx_cost, onnx_header, packages, pdu_wire
-from gr_diffsem.errors import UserError
-from gr_diffsem.semantic import channel, codec, content, frames, header, photographs
-from gr_diffsem.wifi import truth
-from gr_diffsem.wifi.capture import Capture
+from gr_diffsem.apps import channel
+from gr_diffsem.base import model_packages, pdu_wire, picture_files
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.codec import content, frame_header, frames, picture_codec
+from gr_diffsem.package import info, onnx_cost, onnx_header
+from gr_diffsem.receivers.wifi import wifi_truth
+from gr_diffsem.receivers.wifi.wifi_capture import Capture
 
 pytestmark = pytest.mark.timing
 
@@ -116,8 +118,8 @@ def test_manifest(tmp_path):
 
     def read(data):
         (tmp_path / "manifest.json").write_bytes(data)
-        packages.problems(tmp_path)
-        packages.content_hash(tmp_path)
+        model_packages.problems(tmp_path)
+        model_packages.content_hash(tmp_path)
 
     small = {"diffsem.contract": 1, "default": "a", "members": {"a": {"prior": "x"}}, "files": {}}
     hammer(read, [*corpus, json.dumps(small).encode()], UserError, 3)
@@ -134,7 +136,7 @@ def test_manifest(tmp_path):
 def test_manifests_that_once_got_through(tmp_path, text, words):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match=words):
-        packages.problems(tmp_path)
+        model_packages.problems(tmp_path)
 
 
 def recording(**said):
@@ -186,7 +188,7 @@ def test_the_digital_part_of_content():
     A dozen octets may ask for the zones of the largest picture, which take seconds: the limit is that picture's.
     """
     image = np.random.default_rng(2).integers(0, 256, (24, 32, 3), np.uint8)
-    picture = codec.encode(image, 8000)
+    picture = picture_codec.encode(image, 8000)
     array = content.encode_array(np.ones((3, 4), np.complex64), "latent")
     text = content.encode_text("hello")
 
@@ -197,7 +199,7 @@ def test_the_digital_part_of_content():
         elif kind == content.ARRAY:
             content.Array.from_bytes(data)
         else:
-            codec.Plan.from_bytes(data)
+            picture_codec.Plan.from_bytes(data)
 
     hammer(read, [picture.digital, array[0], text], ValueError, 7, 10.0)
 
@@ -227,9 +229,9 @@ def test_truth(tmp_path):
 
     def read(data):
         path.write_bytes(data)
-        known = truth.load_truth(str(path))
+        known = wifi_truth.load_truth(str(path))
         with contextlib.suppress(UserError):  # none of the packets is good
-            truth.from_truth_file(capture, known, [])
+            wifi_truth.from_truth_file(capture, known, [])
 
     hammer(read, [json.dumps({"a.cf32": [entry, {**entry, "rate": 54}], "b": []}).encode()], UserError, 9)
 
@@ -260,7 +262,7 @@ def test_photographs(tmp_path):
     def read(data):
         path = tmp_path / "p.png"
         path.write_bytes(data)
-        picture = photographs.load(path, 64)
+        picture = picture_files.load(path, 64)
         assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
 
     hammer(read, corpus, UserError, 11)
@@ -277,7 +279,7 @@ def test_messages_between_flowgraphs():
 
 def test_frame_headers_and_frames():
     """Headers from the air, whatever the soft bits; frames of any header, whatever their symbols."""
-    sent = header.modulate(header.Header(3, 50, 1, 0)).view(np.float32)
+    sent = frame_header.modulate(frame_header.Header(3, 50, 1, 0)).view(np.float32)
     corpus = [(20 * sent).astype("<f4").tobytes(), (3 * sent).astype("<f4").tobytes()]
 
     def read(data):
@@ -285,7 +287,7 @@ def test_frame_headers_and_frames():
         bits = np.frombuffer(data[: len(data) // 4 * 4], "<f4")[:192]
         soft[: bits.size] = bits
         with np.errstate(all="ignore"):
-            found = header.Tracker(4).decode(soft)
+            found = frame_header.Tracker(4).decode(soft)
             if found is None:
                 raise ValueError("no header")
             collector = frames.Collector(found, 48, 4)

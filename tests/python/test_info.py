@@ -7,7 +7,8 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem import errors, info, onnx_cost, packages
+from gr_diffsem.base import errors, model_packages
+from gr_diffsem.package import info, onnx_cost
 
 METADATA = {
     "diffsem.contract": "1",
@@ -138,25 +139,25 @@ def test_content_hash_is_the_contract_s(package):
     """SHA-256 of `<sha256>  <path>\\n`, sorted by path, over the manifest and all its files."""
     names = sorted(["manifest.json", "c.npy", "net.onnx"])
     lines = [f"{hashlib.sha256((package / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
-    assert packages.content_hash(package) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert model_packages.content_hash(package) == hashlib.sha256("".join(lines).encode()).hexdigest()
     one = package / "c.npy"
-    assert packages.content_hash(one) == hashlib.sha256(one.read_bytes()).hexdigest()
+    assert model_packages.content_hash(one) == hashlib.sha256(one.read_bytes()).hexdigest()
 
 
 def test_whole_package_has_no_problems(package):
-    assert packages.problems(package) == []
+    assert model_packages.problems(package) == []
 
 
 def test_damage_is_named(package):
-    manifest = packages.read_manifest(package)
+    manifest = model_packages.read_manifest(package)
     (package / "c.npy").write_bytes(b"other")
-    assert "c.npy has changed" in " ".join(packages.problems(package))
+    assert "c.npy has changed" in " ".join(model_packages.problems(package))
     (package / "net.onnx").unlink()
-    assert "net.onnx is missing" in " ".join(packages.problems(package))
+    assert "net.onnx is missing" in " ".join(model_packages.problems(package))
     with pytest.raises(errors.UserError, match="missing"):
-        packages.content_hash(package)
+        model_packages.content_hash(package)
     write(package, {**manifest, "diffsem.contract": 9, "default": "nett", "files": {}})
-    text = " ".join(packages.problems(package))
+    text = " ".join(model_packages.problems(package))
     assert "diffsem.contract is 9" in text and "default member 'nett'" in text
     assert "uses net.onnx, which 'files' does not list" in text
 
@@ -166,51 +167,51 @@ def test_names_that_no_file_can_have_are_refused(package, name):
     manifest = json.loads((package / "manifest.json").read_text())
     manifest["files"][name] = "0" * 64
     (package / "manifest.json").write_text(json.dumps(manifest))
-    assert "no file can have" in " ".join(packages.problems(package))
+    assert "no file can have" in " ".join(model_packages.problems(package))
     with pytest.raises(errors.UserError, match="no file can have"):
-        packages.content_hash(package)
+        model_packages.content_hash(package)
     with pytest.raises(errors.UserError):
-        packages.locate(name)
+        model_packages.locate(name)
 
 
 def test_files_outside_the_package_are_refused(package):
-    manifest = packages.read_manifest(package)
+    manifest = model_packages.read_manifest(package)
     write(package, {**manifest, "files": {"../secret": "0"}})
-    assert "outside the package" in " ".join(packages.problems(package))
+    assert "outside the package" in " ".join(model_packages.problems(package))
     with pytest.raises(errors.UserError, match="outside"):
-        packages.content_hash(package)
+        model_packages.content_hash(package)
 
 
 def test_where_models_are_found(package, monkeypatch):
     monkeypatch.setenv("DIFFSEM_MODELS", f"/nowhere:{package.parent}")
-    assert packages.find_packages()["toy"] == package
-    assert packages.locate("toy") == (package, None)
-    assert packages.locate("toy/lmmse:steps=3") == (package, "lmmse")
-    assert packages.locate(package / "net") == (package, "net")
-    assert packages.locate(package / "net.onnx") == (package / "net.onnx", None)
+    assert model_packages.find_packages()["toy"] == package
+    assert model_packages.locate("toy") == (package, None)
+    assert model_packages.locate("toy/lmmse:steps=3") == (package, "lmmse")
+    assert model_packages.locate(package / "net") == (package, "net")
+    assert model_packages.locate(package / "net.onnx") == (package / "net.onnx", None)
 
 
 def test_preferences_of_gnu_radio_are_read(package, monkeypatch, tmp_path):
     monkeypatch.setenv("GR_PREFS_PATH", str(tmp_path))
     monkeypatch.delenv("DIFFSEM_MODELS", raising=False)
     (tmp_path / "config.conf").write_text(f"[diffsem]\nmodels_path = {package.parent}\n")
-    assert "toy" in packages.find_packages()
+    assert "toy" in model_packages.find_packages()
     monkeypatch.setenv("GR_CONF_DIFFSEM_MODELS_PATH", "/nowhere")
-    assert "toy" not in packages.find_packages()
+    assert "toy" not in model_packages.find_packages()
 
 
 # --- info -----------------------------------------------------------------------------------------
 
 
 def header_reader():
-    return pytest.importorskip("gr_diffsem.onnx_header", reason="the header reader is not there yet")
+    return pytest.importorskip("gr_diffsem.package.onnx_header", reason="the header reader is not there yet")
 
 
 def test_info_of_a_package(package):
     header_reader()
     report = report_of(package)
     assert report["problems"] == [] and report["default"] == "net"
-    assert report["content_hash"] == packages.content_hash(package)
+    assert report["content_hash"] == model_packages.content_hash(package)
     graph = report["members"]["net"]["graph"]
     assert graph["parameters"] == 536 and graph["macs"] == 896
     assert [tensor["name"] for tensor in graph["inputs"]] == ["x", "sigma"]

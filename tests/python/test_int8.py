@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio.diffsem import core
-from gr_diffsem import onnx_cost, onnx_header, packages
-from gr_diffsem.semantic import codec
+from gr_diffsem.base import model_packages
+from gr_diffsem.codec import picture_codec
+from gr_diffsem.package import onnx_cost, onnx_header
 
 MODELS = Path(__file__).parents[2] / "models"
-LARGEST_LOSS = 0.1  # dB, what a package takes (gr_diffsem.quantize)
+LARGEST_LOSS = 0.1  # dB, what a package takes (gr_diffsem.package.quantize)
 
 
 def members():
     """(package, int8 member, its fp32 twin) of all packages."""
-    for folder in packages.find_packages(checkout_first=True).values():
+    for folder in model_packages.find_packages(checkout_first=True).values():
         if folder.parent == MODELS and folder.is_dir():
-            manifest = packages.read_manifest(folder)
+            manifest = model_packages.read_manifest(folder)
             for name in manifest["members"]:
                 if name == "int8" or name.endswith("_int8"):
                     yield folder.name, name, name.removesuffix("_int8") if name != "int8" else manifest["default"]
@@ -39,7 +40,7 @@ def received(sent, snr_db, lost, rng):
     noise = np.full(sent.symbols.size, 10 ** (-snr_db / 10), np.float32)
     n = rng.standard_normal((2, noise.size)) * np.sqrt(noise / 2)
     noise[rng.random(noise.size) < lost] = np.inf
-    y, gains, _, v = codec.measurement(sent.plan, sent.symbols + n[0] + 1j * n[1], noise)
+    y, gains, _, v = picture_codec.measurement(sent.plan, sent.symbols + n[0] + 1j * n[1], noise)
     return y, gains, v, sent.plan.variances
 
 
@@ -53,7 +54,7 @@ def test_decides_as_its_twin(package, member, twin):
     if not package.startswith("photo"):
         pytest.fail(f"{package}/{member} is shipped and nothing here measures it: add it")
     image, rng = photograph(), np.random.default_rng(4)
-    sent = codec.encode(image, image.size // 6)
+    sent = picture_codec.encode(image, image.size // 6)
     nets = [core.PhotoEstimator(f"{MODELS / package}/{name}") for name in (twin, member)]
     loss = []
     for snr_db in (-5, 0, 5, 10, 20):
@@ -72,7 +73,7 @@ def test_says_what_it_is(package, member, twin):
     small, big = (MODELS / package / f"{name}.onnx" for name in (member, twin))
     told = onnx_header.read_header(small)["metadata"]
     facts = json.loads(told["diffsem.quantised"])
-    assert facts["of"] == packages.file_sha256(big)
+    assert facts["of"] == model_packages.file_sha256(big)
     assert facts["worst_loss_db"] < LARGEST_LOSS
     assert told["diffsem.role"] == onnx_header.read_header(big)["metadata"]["diffsem.role"]
     assert small.stat().st_size < 0.4 * big.stat().st_size

@@ -3,9 +3,12 @@
 
 import numpy as np
 import pytest
-from gr_diffsem import onnx_cost, packages, runner, schemes, scores
-from gr_diffsem.channels import measure
+from gr_diffsem import schemes
+from gr_diffsem.air import measure
+from gr_diffsem.base import model_packages
+from gr_diffsem.eval import scheme_runner, scores
 from gr_diffsem.models import classical
+from gr_diffsem.package import onnx_cost
 from gr_diffsem.reference import priors
 from gr_diffsem.schemes import mimo_chanest
 
@@ -87,7 +90,7 @@ def test_kronecker_mixture_is_the_mixture():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_no_more_arithmetic_than_published(name):
-    package, _ = packages.locate(name, checkout_first=True)
+    package, _ = model_packages.locate(name, checkout_first=True)
     assert onnx_cost.cost(package / "diffusion.onnx")["macs"] <= ARITHMETIC[name]
 
 
@@ -96,15 +99,15 @@ def test_no_worse_than_when_shipped(name, kind):
     """One step through the core, within 0.15 dB of what was measured when it was trained, and at least
     0.3 dB below the mixture of 64 Gaussians fitted to this very kind of channel."""
     pytest.importorskip("gnuradio.diffsem", reason="gr-diffsem is not installed in this Python")
-    package, _ = packages.locate(name, checkout_first=True)
+    package, _ = model_packages.locate(name, checkout_first=True)
     scheme = schemes.get(name)
     h = scheme.of_kind(kind, np.random.default_rng(17), 400 if name.endswith("x1") else 60)
     h = h.reshape(len(h), -1)
     for snr_db, shipped in zip((0, 10, 20), SHIPPED[name, kind], strict=True):
         y, noise_var = noisy(h, snr_db), 10 ** (-snr_db / 10)
-        ours = nmse(runner.estimate(f"{package}/diffusion", y, noise_var)[0], h)
+        ours = nmse(scheme_runner.estimate(f"{package}/diffusion", y, noise_var)[0], h)
         if name.endswith("x1"):
-            mixture = runner.estimate(f"{package}/{kind}_gmm", y, noise_var)[0]
+            mixture = scheme_runner.estimate(f"{package}/{kind}_gmm", y, noise_var)[0]
         else:
             mixture = scheme.estimators(kind)["gmm"](y, noise_var)
         assert ours < shipped + 0.15

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.reference import philox
+from gr_diffsem.base import philox
 
 ONES = 0xFFFFFFFF
 

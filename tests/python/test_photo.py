@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gr_diffsem import packages
+from gr_diffsem.base import model_packages, picture_bands, picture_transform
 from gr_diffsem.models import photo_data, photo_link
 from gr_diffsem.reference import photo
 
@@ -35,13 +35,13 @@ def nets():
 
 
 def plan(name):
-    manifest = packages.read_manifest(MODELS / name)
+    manifest = model_packages.read_manifest(MODELS / name)
     return manifest["members"][manifest["default"]]["plan"]
 
 
 def psnr(x, truth):
     """Of images in units of x, clipped to what a picture can hold."""
-    error = np.clip(x / photo.SCALE, -0.5, 0.5) - truth / photo.SCALE
+    error = np.clip(x / picture_bands.SCALE, -0.5, 0.5) - truth / picture_bands.SCALE
     return -10 * np.log10(np.mean(error**2))
 
 
@@ -70,21 +70,21 @@ def test_what_is_no_photograph_is_not_made_worse(nets):
 
 def test_transform_is_orthonormal():
     x = np.random.default_rng(0).standard_normal((37, 50, 3)).astype(np.float32)
-    c = photo.forward(x)
+    c = picture_transform.forward(x)
     assert np.sum(c**2) == pytest.approx(np.sum(x**2), rel=1e-4)
-    assert np.allclose(photo.inverse(c), x, atol=1e-5)
+    assert np.allclose(picture_transform.inverse(c), x, atol=1e-5)
     grey = np.ones((16, 16, 3), np.float32)
-    assert np.abs(photo.forward(grey)[1:]).max() < 1e-5, "grey has no colour"
-    assert photo.forward(grey)[0, 0, 0] == pytest.approx(np.sqrt(3) * 16, rel=1e-5)
+    assert np.abs(picture_transform.forward(grey)[1:]).max() < 1e-5, "grey has no colour"
+    assert picture_transform.forward(grey)[0, 0, 0] == pytest.approx(np.sqrt(3) * 16, rel=1e-5)
 
 
 def test_bands_cover_everything_once():
     h, w = 48, 80
-    index = photo.band_index(h, w)
+    index = picture_bands.band_index(h, w)
     assert index[0, 0] == 0 and index[-1, -1] == 4 and index[0, w // 4] == 3 and index[h // 2 - 1, 0] == 3
     values = np.arange(1, 11, dtype=np.float32)
-    assert np.allclose(photo.band_means(photo.per_coefficient(values, h, w)), values)
-    level = photo.levels(np.full((3, h, w), 0.25, np.float32), np.ones((3, h, w), np.float32))
+    assert np.allclose(picture_bands.band_means(picture_bands.per_coefficient(values, h, w)), values)
+    level = picture_bands.levels(np.full((3, h, w), 0.25, np.float32), np.ones((3, h, w), np.float32))
     assert np.allclose(level[:10], 0.5) and np.allclose(level[10:], 1)
 
 
@@ -99,25 +99,25 @@ def test_no_evaluation_is_the_gaussian_posterior_mean():
     z = c + np.where(np.isfinite(v), np.sqrt(np.where(np.isfinite(v), v, 0)), 0) * rng.standard_normal(shape)
     m, e = photo.proximal(0.0, power, z, v)
     assert np.isfinite(m).all() and np.mean((m - c) ** 2) == pytest.approx(e.mean(), rel=0.05)
-    assert np.allclose(photo.posterior(None, z, v, power, 0), photo.inverse(m), atol=1e-5)
+    assert np.allclose(photo.posterior(None, z, v, power, 0), picture_transform.inverse(m), atol=1e-5)
     assert np.all(m[np.isinf(v)] == 0) and np.array_equal(e[np.isinf(v)], power[np.isinf(v)])
 
 
 def test_without_noise_only_the_null_space_is_the_prior_s(nets, pictures):
     """What was observed exactly stays as it is, and the rest gets closer to the truth [139]."""
-    x = photo.SCALE * (pictures[0].astype(np.float32) / 255 - 0.5)
-    c = photo.forward(x)
+    x = picture_bands.SCALE * (pictures[0].astype(np.float32) / 255 - 0.5)
+    c = picture_transform.forward(x)
     power = photo_data.spectrum(c)
     rng = np.random.default_rng(2)
     v = np.where(rng.random(c.shape) < 0.3, np.inf, 0).astype(np.float32)
     z = np.where(np.isinf(v), 0, c)
     out = photo.posterior(nets["photo_posterior"], z, v, power, 4, plan("photo_posterior")["inflation"], True)
-    found = photo.forward(out)
+    found = picture_transform.forward(out)
     seen = v == 0
     assert np.abs(found - c)[seen].max() < 1e-3
     hidden = [np.mean((a - c)[~seen] ** 2) for a in (np.zeros_like(c), found)]
     assert hidden[1] < 0.8 * hidden[0]
-    drawn = photo.forward(
+    drawn = picture_transform.forward(
         photo.posterior(nets["photo_posterior"], z, v, power, 4, plan("photo_posterior")["inflation"], True, 1.0)
     )
     assert np.abs(drawn - c)[seen].max() < 1e-3, "a draw keeps it too"
@@ -135,7 +135,9 @@ def test_realism_gives_back_the_energy_that_the_mean_lacks(nets, pictures):
             for realism in (0.0, 0.5, 1.0)
         ]
         assert np.allclose(images[1], (images[0] + images[2]) / 2, atol=1e-4)
-        mean, draw, true = (photo.band_means(photo.forward(a) ** 2) for a in (images[0], images[2], x))
+        mean, draw, true = (
+            picture_bands.band_means(picture_transform.forward(a) ** 2) for a in (images[0], images[2], x)
+        )
         assert mean[4] < 0.3 * true[4] and abs(np.log(draw[4] / true[4])) < 0.7 * abs(np.log(mean[4] / true[4]))
         assert np.allclose(draw[5:], mean[5:], rtol=1e-3), "colours are left alone"
         assert psnr(images[0], x) > psnr(images[2], x) + 0.3
@@ -147,7 +149,7 @@ def test_any_size_and_any_level(name, nets):
     rng = np.random.default_rng(3)
     for h, w in ((16, 16), (17, 31), (40, 25)):
         x = 2 * rng.random((h, w, 3)).astype(np.float32) - 1
-        c = photo.forward(x)
+        c = picture_transform.forward(x)
         power = photo_data.spectrum(c)
         for level in (0.0, 1e-9, 0.3, 1e9, np.inf):
             v = np.full(c.shape, level, np.float32)

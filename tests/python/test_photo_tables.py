@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from gr_diffsem.cli import Parser
-from gr_diffsem.semantic import cli_eval
+from gr_diffsem.apps.cli import Parser
+from gr_diffsem.eval import semantic_link
 
 BENCH = Path(__file__).parents[2] / "bench" / "photo_tables.py"
 
@@ -25,10 +25,13 @@ def tables():
 def test_every_command_is_understood(tables, tmp_path, quick):
     for name, (_, bsds, _) in tables.STEPS.items():
         parser = Parser()
-        cli_eval.add_arguments(parser)
+        semantic_link.add_arguments(parser)
         args = parser.parse_args(tables.command(name, tmp_path, quick)[5:-1])
-        assert [cli_eval.ratio(text) for text in args.cbr] in ([1 / 48], [1 / 6]) and bool(args.images) == bsds
-        assert set(args.methods) <= set(cli_eval.evaluate.METHODS) and args.channel in cli_eval.evaluate.CHANNELS
+        assert [semantic_link.ratio(text) for text in args.cbr] in ([1 / 48], [1 / 6]) and bool(args.images) == bsds
+        assert (
+            set(args.methods) <= set(semantic_link.photo_trials.METHODS)
+            and args.channel in semantic_link.photo_trials.CHANNELS
+        )
         assert (args.count == 2 and args.max_side <= 384) or not quick
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio.diffsem import core
+from gr_diffsem.base import picture_bands
+from gr_diffsem.codec import picture_codec
 from gr_diffsem.reference import operators, photo
-from gr_diffsem.semantic import codec, receivers
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -35,7 +36,7 @@ def scene(h=45, w=60):
     y, x = np.mgrid[:h, :w]
     image = np.stack([np.sin(x / 7 + k) + np.cos(y / 5) + (x > 30) for k in range(3)], -1) * 40 + 110
     image = (image + rng.standard_normal(image.shape) * 5).clip(0, 255).astype(np.uint8)
-    made = codec.encode(image, 12000)
+    made = picture_codec.encode(image, 12000)
     noise = np.full(made.symbols.size, 0.2, np.float32)
     noise[rng.random(noise.size) < 0.2] = np.inf
     n = rng.standard_normal((2, noise.size)) * np.sqrt(0.1)
@@ -44,8 +45,8 @@ def scene(h=45, w=60):
 
 def test_linear_in_the_core_is_that_of_the_codec():
     plan, symbols, noise = scene()
-    expected, variance = codec.linear(plan, symbols, noise)
-    y, gains, _, v = codec.measurement(plan, symbols, noise)
+    expected, variance = picture_codec.linear(plan, symbols, noise)
+    y, gains, _, v = picture_codec.measurement(plan, symbols, noise)
     image, found, info = core.PhotoEstimator("linear").run(y, gains, v, plan.variances)
     assert np.abs(image - expected).max() < 1e-5 and info["evaluations"] == 0
     assert np.allclose(found, variance, rtol=1e-3, atol=1e-7)
@@ -54,26 +55,26 @@ def test_linear_in_the_core_is_that_of_the_codec():
 @pytest.mark.parametrize("name", ["photo_posterior", "photo_mmse"])
 def test_a_scheme_in_the_core_is_that_of_the_twin(name):
     plan, symbols, noise = scene()
-    y, gains, mask, v = codec.measurement(plan, symbols, noise)
+    y, gains, mask, v = picture_codec.measurement(plan, symbols, noise)
     manifest = json.loads((MODELS / name / "manifest.json").read_text())
     member = manifest["members"][manifest["default"]]
     net = photo.OnnxNet(MODELS / name / member["prior"]["file"])
     g = np.where(mask, gains, 1)
-    z, nv = np.where(mask, y / g, 0) * photo.SCALE, np.where(mask, v / g**2, np.inf) * photo.SCALE**2
+    z, nv = np.where(mask, y / g, 0) * picture_bands.SCALE, np.where(mask, v / g**2, np.inf) * picture_bands.SCALE**2
     how = member["plan"]
     expected = photo.posterior(
-        net, z, nv, plan.variances * photo.SCALE**2, how["steps"], how["inflation"], how["final"]
+        net, z, nv, plan.variances * picture_bands.SCALE**2, how["steps"], how["inflation"], how["final"]
     )
     image, _, info = core.PhotoEstimator(str(MODELS / name)).run(y, gains, v, plan.variances)
     assert not info["linear"] and info["evaluations"] == how["steps"]
-    assert np.abs(image - (expected / photo.SCALE + 0.5).clip(0, 1)).max() < 1e-4
+    assert np.abs(image - (expected / picture_bands.SCALE + 0.5).clip(0, 1)).max() < 1e-4
 
 
 @pytest.mark.parametrize("name", ["linear", "photo_posterior"])
 def test_realism_draws_the_same_in_the_core_and_in_the_twin(name):
     plan, symbols, noise = scene()
-    y, gains, _, v = codec.measurement(plan, symbols, noise)
-    z, nv, spectrum = receivers.observation(plan, symbols, noise)
+    y, gains, _, v = picture_codec.measurement(plan, symbols, noise)
+    z, nv, spectrum = picture_codec.observation(plan, symbols, noise)
     net, how = None, {"steps": 0, "inflation": 1.0}
     if name != "linear":
         manifest = json.loads((MODELS / name / "manifest.json").read_text())
@@ -85,7 +86,7 @@ def test_realism_draws_the_same_in_the_core_and_in_the_twin(name):
         expected = photo.posterior(net, z, nv, spectrum, how["steps"], how["inflation"], True, realism, seed)
         image, _, info = core.PhotoEstimator(f"{spec}:realism={realism},seed={seed}").run(y, gains, v, plan.variances)
         assert not info["linear"]
-        assert np.abs(image - (expected / photo.SCALE + 0.5).clip(0, 1)).max() < 2e-4
+        assert np.abs(image - (expected / picture_bands.SCALE + 0.5).clip(0, 1)).max() < 2e-4
         images[realism, seed] = image
     away = [np.abs(images[key] - images[0.0, 0]).mean() for key in images]
     assert 0 == away[0] < away[1] < away[2] and np.abs(images[1.0, 7] - images[1.0, 0]).mean() > away[2] / 2

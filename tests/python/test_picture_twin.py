@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from gnuradio.diffsem import core, scheme
-from gr_diffsem.semantic import codec, digital
-from gr_diffsem.semantic.plan import STEPS, ContentError, Plan
+from gr_diffsem.base import picture_transform
+from gr_diffsem.codec import digital_part, picture_codec
+from gr_diffsem.codec.picture_plan import STEPS, ContentError, Plan
 
 #: height, width, channel uses.
 CASES = [
@@ -26,7 +27,7 @@ def photograph(h, w, seed):
     rng = np.random.default_rng(seed)
     f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w) + 1e-2
     planes = rng.standard_normal((3, h, w)) / f**1.3 * np.array([1, 0.25, 0.2])[:, None, None]
-    image = codec.transform.inverse(planes)
+    image = picture_transform.inverse(planes)
     image = 0.5 + 0.16 * image / (image.std() + 1e-9)
     image[h // 3 :, w // 2 :] += 0.15
     return np.rint(image.clip(0, 1) * 255).astype(np.uint8)
@@ -35,7 +36,7 @@ def photograph(h, w, seed):
 @pytest.fixture(scope="module", params=CASES, ids=lambda c: f"{c[0]}x{c[1]}-{c[2]}")
 def sent(request):
     h, w, uses = request.param
-    return codec.encode(photograph(h, w, seed=uses), uses, scheme_hash=0xBEEF)
+    return picture_codec.encode(photograph(h, w, seed=uses), uses, scheme_hash=0xBEEF)
 
 
 def same_plan(data):
@@ -77,7 +78,7 @@ def test_plans_of_every_model_are_equal(model, block, shape):
     rng = np.random.default_rng([model, *block, *shape])
     law = tuple((int(rng.integers(-8, 6)), int(rng.integers(8))) for _ in range(3)) if model == 0 else ()
     cut = tuple(map(min, block, shape))
-    grid = codec.make_zones(*shape, model)
+    grid = picture_codec.make_zones(*shape, model)
     smooth = np.add.outer(np.arange(grid.rows), np.arange(grid.columns)).ravel()
     levels = np.maximum(0, 20 - smooth - rng.integers(0, 6, (3, grid.count))) * (grid.number(block) > 0)
     made = Plan(
@@ -105,14 +106,14 @@ def test_bytes_that_are_no_pictures_are_refused_alike(sent):
 
 
 def test_an_allocation_of_nothing_is_an_error():
-    made = codec.encode(photograph(240, 320, 3), 38400).plan
+    made = picture_codec.encode(photograph(240, 320, 3), 38400).plan
     for n_symbols in (1, 2, 3):
         few = core.PicturePlan(replace(made, n_symbols=n_symbols).to_bytes())
         try:
             assert few.allocation()["copies"].sum() == 2 * n_symbols
         except ValueError as e:
             assert "no coefficient" in str(e)
-    count = codec.make_zones(240, 320, 1).count  # the rings have no level 0
+    count = picture_codec.make_zones(240, 320, 1).count  # the rings have no level 0
     nothing = replace(made, model=1, law=(), tail=(0, 0, 0), levels=np.zeros((3, count), np.int64)).to_bytes()
     with pytest.raises(ValueError, match="no coefficient"):
         core.PicturePlan(nothing).allocation()
@@ -138,12 +139,12 @@ def through(made, snr_db, loss, fading, seed):
 )
 def test_measurement_and_picture_are_the_twins(sent, snr_db, loss, fading):
     symbols, noise_var = through(sent, snr_db, loss, fading, seed=7)
-    y, gains, _, v = codec.measurement(sent.plan, symbols, noise_var)
+    y, gains, _, v = picture_codec.measurement(sent.plan, symbols, noise_var)
     found = core.PicturePlan(sent.digital).measurement(symbols, noise_var)
     for a, b in zip(found, (y, gains, v), strict=True):
         assert np.array_equal(a, b.astype(np.float32))
     with np.errstate(invalid="ignore"):
-        expected, _ = codec.linear(sent.plan, symbols, noise_var)
+        expected, _ = picture_codec.linear(sent.plan, symbols, noise_var)
     picture, said = core.receive_picture(core.PhotoEstimator(scheme("linear")), sent.digital, symbols, noise_var)
     assert said["hash_bits"] in (8, 16) and said["scheme_hash"] == sent.plan.scheme_hash
     off = np.abs(picture.astype(int) - np.rint(expected * 255))
@@ -160,16 +161,16 @@ def test_symbols_of_another_number_are_refused(sent):
 @pytest.mark.parametrize("size", range(32))
 def test_every_digital_code_is_the_twins(size):
     code = core.DigitalCode(size)
-    assert (code.octets, code.uses) == (digital.SIZES[size], digital.uses(digital.SIZES[size]))
+    assert (code.octets, code.uses) == (digital_part.SIZES[size], digital_part.uses(digital_part.SIZES[size]))
     rng = np.random.default_rng(size)
     data = rng.integers(
-        0, 256, int(rng.integers(digital.SIZES[size - 1] + 1 if size else 0, code.octets + 1)), np.uint8
+        0, 256, int(rng.integers(digital_part.SIZES[size - 1] + 1 if size else 0, code.octets + 1)), np.uint8
     )
-    sent = digital.modulate(data.tobytes())
+    sent = digital_part.modulate(data.tobytes())
     noise = 10**0.2
     received = sent + (rng.standard_normal(sent.size) + 1j * rng.standard_normal(sent.size)) * np.sqrt(noise / 2)
-    soft = digital.soft_bits(received, noise)
-    assert code.decode(soft) == digital.decode(soft, size) == data.tobytes()
+    soft = digital_part.soft_bits(received, noise)
+    assert code.decode(soft) == digital_part.decode(soft, size) == data.tobytes()
     assert code.decode(-soft) is None
 
 
@@ -177,14 +178,14 @@ def test_the_digital_code_fails_where_the_twin_fails():
     """Over its waterfall (-4.5 to -2.5 dB): the messages differ by rounding, so a block in fifty may differ."""
     rng = np.random.default_rng(11)
     data = rng.integers(0, 256, 60, np.uint8).tobytes()
-    sent, size = digital.modulate(data), digital.size_index(60)
+    sent, size = digital_part.modulate(data), digital_part.size_index(60)
     code = core.DigitalCode(size)
     alike, good = [], []
     for snr_db in np.linspace(-7, -3, 50):
         noise = 10 ** (-snr_db / 10)
         received = sent + (rng.standard_normal(sent.size) + 1j * rng.standard_normal(sent.size)) * np.sqrt(noise / 2)
-        soft = digital.soft_bits(received, noise)
-        a, b = code.decode(soft), digital.decode(soft, size)
+        soft = digital_part.soft_bits(received, noise)
+        a, b = code.decode(soft), digital_part.decode(soft, size)
         assert a in (None, data)
         alike.append(a == b)
         good.append(a is not None)

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from gr_diffsem import cli, package, schemes
+from gr_diffsem import schemes
+from gr_diffsem.apps import cli
+from gr_diffsem.package import package_writer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add_a_scheme.md"
 
@@ -35,8 +37,8 @@ def test_package_and_proof(recipe, capfd):
     pytest.importorskip("gnuradio", reason="GNU Radio is not in this environment")
     pytest.importorskip("gnuradio.diffsem", reason="gnuradio.diffsem is not built (make build)")
     scheme, folder = recipe
-    assert len(package.fit_missing(scheme, folder)) == 4
-    digest = package.write(scheme, folder)
+    assert len(package_writer.fit_missing(scheme, folder)) == 4
+    digest = package_writer.write(scheme, folder)
     assert cli.main(["info", "sector_array", "--json"]) == 0
     info = json.loads(capfd.readouterr().out)
     assert info["content_hash"] == digest and info["problems"] == []

@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.reference import operators, posterior, priors, samplers, signal
+from gr_diffsem.base import signal
+from gr_diffsem.reference import operators, posterior, priors, samplers
 
 RNG = np.random.default_rng(20240601)
 SIZE = 6

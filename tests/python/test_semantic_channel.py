@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem.errors import UserError
-from gr_diffsem.semantic import channel, transport
+from gr_diffsem.apps import channel, transport
+from gr_diffsem.base.errors import UserError
 
 
 def bursts(n, length=400, gap=100, seed=1):

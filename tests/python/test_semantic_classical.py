@@ -5,10 +5,13 @@ import fractions
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import classical, frames, ldpc, ldpc_table, metrics, webp
+from gr_diffsem.base import picture_metrics
+from gr_diffsem.codec import frames
+from gr_diffsem.eval import webp_ladder, webp_link
+from gr_diffsem.phy import ldpc, ldpc_table
 
 USES = 5000  # three frames
-ALL = [*classical.modes("k7", ("frame", "picture")), *classical.modes("ldpc", ("frame", "picture"))]
+ALL = [*webp_link.modes("k7", ("frame", "picture")), *webp_link.modes("ldpc", ("frame", "picture"))]
 
 
 def photograph(h=96, w=128):
@@ -19,12 +22,12 @@ def photograph(h=96, w=128):
 
 def delivered(mode, snr_db, pictures, kind="awgn", loss=0.0):
     """How many of some random files of the largest size come through unharmed."""
-    link = classical.Link(mode, USES)
+    link = webp_link.Link(mode, USES)
     data = bytes(np.random.default_rng(1).integers(0, 256, link.octets, dtype=np.uint8))
     sent = link.encode(data)
     rng = [np.random.default_rng(i) for i in range(pictures)]
     items = [(link, link.soft(frames.apply_channel(sent, snr_db, kind, loss, r))) for r in rng]
-    got = classical.decode(items)
+    got = webp_link.decode(items)
     assert all(g in (None, data) for g in got)
     return sum(g is not None for g in got)
 
@@ -32,8 +35,8 @@ def delivered(mode, snr_db, pictures, kind="awgn", loss=0.0):
 @pytest.mark.parametrize("mode", ALL, ids=lambda m: f"{m.code} {m}")
 def test_every_mode_delivers_what_fits(mode):
     assert delivered(mode, 22.0, 1) == 1
-    link = classical.Link(mode, USES)
-    bits = classical.BITS[mode.modulation] * float(fractions.Fraction(mode.rate)) * (USES - 3 * frames.HEADER_USES)
+    link = webp_link.Link(mode, USES)
+    bits = webp_link.BITS[mode.modulation] * float(fractions.Fraction(mode.rate)) * (USES - 3 * frames.HEADER_USES)
     assert 0.9 < 8 * link.octets / bits < 1
     with pytest.raises(ValueError, match=f"this link takes {link.octets}"):
         link.encode(bytes(link.octets + 1))
@@ -45,14 +48,14 @@ def test_every_mode_delivers_what_fits(mode):
 )
 def test_thresholds_of_the_k7_code(modulation, rate, threshold):
     """Nearly all files come at the known thresholds, nearly none 3.5 dB below (these files are short)."""
-    mode = classical.Mode(modulation, rate)
+    mode = webp_link.Mode(modulation, rate)
     assert delivered(mode, threshold + 0.5, 10) >= 9
     assert delivered(mode, threshold - 3.5, 10) <= 1
 
 
 def test_ldpc_beats_the_k7_code():
-    assert delivered(classical.Mode("qpsk", "1/2", code="ldpc"), 2.5, 8) >= 7
-    assert delivered(classical.Mode("qpsk", "1/2"), 2.5, 8) <= 1
+    assert delivered(webp_link.Mode("qpsk", "1/2", code="ldpc"), 2.5, 8) >= 7
+    assert delivered(webp_link.Mode("qpsk", "1/2"), 2.5, 8) <= 1
 
 
 @pytest.mark.parametrize(("modulation", "rate"), list(ldpc_table.PACKET_ERROR))
@@ -61,15 +64,15 @@ def test_packet_errors_are_those_of_the_table(modulation, rate):
     table = ldpc_table.PACKET_ERROR[modulation, rate]
     assert list(table.values()) == sorted(table.values(), reverse=True)
     at = min(table, key=lambda snr: abs(table[snr] - 0.5))
-    rng, ratio = np.random.default_rng(4), classical.RATES[rate]
+    rng, ratio = np.random.default_rng(4), webp_link.RATES[rate]
     for snr, expected in ((at, table[at]), (at + 1, table[at + 1])):
         soft, sent = [], []
         for _ in range(24):
             word = ldpc.encode(rng.integers(0, 2, (24 - ldpc.ROWS[ratio]) * 125, dtype=np.uint8), ratio, 125)
-            symbols = classical.modulate(word, modulation)
+            symbols = webp_link.modulate(word, modulation)
             noise = rng.standard_normal((2, symbols.size)) * np.sqrt(0.5 * 10 ** (-snr / 10))
             soft.append(
-                classical.soften(
+                webp_link.soften(
                     symbols + noise[0] + 1j * noise[1], np.full(symbols.size, 10 ** (-snr / 10)), modulation
                 )
             )
@@ -82,31 +85,31 @@ def test_packet_errors_are_those_of_the_table(modulation, rate):
 @pytest.mark.parametrize("mode", ALL, ids=lambda m: f"{m.code} {m}")
 def test_what_is_settled_without_decoding_is_what_decoding_finds(mode):
     """Fading over a wide range of SNRs: settled pictures, doubtful ones, lost frames."""
-    link = classical.Link(mode, USES)
+    link = webp_link.Link(mode, USES)
     data = bytes(np.random.default_rng(1).integers(0, 256, link.octets, dtype=np.uint8))
     sent = link.encode(data)
     items = []
     for i, snr in enumerate(np.linspace(-3, 20, 12)):
         received = frames.apply_channel(sent, snr, "awgn" if i % 2 else "tdl", 0.05, np.random.default_rng(i))
         items.append((link, link.soft(received), data))
-    found = [d == data for d in classical.decode([item[:2] for item in items])]
-    assert list(classical.arrived(items)) == found and any(found) and not all(found)
+    found = [d == data for d in webp_link.decode([item[:2] for item in items])]
+    assert list(webp_link.arrived(items)) == found and any(found) and not all(found)
 
 
 def test_information_of_soft_bits():
     bits = np.array([0, 1, 0, 1])
-    assert classical.information(np.zeros(4), bits) == pytest.approx(0)
-    assert classical.information(1000.0 * (1 - 2 * bits), bits) == pytest.approx(1)
-    told = classical.information(np.array([1.0, -1.0, -1.0, 1.0]), bits)  # two right, two wrong
+    assert webp_link.information(np.zeros(4), bits) == pytest.approx(0)
+    assert webp_link.information(1000.0 * (1 - 2 * bits), bits) == pytest.approx(1)
+    told = webp_link.information(np.array([1.0, -1.0, -1.0, 1.0]), bits)  # two right, two wrong
     assert told == pytest.approx(1 - np.mean(np.log2(1 + np.exp([-1, -1, 1, 1]))))
 
 
 @pytest.mark.parametrize(("span", "delivered"), [("picture", True), ("frame", False)])
 def test_interleaving_over_the_picture_sees_through_a_lost_frame(span, delivered):
-    link = classical.Link(classical.Mode("bpsk", "1/2", span), 12000)
+    link = webp_link.Link(webp_link.Mode("bpsk", "1/2", span), 12000)
     received = frames.apply_channel(link.encode(b"file"), 8.0, "awgn", 0, np.random.default_rng(0))
     assert len(received) == 5
-    (data,) = classical.decode([(link, link.soft(received[1:]))])
+    (data,) = webp_link.decode([(link, link.soft(received[1:]))])
     assert (data is not None and data.rstrip(b"\0") == b"file") == delivered
 
 
@@ -114,14 +117,14 @@ def test_soft_bits_are_exact_for_16qam():
     """Against the sum over all sixteen points."""
     rng = np.random.default_rng(2)
     bits = np.array([[b >> i & 1 for i in range(4)] for b in range(16)])
-    points = classical.modulate(bits.ravel(), "16qam")
+    points = webp_link.modulate(bits.ravel(), "16qam")
     assert np.mean(np.abs(points) ** 2) == pytest.approx(1)
     y, v = rng.normal(size=5) + 1j * rng.normal(size=5), rng.uniform(0.1, 1, 5)
     likelihood = np.exp(-(np.abs(y[:, None] - points) ** 2) / v[:, None])
     expected = [np.log(likelihood @ (1 - bits[:, i])) - np.log(likelihood @ bits[:, i]) for i in range(4)]
-    assert classical.soften(y, v, "16qam").reshape(5, 4) == pytest.approx(np.array(expected).T, rel=1e-4, abs=1e-4)
-    for modulation in classical.BITS:
-        assert not classical.soften(y, np.full(5, np.inf), modulation).any()
+    assert webp_link.soften(y, v, "16qam").reshape(5, 4) == pytest.approx(np.array(expected).T, rel=1e-4, abs=1e-4)
+    for modulation in webp_link.BITS:
+        assert not webp_link.soften(y, np.full(5, np.inf), modulation).any()
 
 
 @pytest.mark.parametrize("rate", list(ldpc.ROWS))
@@ -144,16 +147,18 @@ def test_ldpc_code_words_fulfil_the_alist(rate):
 
 def test_the_webp_file_fits_and_is_the_best_that_does():
     image = photograph()
-    ladder = webp.Ladder(image)
+    ladder = webp_ladder.Ladder(image)
     last = 0
     for octets in (300, 600, 1500, 6000):
         data, shown, quality = ladder.best(octets)
-        assert len(data) + webp.SIZE_OCTETS <= octets
-        assert quality == metrics.psnr(image, shown) and shown.shape == image.shape
+        assert len(data) + webp_ladder.SIZE_OCTETS <= octets
+        assert quality == picture_metrics.psnr(image, shown) and shown.shape == image.shape
         assert quality > last
         last = quality
     every = [ladder.file(scale, q) for scale in (1.0, 0.8, 0.65, 0.5) for q in range(101)]
     for octets in (600, 1500):
-        fits = [metrics.psnr(image, ladder.decoded(d)) for d in every if len(d) + webp.SIZE_OCTETS <= octets]
+        fits = [
+            picture_metrics.psnr(image, ladder.decoded(d)) for d in every if len(d) + webp_ladder.SIZE_OCTETS <= octets
+        ]
         assert ladder.best(octets)[2] >= max(fits) - 0.2, "PSNR goes up and down a little with quality"
     assert ladder.best(20) is None

@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import codec, content, digital, frames, plan, range_coder, transform, zones
+from gr_diffsem.base import picture_transform
+from gr_diffsem.codec import content, digital_part, frames, picture_codec, picture_plan, range_coder, zones
 
 
 def photograph(h=240, w=320, seed=1):
@@ -11,7 +12,7 @@ def photograph(h=240, w=320, seed=1):
     rng = np.random.default_rng(seed)
     f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w) + 1e-2
     planes = rng.standard_normal((3, h, w)) / f**1.3 * np.array([1, 0.25, 0.2])[:, None, None]
-    image = transform.inverse(planes)
+    image = picture_transform.inverse(planes)
     image = 0.5 + 0.16 * image / image.std()
     image[h // 3 :, w // 2 :] += 0.15
     return np.rint(image.clip(0, 1) * 255).astype(np.uint8)
@@ -33,10 +34,10 @@ def test_transform_is_orthonormal_and_that_of_scipy(shape):
     import scipy.fft
 
     x = np.random.default_rng(3).standard_normal((*shape, 3))
-    c = transform.forward(x)
-    planes = np.tensordot(transform.COLOURS, x, (1, 2))
+    c = picture_transform.forward(x)
+    planes = np.tensordot(picture_transform.COLOURS, x, (1, 2))
     assert np.allclose(c, scipy.fft.dctn(planes, axes=(1, 2), norm="ortho"), atol=1e-12)
-    assert np.allclose(transform.inverse(c), x, atol=1e-12)
+    assert np.allclose(picture_transform.inverse(c), x, atol=1e-12)
 
 
 def test_range_coder_gives_back_what_it_took():
@@ -70,34 +71,38 @@ def test_zones_cover_each_coefficient_once():
 def test_all_uses_are_spent_and_mean_power_is_one_in_every_frame(cbr, size):
     image = photograph(*size)
     uses = int(image.size * cbr)
-    made = codec.encode(image, uses)
-    side = digital.uses(len(made.digital)) + frames.header_uses(digital.uses(len(made.digital)) + made.symbols.size)
-    assert side <= codec.OVERHEAD * uses
+    made = picture_codec.encode(image, uses)
+    side = digital_part.uses(len(made.digital)) + frames.header_uses(
+        digital_part.uses(len(made.digital)) + made.symbols.size
+    )
+    assert side <= picture_codec.OVERHEAD * uses
     assert uses - frames.HEADER_USES < side + made.symbols.size <= uses
     assert abs(np.mean(np.abs(made.symbols) ** 2) - 1) < 0.01
     for frame in frames.cut(made.digital, made.symbols, 1):
         assert abs(np.mean(np.abs(frame.symbols) ** 2) - 1) < 0.25
     assert [s.stop - s.start for s in made.plan.layers] == pytest.approx([made.symbols.size / 2] * 4, abs=1)
     power = 2 * made.plan.gains**2 * made.plan.variances.ravel()[made.plan.order]
-    assert power[made.plan.copies < plan.COPIES].max() < 1.3 * plan.PEAK and np.all(np.diff(made.plan.copies) <= 0)
+    assert power[made.plan.copies < picture_plan.COPIES].max() < 1.3 * picture_plan.PEAK and np.all(
+        np.diff(made.plan.copies) <= 0
+    )
     assert made.plan.copies.sum() == 2 * made.symbols.size and made.plan.copies[0] >= 2
 
 
 def test_the_digital_part_is_all_a_receiver_needs():
-    made = codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
-    found = codec.Plan.from_bytes(made.digital)
+    made = picture_codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
+    found = picture_codec.Plan.from_bytes(made.digital)
     assert found.to_bytes() == made.digital
     assert found.shape == (240, 320) and found.n_symbols == made.symbols.size and found.scheme_hash == 0xBEEF
     for name in ("order", "gains", "variances", "places", "copies", "slots"):
         assert np.array_equal(getattr(found, name), getattr(made.plan, name)), name
-    again = codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
+    again = picture_codec.encode(photograph(), 38400, scheme_hash=0xBEEF)
     assert again.digital == made.digital and np.array_equal(again.symbols, made.symbols)
 
 
 def test_without_noise_only_what_was_not_sent_is_missing():
     image = photograph(64, 96)
-    made = codec.encode(image, 3 * 64 * 96)  # two slots for each value
-    out, _ = codec.linear(made.plan, made.symbols, np.full(made.symbols.size, 1e-9))
+    made = picture_codec.encode(image, 3 * 64 * 96)  # two slots for each value
+    out, _ = picture_codec.linear(made.plan, made.symbols, np.full(made.symbols.size, 1e-9))
     assert psnr(out, image) > 45
 
 
@@ -105,49 +110,49 @@ def test_without_noise_only_what_was_not_sent_is_missing():
 def test_linear_knows_its_own_error(snr_db):
     """The posterior variances sum to the error, as far as the spectrum is true."""
     image = photograph(seed=6)
-    made = codec.encode(image, 12800)
-    out, variance = codec.linear(made.plan, *received(made, snr_db))
-    error = np.sum((transform.forward(out - image / 255.0)) ** 2)
+    made = picture_codec.encode(image, 12800)
+    out, variance = picture_codec.linear(made.plan, *received(made, snr_db))
+    error = np.sum((picture_transform.forward(out - image / 255.0)) ** 2)
     assert 0.5 < variance.sum() / error < 1.6
 
 
 def test_more_snr_and_more_uses_help_and_lost_symbols_cost_little():
     image = photograph(seed=7)
     values = [
-        psnr(codec.linear(e.plan, *received(e, snr))[0], image)
-        for e in (codec.encode(image, n) for n in (9600, 38400))
+        psnr(picture_codec.linear(e.plan, *received(e, snr))[0], image)
+        for e in (picture_codec.encode(image, n) for n in (9600, 38400))
         for snr in (0, 5, 10, 15)
     ]
     assert np.all(np.diff(values[:4]) > 0.4) and np.all(np.array(values[4:]) > np.array(values[:4]) + 2)
-    made = codec.encode(image, 9600)
+    made = picture_codec.encode(image, 9600)
     symbols, noise = received(made, 10)
     symbols[::10], noise[::10] = np.nan, np.inf
-    few = psnr(codec.linear(made.plan, symbols, noise)[0], image)
+    few = psnr(picture_codec.linear(made.plan, symbols, noise)[0], image)
     assert values[2] - 4 < few < values[2]  # a tenth of the energy is missing
-    nothing, variance = codec.linear(made.plan, np.zeros_like(symbols), np.full(noise.shape, np.inf))
+    nothing, variance = picture_codec.linear(made.plan, np.zeros_like(symbols), np.full(noise.shape, np.inf))
     assert np.isfinite(nothing).all() and psnr(nothing, image) > 10
     assert variance.sum() > 0
 
 
 def test_a_measurement_is_the_coefficient_times_its_gain():
     image = photograph(96, 128)
-    made = codec.encode(image, 12000)
-    y, gains, mask, noise = codec.measurement(made.plan, made.symbols, np.full(made.symbols.size, 1e-6))
-    c = transform.forward(image / 255.0 - 0.5)
+    made = picture_codec.encode(image, 12000)
+    y, gains, mask, noise = picture_codec.measurement(made.plan, made.symbols, np.full(made.symbols.size, 1e-6))
+    c = picture_transform.forward(image / 255.0 - 0.5)
     analogue = mask.copy()
     analogue[:, : made.plan.block[0], : made.plan.block[1]] = False
     assert np.abs(y - gains * c)[analogue].max() < 1e-4
     assert np.isinf(noise[~mask]).all() and analogue.sum() == made.plan.order.size
     with pytest.raises(ValueError, match="the plan has"):
-        codec.measurement(made.plan, made.symbols[:-1], np.ones(made.symbols.size))
+        picture_codec.measurement(made.plan, made.symbols[:-1], np.ones(made.symbols.size))
 
 
 def test_strong_coefficients_survive_the_loss_of_symbols():
     """What goes in several slots is lost with all of them only."""
-    made = codec.encode(photograph(), 9600)
+    made = picture_codec.encode(photograph(), 9600)
     symbols, noise = received(made, 10)
     noise[np.random.default_rng(3).random(noise.size) < 0.3] = np.inf
-    _, _, mask, _ = codec.measurement(made.plan, symbols, noise)
+    _, _, mask, _ = picture_codec.measurement(made.plan, symbols, noise)
     seen = mask.ravel()[made.plan.order]
     many = made.plan.copies >= 4
     assert many.sum() > 30 and seen[many].mean() > 0.96 and seen[made.plan.copies == 1].mean() < 0.75
@@ -166,42 +171,42 @@ def test_strong_coefficients_survive_the_loss_of_symbols():
     ],
 )
 def test_what_cannot_be_sent_is_said(image, uses, message):
-    with pytest.raises(codec.ContentError, match=message):
-        codec.encode(image, uses)
+    with pytest.raises(picture_codec.ContentError, match=message):
+        picture_codec.encode(image, uses)
 
 
 @pytest.mark.parametrize(
     "image", [np.zeros((64, 64, 3), np.uint8), np.full((1, 2, 3), 200, np.uint8), np.full((3, 90, 3), 255, np.uint8)]
 )
 def test_flat_and_tiny_pictures_arrive(image):
-    made = codec.encode(image, 12000)
-    out, _ = codec.linear(codec.Plan.from_bytes(made.digital), *received(made, 10))
+    made = picture_codec.encode(image, 12000)
+    out, _ = picture_codec.linear(picture_codec.Plan.from_bytes(made.digital), *received(made, 10))
     assert np.isfinite(made.symbols).all() and np.abs(out - image / 255.0).max() < 0.1
 
 
 def test_bytes_that_are_no_picture_are_refused():
     rng = np.random.default_rng(8)
-    whole = codec.encode(photograph(), 38400).digital
+    whole = picture_codec.encode(photograph(), 38400).digital
     refused = 0
     for i in range(60):
         data = bytearray(whole if i % 2 else rng.integers(0, 256, 40, np.uint8).tobytes())
         data[rng.integers(0, len(data))] ^= 1 << rng.integers(0, 8)
         try:
-            plan = codec.Plan.from_bytes(bytes(data))
+            plan = picture_codec.Plan.from_bytes(bytes(data))
             assert plan.n_symbols > 0 and max(plan.shape) <= 4096
-        except codec.ContentError:
+        except picture_codec.ContentError:
             refused += 1
     assert refused >= 15
-    with pytest.raises(codec.ContentError):
-        codec.Plan.from_bytes(b"")
+    with pytest.raises(picture_codec.ContentError):
+        picture_codec.Plan.from_bytes(b"")
 
 
 def test_text_and_arrays_ride_too():
     data = content.encode_text("73 de nobody, été")
     assert content.kind(data) == content.TEXT and content.decode_text(data) == "73 de nobody, été"
-    with pytest.raises(codec.ContentError, match="send it in several"):
+    with pytest.raises(picture_codec.ContentError, match="send it in several"):
         content.encode_text("x" * 5000)
-    assert content.kind(codec.encode(photograph(64, 64), 12000).digital) == content.PHOTOGRAPH
+    assert content.kind(picture_codec.encode(photograph(64, 64), 12000).digital) == content.PHOTOGRAPH
     rng = np.random.default_rng(9)
     for values in (rng.standard_normal((5, 7)) * 3 + 2, rng.standard_normal(33) + 1j * rng.standard_normal(33)):
         data, symbols = content.encode_array(values, "csi", uses=2000)
@@ -214,5 +219,5 @@ def test_text_and_arrays_ride_too():
         )
         lost, far = content.decode_array(plan, symbols, np.full(symbols.size, np.inf, np.float32))
         assert np.allclose(lost, values.mean(), atol=1e-3) and np.all(far > variance)
-    with pytest.raises(codec.ContentError):
+    with pytest.raises(picture_codec.ContentError):
         content.Array.from_bytes(data[:7])

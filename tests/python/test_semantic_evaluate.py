@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem import cli
-from gr_diffsem.errors import UserError
-from gr_diffsem.semantic import cli_eval, evaluate, frames, metrics, photographs, realism, receivers, sheet
+from gr_diffsem.apps import cli
+from gr_diffsem.base import picture_files, picture_metrics
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.codec import frames
+from gr_diffsem.eval import photo_realism, photo_receivers, photo_sheet, photo_trials, semantic_link
 from PIL import Image
 
 
@@ -76,11 +78,11 @@ def test_the_report_of_a_small_evaluation(folder, tmp_path, capsys):
     # What was saved is what was counted.
     for name in names:
         saved = [np.asarray(Image.open(out / name / "5" / f"{stem}.png")) for stem in ("one", "two")]
-        psnr = [metrics.psnr(a, b) for a, b in zip(photographs.folder(folder).values(), saved, strict=True)]
+        psnr = [picture_metrics.psnr(a, b) for a, b in zip(picture_files.folder(folder).values(), saved, strict=True)]
         assert np.mean(psnr) == pytest.approx(got["methods"][name]["psnr_db"][1])
-    assert Image.open(out / "contact_sheet.png").width > 3 * sheet.WIDTH
+    assert Image.open(out / "contact_sheet.png").width > 3 * photo_sheet.WIDTH
     assert Image.open(plot).width > 500
-    table = cli_eval.table(dict(got))
+    table = semantic_link.table(dict(got))
     assert "best in hindsight at each SNR" in table
     assert "20 dB (16qam 3/4): " in table, "a win or loss says against which mode"
 
@@ -113,21 +115,21 @@ def test_realism_comes_with_its_controls(folder, tmp_path, capsys):
     found = got["realism"]
     assert found["status"] == "experimental" and set(found["beats_both_on_both"]) == {"0.5", "1"}
     rows = {(row["realism"], row["method"]): row for row in found["rows"]}
-    both = realism.CONTROLS
-    assert list(rows) == [(0, realism.SCHEME), *((v, m) for v in (0.5, 1) for m in (realism.SCHEME, *both))]
+    both = photo_realism.CONTROLS
+    assert list(rows) == [(0, photo_realism.SCHEME), *((v, m) for v in (0.5, 1) for m in (photo_realism.SCHEME, *both))]
     for value in (0.5, 1):
         for control in both:
-            knob, other = rows[value, realism.SCHEME], rows[value, control]
+            knob, other = rows[value, photo_realism.SCHEME], rows[value, control]
             assert other["psnr_db"] == pytest.approx(knob["psnr_db"], abs=0.02), "equal PSNR"
             gains = next(c for c in found["over_controls"] if (c["realism"], c["control"]) == (value, control))
             for name in ("ms_ssim", "feature_distance"):
                 assert gains[name]["mean"] == pytest.approx(np.subtract(knob[name], other[name]))
-    assert rows[0, realism.SCHEME]["psnr_db"] > rows[1, realism.SCHEME]["psnr_db"]
+    assert rows[0, photo_realism.SCHEME]["psnr_db"] > rows[1, photo_realism.SCHEME]["psnr_db"]
     assert all(len(row["feature_frechet"]) == 2 and min(row["feature_frechet"]) > 0 for row in found["rows"])
-    original = photographs.folder(folder)["one"]
+    original = picture_files.folder(folder)["one"]
     saved = np.asarray(Image.open(out / "realism-1-unsharp-mask" / "3" / "one.png"))
-    assert saved.shape == original.shape and Image.open(out / "realism-3dB.png").width > 5 * sheet.WIDTH
-    table = cli_eval.table(dict(got))
+    assert saved.shape == original.shape and Image.open(out / "realism-3dB.png").width > 5 * photo_sheet.WIDTH
+    table = semantic_link.table(dict(got))
     assert "experimental" in table and "unsharp mask" in table and "not LPIPS" in table
     assert "beats both controls" in table or "does not beat both controls" in table
 
@@ -135,16 +137,18 @@ def test_realism_comes_with_its_controls(folder, tmp_path, capsys):
 def test_controls_of_realism():
     """The blur keeps what is constant; a control comes to the PSNR asked for."""
     flat = np.full((20, 30, 3), 0.3)
-    assert np.allclose(realism.blurred(flat), flat)
+    assert np.allclose(photo_realism.blurred(flat), flat)
     impulse = np.zeros((21, 21, 1))
     impulse[10, 10] = 1
     y, x = np.mgrid[-10:11, -10:11]
-    assert np.allclose(realism.blurred(impulse)[..., 0], np.exp(-(x**2 + y**2) / 2) / (2 * np.pi), atol=2e-3)
+    assert np.allclose(photo_realism.blurred(impulse)[..., 0], np.exp(-(x**2 + y**2) / 2) / (2 * np.pi), atol=2e-3)
     original = photograph()
-    mean = realism.blurred(original / 255.0, 2.0)
+    mean = photo_realism.blurred(original / 255.0, 2.0)
     noise = np.random.default_rng(0).standard_normal(mean.shape)
-    aim = metrics.psnr(original, receivers.to_bytes(mean)) - 1.0
-    assert metrics.psnr(original, realism.at_psnr(original, mean, noise, aim, 1.0)) == pytest.approx(aim, abs=0.02)
+    aim = picture_metrics.psnr(original, photo_receivers.to_bytes(mean)) - 1.0
+    assert picture_metrics.psnr(original, photo_realism.at_psnr(original, mean, noise, aim, 1.0)) == pytest.approx(
+        aim, abs=0.02
+    )
 
 
 def test_lpips_without_the_package(folder, monkeypatch, capsys):
@@ -163,39 +167,44 @@ def test_every_method_meets_the_same_channel():
         seen.append(([f.symbols.size for f in sent], rng.random()))
         return frames.apply_channel(sent, snr_db, channel, loss, rng)
 
-    run = evaluate.Evaluation({"one": photograph()}, 1 / 4, [5.0], "tdl", 0.0, chain, 1, seed=1)
+    run = photo_trials.Evaluation({"one": photograph()}, 1 / 4, [5.0], "tdl", 0.0, chain, 1, seed=1)
     run.run(["webp", "webp_ldpc", "linear"], snr_known=False)
     assert len(seen) == 2 * 2 * 6 + 1
     assert all(s == seen[0] for s in seen)
 
 
 def test_unequal_channel_uses_are_refused():
-    run = evaluate.Evaluation({"one": photograph()}, 1 / 4, [5.0], "awgn", 0.0, evaluate.symbols_chain, 1, seed=1)
+    run = photo_trials.Evaluation(
+        {"one": photograph()}, 1 / 4, [5.0], "awgn", 0.0, photo_trials.symbols_chain, 1, seed=1
+    )
     linear = run.run(["linear"], True)["linear"]
-    cheap = evaluate.Trials(linear.psnr, linear.ms_ssim, linear.delivered, [u - 48 for u in linear.uses])
+    cheap = photo_trials.Trials(linear.psnr, linear.ms_ssim, linear.delivered, [u - 48 for u in linear.uses])
     with pytest.raises(AssertionError, match="channel uses differ"):
-        evaluate.report(run, {"linear": linear, "cheap": cheap})
+        photo_trials.report(run, {"linear": linear, "cheap": cheap})
 
 
 def test_what_a_net_is_given_is_the_linear_answer_in_other_units():
     """Without evaluations the photo nets' inference is `linear` itself."""
+    from gr_diffsem.base import picture_bands
+    from gr_diffsem.codec import picture_codec
     from gr_diffsem.reference import photo
-    from gr_diffsem.semantic import codec
 
     image = photograph()
-    encoded = codec.encode(image, evaluate.budget(96, 144, 1 / 4)[0])
-    got = evaluate.collected(
+    encoded = picture_codec.encode(image, photo_trials.budget(96, 144, 1 / 4)[0])
+    got = photo_trials.collected(
         frames.apply_channel(frames.cut(encoded.digital, encoded.symbols, 1), 8.0, "tdl", 0.2, np.random.default_rng(5))
     )
-    z, v, spectrum = receivers.observation(*got)
+    z, v, spectrum = picture_codec.observation(*got)
     x = photo.posterior(None, z, v, spectrum, 0)
-    assert metrics.psnr(receivers.to_bytes(x / photo.SCALE + 0.5), receivers.linear(*got)) > 45
+    assert (
+        picture_metrics.psnr(photo_receivers.to_bytes(x / picture_bands.SCALE + 0.5), photo_receivers.linear(*got)) > 45
+    )
 
 
 def test_photographs_are_read_by_rules(tmp_path):
     def load(picture, name="x.png", **options):
         picture.save(tmp_path / name, **options)
-        return photographs.load(tmp_path / name)
+        return picture_files.load(tmp_path / name)
 
     colours = photograph(20, 30)
     assert (load(Image.fromarray(colours)) == colours).all()
@@ -211,11 +220,11 @@ def test_photographs_are_read_by_rules(tmp_path):
     exif[0x0112] = 6  # turned by a quarter
     assert load(Image.fromarray(colours), "x.jpg", exif=exif).shape == (30, 20, 3)
     Image.fromarray(photograph(100, 200)).save(tmp_path / "large.png")
-    assert photographs.load(tmp_path / "large.png", 50).shape == (25, 50, 3)
+    assert picture_files.load(tmp_path / "large.png", 50).shape == (25, 50, 3)
 
 
 def test_scikit_image_brings_photographs():
-    pictures = photographs.bundled(256, 3)
+    pictures = picture_files.bundled(256, 3)
     assert list(pictures) == ["astronaut", "chelsea", "coffee"]
     assert all(max(p.shape[:2]) == 256 for p in pictures.values())
 
@@ -233,7 +242,7 @@ def test_scikit_image_brings_photographs():
 def test_what_is_no_photograph_is_refused(tmp_path, name, make, message):
     make(tmp_path / name)
     with pytest.raises(UserError, match=message):
-        photographs.folder(tmp_path)
+        picture_files.folder(tmp_path)
 
 
 def _truncated():
@@ -271,10 +280,10 @@ def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):
 
 def test_too_small_and_too_large_for_the_ratio():
     with pytest.raises(UserError, match="spend more"):
-        evaluate.budget(16, 16, 1 / 48)
+        photo_trials.budget(16, 16, 1 / 48)
     with pytest.raises(UserError, match="lower --max-side"):
-        evaluate.budget(3000, 3000, 1 / 6)
+        photo_trials.budget(3000, 3000, 1 / 6)
     for size, cbr in (((321, 481), 1 / 48), ((512, 768), 1 / 6), ((100, 75), 1 / 3)):
-        uses, total = evaluate.budget(*size, cbr)
+        uses, total = photo_trials.budget(*size, cbr)
         assert 0 <= size[0] * size[1] * 3 * cbr - uses < 96 + 96
         assert uses == 48 * total + 96 * frames.frame_count(48 * total)

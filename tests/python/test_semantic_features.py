@@ -6,19 +6,20 @@ import sys
 
 import numpy as np
 import pytest
-from gr_diffsem.errors import UserError
-from gr_diffsem.semantic import features, photographs
+from gr_diffsem.base import picture_files
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.eval import photo_features
 from PIL import Image, ImageFilter
 
 
 @pytest.fixture(scope="module")
 def net():
-    return features.Features()
+    return photo_features.Features()
 
 
 @pytest.fixture(scope="module")
 def pictures():
-    return list(photographs.bundled(256, 3).values())
+    return list(picture_files.bundled(256, 3).values())
 
 
 def blurred(image, radius):
@@ -62,8 +63,8 @@ def test_the_frechet_distance_of_features_grows_too(net, pictures):
 
     true = samples(lambda image: image)
     assert true.shape == (sum(p.shape[0] // 64 * (p.shape[1] // 64) for p in pictures), 96)
-    assert features.frechet(true, true) == pytest.approx(0, abs=1e-6 * np.trace(np.cov(true.T)))
-    found = [features.frechet(true, samples(lambda image, r=r: blurred(image, r))) for r in (1, 2, 4)]
+    assert photo_features.frechet(true, true) == pytest.approx(0, abs=1e-6 * np.trace(np.cov(true.T)))
+    found = [photo_features.frechet(true, samples(lambda image, r=r: blurred(image, r))) for r in (1, 2, 4)]
     assert 0 < found[0] < found[1] < found[2]
 
 
@@ -74,9 +75,9 @@ def test_frechet_distance_of_gaussians():
     white -= white.mean(0)
     white = white @ np.linalg.inv(np.linalg.cholesky(np.cov(white.T))).T
     a, b = np.array([1.0, 2, 0.5]), np.array([3.0, 1, 0.5])
-    assert features.frechet(white * a, white * b + [0, 0, 4]) == pytest.approx(4 + 1 + 16)
+    assert photo_features.frechet(white * a, white * b + [0, 0, 4]) == pytest.approx(4 + 1 + 16)
     with pytest.raises(ValueError, match="two of each"):
-        features.frechet(white[:1], white)
+        photo_features.frechet(white[:1], white)
 
 
 def test_any_size(net):
@@ -92,11 +93,11 @@ def test_any_size(net):
 def test_lpips_is_only_what_is_called_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(UserError, match="pip install lpips"):
-        features.Lpips()
-    assert "lpips" not in features.NAME.lower()
+        photo_features.Lpips()
+    assert "lpips" not in photo_features.NAME.lower()
 
 
 def test_without_its_file_it_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr("gr_diffsem.packages.search_paths", lambda checkout_first=False: [tmp_path])
+    monkeypatch.setattr("gr_diffsem.base.model_packages.search_paths", lambda checkout_first=False: [tmp_path])
     with pytest.raises(UserError, match="photo_features"):
-        features.Features()
+        photo_features.Features()

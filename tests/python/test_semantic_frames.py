@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.semantic import air, digital, frames, header, ofdm
+from gr_diffsem.air import symbol_channel
+from gr_diffsem.codec import digital_part, frame_header, frame_layout, frames
 
 
 def gaussian(rng, n):
@@ -18,10 +19,10 @@ def noisy(rng, x, noise_var):
 def test_octets_come_back_with_their_own_length(n):
     rng = np.random.default_rng(n)
     data = rng.bytes(n)
-    symbols = digital.modulate(data)
-    assert symbols.dtype == np.complex64 and symbols.size == digital.uses(n)
+    symbols = digital_part.modulate(data)
+    assert symbols.dtype == np.complex64 and symbols.size == digital_part.uses(n)
     assert np.mean(np.abs(symbols) ** 2) == pytest.approx(1)
-    assert digital.demodulate(symbols, 0.1, n) == data
+    assert digital_part.demodulate(symbols, 0.1, n) == data
 
 
 def test_minus_five_db_is_enough_and_minus_eight_is_not():
@@ -30,7 +31,7 @@ def test_minus_five_db_is_enough_and_minus_eight_is_not():
     for snr_db in (-5, -8):
         data = [rng.bytes(150) for _ in range(20)]
         noise_var = 10 ** (-snr_db / 10)
-        got = [digital.demodulate(noisy(rng, digital.modulate(d), noise_var), noise_var, 150) for d in data]
+        got = [digital_part.demodulate(noisy(rng, digital_part.modulate(d), noise_var), noise_var, 150) for d in data]
         assert all(g in (None, d) for g, d in zip(got, data, strict=True))
         arrived.append(sum(g is not None for g in got))
     assert arrived[0] >= 15 and arrived[1] == 0
@@ -39,46 +40,46 @@ def test_minus_five_db_is_enough_and_minus_eight_is_not():
 def test_half_may_be_lost_and_copies_add_up():
     rng = np.random.default_rng(2)
     data = rng.bytes(100)
-    symbols = digital.modulate(data)
+    symbols = digital_part.modulate(data)
     variance = np.where(np.arange(symbols.size) % 2, np.inf, 0.3)
     garbled = np.where(np.isinf(variance), np.nan, noisy(rng, symbols, 0.3))
-    assert digital.demodulate(garbled, variance, 100) == data
+    assert digital_part.demodulate(garbled, variance, 100) == data
     copies = np.stack([noisy(rng, symbols, 5.0) for _ in range(4)])  # -7 dB each
-    assert digital.demodulate(copies[0], 5.0, 100) is None
-    assert digital.demodulate(copies, 5.0, 100) == data
-    assert digital.demodulate(symbols, np.inf, 100) is None
+    assert digital_part.demodulate(copies[0], 5.0, 100) is None
+    assert digital_part.demodulate(copies, 5.0, 100) == data
+    assert digital_part.demodulate(symbols, np.inf, 100) is None
 
 
 def test_too_many_octets_say_so():
     with pytest.raises(ValueError, match="1196 octets.*1195"):
-        digital.uses(1196)
+        digital_part.uses(1196)
     with pytest.raises(ValueError, match="soft: 3 values"):
-        digital.decode(np.zeros(3), 0)
+        digital_part.decode(np.zeros(3), 0)
 
 
 def test_header_fields():
     for fields in ((0, 0, 0, 0), (15, 16383, 511, 31), (3, 512, 10, 17)):
-        h = header.Header(*fields)
-        assert header.unpack(header.pack(h)) == h
-        assert header.decode(digital.soft_bits(header.modulate(h), 0.2)[None]) == [h]
+        h = frame_header.Header(*fields)
+        assert frame_header.unpack(frame_header.pack(h)) == h
+        assert frame_header.decode(digital_part.soft_bits(frame_header.modulate(h), 0.2)[None]) == [h]
     with pytest.raises(ValueError, match="index: 512"):
-        header.Header(0, 1, 512, 0)
+        frame_header.Header(0, 1, 512, 0)
 
 
 def test_no_header_is_read_from_noise():
     rng = np.random.default_rng(3)
-    soft = np.stack([digital.soft_bits(gaussian(rng, 96), 1.0) for _ in range(500)])
-    assert sum(h is not None for h in header.decode(soft)) <= 1
+    soft = np.stack([digital_part.soft_bits(gaussian(rng, 96), 1.0) for _ in range(500)])
+    assert sum(h is not None for h in frame_header.decode(soft)) <= 1
 
 
 def test_tracker_recognises_what_must_follow():
     rng = np.random.default_rng(4)
-    tracker = header.Tracker(50)
+    tracker = frame_header.Tracker(50)
     right = wrong = 0
     for i in range(60):
-        h = header.Header(5, 1000, i % 20, 9)
+        h = frame_header.Header(5, 1000, i % 20, 9)
         noise_var = 0.1 if i == 0 else 10**0.5
-        got = tracker.decode(digital.soft_bits(noisy(rng, header.modulate(h), noise_var), noise_var))
+        got = tracker.decode(digital_part.soft_bits(noisy(rng, frame_header.modulate(h), noise_var), noise_var))
         right += got == h
         wrong += got not in (None, h)
     assert right >= 55 and wrong <= 1
@@ -88,10 +89,10 @@ def test_tracker_recognises_the_next_picture():
     rng = np.random.default_rng(14)
     right = wrong = 0
     for i in range(20):
-        tracker = header.Tracker(50)
-        tracker.decode(digital.soft_bits(header.modulate(header.Header(15, 1000, 19, 9)), 0.2))
-        h = header.Header(0, 1000, i % 2, 9 if i % 3 else 12)
-        got = tracker.decode(digital.soft_bits(noisy(rng, header.modulate(h), 10**0.5), 10**0.5))
+        tracker = frame_header.Tracker(50)
+        tracker.decode(digital_part.soft_bits(frame_header.modulate(frame_header.Header(15, 1000, 19, 9)), 0.2))
+        h = frame_header.Header(0, 1000, i % 2, 9 if i % 3 else 12)
+        got = tracker.decode(digital_part.soft_bits(noisy(rng, frame_header.modulate(h), 10**0.5), 10**0.5))
         right += got == h
         wrong += got not in (None, h)
     assert right >= 15 and not wrong
@@ -102,9 +103,9 @@ def test_every_use_is_spent_or_a_header_saved(uses):
     n = frames.analogue_symbols(uses, 40)
     rng = np.random.default_rng(5)
     cut = frames.cut(rng.bytes(40), gaussian(rng, n), 1)
-    spent = digital.uses(40) + n + frames.header_uses(digital.uses(40) + n)
+    spent = digital_part.uses(40) + n + frames.header_uses(digital_part.uses(40) + n)
     assert uses - frames.HEADER_USES <= spent <= uses
-    assert len(cut) == frames.frame_count(digital.uses(40) + n)
+    assert len(cut) == frames.frame_count(digital_part.uses(40) + n)
     assert all(f.symbols.size <= 2400 and f.symbols.size % 48 == 0 for f in cut)
 
 
@@ -179,7 +180,7 @@ def test_corrupted_frames_are_refused():
     assert np.isinf(collector._stream()[1]).sum() >= 100
     assert frames.collect([]) is None
     with pytest.raises(ValueError, match="no room"):
-        frames.Collector(header.Header(1, 3, 0, 31))
+        frames.Collector(frame_header.Header(1, 3, 0, 31))
 
 
 @pytest.mark.parametrize("kind", ["awgn", "tdl", "tdl_c"])
@@ -202,11 +203,11 @@ def test_frames_are_lost_as_often_as_asked():
     with pytest.raises(ValueError, match="loss: 2"):
         frames.apply_channel(cut, 20.0, "awgn", 2, rng)
     with pytest.raises(ValueError, match="kind: 'rain'"):
-        air.draw("rain", rng, 1)
+        symbol_channel.draw("rain", rng, 1)
 
 
 def test_layout_of_samples():
-    form = ofdm.Layout(frame_symbols=3)
+    form = frame_layout.Layout(frame_symbols=3)
     words = form.sync_words
     np.testing.assert_array_equal(np.abs(words).sum(0) > 0, np.isin(np.arange(64), form.used))
     rng = np.random.default_rng(18)
@@ -214,6 +215,6 @@ def test_layout_of_samples():
     assert x.size == 7 * 80 and np.mean(np.abs(x) ** 2) == pytest.approx(1, rel=0.1)
     np.testing.assert_allclose(x[:16], x[64:80], atol=1e-6)
     with pytest.raises(ValueError, match="pilot_carriers is None"):
-        ofdm.layout(64, 16, occupied=[[1, 2]])
+        frame_layout.layout(64, 16, occupied=[[1, 2]])
     with pytest.raises(ValueError, match="occupied_carriers has 2 sets"):
-        ofdm.layout(64, 16, [[1], [2]], [[3]], [[1]])
+        frame_layout.layout(64, 16, [[1], [2]], [[3]], [[1]])

@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 import pytest
-from gr_diffsem import pmt_flat, top
+from gr_diffsem.apps import top
+from gr_diffsem.base import pmt_flat
 
 pytestmark = pytest.mark.timing
 

@@ -6,19 +6,19 @@ import tarfile
 
 import numpy as np
 import pytest
-from gr_diffsem.errors import UserError
-from gr_diffsem.wifi import receive, simulate
-from gr_diffsem.wifi.capture import Capture, CaptureError, guess_format
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.receivers.wifi import packet_finder, wifi_simulate
+from gr_diffsem.receivers.wifi.wifi_capture import Capture, CaptureError, guess_format
 
 
 @pytest.fixture(scope="module")
 def air():
-    packets = simulate.packet_list(4, np.random.default_rng(1), (6, 24))
-    return simulate.recording(packets, simulate.Air(gain=0.2), 2)[0], [p[1] for p in packets]
+    packets = wifi_simulate.packet_list(4, np.random.default_rng(1), (6, 24))
+    return wifi_simulate.recording(packets, wifi_simulate.Air(gain=0.2), 2)[0], [p[1] for p in packets]
 
 
 def decoded(capture):
-    return [i.result.psdu for i in receive.receive(capture) if i.result.fcs_ok]
+    return [i.result.psdu for i in packet_finder.receive(capture) if i.result.fcs_ok]
 
 
 def sigmf(folder, x, datatype="cf32_le", rate=20e6, **extra):
@@ -41,7 +41,7 @@ def sigmf(folder, x, datatype="cf32_le", rate=20e6, **extra):
 )
 def test_raw_formats(tmp_path, air, name, fmt):
     x, psdus = air
-    simulate.write(tmp_path / name, x, fmt)
+    wifi_simulate.write(tmp_path / name, x, fmt)
     capture = Capture(tmp_path / name)
     assert capture.format == fmt and len(capture) == len(x)
     step = {"sc16": 2e-5, "cf32": 0}.get(fmt, 5e-3)
@@ -141,7 +141,7 @@ def test_what_cannot_be_opened(tmp_path):
 
 def test_odd_octets_are_noted(tmp_path, air):
     path = tmp_path / "x.dat"
-    simulate.write(path, air[0], "sc16")
+    wifi_simulate.write(path, air[0], "sc16")
     path.write_bytes(path.read_bytes()[:-3])
     capture = Capture(path)
     assert capture.n_samples == len(air[0]) - 1
@@ -149,10 +149,10 @@ def test_odd_octets_are_noted(tmp_path, air):
 
 
 def test_wrong_format_is_noticed(tmp_path, air):
-    simulate.write(tmp_path / "x.dat", air[0], "sc16")
+    wifi_simulate.write(tmp_path / "x.dat", air[0], "sc16")
     with pytest.raises(CaptureError, match="not complex\\s+float; check --format"):
         Capture(tmp_path / "x.dat", "cf32")
-    simulate.write(tmp_path / "y.dat", air[0], "cf32")
+    wifi_simulate.write(tmp_path / "y.dat", air[0], "cf32")
     with pytest.raises(CaptureError, match="looks like 32-bit float"):
         Capture(tmp_path / "y.dat")
     assert Capture(tmp_path / "y.dat", "sc16").n_samples == 2 * len(air[0])
@@ -165,4 +165,4 @@ def test_silence_is_noted(tmp_path):
     np.zeros(4000, np.int16).tofile(tmp_path / "z.dat")
     capture = Capture(tmp_path / "z.dat")
     assert "equal" in capture.notes[0]
-    assert list(receive.receive(capture)) == []
+    assert list(packet_finder.receive(capture)) == []

@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem import jsonio
-from gr_diffsem.errors import UserError
-from gr_diffsem.wifi import cli, evaluate, receive, reference, simulate, sync
-from gr_diffsem.wifi.capture import Capture
-from gr_diffsem.wifi.tables import USED, USED_K, USED_MASK
+from gr_diffsem.base import jsonio
+from gr_diffsem.base.errors import UserError
+from gr_diffsem.eval import wifi_eval, wifi_scores
+from gr_diffsem.receivers.wifi import packet_finder, reference_channel, wifi_simulate, wifi_sync
+from gr_diffsem.receivers.wifi.wifi_capture import Capture
+from gr_diffsem.receivers.wifi.wifi_tables import USED, USED_K, USED_MASK
 
 
 def window(y, noise_var, mask, first=-2, n=20):
@@ -23,21 +24,21 @@ def window(y, noise_var, mask, first=-2, n=20):
     return h, var
 
 
-AIR = simulate.Air(snr_db=32, cfo_hz=-35e3, delay_spread=1, gain=0.2)
+AIR = wifi_simulate.Air(snr_db=32, cfo_hz=-35e3, delay_spread=1, gain=0.2)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wifi")
-    packets = simulate.packet_list(40, np.random.default_rng(21), (6, 12, 24, 36), (60, 138))
-    x, truth = simulate.recording(packets, AIR, 22)
-    simulate.write(folder / "made.dat", x, "sc16")
+    packets = wifi_simulate.packet_list(40, np.random.default_rng(21), (6, 12, 24, 36), (60, 138))
+    x, truth = wifi_simulate.recording(packets, AIR, 22)
+    wifi_simulate.write(folder / "made.dat", x, "sc16")
     for entry in truth:
         entry["channel"] = entry.pop("h")
     plain = [{k: v for k, v in e.items() if k not in ("channel", "seed")} for e in truth]
     (folder / "truth.json").write_text(json.dumps({"made.dat": plain}))
     capture = Capture(folder / "made.dat")
-    known = [reference.from_received(i, "made.dat") for i in receive.receive(capture)]
+    known = [reference_channel.from_received(i, "made.dat") for i in packet_finder.receive(capture)]
     return folder, [k for k in known if k], truth
 
 
@@ -59,14 +60,14 @@ def test_reference_channel_is_the_channel(made):
 
 def test_ltf_takes_part_in_the_reference_only_on_request(made):
     p = made[1][0]
-    both = reference.add_reference(p, with_ltf=True)
+    both = reference_channel.add_reference(p, with_ltf=True)
     assert both.floor < p.floor
-    assert evaluate.nmse(both.h[None], p.h[None])[0] < 4 * p.floor
+    assert wifi_scores.nmse(both.h[None], p.h[None])[0] < 4 * p.floor
 
 
 def test_least_squares_error_is_the_theory(made):
     """Mean of two symbols: noise / 2 over 64 / 52 of the packet's power per carrier."""
-    out = evaluate.evaluate(made[1], {"ls": evaluate.least_squares, "window": window}, (0, 10, 20))
+    out = wifi_scores.evaluate(made[1], {"ls": wifi_scores.least_squares, "window": window}, (0, 10, 20))
     ls, win = (np.array(out["methods"][m]["nmse_db"]) for m in ("ls", "window"))
     snr = np.array(out["snr_db"])
     theory = -snr + 10 * np.log10(52 / 64 / 2)
@@ -82,34 +83,34 @@ def test_least_squares_error_is_the_theory(made):
 
 def test_noise_variance_and_noise(made):
     p = made[1][:20]
-    y, noise_var, _ = evaluate.observe(p, 5, seed=4)
+    y, noise_var, _ = wifi_scores.observe(p, 5, seed=4)
     for i, packet in enumerate(p):
         expected = packet.power * 10**-0.5 / 2
         assert 0.4 < noise_var[i] / expected < 2.5
     ratio = np.mean(noise_var / [q.power for q in p]) * 2 * 10**0.5
     assert abs(10 * np.log10(ratio)) < 0.5
     assert not np.any(y[:, ~USED_MASK])
-    again = evaluate.observe(p[::-1], 5, seed=4)[0][::-1]
+    again = wifi_scores.observe(p[::-1], 5, seed=4)[0][::-1]
     assert np.array_equal(y, again)
-    assert not np.array_equal(y, evaluate.observe(p, 5, seed=5)[0])
-    added = evaluate.add_noise(p[0], 3, 0) - p[0].samples
+    assert not np.array_equal(y, wifi_scores.observe(p, 5, seed=5)[0])
+    added = wifi_scores.add_noise(p[0], 3, 0) - p[0].samples
     assert np.mean(np.abs(added) ** 2) == pytest.approx(p[0].power * 10**-0.3, rel=0.1)
 
 
 def test_estimators_are_checked(made):
     p = made[1][:2]
     with pytest.raises(ValueError, match="method bad: returned shape"):
-        evaluate.evaluate(p, {"bad": lambda y, v, m: y[:, :52]}, (10,))
+        wifi_scores.evaluate(p, {"bad": lambda y, v, m: y[:, :52]}, (10,))
     with pytest.raises(ValueError, match="method nan"):
-        evaluate.evaluate(p, {"nan": lambda y, v, m: y * np.nan}, (10,))
-    out = evaluate.evaluate(p, {"plain": lambda y, v, m: y}, (10,))
+        wifi_scores.evaluate(p, {"nan": lambda y, v, m: y * np.nan}, (10,))
+    out = wifi_scores.evaluate(p, {"plain": lambda y, v, m: y}, (10,))
     assert list(out["methods"]) == ["plain"]
-    assert evaluate.evaluate([], None, (10,))["packets"] == 0
+    assert wifi_scores.evaluate([], None, (10,))["packets"] == 0
 
 
 def options(*words):
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
+    wifi_eval.add_arguments(parser)
     return parser.parse_args([str(w) for w in words])
 
 
@@ -117,11 +118,11 @@ def test_command(made, capsys, monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     folder, known, _ = made
     monkeypatch.setattr(
-        cli, "make_estimators", lambda names: {n: {"ls": evaluate.least_squares}.get(n, window) for n in names}
+        wifi_eval, "make_estimators", lambda names: {n: {"ls": wifi_scores.least_squares}.get(n, window) for n in names}
     )
     methods = ("--methods", "ls", "window", "--snr", 10, 20)
-    received = cli.run(options(folder / "made.dat", *methods, "--plot", tmp_path / "p.png"))
-    with_truth = cli.run(options(folder / "made.dat", *methods, "--truth", folder / "truth.json"))
+    received = wifi_eval.run(options(folder / "made.dat", *methods, "--plot", tmp_path / "p.png"))
+    with_truth = wifi_eval.run(options(folder / "made.dat", *methods, "--truth", folder / "truth.json"))
     assert (tmp_path / "p.png").stat().st_size > 10_000
     assert received["packets"] == len(known) and with_truth["packets"] == 40
     for report in (received, with_truth):
@@ -130,7 +131,7 @@ def test_command(made, capsys, monkeypatch, tmp_path):
         assert set(report["methods"]["ls"]) == {"nmse_db", "evm_db", "fcs_ok"}
     assert np.allclose(received["methods"]["ls"]["nmse_db"], with_truth["methods"]["ls"]["nmse_db"], atol=0.5)
     assert "own synchroniser: 40 packets" in capsys.readouterr().err
-    shown = cli.table(received)
+    shown = wifi_eval.table(received)
     assert "window" in shown and "NMSE" in shown and "(reference)" in shown
 
 
@@ -149,10 +150,10 @@ def test_command_refusals(made, tmp_path):
         (("/nowhere.dat",), "cannot be opened"),
     ]:
         with pytest.raises(UserError, match=sentence):
-            cli.run(options(*words))
+            wifi_eval.run(options(*words))
     np.random.default_rng(0).integers(-99, 99, 50_000).astype(np.int16).tofile(tmp_path / "noise.dat")
     with pytest.raises(UserError, match="no legacy 802.11a/g packet.*--format"):
-        cli.run(options(tmp_path / "noise.dat", "--methods", "ls"))
+        wifi_eval.run(options(tmp_path / "noise.dat", "--methods", "ls"))
     for text, sentence in [
         ("{", "not JSON"),
         ("[]", "list of packets per file"),
@@ -161,7 +162,7 @@ def test_command_refusals(made, tmp_path):
     ]:
         (tmp_path / "t.json").write_text(text)
         with pytest.raises(UserError, match=sentence):
-            cli.run(options(dat, "--truth", tmp_path / "t.json", "--methods", "ls"))
+            wifi_eval.run(options(dat, "--truth", tmp_path / "t.json", "--methods", "ls"))
 
 
 def test_truth_outside_the_recording_is_left_out(made, capsys, monkeypatch, tmp_path):
@@ -170,12 +171,12 @@ def test_truth_outside_the_recording_is_left_out(made, capsys, monkeypatch, tmp_
     entries[0]["start"] = 10**9
     entries[1]["start"] += 3000
     (tmp_path / "t.json").write_text(json.dumps({"made.dat": entries}))
-    monkeypatch.setattr(cli, "make_estimators", lambda names: {"ls": evaluate.least_squares})
+    monkeypatch.setattr(wifi_eval, "make_estimators", lambda names: {"ls": wifi_scores.least_squares})
     args = options(folder / "made.dat", "--truth", tmp_path / "t.json", "--methods", "ls", "--snr", 10)
-    assert cli.run(args)["packets"] == 1
+    assert wifi_eval.run(args)["packets"] == 1
     assert capsys.readouterr().err.count("packet left out") == 2
 
 
 def test_sync_is_plain_data():
-    s = sync.Sync(500, 1e3)
+    s = wifi_sync.Sync(500, 1e3)
     assert s.first == 500 + 3 - 192

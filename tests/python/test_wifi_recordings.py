@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 
 import pytest
-from gr_diffsem.wifi import evaluate, receive, truth
-from gr_diffsem.wifi.capture import Capture
+from gr_diffsem.eval import wifi_scores
+from gr_diffsem.receivers.wifi import packet_finder, wifi_truth
+from gr_diffsem.receivers.wifi.wifi_capture import Capture
 
 DATA = Path(os.environ.get("DIFFSEM_DATA") or Path(__file__).parents[3] / "shared" / "data")
 CONDUCTED, WLAN = DATA / "wifi_conducted", DATA / "wlan_cf32"
@@ -24,10 +25,10 @@ def need(folder):
 @pytest.fixture(scope="module")
 def conducted():
     need(CONDUCTED)
-    entries = truth.load_truth(CONDUCTED / "truth.json")
+    entries = wifi_truth.load_truth(CONDUCTED / "truth.json")
     captures = {name: Capture(CONDUCTED / name) for name in entries}
     notes = []
-    packets = [p for c in captures.values() for p in truth.from_truth_file(c, entries, notes)]
+    packets = [p for c in captures.values() for p in wifi_truth.from_truth_file(c, entries, notes)]
     assert notes == []
     return captures, entries, packets
 
@@ -35,7 +36,7 @@ def conducted():
 def test_conducted_with_truth(conducted):
     packets = conducted[2]
     assert len(packets) == 229
-    out = evaluate.evaluate(packets, {"ls": evaluate.least_squares})
+    out = wifi_scores.evaluate(packets, {"ls": wifi_scores.least_squares})
     assert out["fcs_ok_clean"] >= 226
     # Published beside the recordings: -3.9 -8.8 -13.9 -18.8 -23.5 dB.
     for got, expected in zip(out["methods"]["ls"]["nmse_db"], (-3.9, -8.8, -13.9, -18.8, -23.5), strict=True):
@@ -47,7 +48,7 @@ def test_conducted_with_our_own_synchroniser(conducted):
     captures, entries, _ = conducted
     found = 0
     for name, capture in captures.items():
-        items = list(receive.receive(capture))
+        items = list(packet_finder.receive(capture))
         good = {i.result.psdu.hex() for i in items if i.result.fcs_ok}
         legacy = [e for e in entries[name] if not e.get("ht")]
         assert len(items) == len(entries[name])
@@ -59,5 +60,5 @@ def test_conducted_with_our_own_synchroniser(conducted):
 @pytest.mark.parametrize(("name", "n"), [("bpsk-1-2-15db.cf32", 17), ("bpsk-3-4-30db.cf32", 1)])
 def test_float_recordings(name, n):
     need(WLAN)
-    items = list(receive.receive(Capture(WLAN / name)))
+    items = list(packet_finder.receive(Capture(WLAN / name)))
     assert sum(i.result.fcs_ok for i in items) == len(items) == n

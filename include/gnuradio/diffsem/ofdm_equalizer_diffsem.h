@@ -4,9 +4,10 @@
 #pragma once
 
 #include <gnuradio/diffsem/api.h>
-#include <gnuradio/diffsem/core/ofdm.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/digital/ofdm_equalizer_base.h>
 
+#include <memory>
 #include <vector>
 
 namespace gr {

@@ -5,10 +5,12 @@
  */
 #include "run_estimator.h"
 
-#include <gnuradio/diffsem/core/ofdm.h>
-#include <gnuradio/diffsem/core/philox.h>
-#include <gnuradio/diffsem/core/signal.h>
+#include <gnuradio/diffsem/core/base/philox.h>
+#include <gnuradio/diffsem/core/base/signal.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/diffsem/scheme.h>
+
+#include <vector>
 
 using namespace gr::diffsem;
 using core::cfloat;

@@ -5,9 +5,11 @@
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/photo.h>
-#include <gnuradio/diffsem/core/realtime.h>
+#include <gnuradio/diffsem/core/infer/photo.h>
+#include <gnuradio/diffsem/core/realtime/realtime.h>
 #include <gnuradio/diffsem/scheme.h>
+
+#include <vector>
 
 using namespace gr::diffsem;
 using planes = py::array_t<float, py::array::c_style | py::array::forcecast>;
@@ -74,7 +76,7 @@ void bind_photo(py::module& parent)
              py::arg("gains"),
              py::arg("noise_var"),
              py::arg("spectrum"),
-             "All [3, H, W], as gr_diffsem.semantic.codec.measurement gives them, and "
+             "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
              "Plan.variances.\n"
              "Returns (image float32 [H, W, 3] in 0..1, variances of the linear receiver [3, H, "
              "W], a "

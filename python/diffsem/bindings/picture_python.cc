@@ -5,8 +5,10 @@
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/digital_code.h>
-#include <gnuradio/diffsem/core/picture_receiver.h>
+#include <gnuradio/diffsem/core/link/digital_code.h>
+#include <gnuradio/diffsem/core/picture/picture_receiver.h>
+
+#include <vector>
 
 using namespace gr::diffsem;
 

@@ -3,7 +3,7 @@
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/set_nice.h>
 
 PYBIND11_MODULE(diffsem_python, m)

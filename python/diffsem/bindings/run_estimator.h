@@ -7,7 +7,10 @@
 
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/scheme.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+
+#include <cstddef>
+#include <cstdint>
 
 namespace gr {
 namespace diffsem {

@@ -3,8 +3,10 @@
  */
 #include "run_estimator.h"
 
-#include <gnuradio/diffsem/core/noise_estimate.h>
+#include <gnuradio/diffsem/core/link/noise_estimate.h>
 #include <gnuradio/diffsem/scheme.h>
+
+#include <vector>
 
 namespace gr {
 namespace diffsem {

@@ -3,8 +3,10 @@
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/demap.h>
+#include <gnuradio/diffsem/core/link/demap.h>
 #include <gnuradio/diffsem/soft_demapper_cf.h>
+
+#include <vector>
 
 using gr::diffsem::soft_demapper_cf;
 using gr::diffsem::soft_demapper_options;

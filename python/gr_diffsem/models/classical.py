@@ -7,7 +7,7 @@ Posterior means under them are closed forms that the core evaluates itself.
 
 import numpy as np
 
-from ..channels import tdl
+from ..air import tdl
 
 
 def covariance(samples, ridge=1e-5):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from ..reference.photo import SCALE, forward
+from ..base.errors import UserError
+from ..base.picture_bands import SCALE
+from ..base.picture_transform import forward
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 SMALLEST = 160  # pixels along the shorter side of a photograph that can be used

@@ -5,25 +5,23 @@ import json
 
 import numpy as np
 
-from ..export import OPSET, save
-from ..reference import photo
+from ..base import picture_bands
+from .onnx_export import OPSET, save, session
 
 
 def metadata(scheme, network, facts):
     """metadata_props of a photograph net, all strings."""
-    from .. import package
-
     values = {
         "contract": "1",
         "role": "image_denoiser",
         "shape": [3, None, None],
         "domain": "image",
-        "multiple": photo.MULTIPLE,
-        "scale": photo.SCALE,
-        "band_edges": list(photo.EDGES),
+        "multiple": picture_bands.MULTIPLE,
+        "scale": picture_bands.SCALE,
+        "band_edges": list(picture_bands.EDGES),
         "trained_on": facts,
         "licence": scheme.licence,
-        "claims": package.claims(scheme),
+        "claims": scheme.claims_json(),
         "title": f"{scheme.title}: {network.title}",
     }
     text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
@@ -37,7 +35,7 @@ def write(net, path, scheme, network, facts):
     net = net.for_export()
     example = (torch.randn(2, 3, 48, 64), torch.rand(2, 20) + 0.1)
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
-    sides = [photo.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
+    sides = [picture_bands.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
     program = torch.onnx.export(
         net,
         example,
@@ -55,7 +53,7 @@ def compare(net, path):
     """Largest difference between onnxruntime and torch, over sizes, batches and levels."""
     import torch
 
-    session = photo.OnnxNet(path).session
+    graph = session(path)
     rng = np.random.default_rng(0)
     least, largest = net.seen[:, :20].clamp(-3, 3).numpy()  # of log(level^2) / 4
     worst = 0.0
@@ -66,7 +64,7 @@ def compare(net, path):
         level[1:, 3] = 0  # beyond what was seen
         with torch.no_grad():
             expected = [t.numpy() for t in net(torch.from_numpy(x), torch.from_numpy(level))]
-        actual = session.run(["mean", "log_variance"], {"x": x, "level": level})
+        actual = graph.run(["mean", "log_variance"], {"x": x, "level": level})
         for a, e in zip(actual, expected, strict=True):
             # A sum of floats is exact to a share of its largest terms.
             axes = tuple(range(1, e.ndim))

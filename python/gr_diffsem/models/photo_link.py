@@ -7,9 +7,10 @@ and the headers are taken as received.
 
 import numpy as np
 
-from ..link.frame import CARRIER_BINS, DATA_BINS
-from ..reference.photo import SCALE
-from ..semantic import air, codec, frames, receivers
+from ..air import symbol_channel
+from ..base.picture_bands import SCALE
+from ..codec import frames, picture_codec
+from ..phy.packet_frame import CARRIER_BINS, DATA_BINS
 from . import photo_data
 
 LOG_CBR = tuple(np.log((1 / 72, 1 / 4)))
@@ -22,8 +23,8 @@ def receive(rng, symbols, snr_db, kind, loss):
     """Symbols [N] -> (equalised symbols [N], noise variance that the receiver states [N], inf in lost frames)."""
     noise = 10 ** (-snr_db / 10)
     count = frames.frame_count(symbols.size)
-    h = air.draw(kind, rng, count)
-    guess, error = air.estimate(h, noise, rng, air.ESTIMATE_TAPS.get(kind, 17))
+    h = symbol_channel.draw(kind, rng, count)
+    guess, error = symbol_channel.estimate(h, noise, rng, symbol_channel.ESTIMATE_TAPS.get(kind, 17))
     stated = ((noise + error) / np.abs(guess) ** 2)[:, DATA]
     stated[rng.permutation(count)[: round(loss * count)]] = np.inf
     turn, frame = np.divmod(np.arange(symbols.size), count)  # frames take turns, carriers within a frame
@@ -37,8 +38,8 @@ def encode(photograph, cbr):
     """The photograph's code at this bandwidth ratio, or at the next that has room for its side information."""
     while True:
         try:
-            return codec.encode(photograph, round(cbr * photograph.size))
-        except codec.ContentError:
+            return picture_codec.encode(photograph, round(cbr * photograph.size))
+        except picture_codec.ContentError:
             if cbr >= 1:
                 raise
             cbr = min(1.2 * cbr, 1.0)
@@ -61,5 +62,5 @@ def observations(rng, photograph, cbr=None, snr_db=None, kind=None, loss=None):
         snr = rng.uniform(*SNR_DB) if snr_db is None else snr_db
         path = rng.choice(["awgn", "awgn", "tdl", "tdl_c"]) if kind is None else kind
         share = (rng.uniform(0, LOSS) if rng.random() < 0.4 else 0.0) if loss is None else loss
-        known = receivers.observation(sent.plan, *receive(rng, sent.symbols, snr, path, share))
+        known = picture_codec.observation(sent.plan, *receive(rng, sent.symbols, snr, path, share))
         yield (truth, *known)

@@ -8,12 +8,12 @@ counts alike, plus a Gaussian likelihood of the error in every band (the mean he
 import numpy as np
 import torch
 
-from ..drawing import Data
-from ..errors import UserError
-from ..reference import photo
-from ..train import Training
+from ..base import picture_bands, picture_transform
+from ..base.errors import UserError
 from . import photo_data as data
+from .drawing import Data
 from .photo_pool import Pool
+from .training import Training
 
 # (side of a crop, crops of one degraded photograph): what a CPU can afford; and so that crops of a photograph of
 # BSDS500's size cover it once, and mid-size structure is seen whole.
@@ -27,7 +27,10 @@ def evaluate(net, image, level):
     """The net on a whole picture: [H, W, 3], [20] -> mean [H, W, 3], log variance [10]."""
     h, w, _ = image.shape
     where = net.shares.device
-    x, level = torch.from_numpy(photo.padded(image, net.multiple)).to(where), torch.from_numpy(level)[None].to(where)
+    x, level = (
+        torch.from_numpy(picture_bands.padded(image, net.multiple)).to(where),
+        torch.from_numpy(level)[None].to(where),
+    )
     with torch.no_grad():
         mean, log_variance = net(x, level)
     return mean[0, :, :h, :w].cpu().numpy().transpose(1, 2, 0), log_variance[0].cpu().numpy()
@@ -54,10 +57,14 @@ class PhotoTraining(Training):
             net.to(memory_format=torch.channels_last)
         self.average.eval().seen = self.net.seen
         torch.backends.cudnn.benchmark = True  # every batch has one shape
-        index = torch.from_numpy(photo.band_index(self.crop, self.crop)).long()
+        index = torch.from_numpy(picture_bands.band_index(self.crop, self.crop)).long()
         one = torch.nn.functional.one_hot(index, 5).float()
         shares = one / one.sum((0, 1))
-        transform = torch.from_numpy(photo.dct_matrix(self.crop)), torch.from_numpy(photo.COLOURS), shares
+        transform = (
+            torch.from_numpy(picture_transform.dct_matrix(self.crop)),
+            torch.from_numpy(picture_transform.COLOURS.astype(np.float32)),
+            shares,
+        )
         self.transform = [part.to(self.device) for part in transform]
 
     def draws(self):
@@ -86,17 +93,17 @@ class PhotoTraining(Training):
         """(truth, input, error, spectrum) of what was observed, after `again` evaluations and the proximal steps that
         follow them in a sampler."""
         x, z, v, power = seen
-        m, e = photo.proximal(0.0, power, z, v)
+        m, e = picture_bands.proximal(0.0, power, z, v)
         inflation = 2 ** rng.uniform(0, 3)
         for _ in range(again):
-            mean, log_variance = evaluate(self.net, photo.inverse(m), photo.levels(e, power))
-            tau = photo.per_coefficient(np.exp(log_variance.clip(*photo.LOG_VARIANCE)), *x.shape[:2])
-            m, e = photo.proximal(photo.forward(mean), tau, z, inflation * v)
-        return x, photo.inverse(m), e, power
+            mean, log_variance = evaluate(self.net, picture_transform.inverse(m), picture_bands.levels(e, power))
+            tau = picture_bands.per_coefficient(np.exp(log_variance.clip(*picture_bands.LOG_VARIANCE)), *x.shape[:2])
+            m, e = picture_bands.proximal(picture_transform.forward(mean), tau, z, inflation * v)
+        return x, picture_transform.inverse(m), e, power
 
     def cut(self, rng, x, m, e, power):
         """Random crops of a pair."""
-        level = photo.levels(e, power)[None]
+        level = picture_bands.levels(e, power)[None]
         return *data.cuts(rng, (x, m), self.crop, self.cuts), np.repeat(level, self.cuts, 0)
 
     def loss(self, truth, x, level):
@@ -122,7 +129,7 @@ class PhotoTraining(Training):
                 self.pairs.append(self.pair(rng, next(iter(self.scheme.observations(rng, photograph)))))
         gains = []
         for x, m, e, power in self.pairs:
-            mean, _ = evaluate(self.average, m, photo.levels(e, power))
+            mean, _ = evaluate(self.average, m, picture_bands.levels(e, power))
             gains.append(10 * np.log10(np.mean((m - x) ** 2) / np.mean((mean - x) ** 2)))
         writer.add_scalar("validation/gain_db", np.mean(gains), self.step)
         return f"{np.mean(gains):.3f} dB above the Gaussian estimate ({min(gains):.2f} .. {max(gains):.2f})"

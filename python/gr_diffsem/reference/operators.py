@@ -10,6 +10,8 @@ Each operator offers apply(x) -> y, adjoint(y) -> x, and the closed-form proxima
 
 import numpy as np
 
+from ..base.picture_transform import forward, inverse
+
 
 class Identity:
     """y = x + w. noise and weight may be given per element."""
@@ -69,7 +71,7 @@ class Matrix:
 
 
 class Transform:
-    """y = g T x + w of pictures [B, 3, H, W]: colour transform and DCT (`photo.forward`), a gain for each
+    """y = g T x + w of pictures [B, 3, H, W]: colour transform and DCT (`forward`), a gain for each
     coefficient [3, H, W], 0 where nothing is measured. noise, and weight of the coefficients of x - z: numbers or one
     for each coefficient."""
 
@@ -77,24 +79,18 @@ class Transform:
         self.gains = np.asarray(gains, float)
 
     def apply(self, x):
-        from . import photo
-
-        return self.gains * np.stack([photo.forward(item.transpose(1, 2, 0)) for item in x])
+        return self.gains * np.stack([forward(item.transpose(1, 2, 0)) for item in x])
 
     def adjoint(self, y):
-        from . import photo
-
-        return np.stack([photo.inverse(self.gains * item).transpose(2, 0, 1) for item in y])
+        return np.stack([inverse(self.gains * item).transpose(2, 0, 1) for item in y])
 
     def prox(self, z, weight, y, noise):
         """Without noise it keeps what was measured, and the null space is z's."""
-        from . import photo
-
-        c = np.stack([photo.forward(item.transpose(1, 2, 0)) for item in z])
+        c = np.stack([forward(item.transpose(1, 2, 0)) for item in z])
         seen = (self.gains != 0) & np.isfinite(noise)
         total = np.where(seen, weight * self.gains**2 + np.where(seen, noise, 0), 1)
         c = c + np.where(seen, weight * self.gains / total * (np.where(seen, y, 0) - self.gains * c), 0)
-        return np.stack([photo.inverse(item).transpose(2, 0, 1) for item in c])
+        return np.stack([inverse(item).transpose(2, 0, 1) for item in c])
 
 
 def fuse(a, a_variance, b, b_variance):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photographs under a learned prior, in NumPy: the bands that steer a net, and inference by proximal steps.
+"""Photographs under a learned prior, in NumPy: inference by proximal steps.
 
 The unknown is a photograph's cosine transform. Coefficient k was observed as z_k = x_k + noise of variance
 v_k (infinite: not at all), and its spectrum says E x_k^2 = lambda_k. The state is kept in the transform
@@ -12,90 +12,17 @@ Pixels are x = SCALE (image - 1/2), image in 0..1; variances are in units of x s
 """
 
 import os
-from functools import lru_cache
 
 import numpy as np
 
-from . import philox
+from ..base import philox
+from ..base.picture_bands import LOG_VARIANCE, band_index, levels, padded, per_coefficient, proximal
+from ..base.picture_transform import forward, inverse
 
-EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # of the frequency bands, in units of the Nyquist frequency
-SCALE = 4.0
-MULTIPLE = 8  # a net's rows and columns come in multiples of this
 MOST_GAIN = 2.0  # of a draw over the mean
 SMOOTH = 1 / 24  # deviation of activity's low pass, in units of the Nyquist frequency
 LEAST_ACTIVITY = 1e-3  # over its mean
 TINY = 1e-20
-LOG_VARIANCE = (-16.0, 8.0)  # what a net says of its error is held within these
-# Orthonormal colours: luma, then two axes that hold no luma.
-COLOURS = np.array(
-    [[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]],
-    np.float32,
-)
-
-
-@lru_cache(maxsize=64)
-def dct_matrix(n):
-    """Orthonormal DCT-II: float32 [n, n], rows are frequencies."""
-    k, i = np.arange(n)[:, None], np.arange(n)
-    matrix = np.sqrt(2 / n) * np.cos(np.pi * (i + 0.5) * k / n)
-    matrix[0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
-
-
-def forward(x):
-    """Image [H, W, 3] -> coefficients [3, H, W] (luma first)."""
-    h, w, _ = x.shape
-    planes = np.tensordot(COLOURS, x, (1, 2))
-    return dct_matrix(h) @ planes @ dct_matrix(w).T
-
-
-def inverse(c):
-    """Coefficients [3, H, W] -> image [H, W, 3]."""
-    _, h, w = c.shape
-    planes = dct_matrix(h).T @ c @ dct_matrix(w)
-    return np.tensordot(planes, COLOURS, (0, 0))
-
-
-@lru_cache(maxsize=64)
-def band_index(h, w):
-    """Band 0..4 of every coefficient: uint8 [H, W]."""
-    f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
-    return np.searchsorted(EDGES, f, side="right").astype(np.uint8)
-
-
-def band_means(power):
-    """Mean over each band of [3, H, W]: float32 [10], luma's five, then those of both other colours."""
-    index = band_index(*power.shape[1:]).ravel()
-    count = np.maximum(np.bincount(index, minlength=5), 1)
-    sums = [np.bincount(index, p.ravel(), minlength=5) / count for p in power]
-    return np.concatenate((sums[0], (sums[1] + sums[2]) / 2)).astype(np.float32)
-
-
-def per_coefficient(bands, h, w):
-    """Values of the bands [10] at every coefficient: [3, H, W]."""
-    index = band_index(h, w)
-    luma, chroma = bands[:5][index], bands[5:][index]
-    return np.stack((luma, chroma, chroma))
-
-
-def levels(error, spectrum):
-    """A net's second input, float32 [20], from variances per coefficient [3, H, W]."""
-    return np.sqrt(np.concatenate((band_means(error), band_means(spectrum))))
-
-
-def proximal(mean, variance, z, v):
-    """Gaussian posterior (mean, variance) of coefficients with that prior and z = x + noise of variance
-    v; inf: not observed."""
-    seen = np.isfinite(v)
-    weight = variance / (variance + v)
-    return mean + weight * np.where(seen, z - mean, 0), np.where(seen, weight * np.where(seen, v, 0), variance)
-
-
-def padded(image, multiple=MULTIPLE):
-    """[H, W, 3] -> float32 [1, 3, H', W'], continued by its last row and column."""
-    h, w, _ = image.shape
-    wide = np.pad(image, ((0, -h % multiple), (0, -w % multiple), (0, 0)), mode="edge")
-    return np.ascontiguousarray(wide.transpose(2, 0, 1)[None], np.float32)
 
 
 class OnnxNet:
@@ -123,10 +50,11 @@ def activity(mean):
     posterior mean lacks is where it has some, not in the sky.
     """
     _, h, w = mean.shape
+    from scipy import fft
+
     power = np.mean(inverse(mean * (band_index(h, w) >= 2)) ** 2, -1)
     f = np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
-    rows, columns = dct_matrix(h), dct_matrix(w)
-    smooth = rows.T @ (rows @ power @ columns.T * np.exp(-0.5 * (f / SMOOTH) ** 2)) @ columns
+    smooth = fft.idctn(fft.dctn(power, norm="ortho") * np.exp(-0.5 * (f / SMOOTH) ** 2), norm="ortho")
     floor = LEAST_ACTIVITY * smooth.mean()
     if floor <= 0:
         return np.ones((h, w, 1))

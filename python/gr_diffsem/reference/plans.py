@@ -7,7 +7,7 @@ grids fixed by training, of which the levels below the start are used, thinned t
 
 import numpy as np
 
-from .signal import alpha_bar_to_sigma
+from ..base.signal import alpha_bar_to_sigma
 
 DEFAULT_STEPS = 10
 DEFAULT_SIGMA_MIN = 0.01

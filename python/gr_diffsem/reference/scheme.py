@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..base.philox import Rng
+from ..base.signal import measured_power
 from .operators import Identity, Mask, Matrix
-from .philox import Rng
 from .plans import Plan
 from .posterior import condition
 from .priors import DiagonalGaussian, Gaussian, Mixture
 from .samplers import SAMPLERS
-from .signal import measured_power
 
 
 def load_prior(description, folder, real=False):

@@ -9,7 +9,7 @@ Importing needs only NumPy; torch and sionna are imported by what trains.
 import importlib
 import pkgutil
 
-from ..errors import unknown
+from ..base.errors import unknown
 
 
 def _modules():

@@ -5,11 +5,12 @@ A scheme is an instance of a subclass of `Scheme`, called SCHEME in its own modu
 Whatever has a default here need not be repeated; docs/add_a_scheme.md walks through one.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..channels import measure
+from ..air import measure
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Scheme:
 
     def training(self):
         """The class that trains its networks."""
-        from ..train import Training
+        from ..models.training import Training
 
         return Training
 
@@ -121,7 +122,7 @@ class Scheme:
 
     def write_network(self, net, path, network, facts):
         """Write a trained torch module as a self-describing .onnx; its largest difference to torch."""
-        from ..export import write
+        from ..models.onnx_export import write
 
         return write(net, path, self, network, facts)
 
@@ -165,6 +166,10 @@ class Scheme:
     def claims(self):
         """List of `Claim`."""
         return []
+
+    def claims_json(self):
+        """The claims as manifest and metadata have them: a list of dicts."""
+        return [dataclasses.asdict(claim) for claim in self.claims()]
 
     def test_data(self, count, seed):
         """A `TestData` or a list of them, drawn with NumPy alone."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..channels import measure, tdl
+from ..air import measure, tdl
 from .base import Claim, Network, Scheme, TestData
 
 COMPONENTS = 8

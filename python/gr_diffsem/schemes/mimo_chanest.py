@@ -13,8 +13,8 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from .. import packages
-from ..channels import measure
+from ..air import measure
+from ..base import model_packages
 from ..models import classical
 from .base import Claim, Network, Scheme, TestData
 
@@ -477,7 +477,7 @@ class TwoArrays(MimoChanest):
         return out
 
     def estimators(self, kind):
-        folder, _ = packages.locate(self.name, checkout_first=True)
+        folder, _ = model_packages.locate(self.name, checkout_first=True)
         return {
             method: KroneckerMixture(*(np.load(folder / f"{kind}_{method}_{part}.npy") for part in PARTS))
             for method in KRONECKER

@@ -7,7 +7,7 @@ told the level of every carrier and nothing else: neither profile, nor delay spr
 
 import numpy as np
 
-from ..channels import bank, measure, tdl
+from ..air import channel_bank, measure, tdl
 from ..models import classical
 from .base import Claim, Network, Scheme, TestData
 
@@ -57,10 +57,10 @@ class OfdmChanest(Scheme):
 
     def sample(self, rng, n, which=TRAINING):
         if which not in self._banks:
-            self._banks[which] = bank.load(*which)
+            self._banks[which] = channel_bank.load(*which)
         h, extent = self._banks[which]
         rows = rng.integers(len(h), size=n)
-        return bank.vary(h[rows], extent[rows], rng)
+        return channel_bank.vary(h[rows], extent[rows], rng)
 
     def batch(self, rng, n, prior_share):
         h = self.sample(rng, n)
@@ -140,9 +140,9 @@ class OfdmChanest(Scheme):
         ]
 
     def test_data(self, count, seed):
-        h, extent = bank.make_plain(count, seed)
+        h, extent = channel_bank.make_plain(count, seed)
         rng = np.random.default_rng(seed + 1)
-        h = bank.vary(h, extent, rng)
+        h = channel_bank.vary(h, extent, rng)
         wifi = measure.wifi_mask()
         return TestData(h / np.sqrt(_power(h, wifi[None])), observed=wifi)
 

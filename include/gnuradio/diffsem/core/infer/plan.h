@@ -1,0 +1,94 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Which noise levels are visited.
+ */
+#pragma once
+
+#include <gnuradio/diffsem/core/base/tensor.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+struct PlanParameters {
+    std::string type = "geometric"; //!< geometric, karras, linear_vp, cosine
+    int steps = 0;                  //!< denoiser evaluations; 0: 10, or for a grid all its levels
+    float sigma_min = 0.01f;        //!< last level before 0
+    float sigma_max = 0.0f;         //!< first level of pure noise; 0: 100, or the end of the grid
+    float rho = 7.0f;               //!< karras
+    int steps_train = 0;            //!< linear_vp (100) and cosine (1000): length of the grid
+    float beta_min = 1e-4f, beta_max = 0.1f; //!< linear_vp
+};
+
+/*!
+ * From a start level down: descending levels, of which the first is the start, and then 0.
+ *
+ * geometric and karras (Karras et al. 2022, eq. 5) span start .. sigma_min with all their steps.
+ * linear_vp (Ho et al. 2020) and cosine (Nichol and Dhariwal 2021, eq. 17) are grids fixed by
+ * training: the start is followed by the grid levels below it, thinned evenly to at most `steps`.
+ */
+class Plan
+{
+public:
+    //! Throws Error naming the parameter that is out of range.
+    explicit Plan(const PlanParameters& parameters);
+    int max_steps() const { return d_steps; } //!< from pure noise
+    float sigma_max() const { return d_sigma_max; }
+    /*!
+     * Writes k <= max_steps() levels, then 0; returns k.
+     * \param most if above 0, no more than this many: the levels are spread anew, and end at 0 as ever
+     */
+    int levels(float start, float* out, int most = 0) const;
+    //! What levels() gives from this start where nothing is cut.
+    int count(float start) const;
+    Plan with_steps(int steps) const;
+    const PlanParameters& parameters() const { return d_parameters; }
+
+private:
+    PlanParameters d_parameters;
+    int d_steps = 0;
+    float d_sigma_max = 0;
+    std::vector<float> d_grid; // descending, for the plans fixed by training
+    std::vector<float>::const_iterator below(float start) const; // of the grid
+};
+
+std::vector<std::string> plan_names();
+
+/*!
+ * Levels of every element at every step of one batch: at step 0 where it starts; then the smaller of
+ * that and the plan's level of its item, so that an element joins once the plan has come down to
+ * it. An unobserved element (+inf) thus jumps to the plan's second level.
+ */
+class Levels
+{
+public:
+    void reserve(std::size_t max_batch, std::size_t elements, int steps);
+    /*!
+     * \param start    of each item or element
+     * \param fallback level at which the plan starts where no element of an item is observed
+     * \param most     steps of an item at most; 0: the plan's own
+     */
+    void prepare(const Plan& plan, const Sigma& start, float fallback, int most = 0);
+    int steps() const { return d_steps; } //!< of the longest item; level steps() is where it ends
+    int steps(std::size_t item) const { return d_count[item]; }
+    int planned(std::size_t item) const { return d_planned[item]; } //!< had nothing been cut
+    void get(int step, Sigma& out) const;
+    //! For tests: any descending list, the same for all elements, not necessarily ending at 0.
+    static Levels list(std::size_t batch, const std::vector<float>& levels);
+
+private:
+    int d_steps = 0;
+    std::size_t d_row = 0; // levels stored for each item
+    Sigma d_start;
+    std::vector<float> d_table;
+    std::vector<int> d_count, d_planned;
+};
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,77 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * How one step is taken. A sampler sees a denoiser, a state x = x0 + sigma n and its levels; whether
+ * a measurement hides behind the denoiser is no concern of it.
+ */
+#pragma once
+
+#include <gnuradio/diffsem/core/base/philox.h>
+#include <gnuradio/diffsem/core/infer/plan.h>
+#include <gnuradio/diffsem/core/priors/prior.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+//! What a callback sees after each evaluation.
+struct Progress {
+    int step;
+    const Sigma& sigma;
+    const Tensor& x;
+    const Estimate& estimate;
+};
+
+//! Buffers of a run and what it needs to know; made once, used for every batch.
+struct SamplerRun {
+    SamplerRun(std::shared_ptr<const Denoiser> denoiser,
+               const std::vector<std::int64_t>& shape,
+               std::size_t max_batch);
+
+    std::shared_ptr<const Denoiser> denoiser;
+    std::unique_ptr<Workspace> workspace;
+    Levels levels;
+    Rng rng;
+    std::vector<std::uint64_t> items; //!< index in the stream of every item of the batch
+    float eta = 0;                    //!< of ddim
+    std::function<void(const Progress&)> callback;
+
+    Tensor x; //!< in: the start; out: the result
+    //! Of the first evaluation: there the state says exactly what is known, so this is the variance
+    //! of the posterior (given an exact denoiser), whatever the sampler does next.
+    std::vector<float> variance;
+    bool has_variance = false;
+
+    // Scratch of the samplers.
+    Sigma now, next, before;
+    Estimate estimate, second;
+    Tensor moved;
+    std::vector<float> noise;
+
+    //! D(x, now) into `estimate`; step counts them.
+    void evaluate(int step);
+};
+
+struct SamplerEntry {
+    const char* name;
+    void (*run)(SamplerRun&);
+    bool stochastic; //!< draws noise at its steps
+    bool seeks_mean; //!< converges to the posterior mean, and takes +inf levels
+    int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
+};
+
+//! All samplers; test suites walk it.
+const std::vector<SamplerEntry>& samplers();
+//! Throws Error, naming the nearest, for an unknown name.
+const SamplerEntry& find_sampler(const std::string& name);
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,264 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * All samplers work on x = x0 + sigma n, where the equations of differently scaled processes agree.
+ * s is the level of an element now, t the next; where they are equal nothing moves.
+ */
+#include <gnuradio/diffsem/core/infer/sampler.h>
+
+#include "base/names.h"
+
+#include <cmath>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+SamplerRun::SamplerRun(std::shared_ptr<const Denoiser> d,
+                       const std::vector<std::int64_t>& shape,
+                       std::size_t max_batch)
+    : denoiser(std::move(d)),
+      workspace(denoiser->make_workspace(max_batch)),
+      items(max_batch),
+      x(denoiser->traits().domain, shape, max_batch),
+      variance(x.elements() * max_batch),
+      now(max_batch, x.elements()),
+      next(max_batch, x.elements()),
+      before(max_batch, x.elements()),
+      estimate(denoiser->traits().domain, shape, max_batch),
+      second(denoiser->traits().domain, shape, max_batch),
+      moved(denoiser->traits().domain, shape, max_batch),
+      noise(x.width())
+{
+    second.want_variance = false;
+}
+
+void SamplerRun::evaluate(int step)
+{
+    estimate.want_variance = step == 0;
+    denoiser->denoise(x, now, *workspace, estimate);
+    if (step == 0) {
+        has_variance = estimate.has_variance;
+        if (has_variance)
+            std::copy(estimate.variance.begin(),
+                      estimate.variance.begin() + std::ptrdiff_t(x.batch() * x.elements()),
+                      variance.begin());
+    }
+    if (callback)
+        callback({step, now, x, estimate});
+}
+
+namespace {
+
+// f(item, element, first float, one past the last float) for every element of the batch.
+template <typename F>
+void for_elements(const Tensor& x, F f)
+{
+    const std::size_t parts = x.elements() ? x.width() / x.elements() : 1;
+    for (std::size_t b = 0; b < x.batch(); b++)
+        for (std::size_t i = 0; i < x.elements(); i++)
+            f(b, i, b * x.width() + parts * i, b * x.width() + parts * (i + 1));
+}
+
+// The walk down the levels that all samplers share: evaluate, then step(k) moves x from now to next.
+template <typename Step>
+void descend(SamplerRun& run, Step step)
+{
+    for (int k = 0; k < run.levels.steps(); k++) {
+        run.levels.get(k, run.now);
+        run.levels.get(k + 1, run.next);
+        run.evaluate(k);
+        step(k);
+    }
+}
+
+// x <- D + a (x - D) + c n, with a and c functions of the levels (s, t).
+template <typename A, typename C>
+void affine_step(SamplerRun& run, int k, A a, C c, bool stochastic)
+{
+    Tensor& x = run.x;
+    const std::size_t parts = x.elements() ? x.width() / x.elements() : 1;
+    // One level for the item: its elements are one span.
+    const bool whole = !run.now.per_element() && !run.next.per_element();
+    const std::size_t spans = whole ? 1 : x.elements(), length = whole ? x.width() : parts;
+    for (std::size_t b = 0; b < x.batch(); b++) {
+        bool drawn = false;
+        for (std::size_t i = 0; i < spans; i++) {
+            const double s = run.now.at(b, i), t = run.next.at(b, i);
+            if (s == t)
+                continue;
+            const bool noisy = stochastic && t > 0;
+            if (noisy && !drawn)
+                run.rng.fill(
+                    run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
+            drawn = drawn || noisy;
+            const float keep = float(a(s, t)), add = noisy ? float(c(s, t)) : 0.0f;
+            float* to = x.item(b) + i * length;
+            const float* d = run.estimate.mean.item(b) + i * length;
+            const float* n = run.noise.data() + i * length;
+            if (keep == 0.0f) // at infinity the state says nothing, and may hold anything
+                std::copy(d, d + length, to);
+            else
+                for (std::size_t j = 0; j < length; j++)
+                    to[j] = d[j] + keep * (to[j] - d[j]);
+            if (add != 0.0f)
+                for (std::size_t j = 0; j < length; j++)
+                    to[j] += add * n[j];
+        }
+    }
+}
+
+double zero(double, double)
+{
+    return 0;
+}
+
+// x <- D(x, s)
+void one_step(SamplerRun& run)
+{
+    run.levels.get(0, run.now);
+    run.evaluate(0);
+    std::swap(run.x, run.estimate.mean);
+}
+
+// x <- D + (t/s)^2 (x - D) = E[x_t | x_s]: the reverse mean of DDPM without its noise, run from the
+// SNR-matched step (Fesl et al. 2024, alg. 1). Converges to E[x0 | y].
+void posterior_mean(SamplerRun& run)
+{
+    descend(run, [&](int k) {
+        affine_step(run, k, [](double s, double t) { return (t / s) * (t / s); }, zero, false);
+    });
+}
+
+// Ancestral sampling (Ho et al. 2020, eq. 6-7): x_t given x_s and x0 = D has the mean
+// D + (t/s)^2 (x - D) and the variance t^2 (s^2 - t^2) / s^2.
+void ddpm(SamplerRun& run)
+{
+    descend(run, [&](int k) {
+        affine_step(
+            run,
+            k,
+            [](double s, double t) { return (t / s) * (t / s); },
+            [](double s, double t) {
+                return t * std::sqrt(std::max(0.0, 1.0 - (t / s) * (t / s)));
+            },
+            true);
+    });
+}
+
+// Song et al. 2021, eq. 12 and 16, divided by sqrt(alpha_bar): noise v = eta t sqrt(1 - t^2/s^2), and
+// x <- D + sqrt(t^2 - v^2) / s (x - D) + v n. eta = 1 is ancestral sampling, 0 the ODE.
+void ddim(SamplerRun& run)
+{
+    const double eta = run.eta;
+    const auto v2 = [eta](double s, double t) {
+        return eta * eta * t * t * std::max(0.0, 1.0 - (t / s) * (t / s));
+    };
+    descend(run, [&](int k) {
+        affine_step(
+            run,
+            k,
+            [&](double s, double t) { return std::sqrt(std::max(0.0, t * t - v2(s, t))) / s; },
+            [&](double s, double t) { return std::sqrt(v2(s, t)); },
+            eta > 0);
+    });
+}
+
+// Probability-flow ODE dx/ds = (x - D) / s (Karras et al. 2022, eq. 1 and 3), Euler's rule.
+void euler(SamplerRun& run)
+{
+    descend(run, [&](int k) {
+        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
+    });
+}
+
+// The same by Heun's rule (Karras et al. 2022, alg. 1): the slope averaged over both ends; where the
+// end is level 0 it has no slope there and Euler's step is kept.
+void heun(SamplerRun& run)
+{
+    descend(run, [&](int k) {
+        Tensor &x = run.x, &moved = run.moved;
+        moved.set_batch(x.batch());
+        std::copy(x.data(), x.data() + x.size(), moved.data());
+        affine_step(run, k, [](double s, double t) { return t / s; }, zero, false);
+        bool inner = false; // does any element stand above 0 after this step?
+        for_elements(x, [&](std::size_t b, std::size_t i, std::size_t, std::size_t) {
+            inner = inner || run.next.at(b, i) > 0;
+        });
+        if (!inner)
+            return;
+        // Elements that have arrived stand at 0, where no denoiser is asked: any small level will do.
+        run.before.resize(run.next.batch(), run.next.stride());
+        for (std::size_t j = 0; j < run.next.batch() * run.next.stride(); j++)
+            run.before.item(0)[j] = std::max(run.next.item(0)[j], run.denoiser->traits().sigma_min);
+        run.denoiser->denoise(x, run.before, *run.workspace, run.second);
+        for_elements(x, [&](std::size_t b, std::size_t i, std::size_t begin, std::size_t end) {
+            const float s = run.now.at(b, i), t = run.next.at(b, i);
+            if (s == t || t == 0.0f)
+                return;
+            for (std::size_t j = begin; j < end; j++) {
+                const float here = (moved.data()[j] - run.estimate.mean.data()[j]) / s;
+                const float there = (x.data()[j] - run.second.mean.data()[j]) / t;
+                x.data()[j] = moved.data()[j] + 0.5f * (t - s) * (here + there);
+            }
+        });
+    });
+}
+
+// DPM-Solver++(2M) (Lu et al. 2022, alg. 2) in lambda = -ln s: with h = ln(s/t), r = h_before / h,
+// x <- (t/s) x + (1 - t/s) ((1 + 1/2r) D - 1/2r D_before).
+void dpmpp_2m(SamplerRun& run)
+{
+    run.second.set_batch(run.x.batch());
+    descend(run, [&](int k) {
+        Tensor& x = run.x;
+        float *d = run.estimate.mean.data(), *d_before = run.second.mean.data();
+        for_elements(x, [&](std::size_t b, std::size_t i, std::size_t begin, std::size_t end) {
+            const double s = run.now.at(b, i), t = run.next.at(b, i);
+            if (s == t)
+                return;
+            const double last = k > 0 ? std::log(double(run.before.at(b, i)) / s) : 0.0;
+            // First order where there is no earlier step of this element, and down to level 0.
+            const float w = last > 0 && t > 0 ? float(0.5 * std::log(s / t) / last) : 0.0f;
+            const float ratio = float(t / s);
+            for (std::size_t j = begin; j < end; j++) {
+                const float ahead = w != 0.0f ? d[j] + w * (d[j] - d_before[j]) : d[j];
+                x.data()[j] = ratio * x.data()[j] + (1.0f - ratio) * ahead;
+            }
+        });
+        std::swap(run.estimate, run.second);
+        std::swap(run.now, run.before);
+    });
+}
+
+} // namespace
+
+const std::vector<SamplerEntry>& samplers()
+{
+    static const std::vector<SamplerEntry> table = {
+        {"one_step", one_step, false, true, 1, 0},
+        {"posterior_mean", posterior_mean, false, true, 1, 1},
+        {"ddim", ddim, false, false, 1, 1}, // stochastic for eta > 0
+        {"ddpm", ddpm, true, false, 1, 1},
+        {"euler", euler, false, false, 1, 1},
+        {"heun", heun, false, false, 1, 2},
+        {"dpmpp_2m", dpmpp_2m, false, false, 1, 1},
+    };
+    return table;
+}
+
+const SamplerEntry& find_sampler(const std::string& name)
+{
+    std::vector<std::string> names;
+    for (const auto& s : samplers()) {
+        if (name == s.name)
+            return s;
+        names.push_back(s.name);
+    }
+    throw Error("sampler '" + name + "' is unknown" + suggestion(name, names));
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,252 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/link/frame_receiver.h>
+#include <gnuradio/diffsem/core/link/noise_estimate.h>
+
+#include "base/linalg.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr double pi = 3.14159265358979323846;
+//! Symbols from the middle of the sync words to the first symbol behind them.
+constexpr double lever = 1.5;
+constexpr double residual_range = 1.2, residual_step = 0.02; // rad per symbol
+constexpr double residual_deviation = 0.35;                  // of what the preamble leaves at -5 dB
+
+void check_carriers(const std::vector<int>& carriers,
+                    int n,
+                    const char* name,
+                    std::vector<int>& use)
+{
+    for (int k : carriers) {
+        if (k < 0 || k >= n)
+            throw Error(std::string(name) + ": carrier " + std::to_string(k) + " is outside 0.." +
+                        std::to_string(n - 1));
+        if (use[k]++)
+            throw Error(std::string(name) + ": carrier " + std::to_string(k) +
+                        " is used twice; give each carrier one use");
+    }
+}
+
+} // namespace
+
+void FrameLayout::check() const
+{
+    const int n = fft_len();
+    if (n < 8 || word2.size() != word1.size())
+        throw Error("sync_words have " + std::to_string(word1.size()) + " and " +
+                    std::to_string(word2.size()) + " values: give two of the FFT length");
+    std::vector<int> use(n, 0);
+    check_carriers(data, n, "occupied_carriers", use);
+    check_carriers(pilots, n, "pilot_carriers", use);
+    if (data.empty())
+        throw Error("occupied_carriers is empty: give the data carriers of one symbol");
+    if (pilots.empty() || pilot_symbols.empty())
+        throw Error("pilot_carriers is empty: the phase is followed on pilots; give some");
+    for (std::size_t i = 0; i < pilot_symbols.size(); i++)
+        if (pilot_symbols[i].size() != pilots.size())
+            throw Error("pilot_symbols[" + std::to_string(i) + "] has " +
+                        std::to_string(pilot_symbols[i].size()) + " values for " +
+                        std::to_string(pilots.size()) + " pilots: give one for each");
+    for (int k = 0; k < n; k++)
+        for (const auto* word : {&word1, &word2})
+            if (std::fabs(std::abs((*word)[k]) - (use[k] ? 1.0f : 0.0f)) > 1e-3f)
+                throw Error("sync_words: carrier " + std::to_string(k) + " has magnitude " +
+                            std::to_string(std::abs((*word)[k])) +
+                            "; give 1 on data and pilot carriers, 0 on all others");
+    if (frame_symbols < 1 || frame_symbols > 1000)
+        throw Error("frame_symbols is " + std::to_string(frame_symbols) + ": give 1 to 1000");
+}
+
+FrameFront::FrameFront(FrameLayout layout) : d_layout(std::move(layout))
+{
+    d_layout.check();
+    const int n = d_layout.fft_len();
+    d_reference.assign(n, 0);
+    for (int k = 0; k < n; k++)
+        if (std::norm(d_layout.word1[k]) > 0) {
+            d_used.push_back(k);
+            d_reference[k] = std::sqrt(2.0f);
+        }
+    const int m = static_cast<int>(d_used.size());
+    const int taps = d_layout.cp_len + 1;
+    Eigen::VectorXd belief(taps); // mean power of each delay
+    for (int d = 0; d < taps; d++)
+        belief[d] = std::exp(-std::fabs(16.0 * d / d_layout.cp_len - 5) / 4) + 0.05;
+    belief /= belief.sum();
+    std::vector<std::complex<double>> apart(n); // of two carriers, by how many they are apart
+    for (int k = 0; k < n; k++)
+        for (int d = 0; d < taps; d++)
+            apart[k] += std::polar(belief[d], -2 * pi * k * d / n);
+    Eigen::MatrixXcd covariance(m, m), basis;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < m; j++)
+            covariance(i, j) = apart[(d_used[i] - d_used[j] + n) % n];
+    Eigen::VectorXd strength;
+    hermitian_eigen(covariance, strength, basis);
+    d_basis.resize(static_cast<std::size_t>(m) * m);
+    d_strength.resize(m);
+    for (int j = 0; j < m; j++) {
+        d_strength[j] = std::max(0.0f, static_cast<float>(strength[j]));
+        for (int i = 0; i < m; i++)
+            d_basis[j * m + i] = cfloat(basis(i, j));
+    }
+    d_combined.assign(n, 0);
+    d_taps.assign(n, 0);
+    d_error.assign(n, 0);
+    d_average.assign(m, 0);
+}
+
+void FrameFront::sync(const cfloat* first, const cfloat* second)
+{
+    const int m = static_cast<int>(d_used.size());
+    std::vector<cfloat> a(m), b(m);
+    for (int i = 0; i < m; i++) {
+        const int k = d_used[i];
+        a[i] = first[k] * std::conj(d_layout.word1[k]);
+        b[i] = second[k] * std::conj(d_layout.word2[k]);
+    }
+    d_noise = std::max(repeated_noise(a.data(), b.data(), nullptr, m, d_average.data()), 1e-30f);
+    double power = 0;
+    for (int i = 0; i < m; i++) {
+        d_combined[d_used[i]] = std::sqrt(2.0f) * d_average[i];
+        power += std::norm(d_average[i]) / m;
+    }
+    const double v = 0.5 * d_noise; // of the average
+    d_power = static_cast<float>(std::max(power - v, v / std::sqrt(double(m))));
+    for (int k : d_used)
+        d_taps[k] = d_error[k] = 0;
+    for (int j = 0; j < m; j++) {
+        const double strength = d_strength[j] * d_power;
+        if (strength < 1e-6 * v)
+            continue;
+        const cfloat* u = &d_basis[static_cast<std::size_t>(j) * m];
+        std::complex<double> c = 0;
+        for (int i = 0; i < m; i++)
+            c += std::complex<double>(std::conj(u[i]) * d_average[i]);
+        c *= strength / (strength + v);
+        const double left = strength * v / (strength + v);
+        for (int i = 0; i < m; i++) {
+            d_taps[d_used[i]] += cfloat(c) * u[i];
+            d_error[d_used[i]] += static_cast<float>(left * std::norm(u[i]));
+        }
+    }
+}
+
+cfloat FrameFront::turn_back(double step, int s)
+{
+    return cfloat(std::polar(1.0, -step * (s + lever)));
+}
+
+double FrameFront::residual(const cfloat* symbols, int n) const
+{
+    const int len = d_layout.fft_len();
+    std::vector<std::complex<double>> z(n);
+    for (int s = 0; s < n; s++) {
+        const auto& pilots = d_layout.pilot_symbols[s % d_layout.pilot_symbols.size()];
+        for (std::size_t p = 0; p < pilots.size(); p++) {
+            const int k = d_layout.pilots[p];
+            z[s] += std::complex<double>(std::conj(d_taps[k] * pilots[p]) * symbols[s * len + k]) *
+                    (2.0 / (d_noise + d_error[k]));
+        }
+    }
+    double best = 0, top = -1e300;
+    const int steps = static_cast<int>(residual_range / residual_step);
+    for (int i = -steps; i <= steps; i++) {
+        const double step = i * residual_step;
+        double sum = -0.5 * step * step / (residual_deviation * residual_deviation);
+        for (int s = 0; s < n; s++)
+            sum += (z[s] * std::polar(1.0, -step * (s + lever))).real();
+        if (sum > top) {
+            top = sum;
+            best = step;
+        }
+    }
+    return best;
+}
+
+void FrameFront::soft_bits(const cfloat* symbols, double step, HeaderSoftBits& soft) const
+{
+    const int carriers = static_cast<int>(d_layout.data.size());
+    for (int i = 0; i < FrameHeader::symbols; i++) {
+        const int s = i / carriers, k = d_layout.data[i % carriers];
+        const cfloat y = symbols[s * d_layout.fft_len() + k] * turn_back(step, s);
+        const cfloat matched =
+            std::conj(d_taps[k]) * y * (2 * std::sqrt(2.0f) / (d_noise + d_error[k]));
+        soft[2 * i] = matched.real();
+        soft[2 * i + 1] = matched.imag();
+    }
+}
+
+FrameNoise::FrameNoise(FrameLayout layout) : d_layout(std::move(layout))
+{
+    d_layout.check();
+}
+
+float FrameNoise::measure(cfloat* frame,
+                          int payload,
+                          const FrameHeader& header,
+                          const cfloat* taps,
+                          float noise_var,
+                          const float* error_var,
+                          float& error_scale)
+{
+    const int len = d_layout.fft_len(), headers = d_layout.header_symbols();
+    const int carriers = static_cast<int>(d_layout.data.size());
+    const auto sent = d_code.modulate(header);
+    struct Known {
+        int symbol, carrier;
+        cfloat value;
+    };
+    std::vector<Known> known;
+    for (int i = 0; i < FrameHeader::symbols; i++)
+        known.push_back({i / carriers, d_layout.data[i % carriers], sent[i]});
+    for (int s = 0; s < headers + payload; s++) {
+        const auto& pilots = d_layout.pilot_symbols[s % d_layout.pilot_symbols.size()];
+        for (std::size_t p = 0; p < pilots.size(); p++)
+            known.push_back({s, d_layout.pilots[p], pilots[p]});
+    }
+
+    // The equaliser turns each symbol to the mean phase of its pilots, weighted by |h|^2.
+    double weight = 0, centre = 0;
+    for (int k : d_layout.pilots) {
+        weight += std::norm(taps[k]);
+        centre += std::norm(taps[k]) * (k - len / 2);
+    }
+    centre = weight > 0 ? centre / weight : 0;
+    double cross = 0, square = 0;
+    for (const auto& p : known) {
+        const double w = std::norm(taps[p.carrier]) * std::norm(p.value);
+        const double x = (p.carrier - len / 2 - centre) * (p.symbol + lever);
+        cross += w * x * (frame[p.symbol * len + p.carrier] / p.value).imag();
+        square += w * x * x;
+    }
+    const double slope = square > 0 ? cross / square : 0; // rad per carrier and symbol
+    d_clock = slope * len / (2 * pi * (len + d_layout.cp_len));
+    for (int s = 0; s < headers + payload; s++)
+        for (int k = 0; k < len; k++)
+            frame[s * len + k] *=
+                cfloat(std::polar(1.0, -slope * (k - len / 2 - centre) * (s + lever)));
+
+    double found = 0, stated = 0;
+    for (const auto& p : known) {
+        found +=
+            std::norm(taps[p.carrier]) * std::norm(frame[p.symbol * len + p.carrier] - p.value);
+        stated += noise_var + error_var[p.carrier] * std::norm(p.value);
+    }
+    error_scale = stated > 0 ? static_cast<float>(found / stated) : 1.0f;
+    return noise_var * error_scale;
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

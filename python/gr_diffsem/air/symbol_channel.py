@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A symbol-level channel for frames: fading, channel estimate, noise, headers and loss, without samples.
+
+Each frame has one channel on 64 carriers. The receiver estimates it from two sync words with noise, and
+divides by the estimate: symbols come with the noise variance (noise + estimate error) / |estimate|^2 that a
+receiver would state, and with the error that its estimate really makes. Headers are decoded from symbols that
+went the same way; frames whose header fails are lost. The whole chain in GNU Radio is held to this.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..codec import digital_part
+from ..codec import frame_header as head
+from ..codec.frames import CARRIERS, FRAME_SYMBOLS, Received
+from ..phy.packet_frame import CARRIER_BINS, DATA_BINS
+from . import tdl
+
+#: kind: (TDL profile, RMS delay spreads in samples, uniform), words. 20 MS/s: 1 sample is 50 ns.
+KINDS = {
+    "tdl": ("A", (0.6, 1.5), "TDL-A, 30 to 75 ns at 20 MS/s"),
+    "tdl_c": ("C", (1.5, 1.5), "TDL-C, 75 ns at 20 MS/s"),
+}
+WINDOW_EARLY = 4  #: samples by which the FFT window begins before the first path
+#: The estimator's belief: this many equally strong taps. 17, the cyclic prefix and one, makes the error that the
+#: chain's learned prior makes in fading; in a channel without any it errs like an estimator that knows of two.
+ESTIMATE_TAPS = {"awgn": 2}
+#: Energy of two sync words on a carrier, over that of a data symbol.
+SYNC_ENERGY = 2.0
+
+
+@lru_cache(maxsize=4)
+def _belief(taps):
+    """Eigenvalues and -vectors of the estimator's prior covariance on the 52 carriers of the sync words."""
+    e = tdl.steering(np.arange(taps))[CARRIER_BINS] / np.sqrt(taps)
+    values, vectors = np.linalg.eigh(e @ e.conj().T)
+    return np.maximum(values, 0), vectors
+
+
+def draw(kind, rng, n):
+    """Channels of n frames, complex [n, 52]: "awgn" (a random phase) or a key of KINDS. E|h|^2 = 1."""
+    if kind == "awgn":
+        return np.repeat(np.exp(2j * np.pi * rng.random((n, 1))), len(CARRIER_BINS), axis=1)
+    if kind not in KINDS:
+        raise ValueError(f"kind: '{kind}' is no channel; choose one of {', '.join(['awgn', *KINDS])}")
+    name, spreads, _ = KINDS[kind]
+    profile = tdl.profile(name)
+    h = np.empty((n, len(CARRIER_BINS)), complex)
+    for i, g in enumerate(tdl.gains(name, rng, n)):
+        delays = profile.delays * rng.uniform(*spreads) + WINDOW_EARLY
+        h[i] = tdl.steering(delays)[CARRIER_BINS] @ g
+    return h
+
+
+def estimate(h, noise_var, rng, taps=17):
+    """LMMSE estimate of h [n, 52] from noisy sync words: (estimate [n, 52], error variance [52])."""
+    values, vectors = _belief(taps)
+    v = noise_var / SYNC_ENERGY
+    noise = rng.standard_normal(h.shape) + 1j * rng.standard_normal(h.shape)
+    y = h + np.sqrt(v / 2) * noise
+    shrink = values / (values + v)
+    error = np.real(np.abs(vectors) ** 2 @ (values * v / (values + v)))
+    return ((y @ vectors.conj()) * shrink) @ vectors.T, error
+
+
+def apply_channel(frames, snr_db, kind, loss, rng, frame_symbols=FRAME_SYMBOLS):
+    """Frames of 48-carrier symbols through the air -> list of frames.Received, the lost ones missing.
+
+    snr_db: Es/N0 of a data carrier behind the FFT, averaged over the fading: a number, or one a frame.
+    kind: "awgn", or a key of KINDS with a new channel for each frame. loss: probability of losing a frame
+    beside those whose header does not come through. rng: numpy Generator.
+    """
+    if not 0 <= loss <= 1:
+        raise ValueError(f"loss: {loss} is no probability; give 0 to 1")
+    here = np.searchsorted(CARRIER_BINS, DATA_BINS)
+    noise_var = np.broadcast_to(10.0 ** (-np.asarray(snr_db, float) / 10), len(frames))
+    channels = draw(kind, rng, len(frames))
+    kept = rng.random(len(frames)) >= loss
+    arrived, soft = [], []
+    for frame, h, v in zip(frames, channels, noise_var, strict=True):
+        guess, error = estimate(h[None], v, rng, ESTIMATE_TAPS.get(kind, 17))
+        guess = guess[0, here]
+        x = np.concatenate([head.modulate(frame.header), frame.symbols]).reshape(-1, CARRIERS)
+        noise = rng.standard_normal(x.shape) + 1j * rng.standard_normal(x.shape)
+        y = (x * h[here] + np.sqrt(v / 2) * noise) / guess
+        stated = np.broadcast_to((v + error[here]) / np.abs(guess) ** 2, x.shape)
+        y, stated = y.ravel().astype(np.complex64), stated.ravel().astype(np.float32)
+        soft.append(digital_part.soft_bits(y[: head.SYMBOLS], stated[: head.SYMBOLS]))
+        arrived.append((y[head.SYMBOLS :], stated[head.SYMBOLS :]))
+    headers = head.decode(np.array(soft)) if soft else []
+    tracker = head.Tracker(frame_symbols)
+    headers = [
+        tracker.choose(bits, header) if keep else None for bits, header, keep in zip(soft, headers, kept, strict=True)
+    ]
+    return [Received(header, *symbols) for header, symbols in zip(headers, arrived, strict=True) if header is not None]

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send photographs, arrays and texts over the air: one command, to ZeroMQ, a file or a radio.
+
+Nothing is adapted to a channel: the picture's transform coefficients are the symbols.
+"""
+
+import functools
+import sys
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ..base import picture_files
+from ..base.errors import UserError
+from ..codec import content, frame_header, frame_layout, frames, picture_codec
+from . import radio, transport
+
+LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
+SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
+
+
+def rate_of(text):
+    """1/48 or 0.02 -> float; ValueError beyond 0..1."""
+    value = float(Fraction(text))
+    if not 0 < value <= 1:
+        raise ValueError(text)
+    return value
+
+
+def add_arguments(parser):
+    parser.add_argument("files", nargs="*", metavar="FILE", help="photographs, folders of them, or arrays (.npy)")
+    parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
+    parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
+    parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")
+    parser.add_argument("--cbr", type=rate_of, default=1 / 12, help="channel uses per value of a picture (1/12)")
+    parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
+    parser.add_argument("--repeat", type=int, default=1, help="times that each picture is sent; 0: until interrupted")
+    parser.add_argument("--scheme", default="", help="whom the receiver is asked to infer with; its hash goes along")
+    radio.add_arguments(parser, 0.0)
+    parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
+    parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")
+    parser.add_argument("--gap", type=int, default=200, help="idle samples between frames (200)")
+
+
+def run(args):
+    at = transport.place(args.to, "--to")
+    _check(args)
+    amplitude = args.amplitude or (0.2 if at.kind in ("uhd", "soapy") else 1.0)
+    form, names, cut = frame_layout.Layout(), [], []
+    for number, (name, what, data, symbols) in enumerate(_contents(args)):
+        try:
+            made = frames.cut(data, symbols, number % 16)
+        except ValueError as e:
+            raise UserError(f"{name}: {e}") from None
+        names.append(name)
+        cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
+        _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
+    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+
+
+def _contents(args):
+    """(name, what it is, digital octets, symbols) of all that is to be sent."""
+    if not (args.files or args.text):
+        raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
+    scheme = _hash(args.scheme)
+    for words in args.text:
+        try:
+            yield "text", f"{len(words)} characters", content.encode_text(words), np.zeros(0, np.complex64)
+        except ValueError as e:
+            raise UserError(f"--text: {e}") from None
+    for path in args.files:
+        if Path(path).suffix == ".npy":
+            yield _array(Path(path), args.domain)
+            continue
+        for name, picture in picture_files.folder(path, args.max_side).items():
+            try:
+                made = picture_codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
+            except ValueError as e:
+                raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
+            h, w = picture.shape[:2]
+            yield name, f"{w} x {h}", made.digital, made.symbols
+
+
+def _array(path, domain):
+    """An array, each value once, whatever --cbr: it has no redundancy to leave out."""
+    if not domain:
+        raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
+    try:
+        values = np.load(path, allow_pickle=False)
+        data, symbols = content.encode_array(values, domain)
+    except (OSError, ValueError, TypeError, EOFError) as e:
+        raise UserError(f"{path}: no array that can be sent ({e}); give numbers, as numpy.save writes them") from None
+    return path.stem, f"{domain}, {' x '.join(map(str, values.shape))} values", data, symbols
+
+
+def _check(args):
+    if args.rate <= 0:
+        raise UserError(f"--rate {args.rate:g}: give samples a second, above 0")
+    if args.repeat < 0 or args.gap < 0:
+        raise UserError("--repeat and --gap: 0 or more")
+    if args.papr < 0:
+        raise UserError(f"--papr {args.papr:g}: give 0 dB or more")
+    if args.amplitude is not None and not 0 < args.amplitude < np.inf:
+        raise UserError(f"--amplitude {args.amplitude:g}: give the RMS of the samples, above 0")
+    if args.max_side < picture_files.LEAST:
+        raise UserError(f"--max-side {args.max_side}: at least {picture_files.LEAST} pixels")
+    if args.repeat == 0 and args.to.startswith("file:"):
+        raise UserError("--repeat 0 --to file: would fill the disk; give a number of times")
+
+
+def _hash(scheme):
+    if not scheme:
+        return 0
+    from gnuradio.diffsem.semantic_encoder import scheme_hash
+
+    try:
+        return scheme_hash(scheme)
+    except ValueError as e:
+        raise UserError(f"--scheme {scheme}: {e}") from None
+
+
+def burst(form, frame, papr_db, amplitude, gap):
+    """Samples of a frame, clipped, with its gap behind: what semantic_tx sends."""
+    x = form.samples(np.concatenate([frame_header.modulate(frame.header), frame.symbols]))
+    peak = 10 ** (papr_db / 20)
+    x = x * np.minimum(1, peak / np.maximum(np.abs(x), 1e-12))
+    return np.concatenate([amplitude * x, np.zeros(gap)]).astype(np.complex64)
+
+
+def _over_pipe(at, args, cut, names):
+    out = transport.writer(at, args.rate, args.freq, functools.cache(lambda: _say("waiting for a receiver ...")))
+    pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
+    sent = {"contents": 0, "frames": 0, "samples": 0, "to": args.to}
+    begin = time.monotonic()
+    rounds = 0
+
+    def put(x):
+        out.write(x)
+        sent["samples"] += len(x)
+        pace.wait(len(x))
+
+    try:
+        put(np.zeros(LEAD))
+        while rounds < args.repeat or not args.repeat:
+            for name, bursts in zip(names, cut, strict=True):
+                for i, x in enumerate(bursts):
+                    put(x)
+                    sent["frames"] += 1
+                    _progress(name, i + 1, len(bursts))
+                sent["contents"] += 1
+            rounds += 1
+        put(np.zeros(2 * LEAD))
+    except KeyboardInterrupt:
+        out.stopped = True
+        _say("\ninterrupted")
+    finally:
+        out.close()
+    sent["seconds"] = round(time.monotonic() - begin, 2)
+    return sent
+
+
+def _over_radio(at, args, cut, names):
+    from gnuradio import gr
+
+    class Waveform(gr.sync_block):
+        """The bursts, over and over, then silence: what a radio still holds when it is stopped is lost."""
+
+        def __init__(self):
+            gr.sync_block.__init__(self, "waveform", None, [np.complex64])
+            self.frames = self.contents = 0
+            self.stopped = False
+            self._pieces = self._all()
+            self._rest = np.zeros(0, np.complex64)
+
+        def _all(self):
+            yield np.zeros(LEAD, np.complex64)
+            rounds = 0
+            while rounds < args.repeat or not args.repeat:
+                for name, bursts in zip(names, cut, strict=True):
+                    for i, x in enumerate(bursts):
+                        if self.stopped:
+                            return
+                        yield x
+                        self.frames += 1
+                        _progress(name, i + 1, len(bursts))
+                    self.contents += 1
+                rounds += 1
+            yield np.zeros(int(SILENCE * args.rate), np.complex64)
+
+        def work(self, input_items, output_items):
+            while not self._rest.size:
+                self._rest = next(self._pieces, None)
+                if self._rest is None:
+                    self._rest = np.zeros(0, np.complex64)
+                    return -1
+            n = min(len(output_items[0]), self._rest.size)
+            output_items[0][:n] = self._rest[:n]
+            self._rest = self._rest[n:]
+            return n
+
+    tb = gr.top_block("send")
+    source, sink = Waveform(), radio.block(at, args, True)
+    tb.connect(source, sink)
+    begin = time.monotonic()
+    tb.start()
+    ended = threading.Event()
+    threading.Thread(target=lambda: (tb.wait(), ended.set()), daemon=True).start()
+    try:
+        while not ended.wait(0.1):
+            pass
+    except KeyboardInterrupt:
+        _say("\ninterrupted")
+        source.stopped = True
+        tb.stop()
+        ended.wait(2)
+    return {
+        "contents": source.contents,
+        "frames": source.frames,
+        "samples": int(source.nitems_written(0)),
+        "to": args.to,
+        "seconds": round(time.monotonic() - begin, 2),
+    }
+
+
+def _progress(name, done, of):
+    if sys.stderr.isatty():
+        end = "\n" if done == of else ""
+        print(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr, flush=True)
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(report):
+    what = f"{report['contents']} contents, {report['samples']} samples"
+    return f"sent {what} to {report['to']}" + (f", {report['frames']} frames" if "frames" in report else "")

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where this package and its source checkout are."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]  #: the folder gr_diffsem
+
+
+def checkout():
+    """The source checkout this package is read from, or None where it is installed."""
+    root = PACKAGE.parents[1]
+    return root if (root / "CMakeLists.txt").is_file() and (root / "scripts" / "env.sh").is_file() else None

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running flowgraphs under a time limit: a block whose thread has died leaves `wait()` hanging."""
+
+import threading
+
+import numpy as np
+
+from ..base.errors import UserError
+
+BLOCK_TIMEOUT = 600.0  # seconds
+
+
+def run_limited(tb, seconds=120.0):
+    """Start `tb`, wait until it ends by itself; RuntimeError naming it when that takes too long."""
+    tb.start()
+    waiter = threading.Thread(target=tb.wait, daemon=True)
+    waiter.start()
+    waiter.join(seconds)
+    if waiter.is_alive():
+        tb.stop()
+        raise RuntimeError(
+            f"flowgraph '{tb.name()}' did not end within {seconds:.0f} s; "
+            "a block's error message stands above, if one failed"
+        )
+
+
+def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0):
+    """(mean [R, N], error variance [R, N], items bypassed) of a scheme on y [R, M], through the
+    block `diffsem.estimate` between a vector source and vector sinks.
+
+    handle: a `diffsem.scheme`. noise_var: variance per complex element of y, one number, or one for
+    each item [R], which then travels as the tag `diffsem_noise_var`. observed: bool [N]; None: all.
+    Raises UserError when an item does not come back.
+    """
+    import pmt
+    from gnuradio import blocks, diffsem, gr
+
+    y = np.ascontiguousarray(y, np.complex64)
+    size = y.shape[1] if matrix is None else np.shape(matrix)[1]
+    tags = []
+    for i, value in enumerate(noise_var if np.ndim(noise_var) else ()):
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = i, pmt.intern("diffsem_noise_var"), pmt.from_double(float(value))
+        tags.append(tag)
+    source = blocks.vector_source_c(y.ravel().tolist(), False, y.shape[1], tags)
+    block = diffsem.estimate(
+        handle,
+        observed=[] if observed is None else np.flatnonzero(observed).tolist(),
+        item_size=size,
+        matrix=matrix,
+        seed=int(seed),
+        variance_output=True,
+        **({"noise": "tag"} if np.ndim(noise_var) else {"noise_var": float(noise_var)}),
+    )
+    graph = gr.top_block("estimate")
+    means, variances = blocks.vector_sink_c(size), blocks.vector_sink_f(size)
+    graph.connect(source, (block, 0), means)
+    graph.connect((block, 1), variances)
+    try:
+        run_limited(graph, BLOCK_TIMEOUT)
+    except RuntimeError as error:
+        raise UserError(str(error)) from None
+    mean = np.array(means.data(), np.complex64).reshape(-1, size)
+    if len(mean) != len(y):
+        raise UserError(f"the flowgraph gave {len(mean)} of {len(y)} items: see its log")
+    return mean, np.array(variances.data(), np.float32).reshape(-1, size), block.items_bypassed()

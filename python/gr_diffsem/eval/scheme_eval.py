@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures a scheme: every member of its package, on the same samples and the same noise.
+
+The scheme's Python file supplies test data, the meaning of SNR and the claims (docs/add_a_scheme.md);
+its package in models/ the members, which run through the C++ core, or with --chain block through the
+block `estimate` in a flowgraph. Intervals are bootstrapped over realisations.
+"""
+
+import numpy as np
+
+from ..base import model_packages, philox
+from ..base.errors import UserError, unknown
+from ..base.signal import snr_db_to_sigma
+from ..package.listing import scheme_names
+from . import adaptive, scheme_runner, scores
+
+EVALUATIONS = (1, 3, 10, 30)
+CALIBRATED_DB = (0.0, 25.0)
+LEAST_SQUARES = "ls"
+
+
+def add_arguments(parser):
+    """Arguments of `gr-diffsem eval SCHEME`."""
+    parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list)")
+    parser.add_argument("--package", help="model package or path; default: the scheme's name")
+    parser.add_argument("--realisations", type=int, default=2000, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, help="of test data and noise")
+    parser.add_argument("--snr", type=float, nargs="+", metavar="DB", help="default: the scheme's")
+    parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
+    parser.add_argument(
+        "--chain", choices=scheme_runner.CHAINS, default="core", help="C++ core, or block in a flowgraph"
+    )
+    parser.add_argument(
+        "--evaluations", type=int, nargs="*", metavar="K",
+        help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--snr-error", type=float, metavar="DB",
+        help="also steps that follow the SNR, told an SNR off by so many dB, against the true one",
+    )  # fmt: skip
+
+
+def run(args):
+    """The report of a scheme; where a name stands for several sizes, their claims together and the
+    report of each. Raises UserError for what cannot be evaluated."""
+    if args.realisations < 2:
+        raise UserError(f"--realisations {args.realisations}: give at least 2")
+    names = [args.scheme] if args.scheme in scheme_names() else sizes_of(args.scheme)
+    if len(names) > 1 and args.package:
+        raise UserError(f"--package: '{args.scheme}' comes in several sizes, name one of {', '.join(names)}")
+    reports = [run_one(name, args) for name in names]
+    if len(reports) == 1:
+        return reports[0]
+    shared = {key: reports[0][key] for key in ("snr_definition", "seed", "chain")}
+    return {
+        "scheme": args.scheme,
+        **shared,
+        "realisations": args.realisations,
+        "claims": [claim for report in reports for claim in report["claims"]],
+        "sizes": {report["scheme"]: report for report in reports},
+    }
+
+
+def run_one(scheme_name, args):
+    """The report of one scheme."""
+    scheme = load_scheme(scheme_name)
+    package, _ = model_packages.locate(args.package or scheme_name, checkout_first=True)
+    data = scheme.test_data(args.realisations, args.seed)
+    data = list(data) if isinstance(data, (list, tuple)) else [data]
+    for part in data:
+        part.truth = np.reshape(part.truth, (len(part.truth), -1))
+    claims = list(scheme.claims())
+    wanted = [float(v) for v in (args.snr or scheme.snr_db)]
+    levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
+    run_member = Members(data, levels, args.seed, args.chain)
+    names = members_of(package)
+    chosen = [check(name, names) for name in args.members] if args.members else names
+    if all(part.matrix is None for part in data):
+        run_member(LEAST_SQUARES, LEAST_SQUARES)
+    for name in chosen:
+        if name not in run_member.errors:
+            run_member(name, f"{package}/{name}" if package.is_dir() else str(package))
+    for name in data[0].estimators:
+        run_member.closed_form(name)
+    default = model_packages.read_manifest(package).get("default") if package.is_dir() else names[0]
+    counts = getattr(scheme, "evaluations", EVALUATIONS) if args.evaluations is None else args.evaluations
+    return {
+        "scheme": scheme_name,
+        "snr_definition": scheme.snr_definition,
+        "realisations": run_member.count,
+        "seed": args.seed,
+        "chain": args.chain,
+        "package": str(package),
+        "content_hash": model_packages.content_hash(package),
+        "snr_db": levels,
+        "nmse_db": {name: run_member.nmse(name) for name in run_member.errors},
+        "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
+        "evaluations": more_evaluations(run_member, package, default, counts),
+        "adaptive": snr_error(run_member, package, default, getattr(args, "snr_error", None)),
+        "calibration": run_member.calibration(),
+        "claims": [report_claim(claim, run_member, package) for claim in claims],
+    }
+
+
+def sizes_of(name):
+    """Names of the schemes of the module so called; else the name itself."""
+    from .. import schemes
+
+    return schemes.sizes(name)
+
+
+def load_scheme(name):
+    """The scheme object of a name."""
+    names = scheme_names()
+    if name not in names:
+        raise unknown("scheme", name, names)
+    from .. import schemes
+
+    scheme = schemes.get(name)
+    if getattr(scheme, "domain", "complex") == "image":
+        raise UserError(f"scheme '{name}' is of photographs: measure it with gr-diffsem eval semantic_link")
+    for needed in ("test_data", "claims", "snr_definition", "snr_db"):
+        if not hasattr(scheme, needed):
+            raise UserError(f"scheme '{name}' has no {needed}: see docs/add_a_scheme.md")
+    return scheme
+
+
+def members_of(package):
+    """Member names of a package; a single .onnx has one."""
+    return list(model_packages.read_manifest(package)["members"]) if package.is_dir() else [package.stem]
+
+
+def check(name, names):
+    if name not in names and name != LEAST_SQUARES:
+        raise unknown("member", name, names)
+    return name
+
+
+class Members:
+    """Errors of every method at every SNR, on the same samples and noise.
+
+    errors[name] [S, R], power [R]: summed over the counted elements. predicted[name]: (index of the
+    SNR, variance, |error|^2) for the methods that predict their variance.
+    """
+
+    def __init__(self, data, levels, seed, chain):
+        self.data, self.levels = data, levels
+        self.seed, self.chain = seed, chain
+        self.errors, self.evaluations, self.predicted = {}, {}, {}
+        self.count = sum(len(part.truth) for part in data)
+        power = [np.sum(np.abs(p.truth[:, counted(p)]) ** 2, axis=1) for p in data]
+        self.power = np.concatenate(power)
+        self.parts, first = {}, 0  # rows of the parts that have a name
+        for part in data:
+            if part.name:
+                self.parts[part.name] = slice(first, first + len(part.truth))
+            first += len(part.truth)
+
+    def __call__(self, name, spec):
+        """Run a member of the package (or `ls`), given as a spec string."""
+
+        def method(part, y, noise_var):
+            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain)
+
+        self.estimate_with(name, method)
+
+    def closed_form(self, name):
+        """Run one of the test data's own estimators."""
+        self.estimate_with(name, lambda part, y, noise: (part.estimators[name](y, noise), None, None))
+
+    def forget(self, name):
+        """NMSE in dB of a method that is no member of the report, which it leaves."""
+        row = self.nmse(name)
+        del self.errors[name]
+        self.predicted.pop(name, None)
+        return row
+
+    def estimate_with(self, name, method):
+        """Run method(part, y, noise_var) -> (mean, variance or None, evaluations) at every SNR."""
+        errors, evaluations, predicted = [], [], []
+        for k in range(len(self.levels)):
+            row = []
+            for part, y, noise_var in self.measurements(k):
+                mean, variance, steps = method(part, y, noise_var)
+                error = np.abs(mean - part.truth)[:, counted(part)].astype(float) ** 2
+                row.append(error.sum(axis=1))
+                evaluations.append(steps)
+                if variance is not None:
+                    predicted.append((k, variance[:, counted(part)], error))
+            errors.append(np.concatenate(row))
+        self.errors[name] = np.array(errors)
+        self.evaluations[name] = None if None in evaluations else max(evaluations)
+        if predicted:
+            self.predicted[name] = predicted
+
+    def measurements(self, k):
+        """(part, y, noise variance) at the k-th SNR: the same whoever asks."""
+        noise_var = float(snr_db_to_sigma(self.levels[k]) ** 2)
+        first = 0
+        for part in self.data:
+            rows = len(part.truth)
+            width = part.truth.shape[1] if part.matrix is None else len(part.matrix)
+            items = np.arange(first, first + rows)
+            step = round(10 * self.levels[k]) + 10_000  # of the SNR, not of its place in the list
+            noise = philox.complex_normals(width, step, items, self.seed, stream=0x6E)
+            y = measure(part, noise * np.sqrt(noise_var))
+            yield part, y.astype(np.complex64), noise_var
+            first += rows
+
+    def nmse(self, name, part=None):
+        """NMSE in dB at each SNR, of one part of the data or of all."""
+        rows = self.parts.get(part, slice(None))
+        return [scores.nmse_db(row[rows], self.power[rows]) for row in self.errors[name]]
+
+    def calibration(self):
+        """scores.variance_report for each method with a variance, over CALIBRATED_DB."""
+        report = {}
+        for name, parts in self.predicted.items():
+            used = [p for p in parts if CALIBRATED_DB[0] <= self.levels[p[0]] <= CALIBRATED_DB[1]]
+            if used:
+                report[name] = scores.variance_report([(p[1], p[2], self.levels[p[0]]) for p in used])
+        return report
+
+
+def measure(part, noise):
+    """y of a TestData and of noise [R, M] that has its variance already."""
+    if part.matrix is not None:
+        return part.truth @ np.asarray(part.matrix).T + noise
+    y = part.truth + noise
+    return y if part.observed is None else np.where(part.observed, y, 0)
+
+
+def counted(part):
+    """Index of the elements where errors count: the observed ones, or all behind a matrix."""
+    if part.observed is None or part.matrix is not None:
+        return slice(None)
+    return np.asarray(part.observed, bool)
+
+
+def more_evaluations(run_member, package, default, counts):
+    """NMSE of the default member with posterior_mean in 1, 3, 10, 30 evaluations."""
+    report = {}
+    for count in counts:
+        name = f"{default}:steps={count}"
+        spec = f"{package}/{default}" if package.is_dir() else str(package)
+        run_member(name, f"{spec}:sampler=posterior_mean,steps={count}")
+        report[str(count)] = run_member.forget(name)
+    return report
+
+
+def snr_error(run_member, package, default, error_db):
+    """adaptive.report of the default member, or None where it was not asked for."""
+    if error_db is None:
+        return None
+    if not 0 < error_db <= 20:
+        raise UserError(f"--snr-error {error_db}: give above 0 to 20 dB")
+    return adaptive.report(run_member, f"{package}/{default}" if package.is_dir() else str(package), error_db)
+
+
+def report_claim(claim, run_member, package):
+    """One entry of "claims"."""
+    names = [claim.member] + ([claim.against] if claim.against else [])
+    entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None}
+    entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
+    if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):
+        return entry
+    if claim.data and claim.data not in run_member.parts:
+        raise UserError(f"the claim '{claim.name}' names the data '{claim.data}', which test_data() does not give")
+    k, rows = run_member.levels.index(claim.snr_db), run_member.parts.get(claim.data, slice(None))
+    ours = run_member.errors[claim.member][k][rows]
+    if claim.against:
+        statistic, columns = scores.difference_db, (ours, run_member.errors[claim.against][k][rows])
+    else:
+        statistic, columns = scores.nmse_db, (ours, run_member.power[rows])
+    entry.update(
+        ours=statistic(*columns),
+        ci95=scores.bootstrap(statistic, columns),
+        baselines={n: run_member.nmse(n, claim.data)[k] for n in run_member.errors if n != claim.member},
+        evaluations=run_member.evaluations[claim.member],
+        holds=None if claim.gate is None else bool(statistic(*columns) <= claim.gate),
+    )
+    if entry["evaluations"]:
+        per = macs_of(package, claim.member)
+        entry["macs"] = None if per is None else int(per * entry["evaluations"])
+    return entry
+
+
+def macs_of(package, member):
+    """Multiply-adds of one evaluation of a member's network, or None."""
+    from ..package import onnx_cost
+
+    path = package
+    if package.is_dir():
+        prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
+        path = package / prior["file"] if prior.get("type") == "onnx" else None
+    try:
+        return onnx_cost.cost(path)["macs"] if path else None
+    except (OSError, ValueError):
+        return None
+
+
+def table(report):
+    """The report for people."""
+    if "sizes" in report:
+        return "\n\n".join(table(size) for size in report["sizes"].values())
+    lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
+    lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
+    width = max(map(len, [*report["nmse_db"], "posterior_mean x 30"]))
+    lines.append(" " * width + "".join(f"{v:>8g}" for v in report["snr_db"]))
+    for part, rows in (report["parts"] or {None: report["nmse_db"]}).items():
+        lines += [f"{part}:"] if part else []
+        for name, row in rows.items():
+            lines.append(f"{name:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+    lines += ["all:"] if report["parts"] else []
+    for count, row in report["evaluations"].items():
+        label = f"posterior_mean x {count}"
+        lines.append(f"{label:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+    if report["adaptive"]:
+        lines += adaptive.table(report["adaptive"], report["snr_db"])
+    for name, entry in report["calibration"].items():
+        ratios = " ".join(f"{v:.2f}" for v in entry["ratios"])
+        lines += ["", f"{name}: predicted / actual variance by decile: {ratios}"]
+        lines.append(
+            f"  log-likelihood {entry['log_likelihood']:.3f}, table by SNR {entry['log_likelihood_snr_table']:.3f} nats"
+        )
+    lines += ["", "claims (dB; lower is better)"]
+    for claim in report["claims"]:
+        verdict = {True: "holds", False: "FAILS", None: "-"}[claim.get("holds")]
+        parts = [f"{key} {_number(claim[key])}" for key in ("ours", "gate", "published")]
+        lines.append(f"  {verdict:<6} {claim['name']}: " + ", ".join(parts))
+    return "\n".join(lines)
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.2f}"

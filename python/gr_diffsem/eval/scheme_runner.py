@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a member of a package over arrays: through the C++ core, or through a block in a flowgraph."""
+
+import numpy as np
+
+from ..base.errors import UserError
+from .flowgraph import through_block
+
+CHAINS = ("core", "block")
+
+
+def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
+    """(mean [R, N], variance [R, N] or None, evaluations) of a scheme on y [R, M].
+
+    noise_var: variance per complex element of y, one number. `chain` is one of CHAINS.
+    Raises UserError when the scheme cannot be had.
+    """
+    diffsem = _module()
+    y = np.ascontiguousarray(y, np.complex64)
+    try:
+        handle = diffsem.scheme(spec)
+        has_variance = handle.info()["has_variance"]
+        if chain == "block":
+            return _through_block(handle, y, noise_var, observed, matrix, seed)
+        mean, variance, info = handle.estimate(y, np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if np.any(info["bypassed"]):
+        reasons = ", ".join(sorted({text for text in info["reason"] if text}))
+        raise UserError(f"{spec} bypassed {int(np.sum(info['bypassed']))} items ({reasons})")
+    return mean, variance if has_variance else None, float(np.mean(info["steps"]))
+
+
+def info(spec):
+    """What a scheme says of itself (the dict of `diffsem.scheme(spec).info()`)."""
+    try:
+        return _module().scheme(spec).info()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _module():
+    try:
+        from gnuradio import diffsem
+    except ImportError as error:
+        raise UserError(f"gnuradio.diffsem cannot be imported ({error}): build it with `make`") from None
+    return diffsem
+
+
+def _through_block(handle, y, noise_var, observed, matrix, seed):
+    """The same through the block."""
+    mean, variance, bypassed = through_block(handle, y, noise_var, observed, matrix, seed)
+    if bypassed:
+        raise UserError(f"the flowgraph estimated {len(y) - bypassed} of {len(y)} items: see its log")
+    one = handle.estimate(y[:1], np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
+    return mean, variance if handle.info()["has_variance"] else None, float(one[2]["steps"][0])

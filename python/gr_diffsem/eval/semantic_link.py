@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Photographs over the air: the semantic link against WebP with channel coding, at the same channel uses.
+
+SNR is Es/N0 per data carrier behind the FFT, averaged over the fading. Headers and side information count; preamble,
+pilots and prefix are the same for every method. `webp` is in its best mode in hindsight: at each SNR in AWGN, one
+mode for all SNRs under fading, where the sender cannot know. `linear` and `webp_capacity` are always shown, and
+`webp_ldpc` beside `webp`.
+"""
+
+import fractions
+import sys
+from pathlib import Path
+
+from ..base.errors import UserError, unknown
+from . import photo_receivers, photo_trials
+
+MAX_SIDE = 768
+FEATURES = "Feature distance of our classifier (not LPIPS), smaller is nearer"
+
+
+def add_arguments(parser):
+    """argparse arguments of `gr-diffsem eval semantic_link`."""
+    parser.add_argument("--images", metavar="DIR", help="photographs, or one (default: scikit-image's)")
+    parser.add_argument("--count", type=int, metavar="N", help="only the first N of them")
+    parser.add_argument("--max-side", type=int, default=MAX_SIDE, metavar="N", help="larger ones are reduced (768)")
+    parser.add_argument("--cbr", nargs="+", default=["1/48"], metavar="R", help="channel uses per pixel and colour")
+    parser.add_argument("--snr", nargs="+", type=float, default=[-5, 0, 5, 10, 15], metavar="dB")
+    parser.add_argument("--channel", default="awgn", help="|".join(photo_trials.CHANNELS))
+    parser.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of frames lost besides")
+    parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help=" ".join(photo_trials.METHODS))
+    parser.add_argument(
+        "--realisations", type=int, default=1, metavar="N", help="of the channel, per photograph and SNR"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of channels, noise and losses")
+    parser.add_argument(
+        "--save",
+        metavar="DIR",
+        help="write received pictures as DIR/method/snr/NAME.png (several --cbr: DIR/method/snr/cbr-1-48/NAME.png)",
+    )
+    parser.add_argument("--features", action="store_true", help="also the feature distance of our classifier")
+    parser.add_argument("--lpips", action="store_true", help="also LPIPS, where the package lpips is installed")
+    parser.add_argument(
+        "--realism", nargs="+", type=float, metavar="T", help="0 (mean) to 1 (draw): the knob of photo_posterior "
+        "(experimental) beside an unsharp mask and added noise at equal PSNR; brings --features",
+    )  # fmt: skip
+    parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
+
+
+def ratio(text):
+    """ "1/48" or "0.02" -> float."""
+    try:
+        value = float(fractions.Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f"--cbr {text}: give a ratio like 1/48 or 0.02") from None
+    if not 0 < value <= 1:
+        raise UserError(f"--cbr {text}: give more than 0 and at most 1")
+    return value
+
+
+def run(args):
+    """The report: one object, or a list of them when several --cbr are given."""
+    from tqdm import tqdm
+
+    from ..base import picture_files
+    from . import photo_realism
+
+    methods = chosen(args.methods)
+    if args.channel not in photo_trials.CHANNELS:
+        raise unknown("channel", args.channel, photo_trials.CHANNELS)
+    if not 0 <= args.loss < 1:
+        raise UserError(f"--loss {args.loss:g}: give 0 up to, not including, 1")
+    if not 1 <= args.realisations <= 10000:
+        raise UserError(f"--realisations {args.realisations}: give 1 to 10000")
+    if args.count is not None and args.count < 1:
+        raise UserError(f"--count {args.count}: give 1 or more")
+    if args.max_side < picture_files.LEAST:
+        raise UserError(f"--max-side {args.max_side}: give {picture_files.LEAST} pixels or more")
+    for snr in args.snr:
+        if not -30 <= snr <= 60:
+            raise UserError(f"--snr {snr:g}: give -30 to 60 dB")
+    for value in args.realism or ():
+        if not 0 <= value <= 1:
+            raise UserError(f"--realism {value:g}: give 0 (the mean) to 1 (a draw)")
+        photo_receivers.make(photo_realism.SCHEME)
+    ratios = [ratio(text) for text in args.cbr]
+    net, distances = measures(args)
+    chain = chain_of(args.chain)
+    if args.images:
+        pictures = picture_files.folder(args.images, args.max_side, args.count)
+    else:
+        pictures = picture_files.bundled(args.max_side, args.count)
+
+    ladders, reports, saved = {}, [], []
+    with tqdm(total=len(ratios) * steps(methods, args, len(pictures)), unit="step", disable=None) as bar:
+
+        def tick(text):
+            bar.set_postfix_str(text)
+            bar.update()
+
+        for text, cbr in zip(args.cbr, ratios, strict=True):
+            folder = args.save and Path(args.save)
+            part = f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else ""
+            run = photo_trials.Evaluation(
+                pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
+                folder and saver(folder, part), tick, distances,
+            )  # fmt: skip
+            run.ladders = ladders
+            reports.append(photo_trials.report(run, run.run(methods, args.channel == "awgn")))
+            reports[-1]["chain"] = args.chain
+            if args.realism:
+                reports[-1]["realism"] = photo_realism.run(run, sorted(set(args.realism)), net)
+                saved += realism_sheets(folder, part, pictures, args) if folder else []
+            if folder:
+                saved.append(contact_sheet(folder, part, pictures, args.snr, methods))
+    if args.plot:
+        from . import photo_plot
+
+        photo_plot.psnr_against_snr(reports, args.plot)
+    for name in saved:
+        print(f"contact sheet: {name}", file=sys.stderr)
+    return reports[0] if len(reports) == 1 else reports
+
+
+def steps(methods, args, pictures):
+    """Length of the progress bar, for one ratio."""
+    spans = 1 if args.channel == "awgn" and not args.loss else 2
+    total = sum(name in methods for name in ("webp", "webp_ldpc")) * 6 * spans
+    total += len(args.snr) * ("webp_capacity" in methods)
+    passes = bool(set(methods) & set(photo_receivers.NAMES)) + bool(args.realism)
+    return total + pictures * len(args.snr) * passes
+
+
+def measures(args):
+    """(network of the feature distance or None, {name: distance} that --features and --lpips ask for)."""
+    from . import photo_features
+
+    net = photo_features.Features() if args.features or args.realism else None
+    distances = {"feature_distance": net.distance} if net else {}
+    if args.lpips:
+        distances["lpips"] = photo_features.Lpips().distance
+    return net, distances
+
+
+def chosen(names):
+    """The methods asked for with their yardsticks (the module's text); without asking, those whose model is there."""
+    for name in names or ():
+        if name not in photo_trials.METHODS:
+            raise unknown("method", name, photo_trials.METHODS)
+    always = {"linear", "webp_capacity"} | ({"webp_ldpc"} if "webp" in (names or ()) else set())
+    out = []
+    for name in photo_trials.METHODS:
+        if names and name not in names and name not in always:
+            continue
+        try:
+            if name in photo_receivers.NAMES:
+                photo_receivers.make(name)
+        except UserError as error:
+            if names:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        out.append(name)
+    return out
+
+
+def chain_of(name):
+    """The function that brings frames through the air."""
+    if name == "symbols":
+        return photo_trials.symbols_chain
+    if name == "gnuradio":
+        from .sample_chain import gnuradio_chain
+
+        return gnuradio_chain
+    raise unknown("chain", name, ("symbols", "gnuradio"))
+
+
+def saver(folder, part=""):
+    """Writes pictures as folder/method/snr/part/name.png; those of realisation 1, 2, ... as name-1.png and so on."""
+
+    def save(method, snr_db, name, picture, realisation):
+        from PIL import Image
+
+        stem = f"{name}-{realisation}" if realisation else name
+        path = folder / method / f"{snr_db:g}" / part / f"{stem}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+
+    return save
+
+
+def contact_sheet(folder, part, pictures, snr_db, methods):
+    """The sheet of what was saved; its path."""
+    from . import photo_sheet
+
+    path = folder / (f"contact_sheet-{part}.png" if part else "contact_sheet.png")
+    some = dict(list(pictures.items())[: photo_sheet.MOST])
+    photo_sheet.from_folder(
+        folder, some, photo_sheet.spread(sorted(snr_db)), photo_sheet.shown(methods), path, part=part
+    )
+    return path
+
+
+def realism_sheets(folder, part, pictures, args):
+    """The sheets of the knob, one for each SNR; their paths."""
+    from . import photo_realism
+
+    paths = []
+    for snr in args.snr:
+
+        def saved(where, name, snr=snr):
+            import numpy as np
+            from PIL import Image
+
+            return np.asarray(Image.open(folder / where / f"{snr:g}" / part / f"{name}.png"))
+
+        paths.append(folder / ("realism" + (f"-{part}" if part else "") + f"-{snr:g}dB.png"))
+        photo_realism.sheet(pictures, saved, sorted(set(args.realism)), snr, paths[-1])
+    return paths
+
+
+def table(report):
+    """The report for people."""
+    reports = report if isinstance(report, list) else [report]
+    return "\n\n".join(one_table(r) for r in reports)
+
+
+def per_frame(by_mode):
+    """What the ordinary way, a code for each frame, would have had."""
+    means = {mode: sum(psnr) / len(psnr) for mode, psnr in by_mode.items() if not mode.endswith("picture")}
+    best = max(means, key=means.get)
+    return [f"  without interleaving over the picture: {best}, {means[best]:.2f} dB over all SNRs"]
+
+
+def one_table(report):
+    """One bandwidth ratio."""
+    methods = report["methods"]
+    fading = report["channel"] != "awgn"
+    cbr = fractions.Fraction(report["cbr"]).limit_denominator(1000)
+    lost = f", {report['loss']:.0%} of frames lost" if report["loss"] else ""
+    lines = [
+        f"CBR {cbr}, {report['channel']}{lost}: {report['images']} photographs x {report['realisations']}, "
+        f"{next(iter(methods.values()))['channel_uses']} channel uses in all, chain {report['chain']}"
+    ]
+    snrs = report["snr_db"]
+    columns = [f"{s:>7g} dB" for s in snrs] + [f"{'all SNRs':>9}", f"{'worst 5 %':>9}"]
+    parts = [("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)]
+    parts += [(FEATURES, "feature_distance", 3), ("LPIPS", "lpips", 3)]
+    for title, key, digits in parts:
+        if key not in next(iter(methods.values())):
+            continue
+        more = key == "psnr_db"
+        if len(title) > 15:
+            lines += ["", title]
+            title = ""
+        else:
+            lines += [""]
+        lines += [f"{title:<16}" + " ".join(columns if more else columns[: len(snrs)])]
+        for name, scores in methods.items():
+            cells = [f"{x:>10.{digits}f}" for x in scores[key]]
+            if more:
+                cells += [f"{scores['all_snr'][k]:>9.2f}" for k in ("psnr_db", "psnr_p5_db")]
+            lines.append(f"{name:<16}" + " ".join(cells))
+    for base in ("webp", "webp_ldpc", "linear"):
+        rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
+        if not rows:
+            continue
+        modes = rows[0][1].get("modes", [""] * len(snrs))
+        lines += ["", f"PSNR over {base}, dB [95 % interval over photographs]"]
+        for name, gain in rows:
+            both = zip([*gain["psnr_db"], gain["all_snr"]], [*gain["ci95"], gain["all_snr_ci95"]], strict=True)
+            cells = [f"{x:+.2f}" + (f" [{i[0]:+.2f}, {i[1]:+.2f}]" if i[0] is not None else "") for x, i in both]
+            heads = [f"{s:g} dB" + (f" ({m})" if m else "") for s, m in zip(snrs, modes, strict=True)] + ["all"]
+            lines.append(f"{name:<16}" + "; ".join(f"{h}: {c}" for h, c in zip(heads, cells, strict=True)))
+            lines[-1] += f"; worst 5 %: {gain['p5_db']:+.2f}"
+    for name in ("webp", "webp_ldpc"):
+        if name in methods:
+            found = methods[name]["modes"]
+            chosen = found[0] if fading else "; ".join(f"{s:g} dB: {m}" for s, m in zip(snrs, found, strict=True))
+            why = "one for all SNRs, best in hindsight" if fading else "best in hindsight at each SNR"
+            lines += ["", f"{name}, {why}: {chosen}"]
+            lines += per_frame(methods[name]["by_mode_psnr_db"]) if found[0].endswith("picture") else []
+    if "webp_capacity" in methods:
+        lines.append("webp_capacity: a bound, no link: an ideal code" + (" at the mean capacity" if fading else ""))
+    if "realism" in report:
+        from . import photo_realism
+
+        lines += ["", photo_realism.table(report, snrs)]
+    return "\n".join(lines)

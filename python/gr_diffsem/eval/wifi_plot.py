@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture of an evaluation: two constellations and the NMSE over SNR."""
+
+import numpy as np
+
+from ..receivers.wifi import packet_decoder, reference_channel
+from ..receivers.wifi.wifi_tables import DATA, RATES, USED_MASK
+from . import wifi_scores
+
+#: The SNR whose constellations are shown: the first of the report from here up.
+SHOW_DB = 15.0
+
+
+def _points(packets, estimator, snr_db, seed):
+    y, noise_var, symbols = wifi_scores.observe(packets, snr_db, seed)
+    out = estimator(y, noise_var, USED_MASK)
+    h = out[0] if isinstance(out, tuple) else out
+    points = []
+    for i, p in enumerate(packets):
+        job = reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None, symbols[i])
+        points.append(packet_decoder.equalise(job)[0][1:].ravel())
+    return np.concatenate(points)
+
+
+def picture(path, packets, estimators, report, seed=0):
+    """Write a PNG (or what the extension says): least squares beside the last method, NMSE.
+
+    packets, estimators, report: as given to and returned by `evaluate.evaluate`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    snr = report["snr_db"]
+    show = next((s for s in sorted(snr) if s >= SHOW_DB), max(snr))
+    # The modulation of most packets.
+    orders = [RATES[p.mbps].n_bpsc for p in packets]
+    order = max(set(orders), key=lambda o: orders.count(o))
+    chosen = [p for p, q in zip(packets, orders, strict=True) if q == order][:20]
+    methods = {"ls": wifi_scores.least_squares}
+    ours = list(estimators)[-1]
+    methods[ours] = estimators[ours]
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 3)
+    ideal = np.unique(np.round(np.concatenate([p.sent[1:, DATA].ravel() for p in chosen]), 6))
+    for ax, (name, estimator) in zip(axes[:2], [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
+        z = _points(chosen, estimator, show, seed)
+        ax.plot(z.real, z.imag, ".", ms=1.5, alpha=0.4, color="tab:blue")
+        ax.plot(ideal.real, ideal.imag, "x", ms=5, color="black")
+        ax.set(xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
+        ax.set_title(f"{name}, {show:g} dB SNR")
+        ax.set_xlabel("in phase")
+    axes[0].set_ylabel("quadrature")
+    for name, m in report["methods"].items():
+        axes[2].plot(snr, m["nmse_db"], "o-", ms=4, label=name)
+    axes[2].set(xlabel="SNR, dB", ylabel="NMSE of the channel, dB")
+    axes[2].set_title(f"{report['packets']} packets")
+    axes[2].grid(alpha=0.3)
+    axes[2].legend()
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trains a scheme's network on data drawn as it goes: loss, schedule, checkpoints, reports.
+
+The loss of one element is a Gaussian log-likelihood in two halves that do not disturb each other:
+|error|^2 weighted by the inverse of the predicted variance (held constant) trains the mean, so that
+every SNR and every kind of channel counts alike; log v + |error|^2 / v (error held constant) trains
+the variance. A weight that depends on the input alone leaves the best mean where it is, at the
+posterior mean. The learning rate falls as a cosine over the time allowed.
+
+The net is trained on a GPU where PyTorch sees one; data is drawn on the CPU, by a thread or by --workers.
+"""
+
+import copy
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..base.errors import UserError
+from ..base.places import PACKAGE
+from .drawing import Data
+
+OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
+
+
+def device(name):
+    """The torch device that `auto`, `cpu` or `cuda` names; a UserError where there is no such device."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UserError(
+            "--device cuda: PyTorch sees no CUDA device; give --device cpu, or install CUDA's build "
+            "(make lab TORCH_INDEX=pypi) on a machine with a GPU and its driver"
+        )
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def device_name(device):
+    """What it is, for the card."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def command(args, member):
+    """The command that trains this network again, without its folders' places."""
+    words = ["gr-diffsem", "train", args.scheme, "--member", member, "--seed", args.seed]
+    for name in ("minutes", "batch", "rate", "device", "workers"):
+        value = getattr(args, name)
+        words += [f"--{name}", f"{value:g}" if isinstance(value, float) else value] if value else []
+    for name in ("images", "start"):
+        value = getattr(args, name)
+        words += [f"--{name}", Path(value).name] if value else []
+    return shlex.join(map(str, words))
+
+
+def commit():
+    """The checkout's commit, or None."""
+    command = ["git", "-C", str(PACKAGE), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def planes(x):
+    """Complex [n, *shape] -> float tensor [n, 2, *shape] of unit component variance."""
+    import torch
+
+    return torch.from_numpy(np.stack((x.real, x.imag), 1).astype(np.float32) * np.float32(math.sqrt(2)))
+
+
+def tensors(batch):
+    """A measure.Batch as (clean, state, sigma [n, 1, *shape], observed [n, *shape])."""
+    import torch
+
+    sigma = torch.from_numpy(np.ascontiguousarray(batch.sigma[:, None], np.float32))
+    return planes(batch.clean), planes(batch.state), sigma, torch.from_numpy(batch.observed)
+
+
+def loss(net, clean, state, sigma, observed, warm):
+    """The two halves, each a mean over batch and elements. warm: 0 while the predicted variance
+    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards."""
+    import torch
+
+    mean, log_variance = net(state, sigma)
+    error = (mean - clean).pow(2).sum(1) / 2
+    log_variance = log_variance.reshape(error.shape)
+    with torch.no_grad():
+        dims = tuple(range(1, error.ndim))
+        seen = (observed / sigma[:, 0] ** 2).sum(dims, keepdim=True)
+        bound = 1 / (1 + seen / 16)
+        variance = log_variance.exp()
+        variance = torch.minimum(torch.maximum(variance, bound * 0.03), bound * 20)
+        weight = 1 / (variance if warm else bound.expand_as(error))
+    # One element in many millions is an extreme outlier: it must not undo a step's direction.
+    fit = (weight * error).clamp(max=OUTLIER).mean()
+    spread = (log_variance + (error.detach() * torch.exp(-log_variance)).clamp(max=OUTLIER)).mean()
+    return fit, spread
+
+
+class Training:
+    """One network's training: state, schedule, checkpoints, reports."""
+
+    WARM_UP = 300
+    EVALUATE_EVERY = 120.0  # seconds
+
+    def __init__(self, scheme, member, network, args, folder):
+        import torch
+
+        self.scheme, self.member, self.network = scheme, member, network
+        self.folder, self.seed = Path(folder), args.seed
+        self.seconds = 60 * (args.minutes or network.minutes)
+        self.batch, self.rate = args.batch or network.batch, args.rate or network.rate
+        self.resume, self.workers = args.resume, args.workers
+        self.device, self.command = device(args.device), command(args, member)
+        torch.set_num_threads(args.threads)
+        torch.manual_seed(args.seed)
+        self.net = network.build().to(self.device)
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.step, self.elapsed = 0, 0.0
+        self.start = None  # what its weights began from, in words
+        self.checkpoint = self.folder / "checkpoint.pt"
+        if args.start and not self.resume:
+            self.begin_from(args.start)
+
+    def begin_from(self, checkpoint):
+        """Take the averaged weights of another training of the same network."""
+        state = load_checkpoint(checkpoint)
+        try:
+            self.net.load_state_dict(state["average"])
+        except RuntimeError as error:
+            raise UserError(f"--start {checkpoint} holds another network: {error}") from None
+        self.average.load_state_dict(state["average"])
+        self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
+        self.start += f" (`{state['command']}`)" if state.get("command") else ""
+
+    @property
+    def on_gpu(self):
+        return self.device.type == "cuda"
+
+    def draw(self, rng):
+        """An item of training data; runs in a thread or a process of its own."""
+        return tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
+
+    def draws(self):
+        """What gives the batches: an object with next() and close()."""
+        return Data(self.draw, self.seed, self.step, self.workers, self.on_gpu)
+
+    def loss(self, *batch):
+        """(what trains the mean, what trains the variance) of a batch."""
+        return loss(self.net, *batch, warm=self.step >= self.WARM_UP)
+
+    def run(self):
+        """Train until the time is over; returns a report."""
+        from torch.utils.tensorboard import SummaryWriter
+        from tqdm import tqdm
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.resume:
+            self._load()
+        data = self.draws()
+        writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step)
+        validation = self.scheme.validation()
+        bar = tqdm(
+            total=round(self.seconds),
+            initial=round(self.elapsed),
+            unit="s",
+            desc=f"{self.scheme.name}/{self.member}",
+            mininterval=0.5 if sys.stderr.isatty() else 60,
+        )
+        start, reported, recent = time.monotonic() - self.elapsed, self.elapsed, []
+        try:
+            while self.elapsed < self.seconds:
+                recent.append(self._advance(data.next()))
+                self.elapsed = time.monotonic() - start
+                bar.update(min(round(self.elapsed), bar.total) - bar.n)
+                if self.elapsed - reported > self.EVALUATE_EVERY:
+                    reported = self.elapsed
+                    fit, spread = np.mean(recent, axis=0)
+                    recent = []
+                    writer.add_scalar("loss/mean", fit, self.step)
+                    writer.add_scalar("loss/variance", spread, self.step)
+                    line = self._validate(validation, writer)
+                    bar.write(f"step {self.step}, loss {fit:.3f} {spread:.3f}: {line}")
+                    self.save()
+        finally:
+            data.close()
+            self.save()
+            writer.close()
+            bar.close()
+        return {
+            "member": self.member,
+            "steps": self.step,
+            "minutes": self.elapsed / 60,
+            "device": device_name(self.device),
+            "checkpoint": str(self.checkpoint),
+            "multiply_adds": self.net.multiply_adds(),
+        }
+
+    def _advance(self, batch):
+        import torch
+
+        done = self.elapsed / self.seconds
+        rate = self.rate * (0.5 * (1 + math.cos(math.pi * done)) + 0.002)
+        rate *= min(1.0, (self.step + 1) / 200)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        fit, spread = self.loss(*(part.to(self.device, non_blocking=True) for part in batch))
+        self.optimiser.zero_grad(set_to_none=True)
+        (fit + 0.3 * spread).backward()
+        size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        if torch.isfinite(size):  # one step in many thousands overflows; it must not end the training
+            self.optimiser.step()
+        self.step += 1
+        keep = min(0.999, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - keep)
+        return fit.item(), spread.item()
+
+    def _validate(self, validation, writer):
+        """Writes NMSE + SNR of each validation set (LS is 0 dB); returns the first set's, as text."""
+        words = []
+        for i, (name, at) in enumerate(validation.items()):
+            for snr in (0, 10, 20, 30):
+                gain, calibration = score(self.average, at(snr))
+                writer.add_scalar(f"{name}/nmse_plus_snr_db/{snr}", gain + snr, self.step)
+                writer.add_scalar(f"{name}/calibration/{snr}", calibration, self.step)
+                if i == 0:
+                    words.append(f"{gain:.2f} ({calibration:.2f})")
+        return f"NMSE in dB (actual/predicted variance) at 0/10/20/30 dB: {', '.join(words)}"
+
+    def save(self):
+        """Write the checkpoint beside itself, then rename: it is whole or it is the old one."""
+        import torch
+
+        state = {
+            "scheme": self.scheme.name,
+            "member": self.member,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "seed": self.seed,
+            "batch": self.batch,
+            "commit": commit(),
+            "start": self.start,
+            "device": device_name(self.device),
+            "command": self.command,
+        }
+        partial = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def _load(self):
+        state = load_checkpoint(self.checkpoint)
+        if (state["scheme"], state["member"]) != (self.scheme.name, self.member):
+            raise UserError(
+                f"{self.checkpoint} holds {state['scheme']}/{state['member']}, not {self.scheme.name}/"
+                f"{self.member}: give another --out, or leave out --resume"
+            )
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.elapsed, self.start = state["step"], state["elapsed"], state.get("start")
+
+
+def load_checkpoint(path):
+    """A checkpoint's dict; a UserError if it is none. Tensors only: nothing in it is executed."""
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: train first (gr-diffsem train SCHEME)") from None
+    except Exception as error:
+        raise UserError(f"{path} is no checkpoint of gr-diffsem ({error}): train again") from None
+    if not isinstance(state, dict) or not {"scheme", "member", "average"} <= set(state):
+        raise UserError(f"{path} is no checkpoint of gr-diffsem: give the checkpoint.pt of a training")
+    return state
+
+
+def score(net, batch, rows=1000):
+    """(NMSE in dB over observed elements, mean over items; actual / predicted error variance)."""
+    import torch
+
+    where = next(net.parameters()).device
+    clean, state, sigma, observed = (part.to(where) for part in tensors(batch))
+    errors, variances = [], []
+    with torch.no_grad():
+        for i in range(0, len(clean), rows):
+            mean, log_variance = net(state[i : i + rows], sigma[i : i + rows])
+            error = (mean - clean[i : i + rows]).pow(2).sum(1) / 2
+            errors.append(error)
+            variances.append(log_variance.reshape(error.shape).exp())
+    error, variance = torch.cat(errors) * observed, torch.cat(variances) * observed
+    dims = tuple(range(1, error.ndim))
+    power = (clean.pow(2).sum(1) / 2 * observed).sum(dims)
+    nmse = (error.sum(dims) / power).mean().item()
+    return 10 * math.log10(nmse), (error.sum() / variance.sum()).item()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`gr-diffsem export CHECKPOINT MODEL`: a trained network as a self-describing .onnx, or in a package.
+
+MODEL ending in .onnx is written as one file. Any other MODEL is a package folder: the network becomes
+its member of that name, classical members are fitted where their tensors are missing, and manifest
+and card are written anew. With --int8 the network, or one that was exported before, is quantised (quantize.py).
+"""
+
+from pathlib import Path
+
+from .. import schemes
+from ..base.errors import UserError
+from ..models.training import load_checkpoint
+from . import package_writer
+
+
+def add_arguments(parser):
+    """Arguments of `gr-diffsem export`."""
+    parser.add_argument(
+        "checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote; with --int8 also PACKAGE[/MEMBER] or an .onnx"
+    )
+    parser.add_argument("model", help="what to write: NAME.onnx, or a package folder such as models/NAME")
+    parser.add_argument("--refit", action="store_true", help="fit the classical members again")
+    parser.add_argument("--int8", action="store_true", help="quantise, and say what it costs against fp32")
+    parser.add_argument(
+        "--calibrate", metavar="DATA", help="for --int8: a folder of photographs, or x.npy or a folder of INPUT.npy"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="for --int8: photographs (24) or signals (1024)")
+
+
+def run(args):
+    """Export; returns what was written."""
+    if args.int8:
+        from . import quantize
+
+        return quantize.run(args)
+    for option in ("calibrate", "samples"):
+        if getattr(args, option) is not None:
+            raise UserError(f"--{option} is for --int8: add that, or leave it out")
+    return export(args.checkpoint, args.model, args.refit)
+
+
+def export(checkpoint, model, refit=False):
+    """Write a checkpoint's network, and the package around it where `model` is a folder; the report."""
+    state = load_checkpoint(checkpoint)
+    scheme = schemes.get(state["scheme"])
+    network = scheme.networks()[state["member"]]
+    model = Path(model)
+    if model.suffix == ".onnx":
+        path = model
+    elif model.suffix:
+        raise UserError(f"cannot write '{model}': give a name that ends in .onnx, or a folder")
+    else:
+        path = model / f"{state['member']}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    net = network.build()
+    net.load_state_dict(state["average"])
+    error = scheme.write_network(net, path, network, trained_on(scheme, state))
+    report = {
+        "model": str(path),
+        "multiply_adds": net.multiply_adds(),
+        "bytes": path.stat().st_size,
+        "largest_difference": error,
+    }
+    if path is not model:
+        tensors = package_writer.fit_missing(scheme, model, refit)
+        report["package"] = str(model)
+        report["fitted"] = tensors
+        report["content_hash"] = package_writer.write(scheme, model)
+    return report
+
+
+def table(report):
+    """What `run` returned, for people."""
+    if "time_ratio" in report:
+        from . import quantize
+
+        return quantize.table(report)
+    lines = [
+        f"{report['model']}: {report['bytes']} bytes, {report['multiply_adds']} multiply-adds, "
+        f"differs from torch by {report['largest_difference']:.1e} at most"
+    ]
+    if "package" in report:
+        lines.append(f"{report['package']}: content hash {report['content_hash']}")
+    return "\n".join(lines)
+
+
+def trained_on(scheme, state):
+    """The card's facts about a training."""
+    return {
+        "data": scheme.data,
+        "seed": state.get("seed"),
+        "commit": state.get("commit"),
+        "minutes": round(state.get("elapsed", 0) / 60, 1),
+        "steps": state.get("step"),
+        "batch": state.get("batch"),
+        **{name: state[name] for name in ("start", "device", "command") if state.get(name)},
+    }

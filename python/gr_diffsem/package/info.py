@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says what a model is: metadata, graph inputs and outputs, hash, cost, and what is wrong with it.
+
+MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path.
+"""
+
+import json
+from pathlib import Path
+
+from ..base import model_packages
+from ..base.errors import UserError, unknown
+from . import onnx_cost
+
+REQUIRED = ("contract", "role", "prediction", "time_embedding", "shape")
+CHOICES = {
+    "prediction": ("x0", "eps", "v", "score", "flow"),
+    "input_scaling": ("ve", "vp", "flow"),
+    "time_embedding": ("sigma", "log_sigma", "timestep", "alpha_bar", "flow_time", "none"),
+    "layout": ("planar", "interleaved", "magnitude_phase"),
+    "domain": ("complex", "real"),
+    "gain": ("unit", "measured"),
+    "learned_variance": ("none", "log_variance"),
+}
+
+
+def add_arguments(parser):
+    """The one argument of `info`."""
+    parser.add_argument("model", metavar="MODEL", help=".onnx file, package folder or NAME[/MEMBER]")
+
+
+def run(args):
+    """The report of a file or package. Raises UserError when there is no such thing."""
+    path, member = model_packages.locate(args.model)
+    report = {"model": args.model, "path": str(path), "content_hash": None, "problems": []}
+    if path.is_file():
+        report["content_hash"] = model_packages.file_sha256(path)
+        report["graph"] = graph_report(path, report["problems"])
+        return report
+    manifest = model_packages.read_manifest(path)
+    report["problems"] += model_packages.problems(path)
+    try:
+        report["content_hash"] = model_packages.content_hash(path)
+    except UserError as error:
+        if str(error) not in report["problems"]:
+            report["problems"].append(str(error))
+    for key in ("name", "title", "version", "licence", "reference", "trained_on", "signal"):
+        report[key] = manifest.get(key)
+    report.update(default=manifest.get("default"), claims=manifest.get("claims", []))
+    members = manifest["members"]
+    if member and member not in members:
+        raise unknown(f"member of {path.name}", member, members)
+    chosen = {member: members[member]} if member else members
+    report["members"] = {
+        name: member_report(path, name, description, report["problems"]) for name, description in chosen.items()
+    }
+    return report
+
+
+def member_report(folder, name, description, problems):
+    """A member's five choices and, for a network, what its graph says."""
+    report = dict(description)
+    prior = description.get("prior", {})
+    if prior.get("type") == "onnx":
+        path = Path(folder) / str(prior.get("file"))
+        if path.is_file():
+            report["graph"] = graph_report(path, problems, prefix=f"member {name}: ")
+    return report
+
+
+def graph_report(path, problems, prefix=""):
+    """Inputs, outputs, metadata and cost of an .onnx file; what is wrong goes into `problems`."""
+    try:
+        from .onnx_header import read_header
+
+        header = read_header(str(path))
+    except Exception as error:
+        problems.append(f"{prefix}{path} cannot be read ({error}): export or download it again")
+        return None
+    metadata = {**sidecar(path, problems, prefix), **header.get("metadata", {})}
+    try:
+        cost = onnx_cost.cost(path)
+    except (ValueError, OSError):
+        cost = {"parameters": None, "macs": None}
+    if cost["macs"] is None and "diffsem.macs" in metadata:
+        cost["macs"] = int(float(metadata["diffsem.macs"]))
+    problems += [prefix + text for text in check_metadata(metadata, header)]
+    return {
+        "file": str(path),
+        "sha256": model_packages.file_sha256(path),
+        "opset": header.get("opset"),
+        "inputs": header.get("inputs", []),
+        "outputs": header.get("outputs", []),
+        "metadata": metadata,
+        **cost,
+    }
+
+
+def sidecar(path, problems, prefix=""):
+    """`model.onnx.json` beside the file, as {key: string}; empty where there is none."""
+    path = Path(str(path) + ".json")
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+    except (ValueError, OSError, AttributeError, RecursionError) as error:
+        problems.append(f"{prefix}{path} is not a JSON object ({error}): correct it")
+        return {}
+
+
+def check_metadata(metadata, header):
+    """What of the contract is missing or wrong, one sentence with its remedy each."""
+    if "diffsem.role" not in metadata:
+        return ["no diffsem metadata: give it in a sidecar model.onnx.json (docs/model_contract.md)"]
+    if metadata["diffsem.role"] != "denoiser":
+        return []
+    found = []
+    for key in REQUIRED:
+        if f"diffsem.{key}" not in metadata:
+            found.append(f"diffsem.{key} is missing: export again, or add it in a sidecar")
+    if metadata.get("diffsem.contract", "1") != str(model_packages.CONTRACT):
+        found.append(
+            f"diffsem.contract is '{metadata['diffsem.contract']}', this version reads "
+            f"{model_packages.CONTRACT}: export with this version"
+        )
+    for key, choices in CHOICES.items():
+        value = metadata.get(f"diffsem.{key}")
+        if value is not None and value not in choices:
+            found.append(f"diffsem.{key} '{value}' is not one of {', '.join(choices)}: correct it")
+    needed = 1 if metadata.get("diffsem.time_embedding") == "none" else 2
+    if header.get("inputs") is not None and len(header["inputs"]) < needed:
+        found.append(
+            f"the graph has {len(header['inputs'])} input(s), time_embedding "
+            f"'{metadata.get('diffsem.time_embedding')}' needs {needed}: correct the metadata"
+        )
+    found += check_shape(metadata, header)
+    outputs = 2 if metadata.get("diffsem.learned_variance") == "log_variance" else 1
+    if header.get("outputs") is not None and len(header["outputs"]) < outputs:
+        found.append("learned_variance 'log_variance' needs a second output: the graph has one")
+    return found
+
+
+def check_shape(metadata, header):
+    """Whether the graph's first input has the shape that layout, domain and shape ask for."""
+    try:
+        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        return [] if "diffsem.shape" not in metadata else ["diffsem.shape is not a JSON list of sizes: correct it"]
+    if metadata.get("diffsem.domain", "complex") == "complex":
+        shape = [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
+    given = (header.get("inputs") or [{}])[0].get("shape")
+    fits = given is None or len(given) == len(shape) + 1
+    if fits and given:
+        fits = all(not isinstance(a, int) or a in (b, -1) for a, b in zip(given[1:], shape, strict=True))
+    if fits:
+        return []
+    return [
+        f"the graph's first input has the shape {given}, the metadata ask for [batch, {str(shape)[1:]}: correct them"
+    ]
+
+
+def table(report):
+    """The report for people."""
+    lines = [f"{report['path']}", f"  content hash  {report['content_hash']}"]
+    for key in ("title", "version", "licence", "reference", "signal", "trained_on"):
+        if report.get(key):
+            lines.append(f"  {key:<13} {_short(report[key])}")
+    if "graph" in report:
+        lines += _graph_lines(report["graph"], "  ")
+    for name, member in report.get("members", {}).items():
+        mark = "*" if name == report.get("default") else " "
+        nouns = "; ".join(
+            f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "sampler", "plan") if key in member
+        )
+        lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
+        lines += _graph_lines(member.get("graph"), "    ")
+    for claim in report.get("claims") or []:
+        lines.append(f"  claim         {_short(claim)}")
+    lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
+    return "\n".join(lines)
+
+
+def _graph_lines(graph, indent):
+    if not graph:
+        return []
+    lines = [
+        f"{indent}{kind:<8} {tensor.get('name')}: {tensor.get('type')} {tensor.get('shape')}"
+        for kind in ("inputs", "outputs")
+        for tensor in graph[kind]
+    ]
+    macs = "unknown" if graph["macs"] is None else f"{graph['macs']:,}"
+    lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs} multiply-adds")
+    for key, value in sorted(graph["metadata"].items()):
+        lines.append(f"{indent}{key} = {_short(value)}")
+    return lines
+
+
+def _short(value, limit=160):
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

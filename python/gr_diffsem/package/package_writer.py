@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes model packages: tensors, manifest with hashes, and a card for people."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..base import model_packages
+from ..base.errors import UserError
+
+
+def fit_missing(scheme, folder, again=False):
+    """Fit and write the tensors of classical members and baselines that the folder lacks (all of them
+    if `again`); returns the names written."""
+    folder = Path(folder)
+    wanted = set(scheme.baselines)
+    for member in scheme.classical().values():
+        wanted |= {v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")}
+    missing = {name for name in wanted if again or not (folder / name).is_file()}
+    if not missing:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted = scheme.tensors()
+    lacking = missing - set(fitted)
+    if lacking:
+        raise UserError(f"scheme {scheme.name} names {sorted(lacking)[0]}, which tensors() does not return: add it")
+    for name in sorted(missing):
+        array = np.asarray(fitted[name])
+        kind = np.complex64 if np.iscomplexobj(array) else np.float32
+        np.save(folder / name, np.ascontiguousarray(array.astype(kind)))
+    return sorted(missing)
+
+
+def int8_name(scheme, name):
+    """The member that is a network's int8 twin (`gr-diffsem export --int8`)."""
+    return "int8" if name == scheme.default else f"{name}_int8"
+
+
+def graphs(scheme, folder):
+    """{member: its Network} of the graphs that lie in a folder; of int8 twins those whose network is still there
+    as it was."""
+    found = {}
+    for name, network in scheme.networks().items():
+        graph, small = (Path(folder) / f"{n}.onnx" for n in (name, int8_name(scheme, name)))
+        if graph.is_file():
+            found[name] = network
+            if small.is_file() and metadata(small, "quantised").get("of") == model_packages.file_sha256(graph):
+                title = f"{network.title}, int8"
+                found[small.stem] = dataclasses.replace(network, title=title)
+    return found
+
+
+def write(scheme, folder):
+    """Write manifest.json and README.md of a package from the graphs and tensors that lie in it;
+    returns the content hash. Members whose files are not there yet are left out."""
+    folder = Path(folder)
+    members, facts = {}, {}
+    networks = graphs(scheme, folder)
+    for name, network in networks.items():
+        graph = f"{name}.onnx"
+        members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
+        facts[name] = metadata(folder / graph, "quantised") or metadata(folder / graph, "trained_on")
+    for name, member in scheme.classical().items():
+        files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
+        if all((folder / file).is_file() for file in files):
+            members[name] = {"title": member["title"], "prior": member["prior"], **scheme.choices(name)}
+    if not members:
+        raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
+    default = scheme.default if scheme.default in members else next(iter(members))
+    files = sorted(
+        {*model_packages.files_of(members), *(name for name in scheme.baselines if (folder / name).is_file())}
+    )
+    manifest = {
+        "diffsem.contract": model_packages.CONTRACT,
+        "name": scheme.name,
+        "title": scheme.title,
+        "version": scheme.version,
+        "licence": scheme.licence,
+        "reference": scheme.reference,
+        "trained_on": facts.get(default, {"data": scheme.data, "seed": scheme.seed}),
+        "signal": scheme.signal(),
+        "default": default,
+        "members": members,
+        "claims": scheme.claims_json(),
+        "files": {name: model_packages.file_sha256(folder / name) for name in files},
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / model_packages.MANIFEST).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(_card(scheme, manifest, facts, networks), encoding="utf-8")
+    trouble = model_packages.problems(folder)
+    if trouble:
+        raise UserError(f"{folder} is not whole: {trouble[0]}")
+    return model_packages.content_hash(folder)
+
+
+def metadata(path, key):
+    """`diffsem.KEY` of an .onnx, as a dict; empty if it is not there."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    for entry in model.metadata_props:
+        if entry.key == f"diffsem.{key}":
+            return json.loads(entry.value)
+    return {}
+
+
+def _card(scheme, manifest, facts, networks):
+    lines = [
+        "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
+        f"# {manifest['name']}: {manifest['title']}",
+        "",
+        scheme.card(),
+        "",
+        scheme.signal_text(),
+        "",
+        f"| member | what | multiply-adds per {scheme.cost_unit} |",
+        "|---|---|---|",
+    ]
+    for name, member in manifest["members"].items():
+        mark = " (default)" if name == manifest["default"] else ""
+        cost = f"{networks[name].build().multiply_adds():,}" if name in networks else "closed form"
+        lines.append(f"| `{name}`{mark} | {member['title']} | {cost} |")
+    lines += ["", "## Data", "", (scheme.data[:1].upper() + scheme.data[1:] + ".") if scheme.data else "", ""]
+    for name, fact in facts.items():
+        if "of" in fact:
+            lines.append(
+                f"- `{name}`: quantised after {fact['calibrated_on']}; loses {fact['worst_loss_db']:.2f} dB at most "
+                f"against fp32 on {fact['measured_on']}"
+            )
+            continue
+        lines.append(
+            f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
+            f"seed {fact.get('seed')}, commit {fact.get('commit')}"
+            + (f", on {fact['device']}" if fact.get("device") else "")
+            + (f", from the weights of {fact['start']}" if fact.get("start") else "")
+            + (f": `{fact['command']}`" if fact.get("command") else "")
+        )
+    lines += ["", "## Claims", ""]
+    for claim in manifest["claims"]:
+        if claim["gate"] is not None:
+            lines.append(f"- {scheme.claim_text(claim)}")
+    lines += ["", f"Reference: {scheme.reference}.", "", f"Licence: {scheme.licence}.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,146 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Plans: descending, from the start to 0, of the length they promise; and the levels of elements that
+ * start at unlike ones. Walks every registered plan.
+ */
+#include "check.h"
+#include "fixtures.h"
+
+#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/base/signal.h>
+#include <gnuradio/diffsem/core/infer/plan.h>
+
+#include <vector>
+
+using namespace fixtures;
+
+namespace {
+
+std::vector<float> levels(const Plan& plan, float start)
+{
+    std::vector<float> out(std::size_t(plan.max_steps()) + 1, -1.0f);
+    const int count = plan.levels(start, out.data());
+    CHECK(count >= 1 && count <= plan.max_steps());
+    out.resize(std::size_t(count) + 1);
+    return out;
+}
+
+void shape_of_every_plan(const std::string& type)
+{
+    for (int steps : {0, 1, 2, 3, 10, 37}) {
+        PlanParameters p;
+        p.type = type;
+        p.steps = steps;
+        const Plan plan(p);
+        if (steps)
+            CHECK_EQUAL(plan.max_steps(), steps);
+        CHECK_EQUAL(int(levels(plan, plan.sigma_max()).size()) - 1, plan.max_steps());
+        for (float start : {1000.0f, 3.0f, 1.0f, 0.1f, 0.011f, 0.01f, 0.002f}) {
+            const auto l = levels(plan, start);
+            CHECK_EQUAL(l.front(), start);
+            CHECK_EQUAL(l.back(), 0.0f);
+            for (std::size_t k = 1; k < l.size(); k++)
+                CHECK(l[k] < l[k - 1]);
+            if (l.size() > 2)
+                CHECK(l[l.size() - 2] >= 0.0099f);
+        }
+    }
+}
+
+void values()
+{
+    PlanParameters p;
+    p.steps = 3;
+    auto l = levels(Plan(p), 1.0f);
+    CHECK_NEAR(l[1], 0.1, 1e-6);
+    CHECK_NEAR(l[2], 0.01, 1e-7);
+
+    p.type = "karras"; // the table of Karras et al. for 5 steps from 80 to 0.002, from the formula
+    p.steps = 5;
+    p.sigma_min = 0.002f;
+    l = levels(Plan(p), 80.0f);
+    const double expected[] = {80.0, 17.5278, 2.5153, 0.16977, 0.002};
+    for (std::size_t k = 0; k < 5; k++)
+        CHECK_NEAR(l[k], expected[k], 2e-4 * expected[k]);
+
+    p = PlanParameters();
+    p.type = "linear_vp"; // A1 of the literature: 100 steps, beta 1e-4 .. 0.1
+    const Plan vp(p);
+    l = levels(vp, vp.sigma_max());
+    CHECK_EQUAL(vp.max_steps(), 100);
+    CHECK_NEAR(alpha_bar_from_sigma(l[0]), 0.00562, 1e-5);
+    CHECK_NEAR(l[99], std::sqrt(1e-4 / (1 - 1e-4)), 1e-6);
+    const auto truncated = levels(vp, 1.0f);
+    CHECK(truncated.size() < 60); // fewer steps where the measurement is better
+    CHECK(levels(vp, 0.1f).size() < truncated.size());
+    CHECK_EQUAL(levels(vp.with_steps(10), 1.0f).size(), 11u);
+
+    p.type = "cosine";
+    const Plan cosine(p);
+    l = levels(cosine, cosine.sigma_max());
+    bool middle = false;
+    for (float s : l)
+        middle = middle || std::fabs(s - 1.0f) < 0.02f; // alpha_bar = 1/2 near the middle
+    CHECK(middle);
+}
+
+void elements()
+{
+    PlanParameters p;
+    p.steps = 4;
+    const Plan plan(p);
+    Sigma start(2, 3);
+    const float inf = Sigma::unobserved();
+    const float given[] = {1.0f, 0.05f, inf, 0.2f, inf, inf};
+    std::copy(given, given + 6, start.item(0));
+    Levels levels;
+    levels.reserve(2, 3, plan.max_steps());
+    levels.prepare(plan, start, plan.sigma_max());
+    CHECK_EQUAL(levels.steps(), 4);
+    Sigma now;
+    levels.get(0, now);
+    for (std::size_t i = 0; i < 6; i++)
+        CHECK_EQUAL(now.item(0)[i], given[i]);
+    levels.get(1, now); // the plan of item 0 starts at 1, of item 1 at 0.2
+    CHECK_NEAR(now.at(0, 0), std::pow(0.01, 1 / 3.0), 1e-6);
+    CHECK_EQUAL(now.at(0, 1), 0.05f);        // waits
+    CHECK_EQUAL(now.at(0, 2), now.at(0, 0)); // jumps from infinity
+    CHECK_NEAR(now.at(1, 0), 0.2 * std::pow(0.05, 1 / 3.0), 1e-6);
+    CHECK_EQUAL(now.at(1, 1), now.at(1, 0));
+    levels.get(4, now);
+    for (std::size_t i = 0; i < 6; i++)
+        CHECK_EQUAL(now.item(0)[i], 0.0f);
+}
+
+void errors()
+{
+    const auto bad = [](auto change) {
+        PlanParameters p;
+        change(p);
+        return Plan(p);
+    };
+    CHECK_THROWS(bad([](auto& p) { p.type = "linear"; }), {"'linear' is unknown", "linear_vp"});
+    CHECK_THROWS(bad([](auto& p) { p.steps = -1; }), {"plan.steps", "1 .. 10000"});
+    CHECK_THROWS(bad([](auto& p) { p.sigma_min = 0; }), {"plan.sigma_min"});
+    CHECK_THROWS(bad([](auto& p) { p.sigma_max = 0.001f; }), {"plan.sigma_max", "exceed"});
+    CHECK_THROWS(bad([](auto& p) { p.rho = NAN; }), {"plan.rho"});
+    CHECK_THROWS(bad([](auto& p) { p.beta_max = 2; }), {"plan.beta_max"});
+    CHECK_THROWS(bad([](auto& p) {
+                     p.type = "linear_vp";
+                     p.sigma_min = 100;
+                 }),
+                 {"no level of the grid"});
+}
+
+} // namespace
+
+int main()
+{
+    for (const auto& name : plan_names())
+        shape_of_every_plan(name);
+    values();
+    elements();
+    errors();
+    return check::result("plan");
+}
