@@ -3,13 +3,15 @@
 
 MODEL ending in .onnx is written as one file. Any other MODEL is a package folder: the network becomes
 its member of that name, classical members are fitted where their tensors are missing, and manifest
-and card are written anew. With --int8 the network, or one that was exported before, is quantised (quantize.py).
+and card are written anew. The scheme is found again where it was trained from: that file is run, so
+export checkpoints whose origin you know. With --int8 the network, or one that was exported before, is
+quantised (quantize.py).
 """
 
 from pathlib import Path
 
 from .. import schemes
-from ..base.errors import UserError
+from ..base.errors import UserError, unknown
 from ..models.training import load_checkpoint
 from . import package_writer
 
@@ -20,6 +22,9 @@ def add_arguments(parser):
         "checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote; with --int8 also PACKAGE[/MEMBER] or an .onnx"
     )
     parser.add_argument("model", help="what to write: NAME.onnx, or a package folder such as models/NAME")
+    parser.add_argument(
+        "--scheme", metavar="SCHEME", help="name or .py file, where the scheme is not where it was trained from"
+    )
     parser.add_argument("--refit", action="store_true", help="fit the classical members again")
     parser.add_argument("--int8", action="store_true", help="quantise, and say what it costs against fp32")
     parser.add_argument(
@@ -37,13 +42,17 @@ def run(args):
     for option in ("calibrate", "samples"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} is for --int8: add that, or leave it out")
-    return export(args.checkpoint, args.model, args.refit)
+    return export(args.checkpoint, args.model, args.refit, args.scheme)
 
 
-def export(checkpoint, model, refit=False):
-    """Write a checkpoint's network, and the package around it where `model` is a folder; the report."""
+def export(checkpoint, model, refit=False, where=None):
+    """Write a checkpoint's network, and the package around it where `model` is a folder; the report.
+
+    where: name or file of its scheme; None: where the checkpoint says that it was trained from."""
     state = load_checkpoint(checkpoint)
-    scheme = schemes.get(state["scheme"])
+    scheme = scheme_of(state["scheme"], state.get("source"), where)
+    if state["member"] not in scheme.networks():
+        raise unknown(f"network of {scheme.name}", state["member"], scheme.networks())
     network = scheme.networks()[state["member"]]
     model = Path(model)
     if model.suffix == ".onnx":
@@ -68,6 +77,24 @@ def export(checkpoint, model, refit=False):
         report["fitted"] = tensors
         report["content_hash"] = package_writer.write(scheme, model)
     return report
+
+
+def scheme_of(name, source=None, where=None):
+    """The scheme of this name: in `where` (a name or .py file), else in `source`, the file it was trained from,
+    else among all that are found, and where that file is gone, among those that are the user's own."""
+    if where is not None or (source and Path(source).is_file()):
+        found = {scheme.name: scheme for scheme in schemes.find(where or source)}
+        if name not in found:
+            raise UserError(f"{where or source} has no scheme '{name}' ({', '.join(found)}): give it with --scheme")
+        return found[name]
+    if not source:
+        return schemes.get(name)
+    own = schemes.all_schemes().get(name)
+    if own is None or not own.source:
+        raise UserError(
+            f"scheme '{name}' was trained from {source}, which is not there: give --scheme FILE.py, where it is now"
+        )
+    return own
 
 
 def table(report):

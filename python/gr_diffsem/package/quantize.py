@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from .. import schemes
 from ..base import model_packages
 from ..base.errors import UserError, unknown
 from . import package_writer
@@ -48,11 +47,12 @@ def run(args):
     with TemporaryDirectory() as folder:
         if Path(args.checkpoint).suffix == ".pt":
             fp32 = model if not model.suffix else Path(folder) / "fp32.onnx"
-            written = export.export(args.checkpoint, fp32, args.refit)["model"]
+            written = export.export(args.checkpoint, fp32, args.refit, args.scheme)["model"]
             state = export.load_checkpoint(args.checkpoint)
-            source, scheme, member = Path(written), schemes.get(state["scheme"]), state["member"]
+            scheme = export.scheme_of(state["scheme"], state.get("source"), args.scheme)
+            source, member = Path(written), state["member"]
         else:
-            source, scheme, member = find(args.checkpoint)
+            source, scheme, member = find(args.checkpoint, args.scheme)
         if not model.suffix:
             check_package(source, scheme, model)
         samples = samples_of(source, scheme, member, args)
@@ -63,8 +63,12 @@ def run(args):
         return keep(small, source, scheme, member, model, report)
 
 
-def find(what):
-    """(path of the .onnx, scheme or None, member or None) of `PACKAGE[/MEMBER]`, a folder, or a file."""
+def find(what, where=None):
+    """(path of the .onnx, scheme or None, member or None) of `PACKAGE[/MEMBER]`, a folder, or a file.
+
+    where: name or file of the package's scheme; None: found by the package's name."""
+    from . import export
+
     path, member = model_packages.locate(what, checkout_first=True)
     if path.is_file():
         return path, None, None
@@ -75,7 +79,7 @@ def find(what):
     prior = manifest["members"][member]["prior"]
     if prior.get("type") != "onnx":
         raise UserError(f"{what}: member {member} is no network ({prior.get('type')}): choose one that is")
-    return path / prior["file"], schemes.get(manifest["name"]), member
+    return path / prior["file"], export.scheme_of(manifest["name"], None, where), member
 
 
 def check_package(source, scheme, model):
