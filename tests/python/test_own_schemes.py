@@ -7,7 +7,7 @@ import pytest
 from gr_diffsem import schemes
 from gr_diffsem.apps import cli, train
 from gr_diffsem.base.errors import UserError
-from gr_diffsem.package import export
+from gr_diffsem.package import export, quantize
 
 WHOLE = """
 from gr_diffsem.schemes.base import Scheme
@@ -187,3 +187,21 @@ def test_a_package_that_is_not_there_yet(folder, tmp_path, capsys):
         "SCHEME =", "    def test_data(self, count, seed):\n        pass\n\nSCHEME ="))  # fmt: skip
     said = refused(capsys, "eval", file)
     assert "has no model package on the search path: give --package FOLDER" in said and said.count("\n") == 1
+
+
+def test_a_scheme_may_be_a_frozen_dataclass(folder):
+    text = WHOLE.format(name="frozen").replace("class", "@dataclass(frozen=True)\nclass")
+    write(folder / "frozen.py", "from __future__ import annotations\nfrom dataclasses import dataclass\n" + text)
+    assert schemes.get("frozen").source == str(folder / "frozen.py")
+
+
+def test_a_package_to_quantise_finds_its_scheme(folder, tmp_path):
+    """The package does not say which file its scheme was in."""
+    prior = {"type": "onnx", "file": "net.onnx"}
+    manifest = {"diffsem.contract": 1, "name": "apart", "default": "net", "members": {"net": {"prior": prior}}}
+    write(tmp_path / "manifest.json", json.dumps(manifest))
+    file = write(tmp_path / "apart.py", WHOLE.format(name="apart"))
+    with pytest.raises(UserError, match="unknown scheme 'apart'.*give its scheme with --scheme FILE.py"):
+        quantize.find(str(tmp_path))
+    path, scheme, member = quantize.find(str(tmp_path), str(file))
+    assert (path, scheme.source, member) == (tmp_path / "net.onnx", str(file), "net")

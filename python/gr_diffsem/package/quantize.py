@@ -79,7 +79,11 @@ def find(what, where=None):
     prior = manifest["members"][member]["prior"]
     if prior.get("type") != "onnx":
         raise UserError(f"{what}: member {member} is no network ({prior.get('type')}): choose one that is")
-    return path / prior["file"], export.scheme_of(manifest["name"], None, where), member
+    try:
+        scheme = export.scheme_of(manifest["name"], None, where)
+    except UserError as error:
+        raise UserError(f"{what}: {error}; or give its scheme with --scheme FILE.py") from None
+    return path / prior["file"], scheme, member
 
 
 def check_package(source, scheme, model):
