@@ -7,7 +7,7 @@ import pytest
 from gr_diffsem import schemes
 from gr_diffsem.apps import cli, train
 from gr_diffsem.base.errors import UserError
-from gr_diffsem.package import export, quantize
+from gr_diffsem.package import quantize
 
 WHOLE = """
 from gr_diffsem.schemes.base import Scheme
@@ -163,23 +163,23 @@ def test_where_it_is_trained(folder, monkeypatch):
 
 def test_export_finds_the_scheme_again(folder, tmp_path, monkeypatch):
     was = write(tmp_path / "was.py", WHOLE.format(name="moved"))
-    assert export.scheme_of("moved", str(was)).source == str(was)
+    assert schemes.trained("moved", str(was)).source == str(was)
     now = was.rename(tmp_path / "now.py")
     with pytest.raises(UserError, match=f"trained from {was}, which is not there: give --scheme FILE.py"):
-        export.scheme_of("moved", str(was))
-    assert export.scheme_of("moved", str(was), str(now)).source == str(now)
+        schemes.trained("moved", str(was))
+    assert schemes.trained("moved", str(was), str(now)).source == str(now)
     monkeypatch.setenv("DIFFSEM_SCHEMES", str(now))
-    assert export.scheme_of("moved", str(was)).source == str(now)
+    assert schemes.trained("moved", str(was)).source == str(now)
     with pytest.raises(UserError, match=r"whole.py has no scheme 'moved' \(whole_one\)"):
-        export.scheme_of("moved", str(was), str(folder / "whole.py"))
+        schemes.trained("moved", str(was), str(folder / "whole.py"))
 
 
 def test_a_shipped_scheme_is_never_taken_for_ones_own(tmp_path):
     """A checkpoint of somebody's own `ofdm_chanest` whose file has gone does not become the shipped one's."""
     with pytest.raises(UserError, match="give --scheme FILE.py"):
-        export.scheme_of("ofdm_chanest", str(tmp_path / "gone.py"))
-    assert export.scheme_of("ofdm_chanest").source is None, "checkpoints of before name no file"
-    assert export.scheme_of("ofdm_chanest", str(tmp_path / "gone.py"), "ofdm_chanest").source is None
+        schemes.trained("ofdm_chanest", str(tmp_path / "gone.py"))
+    assert schemes.trained("ofdm_chanest").source is None, "checkpoints of before name no file"
+    assert schemes.trained("ofdm_chanest", str(tmp_path / "gone.py"), "ofdm_chanest").source is None
 
 
 def test_a_package_that_is_not_there_yet(folder, tmp_path, capsys):

@@ -38,7 +38,7 @@ def run(args):
     if args.int8:
         from . import quantize
 
-        return quantize.run(args)
+        return quantize.run(args, export)
     for option in ("calibrate", "samples"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} is for --int8: add that, or leave it out")
@@ -50,7 +50,7 @@ def export(checkpoint, model, refit=False, where=None):
 
     where: name or file of its scheme; None: where the checkpoint says that it was trained from."""
     state = load_checkpoint(checkpoint)
-    scheme = scheme_of(state["scheme"], state.get("source"), where)
+    scheme = schemes.trained(state["scheme"], state.get("source"), where)
     if state["member"] not in scheme.networks():
         raise unknown(f"network of {scheme.name}", state["member"], scheme.networks())
     network = scheme.networks()[state["member"]]
@@ -77,24 +77,6 @@ def export(checkpoint, model, refit=False, where=None):
         report["fitted"] = tensors
         report["content_hash"] = package_writer.write(scheme, model)
     return report
-
-
-def scheme_of(name, source=None, where=None):
-    """The scheme of this name: in `where` (a name or .py file), else in `source`, the file it was trained from,
-    else among all that are found, and where that file is gone, among those that are the user's own."""
-    if where is not None or (source and Path(source).is_file()):
-        found = {scheme.name: scheme for scheme in schemes.find(where or source)}
-        if name not in found:
-            raise UserError(f"{where or source} has no scheme '{name}' ({', '.join(found)}): give it with --scheme")
-        return found[name]
-    if not source:
-        return schemes.get(name)
-    own = schemes.all_schemes().get(name)
-    if own is None or not own.source:
-        raise UserError(
-            f"scheme '{name}' was trained from {source}, which is not there: give --scheme FILE.py, where it is now"
-        )
-    return own
 
 
 def table(report):

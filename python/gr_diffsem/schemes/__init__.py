@@ -98,6 +98,24 @@ def find(what):
     raise unknown("scheme", what, [scheme.name for source in everything for scheme in source.schemes])
 
 
+def trained(name, source=None, where=None):
+    """The scheme of this name that a training was of: in `where` (a name or .py file), else in `source`, the file it
+    was trained from; with neither, or where that file is gone, among those that are found, then the user's own only."""
+    if where is not None or (source and os.path.isfile(source)):
+        found = {scheme.name: scheme for scheme in find(where or source)}
+        if name not in found:
+            raise UserError(f"{where or source} has no scheme '{name}' ({', '.join(found)}): give it with --scheme")
+        return found[name]
+    if not source:
+        return get(name)
+    own = all_schemes().get(name)
+    if own is None or not own.source:
+        raise UserError(
+            f"scheme '{name}' was trained from {source}, which is not there: give --scheme FILE.py, where it is now"
+        )
+    return own
+
+
 def sizes(name):
     """Names of the schemes that a name or file stands for."""
     return [scheme.name for scheme in find(name)]
