@@ -27,8 +27,7 @@ def packages():
             continue
         if image:
             found[name] = folder
-    shipped = [s.name for s in schemes.all_schemes().values() if s.domain == "image" and not s.source]
-    order = [name for name in shipped if name in found]
+    order = sorted(name for name, scheme in schemes.shipped().items() if scheme.domain == "image" and name in found)
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
 
 

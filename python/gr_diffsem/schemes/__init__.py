@@ -60,6 +60,11 @@ def sources():
     return found
 
 
+def shipped():
+    """{name: Scheme} of those here; no file of anybody's own is run."""
+    return {scheme.name: scheme for path in _files(HERE) for scheme in _shipped(path).schemes}
+
+
 def broken():
     """The `Source`s that are left out, each with its `problem`."""
     return [source for source in sources() if source.problem]
