@@ -33,7 +33,7 @@ def run(args):
     if args.int8:
         from . import quantize
 
-        return quantize.run(args)
+        return quantize.run(args, export)
     for option in ("calibrate", "samples"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} is for --int8: add that, or leave it out")

@@ -18,6 +18,7 @@ import numpy as np
 from .. import schemes
 from ..base import model_packages
 from ..base.errors import UserError, unknown
+from ..models.training import load_checkpoint
 from . import package_writer
 
 LARGEST_LOSS = 0.1  # dB: what may go into a package
@@ -38,18 +39,16 @@ class Samples:
     held_out: list = field(default_factory=list)  # feeds, where there is no truth
 
 
-def run(args):
-    """Quantise; returns the report."""
-    from . import export
-
+def run(args, export):
+    """Quantise; returns the report. export(checkpoint, model, refit) writes the network that is to be quantised."""
     model = Path(args.model)
     if model.suffix not in ("", ".onnx"):
         raise UserError(f"cannot write '{model}': give a name that ends in .onnx, or a folder")
     with TemporaryDirectory() as folder:
         if Path(args.checkpoint).suffix == ".pt":
             fp32 = model if not model.suffix else Path(folder) / "fp32.onnx"
-            written = export.export(args.checkpoint, fp32, args.refit)["model"]
-            state = export.load_checkpoint(args.checkpoint)
+            written = export(args.checkpoint, fp32, args.refit)["model"]
+            state = load_checkpoint(args.checkpoint)
             source, scheme, member = Path(written), schemes.get(state["scheme"]), state["member"]
         else:
             source, scheme, member = find(args.checkpoint)
