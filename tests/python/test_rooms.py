@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which way the arrows point: imports of the Python rooms (contracts in pyproject.toml) and includes of the core's rooms
-(the table in docs/architecture.md). Each check is shown to fail where it should."""
+"""Which way the arrows point: imports of the Python rooms (contracts in pyproject.toml), includes of the core (a table
+in docs/architecture.md). Each check is shown to fail where it should."""
 
 import functools
 import pathlib
@@ -107,7 +107,7 @@ def includes(text):
 
 
 def resolved(name, included, files):
-    """The file of the core that an include in `name` means, or None: a header beside it, `ROOM/x.h`, or a public one."""
+    """The file of the core that an include in `name` means (public, `ROOM/x.h`, or a header beside it), or None."""
     for path in (included, f"core/{included}", f"{name.rsplit('/', 1)[0]}/{included}"):
         if path in files:
             return path
