@@ -25,7 +25,7 @@ LISTEN = 2.5  #: seconds of --once: blocks report about once a second
 
 NUMBERS = ("in", "out", "dropped", "bypassed", "queue", "faults", "swaps", "calls")
 NUMBERS += ("rate", "age_p50", "age_p99", "steps", "deadline", "noise_var")
-WORDS = ("model", "scheme", "overload")
+WORDS = ("model       ", "scheme", "overload")
 
 
 def add_arguments(parser):
@@ -257,19 +257,19 @@ def _rate(row):
     return state or count_text(row["rate"])
 
 
-# title, text of a row; the first and the last two begin at their left edge
+# title, as wide as most values that come, so that columns stay where they are; text of a row
 COLUMNS = (
-    ("items/s", _rate),
-    ("p50", lambda row: age_text(row["age_p50"])),
-    ("p99", lambda row: age_text(row["age_p99"]) + ("!" if _late(row) else "")),
-    ("steps", lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
+    (" items/s", _rate),
+    ("    p50", lambda row: age_text(row["age_p50"])),
+    ("     p99", lambda row: age_text(row["age_p99"]) + ("!" if _late(row) else "")),
+    (" steps", lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
     ("bypassed", lambda row: count_text(row["bypassed"])),
     ("dropped", lambda row: count_text(row["dropped"])),
-    ("queue", lambda row: count_text(row["queue"])),
+    (" queue", lambda row: count_text(row["queue"])),
     ("model", lambda row: (row["model"] or DASH)[:12]),
     ("scheme", lambda row: row["scheme"] or DASH),
 )
-TITLES = ("block", *(title for title, _ in COLUMNS))
+TITLES = ("block           ", *(title for title, _ in COLUMNS))
 LEFT = (0, len(COLUMNS) - 1, len(COLUMNS))
 NAME = 28  #: characters of a block's name
 
