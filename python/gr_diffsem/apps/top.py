@@ -25,7 +25,7 @@ LISTEN = 2.5  #: seconds of --once: blocks report about once a second
 
 NUMBERS = ("in", "out", "dropped", "bypassed", "queue", "faults", "swaps", "calls")
 NUMBERS += ("rate", "age_p50", "age_p99", "steps", "deadline", "noise_var")
-WORDS = ("model       ", "scheme", "overload")
+WORDS = ("model", "scheme", "overload")
 
 
 def add_arguments(parser):
@@ -266,7 +266,7 @@ COLUMNS = (
     ("bypassed", lambda row: count_text(row["bypassed"])),
     ("dropped", lambda row: count_text(row["dropped"])),
     (" queue", lambda row: count_text(row["queue"])),
-    ("model", lambda row: (row["model"] or DASH)[:12]),
+    ("model       ", lambda row: (row["model"] or DASH)[:12]),
     ("scheme", lambda row: row["scheme"] or DASH),
 )
 TITLES = ("block           ", *(title for title, _ in COLUMNS))
