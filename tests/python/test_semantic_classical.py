@@ -5,6 +5,7 @@ import fractions
 
 import numpy as np
 import pytest
+from gr_diffsem.air import symbol_channel
 from gr_diffsem.base import picture_metrics
 from gr_diffsem.codec import frames
 from gr_diffsem.eval import webp_ladder, webp_link
@@ -26,7 +27,7 @@ def delivered(mode, snr_db, pictures, kind="awgn", loss=0.0):
     data = bytes(np.random.default_rng(1).integers(0, 256, link.octets, dtype=np.uint8))
     sent = link.encode(data)
     rng = [np.random.default_rng(i) for i in range(pictures)]
-    items = [(link, link.soft(frames.apply_channel(sent, snr_db, kind, loss, r))) for r in rng]
+    items = [(link, link.soft(symbol_channel.apply_channel(sent, snr_db, kind, loss, r))) for r in rng]
     got = webp_link.decode(items)
     assert all(g in (None, data) for g in got)
     return sum(g is not None for g in got)
@@ -90,7 +91,7 @@ def test_what_is_settled_without_decoding_is_what_decoding_finds(mode):
     sent = link.encode(data)
     items = []
     for i, snr in enumerate(np.linspace(-3, 20, 12)):
-        received = frames.apply_channel(sent, snr, "awgn" if i % 2 else "tdl", 0.05, np.random.default_rng(i))
+        received = symbol_channel.apply_channel(sent, snr, "awgn" if i % 2 else "tdl", 0.05, np.random.default_rng(i))
         items.append((link, link.soft(received), data))
     found = [d == data for d in webp_link.decode([item[:2] for item in items])]
     assert list(webp_link.arrived(items)) == found and any(found) and not all(found)
@@ -107,7 +108,7 @@ def test_information_of_soft_bits():
 @pytest.mark.parametrize(("span", "delivered"), [("picture", True), ("frame", False)])
 def test_interleaving_over_the_picture_sees_through_a_lost_frame(span, delivered):
     link = webp_link.Link(webp_link.Mode("bpsk", "1/2", span), 12000)
-    received = frames.apply_channel(link.encode(b"file"), 8.0, "awgn", 0, np.random.default_rng(0))
+    received = symbol_channel.apply_channel(link.encode(b"file"), 8.0, "awgn", 0, np.random.default_rng(0))
     assert len(received) == 5
     (data,) = webp_link.decode([(link, link.soft(received[1:]))])
     assert (data is not None and data.rstrip(b"\0") == b"file") == delivered

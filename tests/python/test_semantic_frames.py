@@ -189,7 +189,7 @@ def test_the_stated_noise_is_the_noise(kind):
     rng = np.random.default_rng(15)
     ratio = []
     for _ in range(8):
-        for got in frames.apply_channel(cut, 10.0, kind, 0.0, rng):
+        for got in symbol_channel.apply_channel(cut, 10.0, kind, 0.0, rng):
             error = np.abs(got.symbols - cut[got.header.index].symbols) ** 2
             ratio.append(np.mean(error / got.noise_var))
     assert len(ratio) > 80 and np.mean(ratio) == pytest.approx(1, abs=0.05)
@@ -198,10 +198,10 @@ def test_the_stated_noise_is_the_noise(kind):
 def test_frames_are_lost_as_often_as_asked():
     _, _, cut = picture(16, n=48000)
     rng = np.random.default_rng(17)
-    left = sum(len(frames.apply_channel(cut, 20.0, "awgn", 0.3, rng)) for _ in range(20))
+    left = sum(len(symbol_channel.apply_channel(cut, 20.0, "awgn", 0.3, rng)) for _ in range(20))
     assert abs(left / (20 * len(cut)) - 0.7) < 0.07
     with pytest.raises(ValueError, match="loss: 2"):
-        frames.apply_channel(cut, 20.0, "awgn", 2, rng)
+        symbol_channel.apply_channel(cut, 20.0, "awgn", 2, rng)
     with pytest.raises(ValueError, match="kind: 'rain'"):
         symbol_channel.draw("rain", rng, 1)
 

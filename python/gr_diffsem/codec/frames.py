@@ -237,10 +237,3 @@ def collect(received, carriers=CARRIERS, frame_symbols=FRAME_SYMBOLS):
         if sum(collector.add(frame) for frame in received):
             return collector
     return None
-
-
-def apply_channel(frames, snr_db, kind, loss, rng, frame_symbols=FRAME_SYMBOLS):
-    """`air.apply_channel`: frames through a symbol-level channel."""
-    from ..air import symbol_channel
-
-    return symbol_channel.apply_channel(frames, snr_db, kind, loss, rng, frame_symbols)

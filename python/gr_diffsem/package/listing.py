@@ -2,7 +2,7 @@
 """Lists what there is: schemes to train, model packages with their members, and the five nouns."""
 
 from .. import schemes
-from ..base import model_packages
+from ..base import console, model_packages
 from ..base.errors import UserError
 from ..reference import nouns
 
@@ -44,18 +44,20 @@ def _package(name, path):
 
 def table(report):
     """The report for people."""
-    lines = ["model packages (NAME[/MEMBER] wherever a scheme is asked for)"]
+    rows = []
     for entry in report["packages"]:
-        lines.append(f"  {entry['name']:<24} {entry['title'] or ''}  [{entry['path']}]")
-        if "problem" in entry:
-            lines.append(f"    problem: {entry['problem']}")
+        rows.append((entry["name"], entry["title"] or "", entry["path"]))
         for member, title in entry["members"].items():
             mark = "*" if member == entry["default"] else " "
-            lines.append(f"   {mark}{entry['name'] + '/' + member:<24} {title or ''}")
+            rows.append((f" {mark}{entry['name']}/{member}", title or "", ""))
+        if "problem" in entry:
+            rows.append((" problem:", entry["problem"], ""))
+    rows.append(("ls", "the measurement is the estimate", "built in"))
+    lines = ["NAME or NAME/MEMBER stands wherever a scheme is asked for; * is a package's default", ""]
+    lines += console.table(("model package", "title", "path"), rows, left=(0, 1, 2))
     if not report["packages"]:
         searched = ", ".join(map(str, model_packages.search_paths())) or "no folder exists"
-        lines.append(f"  none (searched: {searched}; $DIFFSEM_MODELS adds folders)")
-    lines.append("  ls" + " " * 23 + "built in: the measurement is the estimate")
+        lines.append(f"no packages (searched: {searched}; $DIFFSEM_MODELS adds folders)")
     lines += ["", "schemes (train, eval; or the path of a .py): " + (", ".join(report["schemes"]) or "none")]
     lines += [f"  {name:<24} [{path}]" for name, path in report["scheme_files"].items()]
     lines += [f"  left out: {entry['path']}: {entry['problem']}" for entry in report["broken_schemes"]]
