@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from gr_diffsem.air import symbol_channel
 from gr_diffsem.apps import cli
 from gr_diffsem.base import picture_files, picture_metrics
 from gr_diffsem.base.errors import UserError
@@ -165,7 +166,7 @@ def test_every_method_meets_the_same_channel():
 
     def chain(sent, snr_db, channel, loss, rng):
         seen.append(([f.symbols.size for f in sent], rng.random()))
-        return frames.apply_channel(sent, snr_db, channel, loss, rng)
+        return symbol_channel.apply_channel(sent, snr_db, channel, loss, rng)
 
     run = photo_trials.Evaluation({"one": photograph()}, 1 / 4, [5.0], "tdl", 0.0, chain, 1, seed=1)
     run.run(["webp", "webp_ldpc", "linear"], snr_known=False)
@@ -192,7 +193,9 @@ def test_what_a_net_is_given_is_the_linear_answer_in_other_units():
     image = photograph()
     encoded = picture_codec.encode(image, photo_trials.budget(96, 144, 1 / 4)[0])
     got = photo_trials.collected(
-        frames.apply_channel(frames.cut(encoded.digital, encoded.symbols, 1), 8.0, "tdl", 0.2, np.random.default_rng(5))
+        symbol_channel.apply_channel(
+            frames.cut(encoded.digital, encoded.symbols, 1), 8.0, "tdl", 0.2, np.random.default_rng(5)
+        )
     )
     z, v, spectrum = picture_codec.observation(*got)
     x = photo.posterior(None, z, v, spectrum, 0)

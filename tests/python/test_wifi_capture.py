@@ -14,7 +14,7 @@ from gr_diffsem.receivers.wifi.wifi_capture import Capture, CaptureError, guess_
 @pytest.fixture(scope="module")
 def air():
     packets = wifi_simulate.packet_list(4, np.random.default_rng(1), (6, 24))
-    return wifi_simulate.recording(packets, wifi_simulate.Air(gain=0.2), 2)[0], [p[1] for p in packets]
+    return wifi_simulate.recording(packets, wifi_simulate.Conditions(gain=0.2), 2)[0], [p[1] for p in packets]
 
 
 def decoded(capture):

@@ -107,17 +107,3 @@ def covariance(name, delay_spread, n_fft, timing=0.0):
     p = profile(name)
     e = steering(p.delays * delay_spread + timing, n_fft)
     return (e * p.powers) @ e.conj().T
-
-
-def impulse_response(name, delay_spread, rng, n, length=None, advance=8):
-    """n sample-spaced impulse responses [n, length] for a time-domain simulation.
-
-    Each path is a windowed sinc around its fractional delay. `advance` samples of precursor come
-    before the sample of delay zero. The default length holds the profile's last path."""
-    p = profile(name)
-    delays = p.delays * delay_spread
-    if length is None:
-        length = int(np.ceil(delays[-1])) + 2 * advance + 1
-    t = np.arange(length)[:, None] - advance - delays[None, :]
-    window = np.where(np.abs(t) <= advance, np.cos(np.pi * t / (2 * advance + 2)) ** 2, 0.0)
-    return gains(name, rng, n) @ (np.sinc(t) * window).T

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...phy import wifi_coding
-from . import packet_decoder, phase_tracking, wifi_frontend, wifi_phy
+from ...phy import constellation, convolutional
+from . import packet_decoder, phase_tracking, wifi_bits, wifi_frontend, wifi_phy
 from .wifi_sync import Sync
 from .wifi_tables import DATA, LTF, N_FFT, N_SYM, RATES, SIGNAL_OFFSET, USED
 
@@ -64,9 +64,9 @@ def find_seed(symbols, h, noise_var, psdu, mbps, look=4):
     y = (symbols[: n + 1] * phase_tracking.rotation(theta, drift))[1:, DATA]
     y = y * np.conj(h[DATA])
     bits = np.stack([wifi_phy.data_bits(psdu, mbps, s)[: n * rate.n_dbps] for s in range(1, 128)])
-    coded = wifi_coding.puncture(wifi_coding.convolve(bits), rate.coding)
-    coded = wifi_coding.interleave(coded.reshape(127, n, rate.n_cbps), rate.n_bpsc)
-    sent = wifi_phy.modulate(coded, rate.n_bpsc) * np.abs(h[DATA]) ** 2
+    coded = convolutional.puncture(convolutional.encode(bits), rate.coding)
+    coded = wifi_bits.interleave(coded.reshape(127, n, rate.n_cbps), rate.n_bpsc)
+    sent = constellation.modulate(coded, rate.n_bpsc) * np.abs(h[DATA]) ** 2
     score = np.sum(np.conj(sent) * y, axis=(1, 2)).real
     score /= np.sqrt(np.sum(np.abs(sent) ** 2, axis=(1, 2)) * np.sum(np.abs(y) ** 2) + 1e-300)
     best = int(np.argmax(score))
