@@ -14,7 +14,7 @@ TOLERANCE = 2e-4  # onnxruntime against torch, relative to unit power
 
 
 def channel_contract(scheme, network, facts):
-    """What an .onnx says of itself, for a denoiser of complex signals: {metadata key: string}; docs/model_contract.md."""
+    """What an .onnx of a denoiser of complex signals says of itself: {metadata key: string}; docs/model_contract.md."""
     values = {
         "contract": "1",
         "role": "denoiser",
