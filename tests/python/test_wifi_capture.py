@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 from gr_diffsem.base.errors import UserError
-from gr_diffsem.receivers.wifi import packet_finder, wifi_simulate
+from gr_diffsem.receivers.wifi import wifi_finder, wifi_simulate
 from gr_diffsem.receivers.wifi.wifi_capture import Capture, CaptureError, guess_format
 
 
@@ -18,7 +18,7 @@ def air():
 
 
 def decoded(capture):
-    return [i.result.psdu for i in packet_finder.receive(capture) if i.result.fcs_ok]
+    return [i.result.psdu for i in wifi_finder.receive(capture) if i.result.fcs_ok]
 
 
 def sigmf(folder, x, datatype="cf32_le", rate=20e6, **extra):
@@ -165,4 +165,4 @@ def test_silence_is_noted(tmp_path):
     np.zeros(4000, np.int16).tofile(tmp_path / "z.dat")
     capture = Capture(tmp_path / "z.dat")
     assert "equal" in capture.notes[0]
-    assert list(packet_finder.receive(capture)) == []
+    assert list(wifi_finder.receive(capture)) == []

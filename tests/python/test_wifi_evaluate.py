@@ -9,7 +9,7 @@ import pytest
 from gr_diffsem.base import jsonio
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.eval import wifi_eval, wifi_scores
-from gr_diffsem.receivers.wifi import packet_finder, reference_channel, wifi_simulate, wifi_sync
+from gr_diffsem.receivers.wifi import reference_channel, wifi_finder, wifi_simulate, wifi_sync
 from gr_diffsem.receivers.wifi.wifi_capture import Capture
 from gr_diffsem.receivers.wifi.wifi_tables import DC, USED, USED_MASK
 
@@ -38,7 +38,7 @@ def made(tmp_path_factory):
     plain = [{k: v for k, v in e.items() if k not in ("channel", "seed")} for e in truth]
     (folder / "truth.json").write_text(json.dumps({"made.dat": plain}))
     capture = Capture(folder / "made.dat")
-    known = [reference_channel.from_received(i, "made.dat") for i in packet_finder.receive(capture)]
+    known = [reference_channel.from_received(i, "made.dat") for i in wifi_finder.receive(capture)]
     return folder, [k for k in known if k], truth
 
 

@@ -4,11 +4,11 @@
 import numpy as np
 import pytest
 from gr_diffsem.receivers.wifi import (
-    packet_decoder,
-    packet_finder,
     phase_tracking,
     reference_channel,
     wifi_bits,
+    wifi_decoder,
+    wifi_finder,
     wifi_frontend,
     wifi_phy,
     wifi_simulate,
@@ -22,7 +22,7 @@ def received(tmp_path, packets, air, seed=3):
     x, truth = wifi_simulate.recording(packets, air, seed)
     path = tmp_path / "x.cf32"
     wifi_simulate.write(path, x)
-    return list(packet_finder.receive(Capture(path))), truth, x
+    return list(wifi_finder.receive(Capture(path))), truth, x
 
 
 def good(items):
@@ -94,7 +94,7 @@ def test_packets_across_chunk_borders(tmp_path):
         def chunks(self, size=1777, overlap=12_000):
             return super().chunks(size, overlap)
 
-    assert good(packet_finder.receive(Small(path))) == [p[1] for p in packets]
+    assert good(wifi_finder.receive(Small(path))) == [p[1] for p in packets]
 
 
 def test_cut_packets(tmp_path):
@@ -104,13 +104,13 @@ def test_cut_packets(tmp_path):
     end = truth[0]["start"] + 144 + 80 * 10
     for stop in (end, truth[0]["start"] + 300, truth[0]["start"] + 200, truth[0]["start"] + 10, 500):
         wifi_simulate.write(path, x[:stop])
-        items = list(packet_finder.receive(Capture(path)))
+        items = list(wifi_finder.receive(Capture(path)))
         assert good(items) == []
         assert all(i.result.reason.startswith("cut") for i in items)
     wifi_simulate.write(path, x[:end])
-    assert len(list(packet_finder.receive(Capture(path)))) == 1
+    assert len(list(wifi_finder.receive(Capture(path)))) == 1
     wifi_simulate.write(path, x[truth[0]["start"] - 60 :])  # the short training field is mostly gone
-    assert len(good(packet_finder.receive(Capture(path)))) <= 1
+    assert len(good(wifi_finder.receive(Capture(path)))) <= 1
 
 
 def test_bad_samples_inside_a_recording(tmp_path):
@@ -122,7 +122,7 @@ def test_bad_samples_inside_a_recording(tmp_path):
     path = tmp_path / "x.cf32"
     wifi_simulate.write(path, x)
     capture = Capture(path)
-    assert len(good(packet_finder.receive(capture))) >= 5
+    assert len(good(wifi_finder.receive(capture))) >= 5
     assert any("not finite" in note for note in capture.notes)
     assert len(wifi_sync.find(x)) >= 5
 
@@ -134,7 +134,7 @@ def test_decode_with_a_given_channel():
     s = wifi_sync.find(x)[0]
     ltf, _ = wifi_frontend.demodulate(x, s, 1)
     y, noise_var = wifi_frontend.ltf_observation(ltf)
-    result = packet_decoder.decode(x, s, y, 2 * noise_var, noise_var)
+    result = wifi_decoder.decode(x, s, y, 2 * noise_var, noise_var)
     assert result.fcs_ok and result.psdu == psdu and (result.mbps, result.length) == (24, 54)
     assert result.evm_db < -15
     # The simulator's own channel serves as well: only its phase is free.
@@ -142,31 +142,31 @@ def test_decode_with_a_given_channel():
     shift = s.start - truth[0]["start"]
     h = h * np.exp(2j * np.pi * (np.arange(64) - 32) * shift / 64)
     assert np.sum(np.abs(h - y)[USED] ** 2) < 0.02 * np.sum(np.abs(h[USED]) ** 2)
-    assert packet_decoder.decode(x, s, h, 2 * noise_var).psdu == psdu
+    assert wifi_decoder.decode(x, s, h, 2 * noise_var).psdu == psdu
 
 
 def test_decode_refuses_and_survives():
     x, _ = wifi_simulate.recording(wifi_simulate.packet_list(1, np.random.default_rng(0)), wifi_simulate.Conditions())
     s = wifi_sync.find(x)[0]
     with pytest.raises(ValueError, match="64 carriers"):
-        packet_decoder.decode(x, s, np.ones(52), 0.1)
+        wifi_decoder.decode(x, s, np.ones(52), 0.1)
     with pytest.raises(ValueError, match="noise_var"):
-        packet_decoder.decode(x, s, np.ones(64), -1.0)
+        wifi_decoder.decode(x, s, np.ones(64), -1.0)
     with pytest.raises(ValueError, match="do not hold"):
-        packet_decoder.decode(x[: s.start + 100], s, np.ones(64), 0.1)
+        wifi_decoder.decode(x[: s.start + 100], s, np.ones(64), 0.1)
     for h in (np.zeros(64), np.full(64, np.nan), np.ones(64)):
-        assert not packet_decoder.decode(x, s, h, 0.0).fcs_ok
+        assert not wifi_decoder.decode(x, s, h, 0.0).fcs_ok
     x[s.start + 200 : s.start + 260] = np.nan
-    assert not packet_decoder.decode(x, s, np.ones(64), 0.1).fcs_ok
+    assert not wifi_decoder.decode(x, s, np.ones(64), 0.1).fcs_ok
 
 
 def test_signal_field_checks():
     bits = wifi_phy.signal_bits(54, 1234)
-    assert packet_decoder.parse_signal(bits) == (54, 1234)
+    assert wifi_decoder.parse_signal(bits) == (54, 1234)
     for wrong in (0, 4, 17, 20):
         flipped = bits.copy()
         flipped[wrong] ^= 1
-        assert packet_decoder.parse_signal(flipped) is None
+        assert wifi_decoder.parse_signal(flipped) is None
 
 
 def test_error_variance_weights_the_carriers():
@@ -178,8 +178,8 @@ def test_error_variance_weights_the_carriers():
     wrong[USED[::6]] *= -1
     var = np.zeros(64)
     var[USED[::6]] = 1e6
-    plain, told = packet_decoder.decode_batch(
-        [packet_decoder.Job(sent * h, wrong, 1e-3), packet_decoder.Job(sent * h, wrong, 1e-3, var)]
+    plain, told = wifi_decoder.decode_batch(
+        [wifi_decoder.Job(sent * h, wrong, 1e-3), wifi_decoder.Job(sent * h, wrong, 1e-3, var)]
     )
     assert not plain.fcs_ok and told.fcs_ok
 

@@ -74,7 +74,7 @@ def _half(h, extent):
 
 
 def make_plain(n, seed, n_fft=64):
-    """Channels to test on, in NumPy alone: the TDL profiles of `channels.tdl`, all equally often, and no CDL."""
+    """Channels to test on, in NumPy alone: the TDL profiles of `tdl`, all equally often, and no CDL."""
     return _mix(n, seed, n_fft, (_tdl_plain, _exponential, _specular, _flat), PLAIN_SHARES)
 
 

@@ -64,7 +64,7 @@ def profile(name):
     """The profile "A".."E" (also "TDL-A".."TDL-E", either case)."""
     key = str(name).upper().removeprefix("TDL-").removeprefix("TDL_")
     if key not in _TABLES:
-        raise ValueError(f"no TDL profile '{name}': choose one of A, B, C, D, E")
+        raise ValueError(f"no TDL profile '{name}': choose one of {', '.join(PROFILES)}")
     los, delays, powers = _TABLES[key]
     power = 10.0 ** (np.array(powers.split(), float) / 10.0)
     return Profile(key, np.array(delays.split(), float), power / power.sum(), los)

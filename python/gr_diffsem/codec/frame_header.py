@@ -35,7 +35,7 @@ _FLIP = (hash32(np.arange(2 * SYMBOLS, dtype=np.uint32) + np.uint32(0x30001)) & 
 @dataclass(frozen=True)
 class Header:
     """id: content, 0..15. total: OFDM symbols of the picture, 1..16383. index: of the frame, 0..511.
-    digital: size of the digital part, an index into digital.SIZES."""
+    digital: size of the digital part, an index into digital_part.SIZES."""
 
     id: int
     total: int

@@ -33,7 +33,7 @@ TAIL = 1 << 15  #: zeros behind the last packet, so that the demultiplexer is no
 def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_search=True):
     """One stream through the whole receiver; arguments and result as receive.receive_cut.
 
-    synced: synchronise.Synchronised. payloads: uint8 [found, n], what was sent in the packet of each
+    synced: link_sync.Synchronised. payloads: uint8 [found, n], what was sent in the packet of each
     trigger. A packet whose header fails has no payload, so no symbols.
     """
     import pmt

@@ -16,7 +16,7 @@ GAIN = LAYOUT.gain
 def least_squares(windows):
     """LS taps of sync word 2, complex [found, 64], zero where nothing is sent.
 
-    windows: [found, >= 2, 64] as synchronise.Synchronised.windows gives."""
+    windows: [found, >= 2, 64] as link_sync.Synchronised.windows gives."""
     word = packet_frame.sync_words()[1]
     taps = np.zeros((len(windows), LAYOUT.fft_len), complex)
     taps[:, LAYOUT.carrier_bins] = windows[:, 1, LAYOUT.carrier_bins] / word[LAYOUT.carrier_bins]

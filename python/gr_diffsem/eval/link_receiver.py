@@ -170,7 +170,7 @@ def decoder(tb, upstream, fmt):
 def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_search=True):
     """Packets cut out at the triggers, all of them decoded.
 
-    windows: complex64 [found, 12, 64] (synchronise.Synchronised.windows). payloads: uint8 [found, n],
+    windows: complex64 [found, 12, 64] (link_sync.Synchronised.windows). payloads: uint8 [found, n],
     what was sent. noise_var: [found], true, per carrier behind the FFT; goes to the demapper where
     the estimator has no noise estimate of its own. taps: Taps for a method without a block.
     """

@@ -13,7 +13,7 @@ from .flowgraph import run_limited
 def transmit(fmt, payloads):
     """Baseband samples of all packets, complex64 [packets, 960], mean power 1 within a packet.
 
-    fmt: frame.Format. payloads: uint8 [packets, fmt.payload_bytes].
+    fmt: packet_frame.Format. payloads: uint8 [packets, fmt.payload_bytes].
     """
     from gnuradio import blocks, digital, fec, fft, gr
 

@@ -58,7 +58,7 @@ def pictures(original, mean, draw, values, rng):
 def run(evaluation, values, net):
     """The report's part `realism`: rows of the knob and its controls, and by how much the knob beats each.
 
-    evaluation: evaluate.Evaluation, with its distances. values: in 0..1, ascending. net: features.Features.
+    evaluation: photo_trials.Evaluation, with its distances. values: in 0..1, ascending. net: photo_features.Features.
     """
     receiver = photo_receivers.make(SCHEME)
     distances = {"psnr_db": picture_metrics.psnr, "ms_ssim": picture_metrics.ms_ssim, **evaluation.distances}

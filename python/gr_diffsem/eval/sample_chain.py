@@ -75,7 +75,7 @@ def receive(samples):
 
 
 def gnuradio_chain(sent, snr_db, channel, loss, rng):
-    """As evaluate.symbols_chain, sample by sample. Lost frames are not sent."""
+    """As photo_trials.symbols_chain, sample by sample. Lost frames are not sent."""
     from ..air.sample_channel import send_frames
 
     kept = [f for f in sent if rng.random() >= loss]

@@ -156,7 +156,7 @@ def load_packets(args, say):
 
 
 def run(args):
-    """The evaluation; returns the report of `evaluate.evaluate`."""
+    """The evaluation; returns the report of `wifi_scores.evaluate`."""
     _check(args)
 
     def say(text):

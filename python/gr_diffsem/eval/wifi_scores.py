@@ -23,7 +23,7 @@ import zlib
 
 import numpy as np
 
-from ..receivers.wifi import packet_decoder, reference_channel, wifi_frontend
+from ..receivers.wifi import reference_channel, wifi_decoder, wifi_frontend
 from ..receivers.wifi.wifi_tables import USED, USED_MASK
 
 #: Packets that are held demodulated at a time.
@@ -85,7 +85,7 @@ def _decode(packets, symbols, h, var, noise_var):
         reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None if var is None else var[i], symbols[i])
         for i, p in enumerate(packets)
     ]
-    results = packet_decoder.decode_batch(jobs)
+    results = wifi_decoder.decode_batch(jobs)
     good = sum(r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets, strict=True))
     return [r.evm_db for r in results], good
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...phy import constellation, convolutional
-from . import packet_decoder, phase_tracking, wifi_bits, wifi_frontend, wifi_phy
+from . import phase_tracking, wifi_bits, wifi_decoder, wifi_frontend, wifi_phy
 from .wifi_sync import Sync
 from .wifi_tables import DATA, LTF, N_FFT, N_SYM, RATES, SIGNAL_OFFSET, USED
 
@@ -119,7 +119,7 @@ def add_reference(packet, with_ltf=False):
 
 
 def from_received(item, file=""):
-    """`receive.Received` with a good FCS -> `Packet` with reference; None if it has no good FCS."""
+    """`wifi_finder.Received` with a good FCS -> `Packet` with reference; None if it has no good FCS."""
     r = item.result
     if not r.fcs_ok:
         return None
@@ -132,7 +132,7 @@ def from_received(item, file=""):
 def from_truth(capture, entry, file=""):
     """One entry of a truth file -> `Packet` with reference.
 
-    capture: `capture.Capture`; entry: dict with `start` (FFT window of the first long training
+    capture: `wifi_capture.Capture`; entry: dict with `start` (FFT window of the first long training
     symbol, WINDOW_ADVANCE samples early), `cfo_hz`, `rate` in Mb/s, `psdu` in hex and optionally
     `seed`. ValueError, with the reason, if the packet is not whole in the recording or its
     symbols do not fit.
@@ -159,7 +159,5 @@ def from_truth(capture, entry, file=""):
 
 
 def decode_known(packet, h, noise_var, h_var=None, symbols=None):
-    """`receiver.Job` for a known packet: the EVM is measured against what was sent."""
-    return packet_decoder.Job(
-        symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True
-    )
+    """`wifi_decoder.Job` for a known packet: the EVM is measured against what was sent."""
+    return wifi_decoder.Job(symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True)

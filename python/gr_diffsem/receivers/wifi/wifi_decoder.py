@@ -20,7 +20,7 @@ from .wifi_tables import RATES as _RATES
 class Job:
     """One packet to decode.
 
-    symbols[n, 64]: SIGNAL and DATA symbols as `frontend.demodulate` gives them.
+    symbols[n, 64]: SIGNAL and DATA symbols as `wifi_frontend.demodulate` gives them.
     h[64]: channel estimate (finite on the 52 carriers; others are not looked at).
     noise_var: noise variance of one carrier of one symbol (twice that of `ltf_observation`).
     h_var: error variance of h, [64] or scalar or None.
