@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.signal import complex_noise
+
 # name: (line of sight?, normalised delays, powers in dB). With line of sight the first entry is the
 # fixed (specular) path, at the same delay as the first Rayleigh tap.
 _TABLES = {
@@ -85,9 +87,7 @@ def gains(name, rng, n):
     """Complex tap gains [n, L]: Rayleigh with the profile's powers; a specular path has its
     power exactly, with a uniform phase."""
     p = profile(name)
-    shape = (n, p.powers.size)
-    g = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
-    g *= np.sqrt(p.powers / 2)
+    g = complex_noise(rng, (n, p.powers.size), p.powers)
     if p.line_of_sight:
         g[:, 0] = np.sqrt(p.powers[0]) * np.exp(2j * np.pi * rng.random(n))
     return g

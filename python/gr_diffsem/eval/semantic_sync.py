@@ -14,6 +14,7 @@ import numpy as np
 
 from ..air import sample_channel, symbol_channel
 from ..air.fading import SEMANTIC_LINK
+from ..air.impairments import noise
 from ..base.errors import UserError
 from ..codec import frame_header, frame_layout
 
@@ -79,7 +80,7 @@ def frames_of(n, sequence, rng, form):
     for i in range(n):
         picture = i // FRAMES_PER_PICTURE if sequence == "picture" else 0
         h = frame_header.Header(picture % 16, FRAMES_PER_PICTURE * form.frame_symbols, i % FRAMES_PER_PICTURE, 7)
-        payload = rng.standard_normal((48 * form.frame_symbols, 2)) @ [1, 1j] * np.sqrt(0.5)
+        payload = noise(rng, 48 * form.frame_symbols, 1.0)
         headers.append(h)
         sent.append(form.samples(np.concatenate([frame_header.modulate(h), payload])))
     return headers, np.array(sent)

@@ -23,6 +23,7 @@ import zlib
 
 import numpy as np
 
+from ..air.impairments import noise
 from ..receivers.wifi import reference_channel, wifi_decoder, wifi_frontend
 from ..receivers.wifi.wifi_tables import USED, USED_MASK
 
@@ -43,8 +44,7 @@ def add_noise(packet, snr_db, seed):
     file, position = packet.name
     entropy = [seed, zlib.crc32(file.encode()), position, round(1000 * snr_db) + 10**6]
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
-    noise = rng.standard_normal((len(packet.samples), 2)).view(complex)[:, 0]
-    return packet.samples + noise * np.sqrt(packet.power * 10 ** (-snr_db / 10) / 2)
+    return packet.samples + noise(rng, len(packet.samples), packet.power * 10 ** (-snr_db / 10))
 
 
 def observe(packets, snr_db, seed=0):
