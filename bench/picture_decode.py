@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     h, w = args.size
-    estimator = core.PhotoEstimator(scheme("linear"))
+    estimator = core.picture_estimator(scheme("linear"))
     rng = np.random.default_rng(2)
     print(f"{'':44} {'NumPy':>12} {'core':>12}   ratio")
     for name, rate in (("1/48", 48), ("1/6", 6)):

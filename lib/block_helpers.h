@@ -6,7 +6,7 @@
 #pragma once
 
 #include <gnuradio/block.h>
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/scheme.h>
 #include <pmt/pmt.h>
 
 #include <chrono>

@@ -3,6 +3,7 @@
  */
 #include "estimate_impl.h"
 
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
@@ -119,7 +120,7 @@ estimate_impl::plan check(const scheme::sptr& handle, const estimate_options& op
             options.delay_window > 0 ? options.delay_window : 0.25f * n);
     }
     if (options.baseline_output && !square) {
-        auto least_squares = core::Scheme::load("ls");
+        auto least_squares = core::load_scheme("ls");
         p.baseline = std::make_unique<core::Estimator>(least_squares, e);
     }
     return p;

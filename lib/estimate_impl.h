@@ -6,7 +6,7 @@
 #include "inference_ledger.h"
 #include "scheme_swap.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
 #include <gnuradio/diffsem/estimate.h>
 

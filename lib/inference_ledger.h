@@ -8,7 +8,7 @@
 
 #include "block_helpers.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
 #include <gnuradio/diffsem/live_inference.h>
 

@@ -1,6 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <gnuradio/diffsem/scheme.h>
 #include <gnuradio/prefs.h>
 
@@ -35,7 +36,7 @@ std::shared_ptr<const core::Scheme> scheme::get()
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     if (!d_scheme)
-        d_scheme = core::Scheme::load(d_spec, d_options);
+        d_scheme = core::load_scheme(d_spec, d_options);
     return d_scheme;
 }
 

@@ -119,8 +119,8 @@ class semantic_decoder(gr.basic_block):
         self._queue = queue.Queue(queue_size)
         self._preview, self._looked, self._ended = float(preview), 0.0, 0
         self._previews = queue.Queue(1)
-        self._linear = core.PhotoEstimator("linear")
-        self._linear_preview = core.PhotoEstimator("linear") if preview else None
+        self._linear = core.picture_estimator("linear")
+        self._linear_preview = core.picture_estimator("linear") if preview else None
         self._threads = []
         self._inference = self._load(scheme, steps)
         for port in ("content", "stats"):
@@ -143,10 +143,10 @@ class semantic_decoder(gr.basic_block):
             keyed = "=" in spec.rpartition(":")[2]
             spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
             use = self._scheme(spec)
-        estimator = self._core.PhotoEstimator(use, int(steps))
+        estimator = self._core.picture_estimator(use, int(steps))
         model = self._core.scheme_info(use)["content_hash"][:12]
         made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), model, self._budget())
-        if made.budget.cuts and estimator.steps:
+        if made.budget.cuts and estimator.max_evaluations:
             self._try_out(made)
         return made
 
@@ -313,12 +313,12 @@ class semantic_decoder(gr.basic_block):
         """The best photograph that there is time for."""
         now = self._inference
         plan = self._core.PicturePlan(p.data).describe()
-        now.estimator.steps = now.steps
-        planned = now.estimator.steps
+        now.estimator.set_steps(now.steps)
+        planned = now.estimator.max_evaluations
         affordable = now.budget.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
         bypassed = planned and not affordable
         if affordable:
-            now.estimator.steps = affordable
+            now.estimator.set_steps(affordable)
         said, vector, info, cost = self._photograph(p, self._linear if bypassed else now.estimator)
         now.budget.learn(*cost)
         if bypassed or info["linear"]:

@@ -150,7 +150,7 @@ def scheme_hash(scheme):
 
     said = core.scheme_info(scheme)
     if not said["image"]:
-        raise ValueError(f"scheme is '{scheme}', which is not of photographs: give photo_posterior, photo_mmse or ''")
+        raise ValueError(f"scheme is '{scheme}', which is not of photographs: give one of the domain 'image' or ''")
     return int(said["content_hash"][:4] or "0", 16)
 
 

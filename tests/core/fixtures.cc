@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fixtures.h"
 
+#include <gnuradio/diffsem/core/infer/plan.h>
+
 namespace fixtures {
 
 Matrix spectral(const Matrix& c, const std::function<double(double)>& f)
@@ -214,6 +216,15 @@ std::string write_package(const Folder& folder,
                      " \"default\": \"gaussian\",\n \"members\": {" +
                      members + "},\n \"files\": {" + sums + "}}\n");
     return folder.path(name);
+}
+
+std::vector<std::string> fixed_plans()
+{
+    std::vector<std::string> names;
+    for (const PlanEntry* plan : plans())
+        if (!plan->measured)
+            names.push_back(plan->name);
+    return names;
 }
 
 } // namespace fixtures

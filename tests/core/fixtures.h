@@ -180,4 +180,7 @@ inline const char* gmm_member = "\"gmm\": {\"prior\": {\"type\": \"gmm\", \"weig
                                 "\"weights.npy\", \"means\": \"means.npy\", "
                                 "\"covariances\": \"covariances.npy\"}, \"operator\": \"mask\"}";
 
+//! Names of the plans whose levels are known beforehand; of the others each next level is what the last step left.
+std::vector<std::string> fixed_plans();
+
 } // namespace fixtures

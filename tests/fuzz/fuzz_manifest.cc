@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 // A package folder of which only the manifest is hostile: search, checks, and the scheme made of it.
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include "scheme/package.h"
 #include "scratch.h"
@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         spec.name = scratch.path("");
         const Package package = open_package(spec, LoadOptions());
         for (const auto& member : package.manifest["members"].members()) {
-            const auto scheme = Scheme::load(scratch.path(member.first), LoadOptions());
+            const auto scheme = load_scheme(scratch.path(member.first), LoadOptions());
             (void)scheme->info().steps;
         }
     } catch (const Error&) {

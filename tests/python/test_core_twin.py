@@ -72,9 +72,12 @@ def test_goldens_are_what_the_twin_says(tmp_path, monkeypatch):
 
 
 def test_registries_hold_the_same_names(diffsem):
-    core = diffsem.core
-    for noun, names in nouns.NAMES.items():
-        assert sorted(getattr(core, f"{noun[:-1]}_names")()) == sorted(names), noun
+    registered = diffsem.core.nouns()
+    assert [f"{noun}s" for noun in registered] == list(nouns.NAMES)
+    for noun, entries in registered.items():
+        assert sorted(e["name"] for e in entries) == sorted(nouns.NAMES[f"{noun}s"]), noun
+        for entry in entries:
+            assert entry["documentation"].endswith(".") and all(entry["keys"].values()), entry["name"]
 
 
 def test_noise(diffsem):

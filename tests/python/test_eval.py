@@ -23,7 +23,7 @@ def arguments(*argv):
     return parser.parse_args(argv)
 
 
-class Toy:
+class Toy(base.Scheme):
     """White Gaussian signals: LMMSE has the NMSE sigma^2 / (1 + sigma^2) in closed form."""
 
     name, title = "toy", "white Gaussian"
@@ -43,16 +43,24 @@ class Toy:
         ]
 
 
+class Large(Toy):
+    name = "toy_large"
+
+
+def stand_in(monkeypatch, *found):
+    """These are the schemes, whatever is asked for."""
+    monkeypatch.setattr(evaluation.schemes, "find", lambda what: list(found))
+
+
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     """The toy scheme, its package, and the NumPy twin in place of the C++ core."""
-    package = tmp_path / "toy"
-    package.mkdir()
     manifest = {"diffsem.contract": 1, "default": "lmmse", "members": {"lmmse": {}, "other": {}}}
-    (package / "manifest.json").write_text(json.dumps(manifest))
+    for name in ("toy", "toy_large"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv("DIFFSEM_MODELS", str(tmp_path))
-    monkeypatch.setattr(evaluation, "scheme_names", lambda: ["toy"])
-    monkeypatch.setattr(evaluation, "load_scheme", lambda name: Toy())
+    stand_in(monkeypatch, Toy())
     calls = []
 
     def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
@@ -141,7 +149,7 @@ def test_masked_elements_do_not_count(toy, monkeypatch):
     assert list(evaluation.counted(data)) == list(observed)
     scheme = Toy()
     scheme.test_data = lambda count, seed: [data, Toy().test_data(100, 2)]
-    monkeypatch.setattr(evaluation, "load_scheme", lambda name: scheme)
+    stand_in(monkeypatch, scheme)
     report = evaluation.run(arguments("toy"))
     assert report["realisations"] == 300
     assert report["nmse_db"]["ls"] == pytest.approx([0.0, -10.0], abs=0.4)
@@ -194,7 +202,7 @@ class TwoKinds(Toy):
 
 
 def test_named_parts_are_reported_apart(toy, monkeypatch):
-    monkeypatch.setattr(evaluation, "load_scheme", lambda name: TwoKinds())
+    stand_in(monkeypatch, TwoKinds())
     report = evaluation.run(arguments("toy", "--realisations", "4000", "--snr", "0"))
     assert report["evaluations"] == {} and report["realisations"] == 8000
     assert report["parts"]["strong"]["genie"] == pytest.approx([-3.01], abs=0.1)
@@ -207,10 +215,7 @@ def test_named_parts_are_reported_apart(toy, monkeypatch):
 
 def test_a_name_of_several_sizes(toy, monkeypatch):
     """Every size is evaluated, the claims stand together."""
-    monkeypatch.setattr(evaluation, "scheme_names", lambda: ["toy", "toy_large"])
-    monkeypatch.setattr(evaluation, "sizes_of", lambda name: ["toy", "toy_large"])
-    locate = evaluation.model_packages.locate
-    monkeypatch.setattr(evaluation.model_packages, "locate", lambda name, **options: locate("toy", **options))
+    stand_in(monkeypatch, Toy(), Large())
     few = ("--realisations", "50", "--evaluations")
     report = json.loads(jsonio.dumps(evaluation.run(arguments("toys", *few))))
     assert set(report["sizes"]) == {"toy", "toy_large"} and len(report["claims"]) == 8

@@ -55,12 +55,12 @@ def test_decides_as_its_twin(package, member, twin):
         pytest.fail(f"{package}/{member} is shipped and nothing here measures it: add it")
     image, rng = photograph(), np.random.default_rng(4)
     sent = picture_codec.encode(image, image.size // 6)
-    nets = [core.PhotoEstimator(f"{MODELS / package}/{name}") for name in (twin, member)]
+    nets = [core.picture_estimator(f"{MODELS / package}/{name}") for name in (twin, member)]
     loss = []
     for snr_db in (-5, 0, 5, 10, 20):
         for lost in (0, 0.3):
             measured = received(sent, snr_db, lost, rng)
-            answers = [net.run(*measured) for net in nets]
+            answers = [core.estimate_picture(net, *measured) for net in nets]
             assert answers[0][2]["evaluations"] == answers[1][2]["evaluations"] > 0
             old, new = (np.mean((answer[0] - image / 255) ** 2) for answer in answers)
             loss.append(10 * np.log10(new / old))

@@ -29,7 +29,7 @@ def test_every_command_is_understood(tables, tmp_path, quick):
         args = parser.parse_args(tables.command(name, tmp_path, quick)[5:-1])
         assert [semantic_link.ratio(text) for text in args.cbr] in ([1 / 48], [1 / 6]) and bool(args.images) == bsds
         assert (
-            set(args.methods) <= set(semantic_link.photo_trials.METHODS)
+            set(args.methods) <= set(semantic_link.photo_trials.methods())
             and args.channel in semantic_link.photo_trials.CHANNELS
         )
         assert (args.count == 2 and args.max_side <= 384) or not quick

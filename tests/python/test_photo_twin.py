@@ -47,7 +47,7 @@ def test_linear_in_the_core_is_that_of_the_codec():
     plan, symbols, noise = scene()
     expected, variance = picture_codec.linear(plan, symbols, noise)
     y, gains, _, v = picture_codec.measurement(plan, symbols, noise)
-    image, found, info = core.PhotoEstimator("linear").run(y, gains, v, plan.variances)
+    image, found, info = core.estimate_picture(core.picture_estimator("linear"), y, gains, v, plan.variances)
     assert np.abs(image - expected).max() < 1e-5 and info["evaluations"] == 0
     assert np.allclose(found, variance, rtol=1e-3, atol=1e-7)
 
@@ -65,7 +65,7 @@ def test_a_scheme_in_the_core_is_that_of_the_twin(name):
     expected = photo.posterior(
         net, z, nv, plan.variances * picture_bands.SCALE**2, how["steps"], how["inflation"], how["final"]
     )
-    image, _, info = core.PhotoEstimator(str(MODELS / name)).run(y, gains, v, plan.variances)
+    image, _, info = core.estimate_picture(core.picture_estimator(str(MODELS / name)), y, gains, v, plan.variances)
     assert not info["linear"] and info["evaluations"] == how["steps"]
     assert np.abs(image - (expected / picture_bands.SCALE + 0.5).clip(0, 1)).max() < 1e-4
 
@@ -84,22 +84,26 @@ def test_realism_draws_the_same_in_the_core_and_in_the_twin(name):
     images = {}
     for realism, seed in ((0.0, 0), (0.4, 0), (1.0, 0), (1.0, 7)):
         expected = photo.posterior(net, z, nv, spectrum, how["steps"], how["inflation"], True, realism, seed)
-        image, _, info = core.PhotoEstimator(f"{spec}:realism={realism},seed={seed}").run(y, gains, v, plan.variances)
+        image, _, info = core.estimate_picture(
+            core.picture_estimator(f"{spec}:realism={realism},seed={seed}"), y, gains, v, plan.variances
+        )
         assert not info["linear"]
         assert np.abs(image - (expected / picture_bands.SCALE + 0.5).clip(0, 1)).max() < 2e-4
         images[realism, seed] = image
     away = [np.abs(images[key] - images[0.0, 0]).mean() for key in images]
     assert 0 == away[0] < away[1] < away[2] and np.abs(images[1.0, 7] - images[1.0, 0]).mean() > away[2] / 2
-    assert np.array_equal(core.PhotoEstimator(spec).run(y, gains, v, plan.variances)[0], images[0.0, 0])
+    assert np.array_equal(
+        core.estimate_picture(core.picture_estimator(spec), y, gains, v, plan.variances)[0], images[0.0, 0]
+    )
 
 
 def test_realism_where_there_is_no_posterior_is_refused():
     with pytest.raises(ValueError, match="no posterior to draw from"):
-        core.PhotoEstimator(f"{MODELS / 'photo_mmse'}:realism=0.5")
+        core.picture_estimator(f"{MODELS / 'photo_mmse'}:realism=0.5")
     with pytest.raises(ValueError, match=r"realism.*0 \.\. 1"):
-        core.PhotoEstimator(f"{MODELS / 'photo_posterior'}:realism=1.5")
-    with pytest.raises(ValueError, match="photographs"):
-        core.PhotoEstimator(f"{MODELS / 'ofdm_chanest'}:realism=0.5")
+        core.picture_estimator(f"{MODELS / 'photo_posterior'}:realism=1.5")
+    with pytest.raises(ValueError, match="realism"):
+        core.picture_estimator(f"{MODELS / 'ofdm_chanest'}:realism=0.5")
     zero = np.zeros((3, 8, 8), np.float32)
     with pytest.raises(ValueError, match="no posterior to draw from"):
         photo.posterior(None, zero, zero, zero, 1, 1.0, False, 0.5)
@@ -107,9 +111,9 @@ def test_realism_where_there_is_no_posterior_is_refused():
 
 def test_what_the_core_cannot_run_is_said():
     with pytest.raises(ValueError, match="no scheme of photographs"):
-        core.PhotoEstimator("ls")
+        core.picture_estimator("ls")
     a = np.ones((3, 4, 5), np.float32)
     with pytest.raises(ValueError, match="noise_var"):
-        core.PhotoEstimator("linear").run(a, a, -a, a)
+        core.estimate_picture(core.picture_estimator("linear"), a, a, -a, a)
     with pytest.raises(ValueError, match=r"\[3, H, W\]"):
-        core.PhotoEstimator("linear").run(a, a, a[:1], a)
+        core.estimate_picture(core.picture_estimator("linear"), a, a, a[:1], a)

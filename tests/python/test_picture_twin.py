@@ -146,14 +146,14 @@ def test_measurement_and_picture_are_the_twins(sent, snr_db, loss, fading):
         assert np.array_equal(a, b.astype(np.float32))
     with np.errstate(invalid="ignore"):
         expected, _ = picture_codec.linear(sent.plan, symbols, noise_var)
-    picture, said = core.receive_picture(core.PhotoEstimator(scheme("linear")), sent.digital, symbols, noise_var)
+    picture, said = core.receive_picture(core.picture_estimator(scheme("linear")), sent.digital, symbols, noise_var)
     assert said["hash_bits"] in (8, 16) and said["scheme_hash"] == sent.plan.scheme_hash
     off = np.abs(picture.astype(int) - np.rint(expected * 255))
     assert off.max() <= 1 and np.mean(off > 0) < 1e-2  # float against double, at the edge between two levels
 
 
 def test_symbols_of_another_number_are_refused(sent):
-    estimator = core.PhotoEstimator(scheme("linear"))
+    estimator = core.picture_estimator(scheme("linear"))
     n = sent.symbols.size
     with pytest.raises(ValueError, match=f"{n} symbols, there are {n - 1}"):
         core.receive_picture(estimator, sent.digital, sent.symbols[1:], np.ones(n - 1, np.float32))

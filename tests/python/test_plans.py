@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.reference import nouns, plans
+from gr_diffsem.reference import plans
 
 
-@pytest.mark.parametrize("kind", nouns.NAMES["plans"])
+@pytest.mark.parametrize("kind", plans.PLANS)
 @pytest.mark.parametrize("start", [50.0, 1.0, 0.05])
 def test_descends_from_the_start_to_zero(kind, start):
     plan = plans.Plan({"type": kind, "steps": 8})
@@ -18,7 +18,7 @@ def test_descends_from_the_start_to_zero(kind, start):
 
 
 def test_one_step_and_a_start_below_the_plan():
-    for kind in nouns.NAMES["plans"]:
+    for kind in plans.PLANS:
         assert list(plans.Plan({"type": kind, "steps": 1}).levels(0.7)) == [0.7, 0.0]
         assert list(plans.Plan({"type": kind, "steps": 9}).levels(0.001)) == [0.001, 0.0]
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/api.h>
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/scheme.h>
 
 #include <memory>
 #include <mutex>

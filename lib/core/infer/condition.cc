@@ -11,24 +11,28 @@ namespace core {
 
 struct PosteriorDenoiser::Space : public Workspace {
     std::unique_ptr<Workspace> inner; // of the prior, or of its joint denoiser
-    Tensor x;                         // combined: x~; joint: [x; y]; proximal: the prior's mean
-    Sigma sigma;
+    Tensor x;                         // combined: x~; joint: [x; y]
+    Sigma sigma;                      // proximal: of the prior's answer
+    Sigma inflated;                   // the measurement's noise
     std::vector<std::complex<double>> scratch;
 };
 
 PosteriorDenoiser::PosteriorDenoiser(std::shared_ptr<const Prior> prior,
-                                     std::shared_ptr<const Operator> op)
+                                     std::shared_ptr<const Operator> op,
+                                     float inflation)
     : d_prior(std::move(prior)),
       d_op(std::move(op)),
-      d_traits(d_prior->traits())
+      d_traits(d_prior->traits()),
+      d_inflation(inflation)
 {
     const std::uint8_t* observed = d_op->observed();
-    d_all_observed = observed && std::all_of(observed, observed + d_op->cols(), [](std::uint8_t o) {
-                         return o != 0;
-                     });
-    if (!observed)
-        d_joint = d_prior->joint(*d_op);
-    if (!observed && !d_joint)
+    d_all_observed =
+        !observed ||
+        std::all_of(observed, observed + d_op->rows(), [](std::uint8_t o) { return o != 0; });
+    if (d_op->keeps_elements_apart())
+        return;
+    d_joint = d_prior->joint(*d_op);
+    if (!d_joint && !d_op->level_per_element())
         d_traits.variance = d_traits.tensor_sigma = false;
 }
 
@@ -43,8 +47,9 @@ PosteriorDenoiser::Method PosteriorDenoiser::method(const Sigma& sigma) const
     if (d_joint)
         return Method::joint;
     const bool one_level = d_all_observed && !d_noise->per_element() && !sigma.per_element();
-    return d_op->observed() && (d_prior->traits().tensor_sigma || one_level) ? Method::combined
-                                                                             : Method::proximal;
+    return d_op->keeps_elements_apart() && (d_prior->traits().tensor_sigma || one_level)
+               ? Method::combined
+               : Method::proximal;
 }
 
 std::unique_ptr<Workspace> PosteriorDenoiser::make_workspace(std::size_t max_batch) const
@@ -58,6 +63,9 @@ std::unique_ptr<Workspace> PosteriorDenoiser::make_workspace(std::size_t max_bat
         s->sigma = Sigma(max_batch, n + m);
     } else {
         s->inner = d_prior->make_workspace(max_batch);
+        s->sigma = Sigma(max_batch, 1);
+    }
+    if (!d_joint && d_op->keeps_elements_apart()) {
         s->x = Tensor(t.domain,
                       t.shape.empty() ? std::vector<std::int64_t>{std::int64_t(n)} : t.shape,
                       max_batch);
@@ -98,7 +106,8 @@ void PosteriorDenoiser::combined(const Tensor& x,
         for (std::size_t i = 0; i < n; i++) {
             // 1/inf^2 = 0: a look that saw nothing has no weight, and its value is not read.
             const double wx = 1.0 / std::pow(double(sigma.at(b, i)), 2);
-            const double wy = observed[i] ? 1.0 / std::pow(double(d_noise->at(b, i)), 2) : 0.0;
+            const double wy =
+                !observed || observed[i] ? 1.0 / std::pow(double(d_noise->at(b, i)), 2) : 0.0;
             const double w = wx + wy;
             for (std::size_t j = parts * i; j < parts * (i + 1); j++) {
                 const double sum =
@@ -138,20 +147,46 @@ void PosteriorDenoiser::proximal(const Tensor& x,
     d_prior->denoise(x, sigma, *space.inner, out);
     out.want_variance = wanted;
     const std::size_t n = x.elements();
-    space.sigma.resize(x.batch(), 1);
+    const bool each = d_op->level_per_element();
+    const auto left = [&](std::size_t b, std::size_t i) {
+        if (out.has_variance)
+            return double(out.variance[b * n + i]);
+        const double s2 = std::pow(double(sigma.at(b, i)), 2);
+        return std::isfinite(s2) ? s2 / (1.0 + s2) : 1.0;
+    };
+    space.sigma.resize(x.batch(), each ? n : 1);
     for (std::size_t b = 0; b < x.batch(); b++) {
-        double r2 = 0;
+        double mean = 0;
         for (std::size_t i = 0; i < n; i++) {
-            const double s2 = std::pow(double(sigma.at(b, i)), 2);
-            r2 += out.has_variance ? double(out.variance[b * n + i])
-                                   : (std::isfinite(s2) ? s2 / (1.0 + s2) : 1.0);
+            if (each)
+                space.sigma.item(b)[i] = float(std::sqrt(left(b, i)));
+            else
+                mean += left(b, i) / double(n);
         }
-        space.sigma.item(b)[0] = float(std::sqrt(std::max(r2 / double(n), 1e-12)));
+        if (!each)
+            space.sigma.item(b)[0] = float(std::sqrt(std::max(mean, 1e-12)));
     }
-    space.x.set_batch(x.batch());
-    std::copy(out.mean.data(), out.mean.data() + out.mean.size(), space.x.data());
-    d_op->proximal(*d_y, *d_noise, space.x, space.sigma, out.mean, space.scratch.data());
-    out.has_variance = false; // the prior's variance no longer describes the mean
+    const Sigma* noise = d_noise;
+    if (d_inflation != 1) {
+        space.inflated.resize(d_noise->batch(), d_noise->stride());
+        for (std::size_t i = 0; i < d_noise->batch() * d_noise->stride(); i++)
+            space.inflated.item(0)[i] = d_noise->item(0)[i] * std::sqrt(d_inflation);
+        noise = &space.inflated;
+    }
+    d_op->proximal(*d_y, *noise, out.mean, space.sigma, out.mean, space.scratch.data());
+    if (each) // else the prior's variance no longer describes the mean
+        d_op->proximal_variance(*noise, space.sigma, out.variance.data());
+    out.has_variance = each;
+}
+
+const Sigma& PosteriorDenoiser::prior_levels(const Workspace& workspace)
+{
+    return static_cast<const Space&>(workspace).sigma;
+}
+
+void PosteriorDenoiser::replace(std::shared_ptr<const Operator> op)
+{
+    d_op = std::move(op);
 }
 
 std::unique_ptr<PosteriorDenoiser> condition(std::shared_ptr<const Prior> prior,

@@ -24,53 +24,54 @@ constexpr std::size_t trial_batch = 8;
 
 Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
     : d_scheme(std::move(scheme)),
-      d_impl(d_scheme->impl()),
+      d_info(d_scheme->info()),
+      d_parts(d_scheme->parts()),
       d_options(options),
-      d_eta(options.eta >= 0 ? options.eta : d_impl.eta)
+      d_eta(options.eta >= 0 ? options.eta : d_parts.eta),
+      d_parts_of_x(d_info.complex_domain ? 2 : 1)
 {
-    const SchemeInfo& info = d_impl.info;
-    if (info.image || info.op == "transform")
-        throw Error("scheme '" + info.spec +
-                    "' is of photographs: run it by PhotoEstimator, or the block semantic_decoder");
-    d_n = d_scheme->item_size();
-    if (!d_n)
-        d_n = options.item_size ? options.item_size : options.observed.size();
-    if (!d_n)
-        throw Error("scheme '" + info.spec +
-                    "' takes vectors of any length: give the vector length");
-    if (options.item_size && options.item_size != d_n)
-        throw Error("vector length = " + std::to_string(options.item_size) + ": scheme '" +
-                    info.spec + "' works on vectors of " + std::to_string(d_n) +
-                    "; set the vector length to that, or choose another scheme");
+    d_open = std::find(d_info.shape.begin(), d_info.shape.end(), -1) != d_info.shape.end();
     if (!options.max_batch || options.max_batch > 65536)
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
     if (options.eta > 1)
         throw Error("eta = " + std::to_string(options.eta) + " must lie in 0 .. 1");
-    if (!options.matrix.empty() && info.op != "matrix")
-        throw Error("a measurement matrix was given, but scheme '" + info.spec +
-                    "' has the operator '" + info.op +
-                    "': leave the matrix out, or choose a scheme with the operator 'matrix'");
+    d_batch = d_open ? 1 : options.max_batch;
+    if (d_open) {
+        if (options.item_size || !options.observed.empty() || !options.matrix.empty())
+            throw Error("scheme '" + d_info.spec +
+                        "' is of photographs, whose size and operator come with each: run it by "
+                        "estimate_picture, or the block semantic_decoder");
+        set_steps(options.steps);
+        return;
+    }
+    d_n = d_scheme->item_size();
+    if (!d_n)
+        d_n = options.item_size ? options.item_size : options.observed.size();
+    if (!d_n)
+        throw Error("scheme '" + d_info.spec +
+                    "' takes vectors of any length: give the vector length");
+    if (options.item_size && options.item_size != d_n)
+        throw Error("vector length = " + std::to_string(options.item_size) + ": scheme '" +
+                    d_info.spec + "' works on vectors of " + std::to_string(d_n) +
+                    "; set the vector length to that, or choose another scheme");
     set_steps(options.steps);
     build();
 }
 
 void Estimator::Impl::set_steps(int steps)
 {
-    // one_step takes one, whatever the plan would offer others.
-    const int wanted = d_impl.sampler->step_evaluations == 0 ? 1
-                       : steps > 0                           ? std::min(steps, 10000)
-                                                             : d_impl.plan.parameters().steps;
-    d_plan = d_impl.plan.with_steps(wanted);
+    // one_step takes one, whatever the plan would offer others, and so does a regression.
+    const bool one = d_parts.sampler->step_evaluations == 0 || !d_parts.plan.parameters().final;
+    const int wanted = one         ? 1
+                       : steps > 0 ? std::min(steps, 10000)
+                                   : d_parts.plan.parameters().steps;
+    d_plan = d_parts.plan.with_steps(wanted);
     if (d_run)
-        d_run->levels.reserve(d_options.max_batch, d_n, d_plan.max_steps());
+        d_run->levels.reserve(d_batch, d_n, d_plan.max_steps());
 }
 
 void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
 {
-    if (d_impl.info.op == "matrix")
-        throw Error(
-            "observed elements cannot be chosen for the operator 'matrix': give the rows of "
-            "the matrix instead");
     std::vector<std::uint8_t> before = observed;
     before.swap(d_options.observed);
     try {
@@ -84,72 +85,112 @@ void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
 
 void Estimator::Impl::build()
 {
-    const SchemeInfo& info = d_impl.info;
-    const auto& o = d_options.observed;
-    if (!o.empty() && o.size() != d_n)
-        throw Error("observed has " + std::to_string(o.size()) + " elements, the vectors have " +
-                    std::to_string(d_n));
-    if (info.op == "matrix") {
-        if (!o.empty())
-            throw Error(
-                "observed cannot be combined with the operator 'matrix': leave rows out instead");
-        const bool given = !d_options.matrix.empty();
-        const auto& a = given ? d_options.matrix : d_impl.matrix;
-        if (a.empty())
-            throw Error("scheme '" + info.spec + "' needs a measurement matrix of M x " +
-                        std::to_string(d_n));
-        const std::size_t rows = given ? d_options.matrix_rows : d_impl.matrix_rows;
-        d_op = make_matrix_operator(a, rows, d_n);
-        double sum = 0;
-        for (const auto& v : a)
-            sum += std::norm(v);
-        d_matrix_power = sum / double(rows);
-        if (!(d_matrix_power > 0))
-            throw Error("the measurement matrix is zero");
-    } else if (!o.empty()) {
-        d_op = make_mask_operator(o);
-    } else {
-        d_op = make_identity_operator(d_n);
+    OperatorInput input;
+    input.size = d_n;
+    input.measured_gain = d_info.measured_gain;
+    input.observed = d_options.observed;
+    input.matrix = d_options.matrix;
+    input.matrix_rows = d_options.matrix_rows;
+    try {
+        take_operator(d_parts.make_operator(input));
+    } catch (const Error& e) {
+        throw Error("scheme '" + d_info.spec + "': " + e.what());
     }
+    take_memory(d_info.shape.empty() ? std::vector<std::int64_t>{std::int64_t(d_n)} : d_info.shape);
+    if (d_parts.prior)
+        warm_up();
+}
+
+void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
+                                   const std::vector<std::int64_t>& shape)
+{
+    const std::size_t n = shape.empty() ? d_n : element_count(shape);
+    bool fits = op && op->cols() == n && std::string(op->type()) == d_info.op;
+    fits = fits && (shape.empty() || shape.size() == d_info.shape.size());
+    for (std::size_t i = 0; fits && i < shape.size(); i++)
+        fits = d_info.shape[i] == -1 || d_info.shape[i] == shape[i];
+    if (!fits)
+        throw Error("scheme '" + d_info.spec + "' has the operator '" + d_info.op +
+                    "': another one was given, or one of another size");
+    const bool resized =
+        !d_op || n != d_n || op->rows() != d_m || (!shape.empty() && shape != d_shape);
+    if (resized) {
+        d_run.reset(); // its memory first
+        d_op.reset();
+    }
+    d_n = n;
+    take_operator(std::move(op));
+    if (resized)
+        take_memory(shape.empty() ? d_shape : shape);
+    else if (d_posterior)
+        d_posterior->replace(d_op);
+}
+
+void Estimator::Impl::set_context(const std::string& name, const float* values, std::size_t count)
+{
+    Unknown* place = d_context.find(name);
+    if (!place)
+        place = &d_context.add(name, nullptr, Tensor(), Sigma());
+    if (place->x.elements() != count || place->x.domain() != Domain::real)
+        place->x = Tensor(Domain::real, {std::int64_t(count)}, 1);
+    std::copy(values, values + count, place->x.data());
+}
+
+void Estimator::Impl::take_operator(std::shared_ptr<const Operator> op)
+{
+    d_op = std::move(op);
     d_m = d_op->rows();
-    d_measured = d_m;
-    if (d_op->observed())
-        d_measured = std::size_t(std::count_if(
-            d_op->observed(), d_op->observed() + d_n, [](std::uint8_t v) { return v; }));
+    const std::uint8_t* observed = d_op->observed();
+    d_measured = observed ? std::size_t(std::count_if(
+                                observed, observed + d_m, [](std::uint8_t v) { return v != 0; }))
+                          : d_m;
     d_all_measured = d_measured == d_m;
-    d_mask = d_all_measured ? nullptr : d_op->observed();
-    if (d_impl.prior && d_impl.start->consumes_measurement && !d_all_measured &&
-        !d_impl.prior->traits().tensor_sigma)
-        throw Error("scheme '" + info.spec +
-                    "': its model takes one noise level for the whole item, so "
-                    "start '" +
-                    info.start + "' cannot mark " + std::to_string(d_m - d_measured) +
+    d_mask = d_all_measured ? nullptr : observed;
+    const bool consumed = d_parts.start->consumes_measurement;
+    d_linear_start = consumed && !d_op->keeps_elements_apart();
+    d_takes_lost =
+        d_linear_start || !consumed || (d_parts.prior && d_parts.prior->traits().tensor_sigma);
+    if (d_parts.prior && consumed && !d_linear_start && !d_all_measured && !d_takes_lost)
+        throw Error("its model takes one noise level for the whole item, so start '" +
+                    d_info.start + "' cannot mark " + std::to_string(d_m - d_measured) +
                     " unmeasured elements: use start=noise, measure all elements, or train a model "
                     "with a level for every element");
+}
 
-    const std::size_t batch = d_options.max_batch;
+void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
+{
+    d_shape = shape;
     d_slots.clear();
-    d_slots.reserve(batch);
-    if (!d_impl.prior)
+    d_slots.reserve(d_batch);
+    const Domain domain = d_info.complex_domain ? Domain::complex : Domain::real;
+    const std::vector<std::int64_t> of_y = {std::int64_t(d_m)};
+    const std::size_t now = d_open ? 0 : 1; // a picture's memory is taken when it is needed
+    d_raw_y = Tensor(domain, of_y, now);
+    d_raw_x = Tensor(domain, shape, now);
+    d_scratch.resize(d_op->scratch_size());
+    if (!d_parts.prior && !d_linear_start)
         return; // least squares: nothing to run
-    const Traits& traits = d_impl.prior->traits();
-    std::shared_ptr<const Denoiser> denoiser = d_impl.prior;
+    std::shared_ptr<const Denoiser> denoiser = d_parts.prior;
     d_posterior = nullptr;
-    if (!d_impl.start->consumes_measurement) {
-        auto posterior = std::make_shared<PosteriorDenoiser>(d_impl.prior, d_op);
+    const PlanParameters& plan = d_parts.plan.parameters();
+    const bool guided = !d_parts.start->consumes_measurement || (d_linear_start && plan.final);
+    if (d_parts.prior && guided) {
+        auto posterior = std::make_shared<PosteriorDenoiser>(d_parts.prior, d_op, plan.inflation);
         d_posterior = posterior.get();
         denoiser = posterior;
     }
-    d_run = std::make_unique<SamplerRun>(denoiser, info.shape, batch);
-    d_run->levels.reserve(batch, d_n, d_plan.max_steps());
-    d_run->items.reserve(batch);
-    d_y = Tensor(traits.domain, {std::int64_t(d_m)}, batch);
-    d_zero = Tensor(traits.domain, {std::int64_t(d_n)}, batch);
-    d_noise = Sigma(batch, d_m);
-    d_start = Sigma(batch, d_n);
-    d_unit = Sigma(batch, 1, 1.0f);
-    d_scratch.resize(d_op->scratch_size());
-    warm_up();
+    d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
+    if (!d_open)
+        d_run->reserve(d_batch);
+    if (d_run->workspace)
+        d_run->workspace->context = &d_context;
+    d_run->levels.reserve(d_batch, d_n, d_plan.max_steps());
+    d_run->items.reserve(d_batch);
+    d_y = Tensor(domain, of_y, d_batch);
+    d_zero = Tensor(domain, shape, d_open ? 0 : d_batch);
+    d_noise = Sigma(d_batch, d_m);
+    d_start = Sigma(d_batch, d_n);
+    d_unit = Sigma(d_batch, 1, 1.0f);
 }
 
 // Two steps, a few times, for one item and for a batch: touches every buffer, fills caches, lets a model fail here, and
@@ -157,25 +198,32 @@ void Estimator::Impl::build()
 void Estimator::Impl::warm_up()
 {
     using clock = std::chrono::steady_clock;
-    const SamplerEntry& sampler = *d_impl.sampler;
+    const SamplerEntry& sampler = *d_parts.sampler;
     const int steps = sampler.step_evaluations > 0 ? std::min(2, d_plan.max_steps()) : 1;
-    const std::vector<cfloat> y(d_m, cfloat(0.8f, 0.6f));
-    std::vector<cfloat> mean(d_n);
+    std::vector<float> y(d_parts_of_x * d_m), mean(d_parts_of_x * d_n);
+    for (std::size_t j = 0; j < y.size(); j++)
+        y[j] = j % 2 ? 0.6f : 0.8f;
     std::vector<float> variance(d_n);
     const float noise = 0.1f;
     d_trial_cost.clear();
     double took = 0;
     for (int trial = 0; trial < 2 * trials && took < slow_trial; trial++) {
-        const std::size_t items = trial < trials ? 1 : std::min(trial_batch, d_options.max_batch);
+        const std::size_t items = trial < trials ? 1 : std::min(trial_batch, d_batch);
         const auto started = clock::now();
         for (std::size_t i = 0; i < items; i++) {
-            Item item{y.data(), &noise, 1, mean.data(), variance.data(), {}, nullptr, 1};
+            Item item{};
+            item.y = y.data();
+            item.in_parts = d_parts_of_x;
+            item.noise = &noise;
+            item.noise_stride = 1;
+            item.mean = mean.data();
+            item.variance = variance.data();
             admit(item, i);
         }
         try {
-            infer(steps, d_impl.noise_updates);
+            infer(steps, d_parts.noise_updates);
         } catch (const std::exception& e) {
-            throw Error("scheme '" + d_impl.info.spec + "': a trial run failed: " + e.what());
+            throw Error("scheme '" + d_info.spec + "': a trial run failed: " + e.what());
         }
         d_slots.clear();
         took = std::chrono::duration<double>(clock::now() - started).count();
@@ -188,6 +236,13 @@ void Estimator::Impl::warm_up()
     }
 }
 
+std::size_t Scheme::item_size() const
+{
+    const auto& shape = d_info.shape;
+    const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
+    return shape.empty() || open ? 0 : element_count(shape);
+}
+
 Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
 {
     if (!scheme)
@@ -196,6 +251,31 @@ Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOption
 }
 
 Estimator::~Estimator() = default;
+
+void Estimator::run(const float* y,
+                    std::size_t items,
+                    const float* noise_var,
+                    std::size_t noise_stride,
+                    std::uint64_t first,
+                    float* mean,
+                    float* variance,
+                    ItemInfo* info,
+                    const RunLimit& limit)
+{
+    const std::size_t parts = d->d_info.complex_domain ? 2 : 1;
+    d->run(y,
+           parts,
+           parts * d->d_m,
+           items,
+           noise_var,
+           noise_stride,
+           noise_stride,
+           first,
+           mean,
+           variance,
+           info,
+           limit);
+}
 
 void Estimator::run(const cfloat* y,
                     std::size_t items,
@@ -207,14 +287,15 @@ void Estimator::run(const cfloat* y,
                     ItemInfo* info,
                     const RunLimit& limit)
 {
-    d->run(y,
-           d->d_m,
+    d->run(reinterpret_cast<const float*>(y),
+           2,
+           2 * d->d_m,
            items,
            noise_var,
            noise_stride,
            noise_stride,
            first,
-           mean,
+           reinterpret_cast<float*>(mean),
            variance,
            info,
            limit);
@@ -228,16 +309,36 @@ void Estimator::draw(const cfloat* y,
                      cfloat* draws,
                      ItemInfo* info)
 {
-    d->run(y, 0, count, noise_var, noise_stride, 0, first, draws, nullptr, info, {});
+    d->run(reinterpret_cast<const float*>(y),
+           2,
+           0,
+           count,
+           noise_var,
+           noise_stride,
+           0,
+           first,
+           reinterpret_cast<float*>(draws),
+           nullptr,
+           info,
+           {});
 }
 
+void Estimator::set_operator(std::shared_ptr<const Operator> op,
+                             const std::vector<std::int64_t>& shape)
+{
+    d->set_operator(std::move(op), shape);
+}
+void Estimator::set_context(const std::string& name, const float* values, std::size_t count)
+{
+    d->set_context(name, values, count);
+}
 void Estimator::set_steps(int steps)
 {
     d->set_steps(steps);
 }
 void Estimator::set_eta(float eta)
 {
-    d->d_eta = eta >= 0 ? std::min(eta, 1.0f) : d->d_impl.eta;
+    d->d_eta = eta >= 0 ? std::min(eta, 1.0f) : d->d_parts.eta;
 }
 void Estimator::set_seed(std::uint64_t seed)
 {

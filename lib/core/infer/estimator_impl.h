@@ -6,15 +6,14 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/infer/condition.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
-#include <gnuradio/diffsem/core/scheme/scheme.h>
-
-#include "scheme/scheme_impl.h"
 
 #include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace gr {
@@ -33,22 +32,26 @@ public:
     Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
     void set_observed(const std::vector<std::uint8_t>& observed);
     void set_steps(int steps);
-    //! y_step and noise_step: from one item to the next, 0 for draws of the same one.
-    void run(const cfloat* y,
+    void set_operator(std::shared_ptr<const Operator> op, const std::vector<std::int64_t>& shape);
+    void set_context(const std::string& name, const float* values, std::size_t count);
+    //! in_parts: floats that an element of y and of mean has in memory, 2 for complex numbers. y_step and noise_step: from one item to the next, 0 for draws of the same one.
+    void run(const float* y,
+             std::size_t in_parts,
              std::size_t y_step,
              std::size_t items,
              const float* noise_var,
              std::size_t noise_stride,
              std::size_t noise_step,
              std::uint64_t first,
-             cfloat* mean,
+             float* mean,
              float* variance,
              ItemInfo* info,
              const RunLimit& limit);
     int max_evaluations() const;
 
     std::shared_ptr<const Scheme> d_scheme;
-    const SchemeImpl& d_impl;
+    const SchemeInfo& d_info;
+    const SchemeParts& d_parts;
     EstimatorOptions d_options;
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
@@ -57,16 +60,18 @@ public:
 private:
     // One item of a call to run(), and what is known of it before inference.
     struct Item {
-        const cfloat* y;
+        const float* y;
+        std::size_t in_parts;
         const float* noise;
         std::size_t noise_stride;
-        cfloat* mean;
+        float* mean;
         float* variance;
         ItemInfo info;
         ItemInfo* out;
-        double power;           // y was divided by its root
-        double seen = 0;        // mean |y|^2 of what was measured
-        float noise_factor = 1; // of the noise that was given, after updates
+        double power = 1;         // y was divided by its root
+        double seen = 0;          // mean |y|^2 of what was measured
+        std::size_t measured = 0; // elements
+        float noise_factor = 1;   // of the noise that was given, after updates
         float noise_at(std::size_t i) const
         {
             return noise_factor * noise[noise_stride == 1 ? 0 : i];
@@ -74,6 +79,8 @@ private:
     };
 
     void build();
+    void take_operator(std::shared_ptr<const Operator> op);
+    void take_memory(const std::vector<std::int64_t>& shape);
     void warm_up();
     bool admit(Item& item, std::uint64_t index);
     bool measure_gain(Item& item) const;
@@ -82,25 +89,40 @@ private:
     void set_levels();
     void update_noise();
     void begin_at_measurement();
+    void begin_at_linear_answer();
     void begin_in_noise();
+    void draw_nearest();
     bool finish(std::size_t slot, Item& item);
     void bypass(Item& item, const char* reason);
+    void write_mean(const float* from, float gain, Item& item) const;
     void classical_variance(const Item& item) const;
-    float residual(const Item& item);
+    float residual(const Item& item, std::size_t slot);
     void flush(const RunLimit& limit);
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
+    bool measured(const Item& item, std::size_t i) const
+    {
+        return measured(i) && item.noise[item.noise_stride == 1 ? 0 : i] < Sigma::unobserved();
+    }
+    bool usable(float noise) const;
 
     std::shared_ptr<const Operator> d_op;
     const std::uint8_t* d_mask = nullptr; // of d_op; null where everything is measured
     std::unique_ptr<SamplerRun> d_run;
     PosteriorDenoiser* d_posterior = nullptr; // of d_run, where the start leaves the measurement
     Plan d_plan{PlanParameters()};
-    double d_matrix_power = 1; // mean |A x|^2 for a white unit-power x
+    State d_context; // what the items bring along
+    std::vector<std::int64_t> d_shape;
+    std::size_t d_parts_of_x = 2; // floats of an element of the domain
+    std::size_t d_batch = 0;      // items at once
     std::size_t d_measured = 0;
     int d_updates = 0; // of the noise of this batch
+    double d_seconds = 0;
+    bool d_open = false; // the size comes with the operator
     bool d_all_measured = false;
-    Tensor d_y, d_zero;
+    bool d_takes_lost = false;   // an element of infinite noise can be marked
+    bool d_linear_start = false; // the start is the linear answer under the items' spectrum
+    Tensor d_y, d_zero, d_raw_y, d_raw_x;
     Sigma d_noise, d_start, d_unit;
     std::vector<std::complex<double>> d_scratch;
     std::vector<Item> d_slots;

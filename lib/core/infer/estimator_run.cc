@@ -5,10 +5,13 @@
  * normalisation. Nothing here allocates, and nothing throws to the caller.
  */
 #include "infer/estimator_impl.h"
+#include "infer/nearest_draw.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace gr {
 namespace diffsem {
@@ -18,42 +21,46 @@ namespace {
 
 constexpr float absurd_noise = 1e30f; // beyond it squares overflow float
 
-bool usable_noise(float v)
+double square(const float* v, std::size_t parts)
 {
-    return v >= std::numeric_limits<float>::min() && v <= absurd_noise;
-}
-double square(cfloat v)
-{
-    return double(v.real()) * v.real() + double(v.imag()) * v.imag();
+    return double(v[0]) * v[0] + (parts == 2 ? double(v[1]) * v[1] : 0.0);
 }
 
 } // namespace
 
-void Estimator::Impl::run(const cfloat* y,
+// Of a measured element: above 0, unless the operator takes what is exact.
+bool Estimator::Impl::usable(float v) const
+{
+    return (v >= std::numeric_limits<float>::min() && v <= absurd_noise) ||
+           (v == 0 && d_op->takes_exact());
+}
+
+void Estimator::Impl::run(const float* y,
+                          std::size_t in_parts,
                           std::size_t y_step,
                           std::size_t items,
                           const float* noise_var,
                           std::size_t noise_stride,
                           std::size_t noise_step,
                           std::uint64_t first,
-                          cfloat* mean,
+                          float* mean,
                           float* variance,
                           ItemInfo* info,
                           const RunLimit& limit)
 {
     for (std::size_t b = 0; b < items; b++) {
-        Item item{y + b * y_step,
-                  noise_var + b * noise_step,
-                  noise_stride,
-                  mean + b * d_n,
-                  variance ? variance + b * d_n : nullptr,
-                  {},
-                  info ? info + b : nullptr,
-                  1};
-        if (limit.evaluations == 0 && d_impl.prior) {
+        Item item{};
+        item.y = y + b * y_step;
+        item.in_parts = in_parts;
+        item.noise = noise_var + b * noise_step;
+        item.noise_stride = noise_stride;
+        item.mean = mean + b * d_n * in_parts;
+        item.variance = variance ? variance + b * d_n : nullptr;
+        item.out = info ? info + b : nullptr;
+        if (limit.evaluations == 0 && d_parts.prior && !d_linear_start) {
             item.info.noise_var = item.noise_at(0);
             bypass(item, limit.reason);
-        } else if (admit(item, first + b) && d_slots.size() == d_options.max_batch) {
+        } else if (admit(item, first + b) && d_slots.size() == d_batch) {
             flush(limit);
         }
     }
@@ -62,8 +69,8 @@ void Estimator::Impl::run(const cfloat* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_impl.prior ? d_impl.noise_updates + evaluations(*d_impl.sampler, d_plan.max_steps())
-                        : 0;
+    return d_parts.prior ? d_parts.noise_updates + evaluations(*d_parts.sampler, d_plan.max_steps())
+                         : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -71,23 +78,29 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
 {
     double noise = 0, power = 0;
     bool good_noise = true;
-    for (std::size_t i = 0; i < (item.noise_stride == 1 ? 1 : d_m); i++)
-        if (item.noise_stride == 1 || measured(i)) {
-            good_noise = good_noise && usable_noise(item.noise[i]);
-            noise += item.noise[i];
-        }
-    noise /= item.noise_stride == 1 ? 1.0 : double(d_measured);
-    for (std::size_t i = 0; i < d_m; i++)
-        if (measured(i))
-            power += square(item.y[i]);
-    power /= double(d_measured);
+    const bool one = item.noise_stride == 1;
+    for (std::size_t i = 0; i < d_m; i++) {
+        if (!measured(i))
+            continue;
+        const float nv = item.noise[one ? 0 : i];
+        if (!one && d_takes_lost && nv == Sigma::unobserved())
+            continue; // lost: y may be anything
+        item.measured++;
+        good_noise = good_noise && usable(nv);
+        noise += nv;
+        power += square(item.y + i * item.in_parts, item.in_parts);
+    }
+    if (item.measured) {
+        noise /= double(item.measured);
+        power /= double(item.measured);
+    }
     item.info.noise_var = float(noise);
     // Squares of floats cannot overflow a double: the sum is finite if every element is.
     if (!std::isfinite(power) || !good_noise) {
         bypass(item, std::isfinite(power) ? "noise" : "nan");
         return false;
     }
-    if (!d_impl.prior) { // least squares
+    if (!d_parts.prior && !d_linear_start) { // least squares
         bypass(item, "");
         return false;
     }
@@ -101,6 +114,7 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     d_run->items.resize(slot + 1);
     d_run->items[slot] = index;
     d_y.set_batch(slot + 1);
+    d_run->x.set_batch(slot + 1);
     normalise(slot);
     return true;
 }
@@ -108,11 +122,11 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
 // False, and nothing changed, where no usable power is left beside the noise.
 bool Estimator::Impl::measure_gain(Item& item) const
 {
-    if (d_impl.info.measured_gain) {
+    if (d_info.measured_gain) {
         // The floor is one standard deviation of the mean noise power: docs/model_contract.md.
         const double noise = item.info.noise_var;
         const double power =
-            std::max(item.seen - noise, noise / std::sqrt(double(d_measured))) / d_matrix_power;
+            std::max(item.seen - noise, noise / std::sqrt(double(item.measured))) / d_op->power();
         if (!(power > 1e-36) || !std::isfinite(power))
             return false;
         item.power = power;
@@ -125,12 +139,11 @@ void Estimator::Impl::normalise(std::size_t slot)
 {
     const Item& item = d_slots[slot];
     const float scale = float(1.0 / std::sqrt(item.power));
-    if (d_impl.info.complex_domain)
-        for (std::size_t i = 0; i < d_m; i++)
-            d_y.citem(slot)[i] = measured(i) ? scale * item.y[i] : cfloat(0.0f, 0.0f);
-    else
-        for (std::size_t i = 0; i < d_m; i++)
-            d_y.item(slot)[i] = measured(i) ? scale * item.y[i].real() : 0.0f;
+    float* to = d_y.item(slot);
+    for (std::size_t i = 0; i < d_m; i++)
+        for (std::size_t j = 0; j < d_parts_of_x; j++)
+            to[d_parts_of_x * i + j] =
+                measured(item, i) ? scale * item.y[item.in_parts * i + j] : 0.0f;
 }
 
 void Estimator::Impl::flush(const RunLimit& limit)
@@ -138,14 +151,18 @@ void Estimator::Impl::flush(const RunLimit& limit)
     if (d_slots.empty())
         return;
     const char* failure = nullptr;
+    const bool cut =
+        limit.evaluations == 0 && d_parts.prior; // only where the start itself is an answer
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
-        const SamplerEntry& s = *d_impl.sampler;
+        const SamplerEntry& s = *d_parts.sampler;
         const int spare = std::max(limit.evaluations - s.last_evaluations, 0);
-        if (limit.evaluations < 0) {
-            infer(0, d_impl.noise_updates);
-        } else {
-            const int updates = std::min(spare, d_impl.noise_updates);
+        if (cut)
+            failure = limit.reason;
+        else if (limit.evaluations < 0 || !d_parts.prior)
+            infer(0, d_parts.noise_updates);
+        else {
+            const int updates = std::min(spare, d_parts.noise_updates);
             infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
         }
     } catch (const std::exception&) {
@@ -154,29 +171,36 @@ void Estimator::Impl::flush(const RunLimit& limit)
     for (std::size_t slot = 0; slot < d_slots.size(); slot++) {
         Item& item = d_slots[slot];
         if (failure || !finish(slot, item))
-            bypass(item, "inference");
+            bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
     }
     d_slots.clear();
 }
 
 void Estimator::Impl::infer(int most_steps, int noise_updates)
 {
-    const std::size_t batch = d_slots.size();
+    using clock = std::chrono::steady_clock;
     SamplerRun& run = *d_run;
-    run.rng = Rng(d_options.seed ? d_options.seed : d_impl.seed, d_options.stream);
+    run.rng = Rng(d_options.seed ? d_options.seed : d_parts.seed, d_options.stream);
     run.eta = d_eta;
-    run.x.set_batch(batch);
     set_levels();
     for (d_updates = 0; d_updates < noise_updates; d_updates++)
         update_noise();
     if (d_posterior)
         d_posterior->measure(d_y, d_noise);
-    if (d_impl.start->consumes_measurement)
+    if (d_linear_start)
+        begin_at_linear_answer();
+    else if (d_parts.start->consumes_measurement)
         begin_at_measurement();
     else
         begin_in_noise();
-    run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most_steps);
-    d_impl.sampler->run(run);
+    const auto began = clock::now();
+    if (run.denoiser) {
+        run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most_steps);
+        d_parts.sampler->run(run);
+    }
+    d_seconds = std::chrono::duration<double>(clock::now() - began).count();
+    if (d_plan.parameters().realism > 0)
+        draw_nearest();
 }
 
 // The noise of the batch, relative to its signals.
@@ -187,7 +211,7 @@ void Estimator::Impl::set_levels()
     d_noise.resize(batch, stride);
     for (std::size_t b = 0; b < batch; b++)
         for (std::size_t i = 0; i < stride; i++) {
-            // The noise given for an unmeasured element may be anything.
+            // The noise given for an unmeasured element may be anything; that of a lost one is infinite.
             const bool given = stride > 1 && measured(i);
             const float nv = given ? d_slots[b].noise_at(i) : d_slots[b].info.noise_var;
             d_noise.item(b)[i] = float(std::sqrt(nv / d_slots[b].power));
@@ -201,13 +225,13 @@ void Estimator::Impl::update_noise()
     SamplerRun& run = *d_run;
     begin_at_measurement();
     run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), 1);
-    run.levels.get(0, run.now);
+    run.levels.now(0, run.now);
     run.evaluate(0);
     const std::size_t parts = run.x.width() / run.x.elements();
     for (std::size_t b = 0; b < d_slots.size(); b++) {
         double sum = 0;
         for (std::size_t i = 0; i < d_n; i++) {
-            if (!measured(i))
+            if (!measured(d_slots[b], i))
                 continue;
             double square = run.variance[b * d_n + i];
             for (std::size_t j = parts * i; j < parts * (i + 1); j++) {
@@ -217,11 +241,11 @@ void Estimator::Impl::update_noise()
             sum += square / (double(d_noise.at(b, i)) * d_noise.at(b, i));
         }
         Item updated = d_slots[b];
-        const float factor = float(sum / double(d_measured));
+        const float factor = float(sum / double(std::max<std::size_t>(d_slots[b].measured, 1)));
         updated.noise_factor *= factor;
         updated.info.noise_var *= factor;
         // What the model makes of nonsense is the sampler's to report: the noise stays as it is.
-        if (usable_noise(updated.info.noise_var) && measure_gain(updated)) {
+        if (usable(updated.info.noise_var) && measure_gain(updated)) {
             d_slots[b] = updated;
             normalise(b);
         }
@@ -233,28 +257,30 @@ void Estimator::Impl::update_noise()
 void Estimator::Impl::begin_at_measurement()
 {
     SamplerRun& run = *d_run;
-    const SamplerEntry& sampler = *d_impl.sampler;
-    const bool fixed = d_impl.start->needs_sigma; // at a level that does not depend on the noise
+    const SamplerEntry& sampler = *d_parts.sampler;
+    const bool fixed = d_parts.start->needs_sigma; // at a level that does not depend on the noise
     const bool each =
-        !d_all_measured || (d_noise.per_element() && d_impl.prior->traits().tensor_sigma && !fixed);
-    const bool noisy = !d_all_measured && (sampler.stochastic || d_eta > 0);
+        !d_all_measured || (d_noise.per_element() && d_parts.prior->traits().tensor_sigma);
+    const bool noisy = each && (sampler.stochastic || d_eta > 0);
     const float top = d_plan.sigma_max();
     const std::size_t parts = run.x.width() / run.x.elements();
     std::copy(d_y.data(), d_y.data() + d_y.size(), run.x.data());
     d_start.resize(d_slots.size(), each ? d_n : 1);
     for (std::size_t b = 0; b < d_slots.size(); b++) {
         // A model of one level is told the root of the mean noise power.
-        const float whole = fixed ? d_impl.start_sigma
+        const float whole = fixed ? d_parts.start_sigma
                                   : float(std::sqrt(d_slots[b].info.noise_var / d_slots[b].power));
         if (!each) {
             d_start.item(b)[0] = whole;
             continue;
         }
         // Unmeasured elements: unknown to what seeks the mean, pure noise to what draws.
-        if (noisy)
+        if (noisy) {
+            run.noise.resize(run.x.width());
             run.rng.fill(run.items[b], 0, run.x.domain(), d_n, run.noise.data());
+        }
         for (std::size_t i = 0; i < d_n; i++) {
-            if (measured(i)) {
+            if (measured(d_slots[b], i)) {
                 d_start.item(b)[i] = fixed ? whole : d_noise.at(b, i);
                 continue;
             }
@@ -265,15 +291,55 @@ void Estimator::Impl::begin_at_measurement()
     }
 }
 
+// Linear MMSE under the spectrum that the item brought, at the level of its error: the step of a Gaussian prior.
+void Estimator::Impl::begin_at_linear_answer()
+{
+    SamplerRun& run = *d_run;
+    const Unknown* spectrum = d_context.find("spectrum");
+    if (!spectrum || spectrum->x.elements() != d_n)
+        throw std::runtime_error("the item came without its spectrum");
+    d_start.resize(1, d_n);
+    for (std::size_t i = 0; i < d_n; i++)
+        d_start.item(0)[i] = std::sqrt(spectrum->x.data()[i]);
+    std::fill(run.x.data(), run.x.data() + run.x.size(), 0.0f);
+    d_op->proximal(d_y, d_noise, run.x, d_start, run.x, d_scratch.data());
+    d_op->proximal_variance(d_noise, d_start, run.variance.data());
+    run.has_variance = true;
+    for (std::size_t i = 0; i < d_n; i++)
+        d_start.item(0)[i] = std::sqrt(run.variance[i]);
+}
+
+// From the posterior's mean towards a draw, by the variances that the last proximal step found and left.
+void Estimator::Impl::draw_nearest()
+{
+    SamplerRun& run = *d_run;
+    const std::size_t rows = std::size_t(d_shape[1]), columns = std::size_t(d_shape[2]);
+    std::vector<float> prior(d_n);
+    const float *spectrum = d_context.find("spectrum")->x.data(),
+                *left = d_posterior ? run.estimate.variance.data() : run.variance.data();
+    for (std::size_t k = 0; k < d_n; k++)
+        prior[k] = d_posterior
+                       ? std::pow(PosteriorDenoiser::prior_levels(*run.workspace).at(0, k), 2.0f)
+                       : spectrum[k];
+    std::vector<std::uint8_t> seen(rows * columns);
+    for (std::size_t k = 0; k < seen.size(); k++)
+        seen[k] = measured(k) && d_noise.at(0, k) < Sigma::unobserved();
+    add_realism({rows, columns, left, prior.data(), seen},
+                d_plan.parameters().realism,
+                d_parts.seed,
+                std::uint32_t(run.denoiser ? run.levels.steps() + 1 : 1),
+                run.x.data());
+}
+
 // Noise, alone or on a coarse estimate; the measurement stays with the posterior denoiser.
 void Estimator::Impl::begin_in_noise()
 {
     SamplerRun& run = *d_run;
-    const bool coarse = d_impl.start->needs_sigma;
-    const float level = coarse ? d_impl.start_sigma : d_plan.sigma_max();
+    const bool coarse = d_parts.start->needs_sigma;
+    const float level = coarse ? d_parts.start_sigma : d_plan.sigma_max();
     const std::size_t batch = d_slots.size();
     d_start.resize(batch, 1);
-    if (coarse && d_op->observed()) {
+    if (coarse && d_op->keeps_elements_apart()) {
         d_op->adjoint(d_y, run.x); // y itself
     } else if (coarse) {           // linear MMSE under a white prior
         d_zero.set_batch(batch);
@@ -284,27 +350,34 @@ void Estimator::Impl::begin_in_noise()
     }
     for (std::size_t b = 0; b < batch; b++) {
         // What seeks the mean starts from the mean of pure noise: nothing known, and no dice.
-        const bool nothing = d_impl.sampler->seeks_mean && !coarse;
+        const bool nothing = d_parts.sampler->seeks_mean && !coarse;
         d_start.item(b)[0] = nothing ? Sigma::unobserved() : level;
         if (nothing)
             continue;
+        run.noise.resize(run.x.width());
         run.rng.fill(run.items[b], 0, run.x.domain(), d_n, run.noise.data());
         for (std::size_t j = 0; j < run.x.width(); j++)
             run.x.item(b)[j] += level * run.noise[j];
     }
 }
 
+// One item in the units of y, from a tensor of the domain into memory that has complex numbers or not.
+void Estimator::Impl::write_mean(const float* from, float gain, Item& item) const
+{
+    for (std::size_t i = 0; i < d_n; i++)
+        for (std::size_t j = 0; j < item.in_parts; j++)
+            item.mean[item.in_parts * i + j] =
+                j < d_parts_of_x ? gain * from[d_parts_of_x * i + j] : 0.0f;
+}
+
 // Result of one slot in the units of y; false where it is not finite.
 bool Estimator::Impl::finish(std::size_t slot, Item& item)
 {
     const SamplerRun& run = *d_run;
-    const float gain = item.info.gain;
+    write_mean(run.x.item(slot), item.info.gain, item);
     double power = 0;
-    for (std::size_t i = 0; i < d_n; i++) {
-        item.mean[i] = d_impl.info.complex_domain ? gain * run.x.citem(slot)[i]
-                                                  : cfloat(gain * run.x.item(slot)[i], 0.0f);
-        power += square(item.mean[i]);
-    }
+    for (std::size_t j = 0; j < item.in_parts * d_n; j++)
+        power += square(item.mean + j, 1);
     if (!std::isfinite(power))
         return false;
     if (item.variance && run.has_variance)
@@ -312,30 +385,45 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
     else if (item.variance)
         classical_variance(item);
-    item.info.steps = d_updates + evaluations(*d_impl.sampler, run.levels.steps(slot));
-    item.info.planned =
-        d_impl.noise_updates + evaluations(*d_impl.sampler, run.levels.planned(slot));
+    if (run.denoiser) {
+        const SamplerEntry& sampler = *d_parts.sampler;
+        item.info.steps = d_updates + evaluations(sampler, run.levels.steps(slot));
+        item.info.planned = d_parts.noise_updates + evaluations(sampler, run.levels.planned(slot));
+        item.info.seconds = d_seconds;
+    }
     if (item.out) {
-        item.info.residual = residual(item);
+        if (d_options.residual)
+            item.info.residual = residual(item, slot);
         *item.out = item.info;
     }
     return true;
 }
 
-// The classical answer: A^H y. With an empty reason it is what the scheme asks for (`ls`).
+// The classical answer. With an empty reason it is what the scheme asks for (`ls`).
 void Estimator::Impl::bypass(Item& item, const char* reason)
 {
-    if (d_op->observed()) {
+    const bool linear = d_linear_start && d_run && d_slots.size() == 1; // it was admitted
+    if (linear) {
+        set_levels();
+        begin_at_linear_answer();
+        write_mean(d_run->x.item(0), item.info.gain, item);
+    } else if (d_op->keeps_elements_apart() && item.in_parts == d_parts_of_x) { // no need of a copy
         for (std::size_t i = 0; i < d_n; i++)
-            item.mean[i] = measured(i) ? item.y[i] : cfloat(0.0f, 0.0f);
+            for (std::size_t j = item.in_parts * i; j < item.in_parts * (i + 1); j++)
+                item.mean[j] = measured(i) ? item.y[j] : 0.0f;
     } else {
-        const cfloat* a = d_op->matrix();
-        std::fill(item.mean, item.mean + d_n, cfloat(0.0f, 0.0f));
-        for (std::size_t r = 0; r < d_m; r++)
-            for (std::size_t i = 0; i < d_n; i++)
-                item.mean[i] += std::conj(a[r * d_n + i]) * item.y[r];
+        d_raw_y.set_batch(1);
+        d_raw_x.set_batch(1);
+        for (std::size_t i = 0; i < d_m; i++)
+            for (std::size_t j = 0; j < d_parts_of_x; j++)
+                d_raw_y.data()[d_parts_of_x * i + j] = item.y[item.in_parts * i + j];
+        d_op->classical(d_raw_y, d_raw_x);
+        write_mean(d_raw_x.data(), 1.0f, item);
     }
-    if (item.variance)
+    if (item.variance && linear)
+        std::copy(
+            d_run->variance.begin(), d_run->variance.begin() + std::ptrdiff_t(d_n), item.variance);
+    else if (item.variance)
         classical_variance(item);
     item.info.steps = 0;
     item.info.gain = 1;
@@ -348,24 +436,16 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
 void Estimator::Impl::classical_variance(const Item& item) const
 {
     for (std::size_t i = 0; i < d_n; i++)
-        item.variance[i] = d_op->observed() && measured(i)
+        item.variance[i] = d_op->keeps_elements_apart() && measured(i)
                                ? item.noise_at(i)
                                : std::numeric_limits<float>::quiet_NaN();
 }
 
-float Estimator::Impl::residual(const Item& item)
+float Estimator::Impl::residual(const Item& item, std::size_t slot)
 {
-    double sum = 0;
-    const cfloat* a = d_op->matrix();
-    for (std::size_t r = 0; r < d_m; r++) {
-        if (!measured(r))
-            continue;
-        cfloat seen = a ? cfloat(0.0f, 0.0f) : item.mean[r];
-        for (std::size_t i = 0; a && i < d_n; i++)
-            seen += a[r * d_n + i] * item.mean[i];
-        sum += square(item.y[r] - seen);
-    }
-    return float(sum / double(d_measured) / item.info.noise_var);
+    const double sum = d_op->residual(d_y, d_noise, d_run->x, slot, d_scratch.data());
+    const double noise = item.info.noise_var / item.power;
+    return item.measured && noise > 0 ? float(sum / double(item.measured) / noise) : 0.0f;
 }
 
 } // namespace core

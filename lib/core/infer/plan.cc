@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/infer/plan.h>
 
+#include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/core/base/signal.h>
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,9 +13,6 @@ namespace diffsem {
 namespace core {
 
 namespace {
-
-using LevelAt = double (*)(const PlanParameters&, double start, double fraction);
-using Grid = std::vector<float> (*)(const PlanParameters&);
 
 double geometric(const PlanParameters& p, double start, double fraction)
 {
@@ -55,25 +52,6 @@ std::vector<float> cosine(const PlanParameters& p)
     return grid;
 }
 
-// A plan is a formula for any start, or a grid.
-struct Entry {
-    const char* name;
-    LevelAt level;
-    Grid grid;
-};
-const Entry entries[] = {{"geometric", geometric, nullptr},
-                         {"karras", karras, nullptr},
-                         {"linear_vp", nullptr, linear_vp},
-                         {"cosine", nullptr, cosine}};
-
-const Entry& entry(const std::string& type)
-{
-    for (const auto& e : entries)
-        if (type == e.name)
-            return e;
-    throw Error("plan '" + type + "' is unknown; known are geometric, karras, linear_vp, cosine");
-}
-
 constexpr int most_steps = 10000;
 constexpr float default_sigma_max = 100.0f;
 
@@ -83,11 +61,90 @@ void require(bool fits, const char* key, double value, const char* remedy)
         throw Error("plan." + std::string(key) + " = " + std::to_string(value) + ": " + remedy);
 }
 
+const Key steps = {"steps", "evaluations from pure noise (10; of a grid: all its levels)"};
+const Key sigma_min = {"sigma_min",
+                       "last level before 0, relative to a signal of unit power (0.01)"};
+const Key sigma_max = {"sigma_max", "first level of pure noise (100; of a grid: its end)"};
+const Key steps_train = {"steps_train", "length of the grid (linear_vp 100, cosine 1000)"};
+
 } // namespace
 
-Plan::Plan(const PlanParameters& p) : d_parameters(p)
+const std::vector<const PlanEntry*>& plans()
 {
-    const Entry& e = entry(p.type);
+    static const PlanEntry
+        of_geometric = {{"geometric",
+                         "Levels in a geometric series from the start to sigma_min.",
+                         {steps, sigma_min, sigma_max}},
+                        geometric,
+                        nullptr,
+                        false},
+        of_karras = {{"karras",
+                      "Levels whose rho-th roots are evenly spaced (Karras et al. 2022, eq. 5).",
+                      {steps, sigma_min, sigma_max, {"rho", "1 .. 100 (7)"}}},
+                     karras,
+                     nullptr,
+                     false},
+        of_linear_vp = {{"linear_vp",
+                         "The grid of a variance-preserving process with linear beta (Ho et al. "
+                         "2020), thinned evenly.",
+                         {steps,
+                          sigma_min,
+                          sigma_max,
+                          steps_train,
+                          {"beta_min", "first beta (1e-4)"},
+                          {"beta_max", "last beta (0.1)"}}},
+                        nullptr,
+                        linear_vp,
+                        false},
+        of_cosine = {{"cosine",
+                      "The cosine grid (Nichol and Dhariwal 2021, eq. 17), thinned evenly.",
+                      {steps, sigma_min, sigma_max, steps_train}},
+                     nullptr,
+                     cosine,
+                     false},
+        of_proximal = {
+            {"proximal",
+             "Half-quadratic splitting (K. Zhang et al., IEEE TPAMI 2022) with measured levels: "
+             "the prior, then the operator's "
+             "proximal step, whose error is the next level. Of the operator `transform`.",
+             {{"steps", "evaluations, 1 .. 1000"},
+              {"inflation", "of the measurement's noise once the prior has seen it, 1 .. 1000 (1)"},
+              {"final",
+               "whether a proximal step follows each evaluation; false: one evaluation, a "
+               "regression (true)"},
+              {"realism", "0: the posterior's mean, 1: the draw nearest to it; experimental (0)"}}},
+            nullptr,
+            nullptr,
+            true};
+    static const std::vector<const PlanEntry*> table = {
+        &of_geometric, &of_karras, &of_linear_vp, &of_cosine, &of_proximal};
+    return table;
+}
+
+PlanParameters read_plan(const Fields& f)
+{
+    PlanParameters p;
+    p.type = f.text("type");
+    p.steps = f.integer("steps", 0);
+    if (f.has("steps") && p.steps < 1)
+        f.fail("steps", "must be at least 1");
+    p.sigma_min = float(f.number("sigma_min", p.sigma_min));
+    p.sigma_max = float(f.number("sigma_max", p.sigma_max));
+    p.rho = float(f.number("rho", p.rho));
+    p.steps_train = f.integer("steps_train", 0);
+    p.beta_min = float(f.number("beta_min", p.beta_min));
+    p.beta_max = float(f.number("beta_max", p.beta_max));
+    p.inflation = float(f.number("inflation", 1));
+    p.final = f.flag("final", true);
+    p.realism = float(f.number("realism", 0));
+    if (!(p.realism >= 0 && p.realism <= 1))
+        f.fail("realism", "must lie in 0 .. 1: 0 is the mean, 1 a draw");
+    return p;
+}
+
+Plan::Plan(const PlanParameters& p) : d_entry(&find_entry(plans(), "plan", p.type)), d_parameters(p)
+{
+    const PlanEntry& e = *d_entry;
     require(p.steps >= 0 && p.steps <= most_steps, "steps", p.steps, "must lie in 1 .. 10000");
     require(
         p.sigma_min > 0 && p.sigma_min < 1e3f, "sigma_min", p.sigma_min, "must lie in (0, 1000)");
@@ -105,7 +162,11 @@ Plan::Plan(const PlanParameters& p) : d_parameters(p)
             "beta_max",
             p.beta_max,
             "must lie between beta_min and 1");
-    d_steps = p.steps ? p.steps : 10;
+    require(
+        p.inflation >= 1 && p.inflation <= 1000, "inflation", p.inflation, "must lie in 1 .. 1000");
+    require(!e.measured || p.steps <= 1000, "steps", p.steps, "must lie in 1 .. 1000");
+    require(p.final || p.steps <= 1, "steps", p.steps, "without 'final' there is one evaluation");
+    d_steps = p.steps ? p.steps : e.measured ? 1 : 10;
     d_sigma_max = p.sigma_max > 0 ? p.sigma_max : default_sigma_max;
     if (e.grid) {
         d_grid = e.grid(p);
@@ -137,6 +198,8 @@ std::vector<float>::const_iterator Plan::below(float start) const
 
 int Plan::count(float start) const
 {
+    if (d_entry->measured)
+        return d_steps;
     if (!d_grid.empty())
         return 1 + std::min(int(d_grid.end() - below(start)), d_steps - 1);
     return start > d_parameters.sigma_min ? d_steps : 1;
@@ -151,21 +214,14 @@ int Plan::levels(float start, float* out, int most) const
         const int left = int(d_grid.end() - first), after = wanted - 1;
         for (int k = 1; k <= after; k++) // evenly thinned, the last one always kept
             out[k] = *(first + (std::int64_t(k) * left + after - 1) / after - 1);
-    } else if (wanted > 1) {
-        const Entry& e = entry(d_parameters.type);
+    } else {
         for (int k = 1; k < wanted; k++)
-            out[k] = float(e.level(d_parameters, start, double(k) / (wanted - 1)));
+            out[k] = d_entry->measured
+                         ? 0.0f
+                         : float(d_entry->level(d_parameters, start, double(k) / (wanted - 1)));
     }
     out[wanted] = 0.0f;
     return wanted;
-}
-
-std::vector<std::string> plan_names()
-{
-    std::vector<std::string> names;
-    for (const auto& e : entries)
-        names.push_back(e.name);
-    return names;
 }
 
 void Levels::reserve(std::size_t max_batch, std::size_t elements, int steps)
@@ -188,6 +244,7 @@ void Levels::prepare(const Plan& plan, const Sigma& start, float fallback, int m
     d_count.resize(batch);
     d_planned.resize(batch);
     d_steps = 0;
+    d_measured = plan.measured();
     for (std::size_t b = 0; b < batch; b++) {
         float top = 0;
         for (std::size_t i = 0; i < start.stride(); i++)
@@ -211,6 +268,22 @@ void Levels::get(int step, Sigma& out) const
             out.item(b)[i] =
                 step == 0 ? start : std::min(start, d_table[b * d_row + std::size_t(step)]);
         }
+}
+
+void Levels::now(int step, Sigma& out) const
+{
+    get(d_measured ? 0 : step, out);
+}
+
+void Levels::next(int step, Sigma& out) const
+{
+    get(step + 1, out);
+}
+
+void Levels::measure(const std::vector<float>& variance)
+{
+    for (std::size_t i = 0; i < d_start.batch() * d_start.stride(); i++)
+        d_start.item(0)[i] = std::sqrt(variance[i]);
 }
 
 Levels Levels::list(std::size_t batch, const std::vector<float>& levels)

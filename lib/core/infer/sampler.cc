@@ -6,8 +6,6 @@
  */
 #include <gnuradio/diffsem/core/infer/sampler.h>
 
-#include "base/names.h"
-
 #include <cmath>
 #include <vector>
 
@@ -16,27 +14,34 @@ namespace diffsem {
 namespace core {
 
 SamplerRun::SamplerRun(std::shared_ptr<const Denoiser> d,
+                       Domain domain,
                        const std::vector<std::int64_t>& shape,
                        std::size_t max_batch)
     : denoiser(std::move(d)),
-      workspace(denoiser->make_workspace(max_batch)),
+      workspace(denoiser ? denoiser->make_workspace(max_batch) : nullptr),
       items(max_batch),
-      x(denoiser->traits().domain, shape, max_batch),
+      x(domain, shape, max_batch),
       variance(x.elements() * max_batch),
-      now(max_batch, x.elements()),
-      next(max_batch, x.elements()),
-      before(max_batch, x.elements()),
-      estimate(denoiser->traits().domain, shape, max_batch),
-      second(denoiser->traits().domain, shape, max_batch),
-      moved(denoiser->traits().domain, shape, max_batch),
-      noise(x.width())
+      second(domain, shape, 0),
+      moved(domain, shape, 0)
 {
+    if (denoiser)
+        estimate = Estimate(domain, shape, max_batch);
     second.want_variance = false;
+}
+
+void SamplerRun::reserve(std::size_t max_batch)
+{
+    for (Sigma* level : {&now, &next, &before})
+        *level = Sigma(max_batch, x.elements());
+    second.set_batch(max_batch);
+    moved.set_batch(max_batch);
+    noise.resize(x.width());
 }
 
 void SamplerRun::evaluate(int step)
 {
-    estimate.want_variance = step == 0;
+    estimate.want_variance = step == 0 || levels.measured();
     denoiser->denoise(x, now, *workspace, estimate);
     if (step == 0) {
         has_variance = estimate.has_variance;
@@ -45,6 +50,8 @@ void SamplerRun::evaluate(int step)
                       estimate.variance.begin() + std::ptrdiff_t(x.batch() * x.elements()),
                       variance.begin());
     }
+    if (levels.measured())
+        levels.measure(estimate.variance);
     if (callback)
         callback({step, now, x, estimate});
 }
@@ -66,8 +73,8 @@ template <typename Step>
 void descend(SamplerRun& run, Step step)
 {
     for (int k = 0; k < run.levels.steps(); k++) {
-        run.levels.get(k, run.now);
-        run.levels.get(k + 1, run.next);
+        run.levels.now(k, run.now);
+        run.levels.next(k, run.next);
         run.evaluate(k);
         step(k);
     }
@@ -89,9 +96,11 @@ void affine_step(SamplerRun& run, int k, A a, C c, bool stochastic)
             if (s == t)
                 continue;
             const bool noisy = stochastic && t > 0;
-            if (noisy && !drawn)
+            if (noisy && !drawn) {
+                run.noise.resize(x.width());
                 run.rng.fill(
                     run.items[b], std::uint32_t(k + 1), x.domain(), x.elements(), run.noise.data());
+            }
             drawn = drawn || noisy;
             const float keep = float(a(s, t)), add = noisy ? float(c(s, t)) : 0.0f;
             float* to = x.item(b) + i * length;
@@ -117,7 +126,7 @@ double zero(double, double)
 // x <- D(x, s)
 void one_step(SamplerRun& run)
 {
-    run.levels.get(0, run.now);
+    run.levels.now(0, run.now);
     run.evaluate(0);
     std::swap(run.x, run.estimate.mean);
 }
@@ -234,29 +243,70 @@ void dpmpp_2m(SamplerRun& run)
 
 } // namespace
 
-const std::vector<SamplerEntry>& samplers()
+const std::vector<const SamplerEntry*>& samplers()
 {
-    static const std::vector<SamplerEntry> table = {
-        {"one_step", one_step, false, true, 1, 0},
-        {"posterior_mean", posterior_mean, false, true, 1, 1},
-        {"ddim", ddim, false, false, 1, 1}, // stochastic for eta > 0
-        {"ddpm", ddpm, true, false, 1, 1},
-        {"euler", euler, false, false, 1, 1},
-        {"heun", heun, false, false, 1, 2},
-        {"dpmpp_2m", dpmpp_2m, false, false, 1, 1},
-    };
+    static const SamplerEntry
+        of_one_step = {{"one_step",
+                        "x <- D(x, sigma): the posterior mean at once; exact where the prior is.",
+                        {}},
+                       one_step,
+                       false,
+                       true,
+                       1,
+                       0},
+        of_posterior_mean = {{"posterior_mean",
+                              "DDPM's reverse mean without its noise, from the start that matches "
+                              "the SNR: the posterior mean "
+                              "(Fesl et al. 2024, alg. 1).",
+                              {}},
+                             posterior_mean,
+                             false,
+                             true,
+                             1,
+                             1},
+        of_ddim = {{"ddim",
+                    "DDIM (Song et al. 2021, eq. 12 and 16). A draw for eta above 0.",
+                    {{"eta", "0 .. 1: noise, of DDPM's (0)"}}},
+                   ddim,
+                   false,
+                   false,
+                   1,
+                   1},
+        of_ddpm = {{"ddpm",
+                    "Ancestral sampling: a draw from the posterior (Ho et al. 2020, eq. 6-7).",
+                    {}},
+                   ddpm,
+                   true,
+                   false,
+                   1,
+                   1},
+        of_euler = {{"euler",
+                     "Probability-flow ODE by Euler's rule (Karras et al. 2022, eq. 1 and 3).",
+                     {}},
+                    euler,
+                    false,
+                    false,
+                    1,
+                    1},
+        of_heun = {{"heun",
+                    "Probability-flow ODE by Heun's rule (Karras et al. 2022, alg. 1).",
+                    {}},
+                   heun,
+                   false,
+                   false,
+                   1,
+                   2,
+                   2},
+        of_dpmpp_2m = {{"dpmpp_2m", "DPM-Solver++(2M) (Lu et al. 2022, alg. 2).", {}},
+                       dpmpp_2m,
+                       false,
+                       false,
+                       1,
+                       1,
+                       2};
+    static const std::vector<const SamplerEntry*> table = {
+        &of_one_step, &of_posterior_mean, &of_ddim, &of_ddpm, &of_euler, &of_heun, &of_dpmpp_2m};
     return table;
-}
-
-const SamplerEntry& find_sampler(const std::string& name)
-{
-    std::vector<std::string> names;
-    for (const auto& s : samplers()) {
-        if (name == s.name)
-            return s;
-        names.push_back(s.name);
-    }
-    throw Error("sampler '" + name + "' is unknown" + suggestion(name, names));
 }
 
 } // namespace core

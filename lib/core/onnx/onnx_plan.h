@@ -7,7 +7,7 @@
 
 #include <gnuradio/diffsem/core/onnx/onnx_runner.h>
 
-#include "priors/denoiser_spec.h"
+#include "onnx/onnx_layout.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -3,11 +3,10 @@
  *
  * transform x gains x mask: how a photograph is measured on a link without constellations.
  */
-#include <gnuradio/diffsem/core/operators/operator.h>
-
 #include <gnuradio/diffsem/core/base/error.h>
 
 #include "operators/dct.h"
+#include "operators/operator_table.h"
 
 #include <algorithm>
 #include <cmath>
@@ -30,11 +29,17 @@ public:
         : d_transform(rows, columns),
           d_gains(std::move(gains))
     {
+        d_observed.reserve(d_gains.size());
+        for (const float g : d_gains)
+            d_observed.push_back(g != 0);
     }
     const char* type() const override { return "transform"; }
     std::size_t rows() const override { return d_gains.size(); }
     std::size_t cols() const override { return d_gains.size(); }
-    // The proximal step works on a copy of the coefficients of y.
+    const std::uint8_t* observed() const override { return d_observed.data(); }
+    bool level_per_element() const override { return true; }
+    bool takes_exact() const override { return true; }
+    // The proximal step works on a copy of the coefficients of z.
     std::size_t scratch_size() const override { return (d_gains.size() + 3) / 4; }
 
     void apply(const Tensor& x, Tensor& y) const override
@@ -55,6 +60,34 @@ public:
                 x.item(b)[k] = d_gains[k] != 0 ? d_gains[k] * y.item(b)[k] : 0.0f;
             d_transform.inverse(x.item(b), x.item(b));
         }
+    }
+
+    double residual(const Tensor& y,
+                    const Sigma& noise,
+                    const Tensor& x,
+                    std::size_t item,
+                    std::complex<double>* scratch) const override
+    {
+        auto* c = reinterpret_cast<float*>(scratch);
+        d_transform.forward(x.item(item), c);
+        double sum = 0;
+        for (std::size_t k = 0; k < d_gains.size(); k++)
+            if (d_gains[k] != 0 && noise.at(item, k) < Sigma::unobserved())
+                sum += std::pow(double(y.item(item)[k]) - double(d_gains[k]) * c[k], 2);
+        return sum;
+    }
+
+    // In double: tau - gain^2 tau^2 / (...) would cancel.
+    void proximal_variance(const Sigma& noise, const Sigma& level, float* variance) const override
+    {
+        const std::size_t n = d_gains.size();
+        for (std::size_t b = 0; b < level.batch(); b++)
+            for (std::size_t k = 0; k < n; k++) {
+                const double tau = std::pow(double(level.at(b, k)), 2), g = d_gains[k];
+                const double nv = std::pow(double(noise.at(b, k)), 2), power = g * g * tau;
+                variance[b * n + k] =
+                    float(std::isfinite(nv) && power > 0 ? tau * nv / (power + nv) : tau);
+            }
     }
 
     // level per element: of the coefficients T (x - z), not of the pixels. noise 0: what was measured holds, and
@@ -88,9 +121,41 @@ public:
 private:
     PhotoTransform d_transform;
     std::vector<float> d_gains;
+    std::vector<std::uint8_t> d_observed;
 };
 
+OperatorMaker read(const Fields& fields, const SignalShape& signal)
+{
+    if (signal.domain != Domain::real || signal.shape.size() != 3 || signal.shape[0] != 3)
+        throw Error(
+            fields.where() +
+            ": the operator 'transform' is of photographs: 'signal' needs the domain 'image'");
+    return [](const OperatorInput&) -> std::shared_ptr<const Operator> {
+        throw Error("the operator 'transform' has other gains for each picture: give them with it "
+                    "(estimate_picture, or the block semantic_decoder)");
+    };
+}
+
+OperatorEntry entry()
+{
+    OperatorEntry e{{"transform",
+                     "y_k = g_k (T x)_k + n_k of a picture x [3, rows, columns]: T an orthonormal "
+                     "colour transform and DCT-II, a "
+                     "gain for each coefficient, 0 where nothing is measured. Gains, noise and "
+                     "spectrum come with each picture.",
+                     {}},
+                    read};
+    e.measurement_is_state = e.needs_spectrum = true;
+    return e;
+}
+
 } // namespace
+
+const OperatorEntry& transform_operator()
+{
+    static const OperatorEntry e = entry();
+    return e;
+}
 
 std::shared_ptr<const Operator>
 make_transform_operator(std::size_t rows, std::size_t columns, std::vector<float> gains)

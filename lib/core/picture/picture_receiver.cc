@@ -1,14 +1,93 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/picture/picture_receiver.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace gr {
 namespace diffsem {
 namespace core {
 
-Picture receive_picture(PhotoEstimator& estimator,
+namespace {
+
+constexpr std::size_t max_pixels = std::size_t(1) << 23;
+constexpr float lost = std::numeric_limits<float>::infinity();
+
+void check(std::size_t n,
+           const float* y,
+           const float* gains,
+           const float* noise_var,
+           const float* spectrum)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        if (!(spectrum[k] >= 0) || !std::isfinite(spectrum[k]))
+            throw Error("spectrum has values that are not finite or negative: give E x^2 of "
+                        "each coefficient");
+        const bool measured = gains[k] != 0 && noise_var[k] < lost;
+        if (!(noise_var[k] >= 0) || (measured && !std::isfinite(y[k])))
+            throw Error("y or noise_var has values that are not finite or negative: mark what is "
+                        "lost by an infinite noise_var");
+    }
+}
+
+} // namespace
+
+std::unique_ptr<Estimator> make_picture_estimator(std::shared_ptr<const Scheme> scheme, int steps)
+{
+    if (!scheme)
+        throw Error("no scheme was given");
+    if (!scheme->info().image)
+        throw Error("scheme '" + scheme->info().spec +
+                    "' is no scheme of photographs: give linear, photo_mmse, photo_posterior, or "
+                    "another package of the domain 'image'");
+    if (steps > 1000)
+        throw Error("steps = " + std::to_string(steps) + " must be at most 1000");
+    EstimatorOptions options;
+    options.steps = steps;
+    options.residual = false; // another cosine transform
+    return std::make_unique<Estimator>(std::move(scheme), options);
+}
+
+PictureInfo estimate_picture(Estimator& estimator,
+                             std::size_t rows,
+                             std::size_t columns,
+                             const float* y,
+                             const float* gains,
+                             const float* noise_var,
+                             const float* spectrum,
+                             float* image,
+                             float* variance)
+{
+    using clock = std::chrono::steady_clock;
+    const auto began = clock::now();
+    if (rows < 1 || columns < 1 || rows > max_photo_side || columns > max_photo_side ||
+        rows * columns > max_pixels)
+        throw Error("a picture of " + std::to_string(rows) + " x " + std::to_string(columns) +
+                    " pixels: sides must lie in 1 .. " + std::to_string(max_photo_side) +
+                    ", with at most " + std::to_string(max_pixels) + " pixels in all");
+    const std::size_t n = 3 * rows * columns;
+    check(n, y, gains, noise_var, spectrum);
+    estimator.set_operator(
+        make_transform_operator(rows, columns, std::vector<float>(gains, gains + n)),
+        {3, std::int64_t(rows), std::int64_t(columns)});
+    estimator.set_context("spectrum", spectrum, n);
+    ItemInfo item;
+    estimator.run(y, 1, noise_var, n, 0, image, variance, &item);
+    for (std::size_t i = 0; i < n; i++)
+        image[i] = std::min(std::max(image[i] + 0.5f, 0.0f), 1.0f);
+    PictureInfo info;
+    info.evaluations = item.steps;
+    info.net_seconds = item.seconds;
+    info.linear = item.bypassed;
+    info.reason = item.reason;
+    info.seconds = std::chrono::duration<double>(clock::now() - began).count();
+    return info;
+}
+
+Picture receive_picture(Estimator& estimator,
                         const std::uint8_t* digital,
                         std::size_t octets,
                         const std::complex<float>* symbols,
@@ -29,14 +108,15 @@ Picture receive_picture(PhotoEstimator& estimator,
     out.columns = plan.columns;
     out.scheme_hash = plan.scheme_hash;
     out.hash_bits = plan.block_rows == 1 ? 8 : 16;
-    out.info = estimator.run(plan.rows,
-                             plan.columns,
-                             m.y.data(),
-                             m.gains.data(),
-                             m.noise_var.data(),
-                             spectrum.data(),
-                             image.data(),
-                             nullptr);
+    out.info = estimate_picture(estimator,
+                                plan.rows,
+                                plan.columns,
+                                m.y.data(),
+                                m.gains.data(),
+                                m.noise_var.data(),
+                                spectrum.data(),
+                                image.data(),
+                                nullptr);
     out.pixels.resize(3 * plane);
     for (std::size_t i = 0; i < plane; i++)
         for (std::size_t c = 0; c < 3; c++) // to even, as NumPy rounds

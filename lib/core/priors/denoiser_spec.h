@@ -7,6 +7,8 @@
 
 #include <gnuradio/diffsem/core/onnx/ort.h>
 
+#include "onnx/onnx_layout.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,7 +21,6 @@ namespace core {
 enum class Prediction { x0, eps, v, score, flow };
 enum class Scaling { ve, vp, flow };
 enum class Embedding { sigma, log_sigma, timestep, alpha_bar, flow_time, none };
-enum class Layout { planar, interleaved, magnitude_phase };
 
 //! D = a x + b net(c x)
 struct Coefficients {

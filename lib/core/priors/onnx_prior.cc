@@ -11,6 +11,7 @@
 
 #include "onnx/onnx_sidecar.h"
 #include "priors/denoiser_spec.h"
+#include "priors/picture_prior.h"
 
 #include <algorithm>
 #include <cmath>
@@ -229,10 +230,45 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
     return result;
 }
 
-std::shared_ptr<const Prior>
-make_onnx_prior(const std::string& path, const Json&, const LoadOptions& options)
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options)
 {
-    return std::make_shared<OnnxPrior>(read_onnx_file(path, options.max_model_bytes), options);
+    const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
+    if (file.meta("diffsem.role") == "image_denoiser")
+        return make_picture_prior(file, options);
+    return std::make_shared<OnnxPrior>(file, options);
+}
+
+namespace {
+
+std::shared_ptr<const Prior>
+read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
+{
+    const std::string path = fields.file("file");
+    auto prior = make_onnx_prior(path, options);
+    const Traits& t = prior->traits();
+    const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
+        const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
+        return (open ? std::string("any number of") : std::to_string(element_count(shape))) +
+               (domain == Domain::complex ? " complex" : " real");
+    };
+    const std::string its = text(t.domain, t.shape), wanted = text(signal.domain, signal.shape);
+    if (its != wanted)
+        throw Error(fields.where() + ".file: " + path + " is a denoiser of " + its +
+                    " elements, 'signal' says " + wanted + ": correct shape and domain");
+    return prior;
+}
+
+} // namespace
+
+const PriorEntry& onnx_prior()
+{
+    static const PriorEntry e{{"onnx",
+                               "A trained network that describes itself (docs/model_contract.md): "
+                               "eps, v, x0, score or flow, "
+                               "turned into the denoiser D once.",
+                               {{"file", "the .onnx file"}}},
+                              read};
+    return e;
 }
 
 } // namespace core

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "scheme/package.h"
 
-#include "base/names.h"
+#include <gnuradio/diffsem/core/base/entry.h>
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/core/base/sha256.h>
 #include <gnuradio/diffsem/core/priors/prior.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,18 +24,21 @@ namespace {
 constexpr std::size_t max_manifest_bytes = std::size_t(1) << 20;
 constexpr std::size_t max_files = 1000;
 
-const std::vector<std::string> override_keys = {"sampler",
-                                                "steps",
-                                                "plan",
-                                                "start",
-                                                "eta",
-                                                "sigma_min",
-                                                "sigma_max",
-                                                "rho",
-                                                "seed",
-                                                "gain",
-                                                "noise_updates",
-                                                "realism"};
+// What may stand behind the colon: the choices, and all that plans, samplers and starts read.
+std::vector<std::string> override_keys()
+{
+    std::vector<std::string> keys = {"sampler", "plan", "start", "seed", "gain"};
+    const auto add = [&](const auto& table) {
+        for (const auto* entry : table)
+            for (const Key& key : entry->keys)
+                if (std::find(keys.begin(), keys.end(), key.name) == keys.end())
+                    keys.push_back(key.name);
+    };
+    add(plans());
+    add(samplers());
+    add(starts());
+    return keys;
+}
 
 std::vector<std::string> split(const std::string& text, char separator)
 {
@@ -224,9 +227,10 @@ Spec parse_spec(const std::string& text)
             const std::string key = part.substr(0, equals);
             if (equals == std::string::npos || equals + 1 == part.size())
                 throw Error("scheme '" + text + "': '" + part + "' is not of the form key=value");
-            if (std::find(override_keys.begin(), override_keys.end(), key) == override_keys.end())
+            const auto known = override_keys();
+            if (std::find(known.begin(), known.end(), key) == known.end())
                 throw Error("scheme '" + text + "': the key '" + key + "' is unknown" +
-                            suggestion(key, override_keys));
+                            suggestion(key, known));
             if (spec.find(key))
                 throw Error("scheme '" + text + "': the key '" + key + "' stands twice");
             spec.overrides.emplace_back(key, part.substr(equals + 1));
@@ -300,6 +304,7 @@ std::vector<std::pair<std::string, std::string>> find_packages(const LoadOptions
 Package open_package(Spec& spec, const LoadOptions& options)
 {
     Package package;
+    package.most_bytes = options.max_model_bytes;
     const fs::path path(expand_home(spec.name));
     bool found = take_path(path, package);
     if (!found && path.has_parent_path() && is_package(path.parent_path())) {
@@ -334,65 +339,14 @@ Package open_package(Spec& spec, const LoadOptions& options)
     return package;
 }
 
-std::string package_file(const Package& package, const std::string& file, const std::string& where)
+std::string Package::path(const std::string& file, const std::string& where) const
 {
-    if (!package.onnx.empty())
-        return package.onnx;
-    if (!package.manifest["files"].has(file))
+    if (!onnx.empty())
+        return onnx;
+    if (!manifest["files"].has(file))
         throw Error(where + " names the file '" + file +
                     "', which 'files' does not list: add it there with its SHA-256");
-    return inside(package.folder, file, where).string();
-}
-
-Fields::Fields(const Json& object, std::string where, std::initializer_list<const char*> known)
-    : d_object(object),
-      d_where(std::move(where))
-{
-    if (!object.is_object())
-        throw Error(d_where + " must be an object {...}, found " + object.dump().substr(0, 60));
-    const std::vector<std::string> names(known.begin(), known.end());
-    for (const auto& m : object.members())
-        if (std::find(names.begin(), names.end(), m.first) == names.end())
-            throw Error(d_where + ": the key '" + m.first + "' is unknown" +
-                        suggestion(m.first, names));
-}
-
-void Fields::fail(const std::string& key, const std::string& message) const
-{
-    throw Error(d_where + "." + key + " = " + d_object[key].dump().substr(0, 60) + ": " + message);
-}
-
-std::string Fields::text(const std::string& key) const
-{
-    if (!has(key))
-        throw Error(d_where + ": the key '" + key + "' is missing");
-    return text(key, "");
-}
-
-std::string Fields::text(const std::string& key, const std::string& fallback) const
-{
-    if (!has(key))
-        return fallback;
-    if (!d_object[key].is_string())
-        fail(key, "must be a string");
-    return d_object[key].as_string();
-}
-
-double Fields::number(const std::string& key, double fallback) const
-{
-    if (!has(key))
-        return fallback;
-    if (!d_object[key].is_number())
-        fail(key, "must be a number");
-    return d_object[key].as_double();
-}
-
-int Fields::integer(const std::string& key, int fallback) const
-{
-    const double v = number(key, fallback);
-    if (v != double(int(std::max(-1e9, std::min(1e9, v)))))
-        fail(key, "must be a whole number");
-    return int(v);
+    return inside(folder, file, where).string();
 }
 
 } // namespace core

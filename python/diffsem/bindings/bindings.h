@@ -24,6 +24,7 @@ void bind_onnx_inference(py::module& m);
 void bind_onnx_inference_pdu(py::module& m);
 void bind_semantic(py::module& m);
 void bind_photo(py::module& m);
+void bind_operator(py::module& m);
 void bind_picture(py::module& m);
 
 //! live_options from Python's arguments.

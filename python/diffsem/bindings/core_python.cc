@@ -8,6 +8,7 @@
 #include <gnuradio/diffsem/core/base/philox.h>
 #include <gnuradio/diffsem/core/base/signal.h>
 #include <gnuradio/diffsem/core/link/ofdm.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <gnuradio/diffsem/scheme.h>
 
 #include <vector>
@@ -109,14 +110,35 @@ static void bind_estimator(py::module& m)
         .def("set_steps", &core::Estimator::set_steps, py::arg("steps"))
         .def("set_eta", &core::Estimator::set_eta, py::arg("eta"))
         .def("set_seed", &core::Estimator::set_seed, py::arg("seed"))
+        .def_property_readonly(
+            "max_evaluations",
+            &core::Estimator::max_evaluations,
+            "Of one item by the present plan; 0 where there is no network or mixture.")
         .def_property_readonly("input_size", &core::Estimator::input_size)
         .def_property_readonly("output_size", &core::Estimator::output_size);
 
-    m.def("prior_names", &core::prior_names);
-    m.def("operator_names", &core::operator_names);
-    m.def("start_names", &core::start_names);
-    m.def("sampler_names", &core::sampler_names);
-    m.def("plan_names", &core::plan_names);
+    m.def(
+        "nouns",
+        [] {
+            py::dict all;
+            for (const auto& [noun, entries] : core::nouns()) {
+                py::list list;
+                for (const core::Entry* entry : entries) {
+                    py::dict keys;
+                    for (const core::Key& key : entry->keys)
+                        keys[key.name] = key.documentation;
+                    py::dict d;
+                    d["name"] = entry->name;
+                    d["documentation"] = entry->documentation;
+                    d["keys"] = keys;
+                    list.append(d);
+                }
+                all[noun.c_str()] = list;
+            }
+            return all;
+        },
+        "Everything that can be chosen by name: {noun: [{name, documentation, keys: {key: "
+        "documentation}}]}.");
     m.def(
         "find_packages",
         [](const std::string& models_path) {

@@ -1,11 +1,11 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * diffsem.core.PhotoEstimator: inference of photographs in the C++ core.
+ * Inference of photographs in the C++ core.
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/infer/photo.h>
+#include <gnuradio/diffsem/core/picture/picture_receiver.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
 #include <gnuradio/diffsem/scheme.h>
 
@@ -14,11 +14,11 @@
 using namespace gr::diffsem;
 using planes = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
-static py::tuple run_photo(core::PhotoEstimator& estimator,
-                           const planes& y,
-                           const planes& gains,
-                           const planes& noise_var,
-                           const planes& spectrum)
+static py::tuple estimate_picture(core::Estimator& estimator,
+                                  const planes& y,
+                                  const planes& gains,
+                                  const planes& noise_var,
+                                  const planes& spectrum)
 {
     for (const auto* a : {&y, &gains, &noise_var, &spectrum})
         if (a->ndim() != 3 || a->shape(0) != 3 || a->shape(1) != y.shape(1) ||
@@ -27,18 +27,19 @@ static py::tuple run_photo(core::PhotoEstimator& estimator,
     const auto h = y.shape(1), w = y.shape(2);
     planes variance({py::ssize_t(3), h, w});
     std::vector<float> image(std::size_t(y.size()));
-    core::PhotoInfo info;
+    core::PictureInfo info;
     {
-        float* of_linear = variance.mutable_data();
+        float* left = variance.mutable_data();
         py::gil_scoped_release release;
-        info = estimator.run(std::size_t(h),
-                             std::size_t(w),
-                             y.data(),
-                             gains.data(),
-                             noise_var.data(),
-                             spectrum.data(),
-                             image.data(),
-                             of_linear);
+        info = core::estimate_picture(estimator,
+                                      std::size_t(h),
+                                      std::size_t(w),
+                                      y.data(),
+                                      gains.data(),
+                                      noise_var.data(),
+                                      spectrum.data(),
+                                      image.data(),
+                                      left);
     }
     py::array_t<float> pixels({h, w, py::ssize_t(3)});
     for (py::ssize_t i = 0; i < h * w; i++)
@@ -56,32 +57,30 @@ static py::tuple run_photo(core::PhotoEstimator& estimator,
 void bind_photo(py::module& parent)
 {
     auto m = parent.attr("core").cast<py::module>();
-    py::class_<core::PhotoEstimator>(
-        m, "PhotoEstimator", "Runs a scheme of photographs; keeps the buffers of the last size.")
-        .def(py::init([](const scheme::sptr& handle, int steps) {
-                 return std::make_unique<core::PhotoEstimator>(handle->get(), steps);
-             }),
-             py::arg("scheme"),
-             py::arg("steps") = 0,
-             "scheme: `linear`, `photo_mmse`, `photo_posterior`, or another package of "
-             "photographs.\n"
-             "steps: evaluations of the net, 0: the scheme's own.")
-        .def_property("steps",
-                      &core::PhotoEstimator::steps,
-                      &core::PhotoEstimator::set_steps,
-                      "Evaluations that a picture takes; set 0 for the scheme's own.")
-        .def("run",
-             &run_photo,
-             py::arg("y"),
-             py::arg("gains"),
-             py::arg("noise_var"),
-             py::arg("spectrum"),
-             "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
-             "Plan.variances.\n"
-             "Returns (image float32 [H, W, 3] in 0..1, variances of the linear receiver [3, H, "
-             "W], a "
-             "dict: evaluations, seconds, net_seconds (of those, with the net), linear (it "
-             "failed), reason).");
+    m.def(
+        "picture_estimator",
+        [](const scheme::sptr& handle, int steps) {
+            return core::make_picture_estimator(handle->get(), steps);
+        },
+        py::arg("scheme"),
+        py::arg("steps") = 0,
+        "An Estimator of photographs of any size; it keeps the buffers of the last size.\n"
+        "scheme: `linear`, `photo_mmse`, `photo_posterior`, or another package of photographs.\n"
+        "steps: evaluations of the network, 0: the scheme's own.");
+    m.def("estimate_picture",
+          &estimate_picture,
+          py::arg("estimator"),
+          py::arg("y"),
+          py::arg("gains"),
+          py::arg("noise_var"),
+          py::arg("spectrum"),
+          "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
+          "Plan.variances.\n"
+          "Returns (image float32 [H, W, 3] in 0..1, variances of the coefficients after the first "
+          "step "
+          "[3, H, W], a dict: evaluations, seconds, net_seconds (of those, with the network), "
+          "linear (it "
+          "failed), reason).");
     py::class_<core::CostModel>(
         m, "CostModel", "What an evaluation takes: the 90 % quantile of the last runs.")
         .def(py::init<>())

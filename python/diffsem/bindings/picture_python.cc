@@ -145,7 +145,7 @@ void bind_picture(py::module& parent)
             "Log-likelihood ratios [2 uses], positive for bit 0 -> octets, or None.");
     m.def(
         "receive_picture",
-        [](core::PhotoEstimator& estimator,
+        [](core::Estimator& estimator,
            const py::bytes& digital,
            const array<std::complex<float>>& symbols,
            const array<float>& noise_var) {
@@ -176,5 +176,5 @@ void bind_picture(py::module& parent)
         py::arg("symbols"),
         py::arg("noise_var"),
         "Octets, symbols [N] and their noise variances -> (photograph uint8 [H, W, 3], a dict: as "
-        "PhotoEstimator.run, and the scheme_hash that was sent in hash_bits bits).");
+        "estimate_picture, and the scheme_hash that was sent in hash_bits bits).");
 }

@@ -33,6 +33,7 @@ PYBIND11_MODULE(diffsem_python, m)
     bind_onnx_inference_pdu(m);
     bind_semantic(m);
     bind_photo(m);
+    bind_operator(m);
     bind_picture(m);
     m.def("set_nice",
           &gr::diffsem::set_nice,

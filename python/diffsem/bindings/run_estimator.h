@@ -7,7 +7,7 @@
 
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
 
 #include <cstddef>
 #include <cstdint>

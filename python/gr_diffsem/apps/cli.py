@@ -121,7 +121,7 @@ def _evaluation(rest):
     if not rest or rest[0] in ("-h", "--help"):
         lines = [f"  {name:<10} {text}" for name, (_, text) in EVALUATIONS.items()]
         text = ["usage: gr-diffsem eval WHAT [...] [--json]", "", *lines]
-        text += [f"  {'SCHEME':<10} the claims of a scheme: {', '.join(_scheme_names())}"]
+        text += [f"  {'SCHEME':<10} the claims of a scheme: a .py file, or {', '.join(_scheme_names())}"]
         if not rest:
             raise UserError("eval what? one of " + ", ".join([*EVALUATIONS, *_scheme_names()]))
         print("\n".join(text))
@@ -130,15 +130,15 @@ def _evaluation(rest):
     if what in EVALUATIONS:
         return f"eval {what}", EVALUATIONS[what][0], rest[1:]
     schemes = _scheme_names()
-    if what not in schemes and nearest(what, [*EVALUATIONS, *schemes]) in EVALUATIONS:
+    if what not in schemes and not what.endswith(".py") and nearest(what, [*EVALUATIONS, *schemes]) in EVALUATIONS:
         raise unknown("evaluation", what, EVALUATIONS)
     return "eval", SCHEME_EVALUATION, rest
 
 
 def _scheme_names():
-    from ..package.listing import scheme_names
+    from .. import schemes
 
-    return scheme_names()
+    return schemes.names()
 
 
 def _import(name, environment, argv):

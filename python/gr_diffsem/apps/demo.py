@@ -20,7 +20,6 @@ ESTIMATE_SNR_DB = 8.0  #: of the one estimate that is drawn
 PHOTOGRAPHS = ("--count", "3", "--channel", "tdl", "--snr", "0", "5", "10", "15")
 PROCESSES_SNR_DB = (0.0, 5.0, 10.0, 15.0)
 SIDE = 768  #: longest of a photograph, pixels, as in `eval semantic_link`
-PHOTOGRAPH_METHODS = ("webp", "linear", "photo_mmse", "photo_posterior")
 
 
 def add_arguments(parser):
@@ -41,7 +40,7 @@ def run(args):
     out.mkdir(parents=True, exist_ok=True)
     entries, pictures = _link(args, out)
     report = {"configs": entries, "photographs": _photographs(args.seed, out, pictures), "pictures": pictures}
-    report["two_processes"] = _two_processes(args.seed, out)
+    report["two_processes"] = _two_processes(args.seed, out, report["photographs"]["methods"])
     if args.capture:
         report["wifi"] = _wifi(args.capture, out, pictures)
     return report
@@ -62,9 +61,9 @@ def table(report):
 
     lines += ["", "Photographs over a fading channel, WebP in the one mode that would have been best:", ""]
     lines.append(semantic_link.table(report["photographs"]))
-    from . import two_processes
+    from . import receive, two_processes
 
-    lines += ["", "The first two once more, sent by one process, received by another, photo_mmse:", ""]
+    lines += ["", f"The first two once more, sent by one process, received by another, {receive.DEFAULT}:", ""]
     lines.append(two_processes.table(report["two_processes"]))
     if "wifi" in report:
         from ..eval import wifi_eval as wifi
@@ -161,13 +160,13 @@ def _photographs(seed, out, names):
     folder = out / "photographs"
     parser = argparse.ArgumentParser()
     semantic_link.add_arguments(parser)
-    words = [*PHOTOGRAPHS, "--seed", str(seed), "--methods", *PHOTOGRAPH_METHODS, "--save", str(folder)]
+    words = [*PHOTOGRAPHS, "--seed", str(seed), "--save", str(folder)]
     report = semantic_link.run(parser.parse_args(words))
     names.append(str(folder / "contact_sheet.png"))
     return report
 
 
-def _two_processes(seed, out):
+def _two_processes(seed, out, methods):
     """Through `gr-diffsem send` and `receive`; what came joins the contact sheet as its last rows."""
     from tqdm import tqdm
 
@@ -184,9 +183,9 @@ def _two_processes(seed, out):
             bar.update()
 
         said = two_processes.run(some, PROCESSES_SNR_DB, folder, "1/48", seed=seed, done=done)
-    methods = [*photo_sheet.shown(PHOTOGRAPH_METHODS), two_processes.NAME]
+    rows = [*photo_sheet.shown(methods), two_processes.NAME]
     titles = {two_processes.NAME: "over ZeroMQ"}
-    photo_sheet.from_folder(folder, some, PROCESSES_SNR_DB, methods, folder / "contact_sheet.png", titles)
+    photo_sheet.from_folder(folder, some, PROCESSES_SNR_DB, rows, folder / "contact_sheet.png", titles)
     return said
 
 

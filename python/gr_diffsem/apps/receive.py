@@ -13,9 +13,9 @@ import time
 
 from ..base import jsonio
 from ..base.errors import UserError
+from ..eval import photo_receivers
 from . import radio, transport, window
 
-SCHEMES = ("linear", "photo_mmse", "photo_posterior")
 LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
 DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/results.md
 
@@ -23,7 +23,11 @@ DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/resul
 def add_arguments(parser):
     parser.add_argument("--from", dest="source", required=True, metavar="WHERE", help="zmq://, file:, uhd: or soapy:")
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and their JSON are put")
-    parser.add_argument("--scheme", default=DEFAULT, help=f"{', '.join(SCHEMES)} or a package ({DEFAULT})")
+    parser.add_argument(
+        "--scheme",
+        default=DEFAULT,
+        help=f"one of {', '.join(photo_receivers.names())}, or a package's folder ({DEFAULT})",
+    )
     parser.add_argument("--steps", type=int, default=0, help="evaluations of the network; 0: the scheme's own")
     parser.add_argument(
         "--realism", type=float, default=0.0, help="experimental: 0, the posterior mean, to 1, a draw from it (0)"

@@ -38,7 +38,11 @@ def add_arguments(parser):
     parser.add_argument("--cbr", type=rate_of, default=1 / 12, help="channel uses per value of a picture (1/12)")
     parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
     parser.add_argument("--repeat", type=int, default=1, help="times that each picture is sent; 0: until interrupted")
-    parser.add_argument("--scheme", default="", help="whom the receiver is asked to infer with; its hash goes along")
+    parser.add_argument(
+        "--scheme",
+        default="",
+        help="package of photographs that the receiver is asked to infer with; its hash goes along",
+    )
     radio.add_arguments(parser, 0.0)
     parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
     parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")

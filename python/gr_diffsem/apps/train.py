@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`gr-diffsem train SCHEME`: trains a scheme's networks on data drawn as it goes (models/training.py)."""
+"""`gr-diffsem train SCHEME`: trains a scheme's networks on data drawn as it goes (models/training.py).
+
+SCHEME is a name, or the path of a scheme's .py file; $DIFFSEM_SCHEMES names folders of more.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from ..base.places import checkout
 
 def add_arguments(parser):
     """Arguments of `gr-diffsem train`."""
-    parser.add_argument("scheme", help="name of a scheme: " + ", ".join(schemes.names()))
+    parser.add_argument("scheme", help="a .py file, or one of: " + ", ".join(schemes.names()))
     parser.add_argument("--member", help="one network of the scheme (default: all of them)")
     parser.add_argument("--minutes", type=float, help="time for each network (default: the scheme's)")
     parser.add_argument(
@@ -21,7 +24,10 @@ def add_arguments(parser):
         "--workers", type=int, default=0, help="processes that draw data in place of that thread; a GPU wants many"
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and data")
-    parser.add_argument("--out", help="folder for checkpoints and logs (default: build/train/SCHEME)")
+    parser.add_argument(
+        "--out",
+        help="folder for checkpoints and logs (default: build/train/SCHEME of the checkout, train/SCHEME for your own)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--batch", type=int, help="items a step (default: the scheme's)")
     parser.add_argument("--rate", type=float, help="learning rate at the beginning (default: the scheme's)")
@@ -32,18 +38,19 @@ def add_arguments(parser):
 
 def run(args):
     """Train; returns {"scheme", "networks": [...]}. A name of several sizes trains one after the other."""
-    sizes = [args.scheme] if args.scheme in schemes.names() else schemes.sizes(args.scheme)
+    found = schemes.find(args.scheme)
     reports = []
-    for name in sizes:
-        scheme = schemes.get(name)
-        out = Path(args.out) if args.out else default_folder(name)
-        reports += run_one(scheme, args, out / name if args.out and len(sizes) > 1 else out)
+    for scheme in found:
+        out = Path(args.out) if args.out else default_folder(scheme)
+        reports += run_one(scheme, args, out / scheme.name if args.out and len(found) > 1 else out)
     return {"scheme": args.scheme, "networks": reports}
 
 
 def run_one(scheme, args, out):
     """Train the networks of one scheme, or the one that was asked for; their reports."""
     networks = scheme.networks()
+    if not networks:
+        raise UserError(f"scheme '{scheme.name}' has no networks to train: give it some in networks()")
     if args.member and args.member not in networks:
         raise unknown("network of " + scheme.name, args.member, networks)
     for name in ("minutes", "batch", "rate", "threads"):
@@ -66,7 +73,7 @@ def table(report):
     return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
 
 
-def default_folder(name):
-    """build/train/NAME of the checkout, else ./train/NAME."""
-    root = checkout()
-    return (root / "build" / "train" if root else Path("train")) / name
+def default_folder(scheme):
+    """build/train/NAME of the checkout; ./train/NAME where there is none, and for a scheme of the user's own."""
+    root = None if scheme.source else checkout()
+    return (root / "build" / "train" if root else Path("train")) / scheme.name

@@ -21,7 +21,7 @@ QUIET = 6.0  #: seconds without samples, the sender having ended: the receiver h
 NAME = "zmq"  #: of the method, beside those of `eval semantic_link`
 
 
-def run(photographs, snr_db, folder, cbr, scheme="photo_mmse", fading="tdl", seed=1, done=lambda text: None):
+def run(photographs, snr_db, folder, cbr, scheme=receive.DEFAULT, fading="tdl", seed=1, done=lambda text: None):
     """Send the photographs at each SNR; FOLDER/zmq/SNR/NAME.png and [(snr, name, what the receiver said or None)].
 
     photographs: {name: uint8 [H, W, 3]}, two or more: copies of one picture sent twice would be combined. What does

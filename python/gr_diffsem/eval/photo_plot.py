@@ -3,14 +3,29 @@
 
 import fractions
 
+#: of what is no package: (label, colour, marker, line)
 STYLES = {
     "webp": ("WebP, K=7, best mode in hindsight", "#D55E00", "s", "-"),
     "webp_ldpc": ("WebP, LDPC, best mode in hindsight", "#E69F00", "v", "-"),
     "webp_capacity": ("WebP, ideal code (bound)", "#000000", None, "--"),
     "linear": ("linear", "#56B4E9", "^", "-"),
-    "photo_mmse": ("photo_mmse", "#CC79A7", "D", "-"),
-    "photo_posterior": ("photo_posterior", "#0072B2", "o", "-"),
 }
+#: (colour, marker) of the packages, in the order of photo_receivers.packages(): the shipped ones keep theirs
+CYCLE = (
+    ("#CC79A7", "D"), ("#0072B2", "o"), ("#009E73", "P"), ("#882255", "X"), ("#999933", "p"), ("#44AA99", "*"),
+)  # fmt: skip
+
+
+def styles(methods):
+    """{method: (label, colour, marker, line)}: each of its own style, the same in every figure of one installation."""
+    from . import photo_receivers
+
+    ours = [name for name in dict.fromkeys([*photo_receivers.packages(), *methods]) if name not in STYLES]
+    found = dict(STYLES)
+    for i, name in enumerate(ours):
+        lap, place = divmod(i, len(CYCLE))
+        found[name] = (name, *CYCLE[place], ("-", "-.", ":")[lap % 3])
+    return {name: found[name] for name in methods}
 
 
 def psnr_against_snr(reports, path):
@@ -23,6 +38,7 @@ def psnr_against_snr(reports, path):
     plt.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
     size = (6.2 * len(reports), 4.8)
     figure, axes = plt.subplots(1, len(reports), figsize=size, squeeze=False)
+    style = styles([name for report in reports for name in report["methods"]])
     for axis, report in zip(axes[0], reports, strict=True):
         snr_db = report["snr_db"]
         modes = report["methods"].get("webp", {}).get("by_mode_psnr_db", {})
@@ -30,7 +46,7 @@ def psnr_against_snr(reports, path):
             label = {"label": "each WebP mode, K=7"} if i == 0 else {}
             axis.plot(snr_db, psnr_db, color="#D55E00", linewidth=0.8, alpha=0.4, **label)
         for name, scores in report["methods"].items():
-            label, colour, marker, line = STYLES[name]
+            label, colour, marker, line = style[name]
             if report["channel"] != "awgn":
                 label = label.replace("best mode in hindsight", "one mode, best in hindsight")
             axis.plot(snr_db, scores["psnr_db"], line, color=colour, marker=marker, markersize=5, label=label)

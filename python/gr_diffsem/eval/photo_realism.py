@@ -9,9 +9,9 @@ A knob that does not beat both, by MS-SSIM and by feature distance, has added no
 import numpy as np
 
 from ..base import picture_metrics
+from ..base.errors import UserError
 from . import photo_features, photo_receivers, photo_trials
 
-SCHEME = "photo_posterior"
 RADIUS = 1.0  #: deviation of the unsharp mask's blur, pixels; 2 does about as well
 CONTROLS = ("unsharp mask", "added noise")
 STRONGEST = {"unsharp mask": 40.0, "added noise": 1.0}  #: amounts at which the search begins
@@ -39,15 +39,25 @@ def at_psnr(original, mean, detail, psnr_db, most):
     return photo_receivers.to_bytes(mean + low * detail)
 
 
-def pictures(original, mean, draw, values, rng):
-    """{(realism, method): uint8 picture}: the knob at every value, and the controls at the knob's PSNR.
+def scheme_of(receivers):
+    """(name, receiver) of the posterior whose knob it is: the first of these {name: spec} that has one to draw from,
+    else the first that is found; UserError where there is none."""
+    for name, spec in {**receivers, **{name: name for name in photo_receivers.packages()}}.items():
+        receiver = photo_receivers.make(spec) if name not in photo_trials.CLASSICAL else None
+        if getattr(receiver, "draws", False):
+            return name, receiver
+    raise UserError("--realism: no package of photographs has a posterior to draw from; train photo_posterior")
+
+
+def pictures(scheme, original, mean, draw, values, rng):
+    """{(realism, method): uint8 picture}: the knob of this scheme at every value, and the controls at the knob's PSNR.
 
     original: uint8; mean, draw: float [H, W, 3] about 0..1.
     """
     details = {"unsharp mask": mean - blurred(mean), "added noise": rng.standard_normal(mean.shape)}
     out = {}
     for value in values:
-        shown = out[value, SCHEME] = photo_receivers.to_bytes(mean + value * (draw - mean))
+        shown = out[value, scheme] = photo_receivers.to_bytes(mean + value * (draw - mean))
         if value:
             psnr_db = picture_metrics.psnr(original, shown)
             for name in CONTROLS:
@@ -55,14 +65,15 @@ def pictures(original, mean, draw, values, rng):
     return out
 
 
-def run(evaluation, values, net):
+def run(evaluation, values, net, knob):
     """The report's part `realism`: rows of the knob and its controls, and by how much the knob beats each.
 
     evaluation: photo_trials.Evaluation, with its distances. values: in 0..1, ascending. net: photo_features.Features.
+    knob: what `scheme_of` gives.
     """
-    receiver = photo_receivers.make(SCHEME)
+    scheme, receiver = knob
     distances = {"psnr_db": picture_metrics.psnr, "ms_ssim": picture_metrics.ms_ssim, **evaluation.distances}
-    keys = [(v, m) for v in values for m in (SCHEME, *(CONTROLS if v else ()))]
+    keys = [(v, m) for v in values for m in (scheme, *(CONTROLS if v else ()))]
     scores = {key: {name: np.zeros(evaluation.shape) for name in distances} for key in keys}
     samples = {key: [[] for _ in evaluation.snr_db] for key in [*keys, "original"]}
     lost = 0
@@ -77,16 +88,16 @@ def run(evaluation, values, net):
                 mean, draw = (receiver.image(*arrived, realism=x) if arrived else blank for x in (0.0, 1.0))
                 rng = np.random.default_rng([evaluation.seed, p, r])
                 samples["original"][s].append(truth)
-                for key, shown in pictures(original, mean, draw, values, rng).items():
+                for key, shown in pictures(scheme, original, mean, draw, values, rng).items():
                     for distance, measure in distances.items():
                         scores[key][distance][s, p, r] = measure(original, shown)
                     samples[key][s].append(net.samples(net(shown)))
                     evaluation.save(folder(key), snr, name, shown, r)
             evaluation.tick(f"realism: {name} {snr:g} dB")
     rows = [row(key, scores, samples) for key in keys]
-    compared = [compare(v, control, scores) for v in values if v for control in CONTROLS]
+    compared = [compare(scheme, v, control, scores) for v in values if v for control in CONTROLS]
     return {
-        "scheme": SCHEME,
+        "scheme": scheme,
         "status": "experimental",
         "controls": f"on the mean, at the knob's PSNR: unsharp mask of radius {RADIUS:g} pixel, white noise",
         "undelivered": lost,
@@ -99,7 +110,7 @@ def run(evaluation, values, net):
 def folder(key):
     """Where --save puts a picture."""
     value, method = key
-    return f"realism-{value:g}" + ("" if method == SCHEME else f"-{method.replace(' ', '-')}")
+    return f"realism-{value:g}" + (f"-{method.replace(' ', '-')}" if method in CONTROLS else "")
 
 
 def row(key, scores, samples):
@@ -111,10 +122,10 @@ def row(key, scores, samples):
     return out
 
 
-def compare(value, control, scores):
+def compare(scheme, value, control, scores):
     """Knob minus control, pairs of one trial: {distance: means and intervals for every SNR}."""
     out = {"realism": value, "control": control}
-    for name, values in scores[value, SCHEME].items():
+    for name, values in scores[value, scheme].items():
         if name != "psnr_db":
             gain = values - scores[value, control][name]
             out[name] = {"mean": list(gain.mean((1, 2))), "ci95": [photo_trials.interval(x) for x in gain]}
@@ -148,16 +159,16 @@ def table(report, snr_db):
     return "\n".join(lines)
 
 
-def sheet(originals, saved, values, snr, path):
+def sheet(originals, saved, values, snr, path, knob):
     """Contact sheet at one SNR: mean, knob, and the controls at the PSNR of the largest value.
 
-    saved: (folder, name) -> uint8 picture.
+    saved: (folder, name) -> uint8 picture. knob: what `scheme_of` gives.
     """
     from . import photo_sheet as contact
 
     last = max(values)
-    keys = [(v, SCHEME) for v in values] + [(last, control) for control in CONTROLS if last]
-    titles = {folder((v, SCHEME)): f"realism {v:g}" + (" (mean)" if v == 0 else "") for v in values}
+    keys = [(v, knob[0]) for v in values] + [(last, control) for control in CONTROLS if last]
+    titles = {folder((v, knob[0])): f"realism {v:g}" + (" (mean)" if v == 0 else "") for v in values}
     titles |= {folder((last, c)): f"{c}, PSNR of realism {last:g}" for c in CONTROLS}
     received = {
         name: {"row": [saved(folder(key), name) for key in keys]} for name in list(originals)[: 2 * contact.MOST]

@@ -1,13 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a picture of received symbols: `linear`, or a scheme behind it. All take (plan, symbols, noise_var)."""
+"""What makes a picture of received symbols: `linear`, or a scheme behind it. All take (plan, symbols, noise_var).
+
+The schemes are the model packages of the domain `image` that are found: nothing here knows one by name.
+"""
+
+from pathlib import Path
 
 import numpy as np
 
-from ..base import picture_bands
-from ..base.errors import UserError
+from ..base import model_packages, picture_bands
+from ..base.errors import UserError, unknown
 from ..codec import picture_codec
 
-NAMES = ("linear", "photo_mmse", "photo_posterior")
+LINEAR = "linear"
+
+
+def packages():
+    """{name: folder} of the packages of photographs: those of the shipped schemes first, then the others by name."""
+    from .. import schemes
+
+    found = {}
+    for name, folder in model_packages.find_packages(checkout_first=True).items():
+        try:
+            image = folder.is_dir() and model_packages.read_manifest(folder)["signal"]["domain"] == "image"
+        except (UserError, KeyError, TypeError):  # `gr-diffsem list` says what is wrong with it
+            continue
+        if image:
+            found[name] = folder
+    order = sorted(name for name, scheme in schemes.shipped().items() if scheme.domain == "image" and name in found)
+    return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+
+
+def names():
+    """`linear` and the packages of photographs that are found."""
+    return [LINEAR, *packages()]
+
+
+def name_of(spec):
+    """What a receiver is called in reports, plots and folders: NAME[/MEMBER]; a package by its path, as its folder."""
+    path = Path(spec).expanduser()
+    if (path / model_packages.MANIFEST).is_file():
+        return path.resolve().name
+    if (path.parent / model_packages.MANIFEST).is_file():
+        return f"{path.parent.resolve().name}/{path.name}"
+    return str(spec)
 
 
 def to_bytes(image):
@@ -20,16 +56,29 @@ def linear(plan, symbols, noise_var):
     return to_bytes(picture_codec.linear(plan, symbols, noise_var)[0])
 
 
-def make(name):
-    """Receiver of this name; UserError where its model is missing."""
-    if name == "linear":
+def make(spec):
+    """The receiver `linear`, or of NAME[/MEMBER] or a package's folder; UserError where it cannot be had."""
+    if spec == LINEAR:
         return linear
-    from ..base.model_packages import find_packages, read_manifest
+    try:
+        folder, member = model_packages.locate(spec, checkout_first=True)
+    except UserError as error:
+        raise _missing(spec, error) from None
+    if folder.is_file() or model_packages.read_manifest(folder).get("signal", {}).get("domain") != "image":
+        raise UserError(f"method {spec}: {folder} is no package of photographs; choose one of {', '.join(names())}")
+    return Photo(folder, model_packages.read_manifest(folder), member)
 
-    packages = find_packages(checkout_first=True)
-    if name not in packages:
-        raise UserError(f"method {name}: no such model package; leave it out, or train it: gr-diffsem train {name}")
-    return Photo(packages[name], read_manifest(packages[name]))
+
+def _missing(spec, error):
+    """What to say of a method whose package was not found."""
+    from .. import schemes
+
+    scheme = schemes.all_schemes().get(str(spec))
+    if scheme and scheme.domain == "image":
+        return UserError(f"method {spec}: no such model package; leave it out, or train it: gr-diffsem train {spec}")
+    if "/" in str(spec):
+        return UserError(f"method {spec}: {error}")
+    return unknown("method", spec, ("webp", "webp_ldpc", "webp_capacity", *names()))
 
 
 class Photo:
@@ -39,12 +88,21 @@ class Photo:
     both to each other within 1e-4 of the picture's range (tests/python/test_photo_twin.py).
     """
 
-    def __init__(self, folder, manifest):
+    def __init__(self, folder, manifest, member=None):
         from ..reference import photo
 
-        member = manifest["members"][manifest["default"]]
-        self.plan = member["plan"]
-        self.net = photo.OnnxNet(folder / member["prior"]["file"])
+        members, member = manifest["members"], member or manifest.get("default")
+        if member not in members:
+            raise unknown(f"member of {folder.name}", member, members)
+        prior, self.plan = members[member].get("prior", {}), members[member].get("plan", {})
+        if prior.get("type") != "onnx" or not {"steps", "inflation"} <= set(self.plan):
+            raise UserError(f"{folder.name}/{member} is no network with a plan 'proximal': see docs/model_contract.md")
+        self.net = photo.OnnxNet(folder / prior["file"])
+
+    @property
+    def draws(self):
+        """Whether there is a posterior to draw from: a regression has none."""
+        return self.plan.get("final", True)
 
     def image(self, plan, symbols, noise_var, realism=0.0, seed=0):
         """Image float [H, W, 3] about 0..1, not clipped."""
@@ -52,8 +110,7 @@ class Photo:
 
         how = self.plan
         seen = picture_codec.observation(plan, symbols, noise_var)
-        final = how.get("final", True)
-        x = photo.posterior(self.net, *seen, how["steps"], how["inflation"], final, realism, seed)
+        x = photo.posterior(self.net, *seen, how["steps"], how["inflation"], self.draws, realism, seed)
         return x / picture_bands.SCALE + 0.5
 
     def __call__(self, plan, symbols, noise_var):

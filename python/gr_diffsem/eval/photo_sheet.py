@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base import picture_metrics
-from .photo_plot import STYLES
+from .photo_trials import CLASSICAL
 
 MOST = 2  #: photographs on one sheet
 WIDTH = 300  #: pixels of one picture on the sheet
@@ -16,7 +16,7 @@ TITLES = {"webp": "WebP, K=7 code", "webp_ldpc": "WebP, LDPC", "webp_capacity": 
 
 def shown(methods):
     """Of these methods, the ones a sheet shows: WebP, `linear`, and the schemes."""
-    return [name for name in methods if name in ("webp", "linear", "photo_mmse", "photo_posterior")]
+    return [name for name in methods if name == "webp" or name not in CLASSICAL]
 
 
 def spread(values, most=4):
@@ -47,7 +47,7 @@ def draw(originals, received, columns, path, titles=None, prefix="SNR "):
     """
     from PIL import Image, ImageDraw
 
-    titles = {**{name: style[0] for name, style in STYLES.items()}, **TITLES, **(titles or {})}
+    titles = {**TITLES, **(titles or {})}
     font = _font(14)
     rows = []
     for name, original in originals.items():

@@ -16,7 +16,7 @@ from ..base.errors import UserError
 from ..codec import frames
 from . import photo_receivers, webp_ladder, webp_link
 
-METHODS = ("webp", "webp_ldpc", "webp_capacity", *photo_receivers.NAMES)
+CLASSICAL = ("webp", "webp_ldpc", "webp_capacity")
 CHANNELS = SEMANTIC_LINK
 SNR_DEFINITION = "Es/N0 per data carrier behind the FFT, averaged over the fading"
 
@@ -56,18 +56,21 @@ class Evaluation:
 
     channel: one of CHANNELS. loss: share of frames lost. chain: (frames, snr_db, channel, loss, rng) -> list of
     Received. save: called with (method, snr_db, name, picture, realisation). tick: called after each step.
-    distances: {name: (picture, picture) -> number}, reported beside PSNR and MS-SSIM.
+    distances: {name: (picture, picture) -> number}, reported beside PSNR and MS-SSIM. receivers: {method: what
+    photo_receivers.make takes}, where that is not the method's name.
     """
 
     def __init__(
-        self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None, distances=None
-    ):
+        self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None,
+        distances=None, receivers=None
+    ):  # fmt: skip
         self.photographs, self.cbr, self.snr_db = photographs, cbr, list(snr_db)
         self.channel, self.loss, self.chain = channel, loss, chain
         self.realisations, self.seed = realisations, seed
         self.save = save or (lambda *_: None)
         self.tick = tick or (lambda text: None)
         self.distances = distances or {}
+        self.receivers = receivers or {}
         self.uses = [budget(*image.shape[:2], cbr)[0] for image in photographs.values()]
         self.blank = [webp_ladder.mean_colour(image) for image in photographs.values()]
         self.blank_psnr = [picture_metrics.psnr(a, b) for a, b in zip(photographs.values(), self.blank, strict=True)]
@@ -201,7 +204,7 @@ class Evaluation:
     def semantic(self, names):
         """`linear` and the schemes behind it, on the same received symbols: {name: Trials}."""
         out = {name: self._empty() for name in names}
-        ours = {name: photo_receivers.make(name) for name in names}
+        ours = {name: photo_receivers.make(self.receivers.get(name, name)) for name in names}
         for p, image_name in enumerate(self.photographs):
             image, sent = self.send(p)
             for s in range(len(self.snr_db)):
@@ -225,10 +228,15 @@ class Evaluation:
                 out[name] = self.classical(name, code, snr_known)
         if "webp_capacity" in names:
             out["webp_capacity"] = self.capacity("webp_capacity")
-        ours = [name for name in names if name in photo_receivers.NAMES]
+        ours = [name for name in names if name not in CLASSICAL]
         if ours:
             out |= self.semantic(ours)
         return {name: out[name] for name in names}
+
+
+def methods():
+    """Names of everything that can be compared."""
+    return [*CLASSICAL, *photo_receivers.names()]
 
 
 def collected(received):

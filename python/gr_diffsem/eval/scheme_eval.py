@@ -3,25 +3,26 @@
 
 The scheme's Python file supplies test data, the meaning of SNR and the claims (docs/add_a_scheme.md);
 its package in models/ the members, which run through the C++ core, or with --chain block through the
-block `estimate` in a flowgraph. Intervals are bootstrapped over realisations.
+block `estimate` in a flowgraph. SCHEME is a name, or the path of a scheme's .py file. Intervals are
+bootstrapped over realisations.
 """
 
 import numpy as np
 
+from .. import schemes
 from ..base import model_packages, philox
 from ..base.errors import UserError, unknown
 from ..base.signal import snr_db_to_sigma
-from ..package.listing import scheme_names
+from ..schemes.base import Scheme
 from . import adaptive, scheme_runner, scores
 
-EVALUATIONS = (1, 3, 10, 30)
 CALIBRATED_DB = (0.0, 25.0)
 LEAST_SQUARES = "ls"
 
 
 def add_arguments(parser):
     """Arguments of `gr-diffsem eval SCHEME`."""
-    parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list)")
+    parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list), or its .py file")
     parser.add_argument("--package", help="model package or path; default: the scheme's name")
     parser.add_argument("--realisations", type=int, default=2000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, help="of test data and noise")
@@ -45,10 +46,11 @@ def run(args):
     report of each. Raises UserError for what cannot be evaluated."""
     if args.realisations < 2:
         raise UserError(f"--realisations {args.realisations}: give at least 2")
-    names = [args.scheme] if args.scheme in scheme_names() else sizes_of(args.scheme)
-    if len(names) > 1 and args.package:
-        raise UserError(f"--package: '{args.scheme}' comes in several sizes, name one of {', '.join(names)}")
-    reports = [run_one(name, args) for name in names]
+    found = schemes.find(args.scheme)
+    if len(found) > 1 and args.package:
+        sizes = ", ".join(scheme.name for scheme in found)
+        raise UserError(f"--package: '{args.scheme}' comes in several sizes, name one of {sizes}")
+    reports = [run_one(scheme, args) for scheme in found]
     if len(reports) == 1:
         return reports[0]
     shared = {key: reports[0][key] for key in ("snr_definition", "seed", "chain")}
@@ -61,10 +63,10 @@ def run(args):
     }
 
 
-def run_one(scheme_name, args):
+def run_one(scheme, args):
     """The report of one scheme."""
-    scheme = load_scheme(scheme_name)
-    package, _ = model_packages.locate(args.package or scheme_name, checkout_first=True)
+    check_scheme(scheme)
+    package = package_of(scheme, args.package)
     data = scheme.test_data(args.realisations, args.seed)
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     for part in data:
@@ -83,9 +85,9 @@ def run_one(scheme_name, args):
     for name in data[0].estimators:
         run_member.closed_form(name)
     default = model_packages.read_manifest(package).get("default") if package.is_dir() else names[0]
-    counts = getattr(scheme, "evaluations", EVALUATIONS) if args.evaluations is None else args.evaluations
+    counts = scheme.evaluations if args.evaluations is None else args.evaluations
     return {
-        "scheme": scheme_name,
+        "scheme": scheme.name,
         "snr_definition": scheme.snr_definition,
         "realisations": run_member.count,
         "seed": args.seed,
@@ -102,27 +104,25 @@ def run_one(scheme_name, args):
     }
 
 
-def sizes_of(name):
-    """Names of the schemes of the module so called; else the name itself."""
-    from .. import schemes
+def check_scheme(scheme):
+    """Refuse, with a UserError, a scheme that cannot be measured here."""
+    if scheme.domain == "image":
+        raise UserError(
+            f"scheme '{scheme.name}' is of photographs: measure it with gr-diffsem eval semantic_link "
+            f"--methods {scheme.name}"
+        )
+    if type(scheme).test_data is Scheme.test_data:
+        raise UserError(f"scheme '{scheme.name}' has no test_data(): see docs/add_a_scheme.md")
 
-    return schemes.sizes(name)
 
-
-def load_scheme(name):
-    """The scheme object of a name."""
-    names = scheme_names()
-    if name not in names:
-        raise unknown("scheme", name, names)
-    from .. import schemes
-
-    scheme = schemes.get(name)
-    if getattr(scheme, "domain", "complex") == "image":
-        raise UserError(f"scheme '{name}' is of photographs: measure it with gr-diffsem eval semantic_link")
-    for needed in ("test_data", "claims", "snr_definition", "snr_db"):
-        if not hasattr(scheme, needed):
-            raise UserError(f"scheme '{name}' has no {needed}: see docs/add_a_scheme.md")
-    return scheme
+def package_of(scheme, given):
+    """The package to measure: the one given, or the one of the scheme's name."""
+    if given is None and scheme.name not in model_packages.find_packages(checkout_first=True):
+        raise UserError(
+            f"scheme '{scheme.name}' has no model package on the search path: give --package FOLDER, or make "
+            f"DIFFSEM_MODELS name the folder that holds {scheme.name}/ (gr-diffsem train, export)"
+        )
+    return model_packages.locate(given or scheme.name, checkout_first=True)[0]
 
 
 def members_of(package):

@@ -28,7 +28,12 @@ def add_arguments(parser):
     parser.add_argument("--channel", default="awgn", help="|".join(photo_trials.CHANNELS))
     parser.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of frames lost besides")
     parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help=" ".join(photo_trials.METHODS))
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help=f"{' '.join(photo_trials.methods())}, or a package of photographs: NAME/MEMBER, ./folder",
+    )
     parser.add_argument(
         "--realisations", type=int, default=1, metavar="N", help="of the channel, per photograph and SNR"
     )
@@ -41,8 +46,9 @@ def add_arguments(parser):
     parser.add_argument("--features", action="store_true", help="also the feature distance of our classifier")
     parser.add_argument("--lpips", action="store_true", help="also LPIPS, where the package lpips is installed")
     parser.add_argument(
-        "--realism", nargs="+", type=float, metavar="T", help="0 (mean) to 1 (draw): the knob of photo_posterior "
-        "(experimental) beside an unsharp mask and added noise at equal PSNR; brings --features",
+        "--realism", nargs="+", type=float, metavar="T", help="0 (mean) to 1 (draw): the knob of a posterior "
+        "(the first of --methods that is one; experimental) beside an unsharp mask "
+        "and added noise at equal PSNR; brings --features",
     )  # fmt: skip
     parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
 
@@ -65,7 +71,8 @@ def run(args):
     from ..base import picture_files
     from . import photo_realism
 
-    methods = chosen(args.methods)
+    receivers = chosen(args.methods)
+    methods = list(receivers)
     if args.channel not in photo_trials.CHANNELS:
         raise unknown("channel", args.channel, photo_trials.CHANNELS)
     if not 0 <= args.loss < 1:
@@ -82,7 +89,7 @@ def run(args):
     for value in args.realism or ():
         if not 0 <= value <= 1:
             raise UserError(f"--realism {value:g}: give 0 (the mean) to 1 (a draw)")
-        photo_receivers.make(photo_realism.SCHEME)
+    knob = photo_realism.scheme_of(receivers) if args.realism else None
     ratios = [ratio(text) for text in args.cbr]
     net, distances = measures(args)
     chain = chain_of(args.chain)
@@ -103,14 +110,14 @@ def run(args):
             part = f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else ""
             run = photo_trials.Evaluation(
                 pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
-                folder and saver(folder, part), tick, distances,
+                folder and saver(folder, part), tick, distances, receivers,
             )  # fmt: skip
             run.ladders = ladders
             reports.append(photo_trials.report(run, run.run(methods, args.channel == "awgn")))
             reports[-1]["chain"] = args.chain
             if args.realism:
-                reports[-1]["realism"] = photo_realism.run(run, sorted(set(args.realism)), net)
-                saved += realism_sheets(folder, part, pictures, args) if folder else []
+                reports[-1]["realism"] = photo_realism.run(run, sorted(set(args.realism)), net, knob)
+                saved += realism_sheets(folder, part, pictures, args, knob) if folder else []
             if folder:
                 saved.append(contact_sheet(folder, part, pictures, args.snr, methods))
     if args.plot:
@@ -127,7 +134,7 @@ def steps(methods, args, pictures):
     spans = 1 if args.channel == "awgn" and not args.loss else 2
     total = sum(name in methods for name in ("webp", "webp_ldpc")) * 6 * spans
     total += len(args.snr) * ("webp_capacity" in methods)
-    passes = bool(set(methods) & set(photo_receivers.NAMES)) + bool(args.realism)
+    passes = bool(set(methods) - set(photo_trials.CLASSICAL)) + bool(args.realism)
     return total + pictures * len(args.snr) * passes
 
 
@@ -142,25 +149,28 @@ def measures(args):
     return net, distances
 
 
-def chosen(names):
-    """The methods asked for with their yardsticks (the module's text); without asking, those whose model is there."""
-    for name in names or ():
-        if name not in photo_trials.METHODS:
-            raise unknown("method", name, photo_trials.METHODS)
-    always = {"linear", "webp_capacity"} | ({"webp_ldpc"} if "webp" in (names or ()) else set())
-    out = []
-    for name in photo_trials.METHODS:
-        if names and name not in names and name not in always:
-            continue
+def chosen(given):
+    """{method: what its receiver is made from}: those asked for with their yardsticks (the module's text); without
+    asking, all whose model is there. In the order of photo_trials.methods(), then others as they were given."""
+    wanted = {}
+    for spec in given or photo_trials.methods():
+        name = photo_receivers.name_of(spec)
+        if wanted.setdefault(name, spec) != spec:
+            raise UserError(f"--methods {wanted[name]} {spec}: both are called '{name}'; rename one's folder")
+    always = {"linear", "webp_capacity"} | ({"webp_ldpc"} if "webp" in (given or ()) else set())
+    order = [name for name in photo_trials.methods() if name in wanted or name in always]
+    out = {}
+    for name in dict.fromkeys([*order, *wanted]):
+        spec = wanted.get(name, name)
         try:
-            if name in photo_receivers.NAMES:
-                photo_receivers.make(name)
+            if name not in photo_trials.CLASSICAL:
+                photo_receivers.make(spec)
         except UserError as error:
-            if names:
+            if given:
                 raise
             print(f"left out: {error}", file=sys.stderr)
             continue
-        out.append(name)
+        out[name] = spec
     return out
 
 
@@ -201,7 +211,7 @@ def contact_sheet(folder, part, pictures, snr_db, methods):
     return path
 
 
-def realism_sheets(folder, part, pictures, args):
+def realism_sheets(folder, part, pictures, args, knob):
     """The sheets of the knob, one for each SNR; their paths."""
     from . import photo_realism
 
@@ -215,7 +225,7 @@ def realism_sheets(folder, part, pictures, args):
             return np.asarray(Image.open(folder / where / f"{snr:g}" / part / f"{name}.png"))
 
         paths.append(folder / ("realism" + (f"-{part}" if part else "") + f"-{snr:g}dB.png"))
-        photo_realism.sheet(pictures, saved, sorted(set(args.realism)), snr, paths[-1])
+        photo_realism.sheet(pictures, saved, sorted(set(args.realism)), snr, paths[-1], knob)
     return paths
 
 
@@ -246,6 +256,7 @@ def one_table(report):
     columns = [f"{s:>7g} dB" for s in snrs] + [f"{'all SNRs':>9}", f"{'worst 5 %':>9}"]
     parts = [("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)]
     parts += [(FEATURES, "feature_distance", 3), ("LPIPS", "lpips", 3)]
+    wide = max(16, *(len(name) + 1 for name in methods))
     for title, key, digits in parts:
         if key not in next(iter(methods.values())):
             continue
@@ -255,12 +266,12 @@ def one_table(report):
             title = ""
         else:
             lines += [""]
-        lines += [f"{title:<16}" + " ".join(columns if more else columns[: len(snrs)])]
+        lines += [f"{title:<{wide}}" + " ".join(columns if more else columns[: len(snrs)])]
         for name, scores in methods.items():
             cells = [f"{x:>10.{digits}f}" for x in scores[key]]
             if more:
                 cells += [f"{scores['all_snr'][k]:>9.2f}" for k in ("psnr_db", "psnr_p5_db")]
-            lines.append(f"{name:<16}" + " ".join(cells))
+            lines.append(f"{name:<{wide}}" + " ".join(cells))
     for base in ("webp", "webp_ldpc", "linear"):
         rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
         if not rows:
@@ -271,7 +282,7 @@ def one_table(report):
             both = zip([*gain["psnr_db"], gain["all_snr"]], [*gain["ci95"], gain["all_snr_ci95"]], strict=True)
             cells = [f"{x:+.2f}" + (f" [{i[0]:+.2f}, {i[1]:+.2f}]" if i[0] is not None else "") for x, i in both]
             heads = [f"{s:g} dB" + (f" ({m})" if m else "") for s, m in zip(snrs, modes, strict=True)] + ["all"]
-            lines.append(f"{name:<16}" + "; ".join(f"{h}: {c}" for h, c in zip(heads, cells, strict=True)))
+            lines.append(f"{name:<{wide}}" + "; ".join(f"{h}: {c}" for h, c in zip(heads, cells, strict=True)))
             lines[-1] += f"; worst 5 %: {gain['p5_db']:+.2f}"
     for name in ("webp", "webp_ldpc"):
         if name in methods:

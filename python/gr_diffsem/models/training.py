@@ -50,7 +50,7 @@ def device_name(device):
 
 def command(args, member):
     """The command that trains this network again, without its folders' places."""
-    words = ["gr-diffsem", "train", args.scheme, "--member", member, "--seed", args.seed]
+    words = ["gr-diffsem", "train", Path(args.scheme).name, "--member", member, "--seed", args.seed]
     for name in ("minutes", "batch", "rate", "device", "workers"):
         value = getattr(args, name)
         words += [f"--{name}", f"{value:g}" if isinstance(value, float) else value] if value else []
@@ -243,6 +243,7 @@ class Training:
 
         state = {
             "scheme": self.scheme.name,
+            "source": self.scheme.source,
             "member": self.member,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),

@@ -3,13 +3,15 @@
 
 MODEL ending in .onnx is written as one file. Any other MODEL is a package folder: the network becomes
 its member of that name, classical members are fitted where their tensors are missing, and manifest
-and card are written anew. With --int8 the network, or one that was exported before, is quantised (quantize.py).
+and card are written anew. The scheme is found again where it was trained from: that file is run, so
+export checkpoints whose origin you know. With --int8 the network, or one that was exported before, is
+quantised (quantize.py).
 """
 
 from pathlib import Path
 
 from .. import schemes
-from ..base.errors import UserError
+from ..base.errors import UserError, unknown
 from ..models.training import load_checkpoint
 from . import package_writer
 
@@ -20,6 +22,9 @@ def add_arguments(parser):
         "checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote; with --int8 also PACKAGE[/MEMBER] or an .onnx"
     )
     parser.add_argument("model", help="what to write: NAME.onnx, or a package folder such as models/NAME")
+    parser.add_argument(
+        "--scheme", metavar="SCHEME", help="name or .py file, where the scheme is not where it was trained from"
+    )
     parser.add_argument("--refit", action="store_true", help="fit the classical members again")
     parser.add_argument("--int8", action="store_true", help="quantise, and say what it costs against fp32")
     parser.add_argument(
@@ -33,17 +38,21 @@ def run(args):
     if args.int8:
         from . import quantize
 
-        return quantize.run(args)
+        return quantize.run(args, export)
     for option in ("calibrate", "samples"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} is for --int8: add that, or leave it out")
-    return export(args.checkpoint, args.model, args.refit)
+    return export(args.checkpoint, args.model, args.refit, args.scheme)
 
 
-def export(checkpoint, model, refit=False):
-    """Write a checkpoint's network, and the package around it where `model` is a folder; the report."""
+def export(checkpoint, model, refit=False, where=None):
+    """Write a checkpoint's network, and the package around it where `model` is a folder; the report.
+
+    where: name or file of its scheme; None: where the checkpoint says that it was trained from."""
     state = load_checkpoint(checkpoint)
-    scheme = schemes.get(state["scheme"])
+    scheme = schemes.trained(state["scheme"], state.get("source"), where)
+    if state["member"] not in scheme.networks():
+        raise unknown(f"network of {scheme.name}", state["member"], scheme.networks())
     network = scheme.networks()[state["member"]]
     model = Path(model)
     if model.suffix == ".onnx":

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says what a model is: metadata, graph inputs and outputs, hash, cost, and what is wrong with it.
 
-MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path.
+MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path; or the .py file of a
+scheme, which says what it holds.
 """
 
 import json
 from pathlib import Path
 
+from .. import schemes
 from ..base import model_packages
 from ..base.errors import UserError, unknown
 from . import onnx_cost
@@ -25,11 +27,13 @@ CHOICES = {
 
 def add_arguments(parser):
     """The one argument of `info`."""
-    parser.add_argument("model", metavar="MODEL", help=".onnx file, package folder or NAME[/MEMBER]")
+    parser.add_argument("model", metavar="MODEL", help=".onnx file, package folder, NAME[/MEMBER]; or a scheme's .py")
 
 
 def run(args):
     """The report of a file or package. Raises UserError when there is no such thing."""
+    if args.model.endswith(".py"):
+        return scheme_report(args.model)
     path, member = model_packages.locate(args.model)
     report = {"model": args.model, "path": str(path), "content_hash": None, "problems": []}
     if path.is_file():
@@ -54,6 +58,27 @@ def run(args):
         name: member_report(path, name, description, report["problems"]) for name, description in chosen.items()
     }
     return report
+
+
+def scheme_report(file):
+    """What the schemes of a file say of themselves; a broken file has its problem."""
+    source = schemes.read(file)
+    keys = ("title", "version", "licence", "reference", "default")
+    return {
+        "model": file,
+        "path": str(source.path),
+        "schemes": {
+            scheme.name: {
+                **{key: getattr(scheme, key) for key in keys},
+                "signal": scheme.signal(),
+                "networks": {name: network.title for name, network in scheme.networks().items()},
+                "classical": {name: member["title"] for name, member in scheme.classical().items()},
+                "claims": scheme.claims_json(),
+            }
+            for scheme in source.schemes
+        },
+        "problems": [],
+    }
 
 
 def member_report(folder, name, description, problems):
@@ -161,6 +186,8 @@ def check_shape(metadata, header):
 
 def table(report):
     """The report for people."""
+    if "schemes" in report:
+        return _scheme_table(report)
     lines = [f"{report['path']}", f"  content hash  {report['content_hash']}"]
     for key in ("title", "version", "licence", "reference", "signal", "trained_on"):
         if report.get(key):
@@ -177,6 +204,19 @@ def table(report):
     for claim in report.get("claims") or []:
         lines.append(f"  claim         {_short(claim)}")
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
+    return "\n".join(lines)
+
+
+def _scheme_table(report):
+    lines = [report["path"]]
+    for name, scheme in report["schemes"].items():
+        lines += ["", f"{name}: {scheme['title']}"]
+        lines += [f"  {key:<13} {_short(scheme[key])}" for key in ("version", "licence", "reference", "signal")]
+        for kind in ("networks", "classical"):
+            for member, title in scheme[kind].items():
+                mark = "*" if member == scheme["default"] else " "
+                lines.append(f" {mark}{member}: {title}" + (" (network)" if kind == "networks" else ""))
+        lines += [f"  claim         {_short(claim)}" for claim in scheme["claims"]]
     return "\n".join(lines)
 
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists what there is: schemes to train, model packages with their members, and the five nouns."""
 
-import contextlib
-import importlib
-
+from .. import schemes
 from ..base import model_packages
 from ..base.errors import UserError
 from ..reference import nouns
@@ -13,16 +11,15 @@ def add_arguments(parser):
     """`list` takes none of its own."""
 
 
-def scheme_names():
-    """Names of the schemes that can be trained and evaluated; empty where there are none."""
-    with contextlib.suppress(ModuleNotFoundError, AttributeError):
-        return sorted(importlib.import_module("gr_diffsem.schemes").names())
-    return []
-
-
 def run(args):
     """The report: schemes, packages, priors, operators, starts, samplers, plans."""
-    report = {"schemes": scheme_names(), "packages": []}
+    found = schemes.all_schemes()
+    report = {
+        "schemes": list(found),
+        "scheme_files": {name: scheme.source for name, scheme in found.items() if scheme.source},
+        "broken_schemes": [{"path": str(s.path), "problem": s.problem} for s in schemes.broken()],
+        "packages": [],
+    }
     for name, path in model_packages.find_packages().items():
         report["packages"].append(_package(name, path))
     report.update(nouns.NAMES)
@@ -59,7 +56,9 @@ def table(report):
         searched = ", ".join(map(str, model_packages.search_paths())) or "no folder exists"
         lines.append(f"  none (searched: {searched}; $DIFFSEM_MODELS adds folders)")
     lines.append("  ls" + " " * 23 + "built in: the measurement is the estimate")
-    lines += ["", "schemes (train, eval): " + (", ".join(report["schemes"]) or "none")]
+    lines += ["", "schemes (train, eval; or the path of a .py): " + (", ".join(report["schemes"]) or "none")]
+    lines += [f"  {name:<24} [{path}]" for name, path in report["scheme_files"].items()]
+    lines += [f"  left out: {entry['path']}: {entry['problem']}" for entry in report["broken_schemes"]]
     for noun in nouns.NAMES:
         lines.append(f"{noun}: " + ", ".join(report[noun]))
     return "\n".join(lines)

@@ -18,6 +18,7 @@ import numpy as np
 from .. import schemes
 from ..base import model_packages
 from ..base.errors import UserError, unknown
+from ..models.training import load_checkpoint
 from . import package_writer
 
 LARGEST_LOSS = 0.1  # dB: what may go into a package
@@ -38,21 +39,20 @@ class Samples:
     held_out: list = field(default_factory=list)  # feeds, where there is no truth
 
 
-def run(args):
-    """Quantise; returns the report."""
-    from . import export
-
+def run(args, export):
+    """Quantise; returns the report. export(checkpoint, model, refit, where) writes what is to be quantised."""
     model = Path(args.model)
     if model.suffix not in ("", ".onnx"):
         raise UserError(f"cannot write '{model}': give a name that ends in .onnx, or a folder")
     with TemporaryDirectory() as folder:
         if Path(args.checkpoint).suffix == ".pt":
             fp32 = model if not model.suffix else Path(folder) / "fp32.onnx"
-            written = export.export(args.checkpoint, fp32, args.refit)["model"]
-            state = export.load_checkpoint(args.checkpoint)
-            source, scheme, member = Path(written), schemes.get(state["scheme"]), state["member"]
+            written = export(args.checkpoint, fp32, args.refit, args.scheme)["model"]
+            state = load_checkpoint(args.checkpoint)
+            scheme = schemes.trained(state["scheme"], state.get("source"), args.scheme)
+            source, member = Path(written), state["member"]
         else:
-            source, scheme, member = find(args.checkpoint)
+            source, scheme, member = find(args.checkpoint, args.scheme)
         if not model.suffix:
             check_package(source, scheme, model)
         samples = samples_of(source, scheme, member, args)
@@ -63,8 +63,10 @@ def run(args):
         return keep(small, source, scheme, member, model, report)
 
 
-def find(what):
-    """(path of the .onnx, scheme or None, member or None) of `PACKAGE[/MEMBER]`, a folder, or a file."""
+def find(what, where=None):
+    """(path of the .onnx, scheme or None, member or None) of `PACKAGE[/MEMBER]`, a folder, or a file.
+
+    where: name or file of the package's scheme; None: found by the package's name."""
     path, member = model_packages.locate(what, checkout_first=True)
     if path.is_file():
         return path, None, None
@@ -75,7 +77,11 @@ def find(what):
     prior = manifest["members"][member]["prior"]
     if prior.get("type") != "onnx":
         raise UserError(f"{what}: member {member} is no network ({prior.get('type')}): choose one that is")
-    return path / prior["file"], schemes.get(manifest["name"]), member
+    try:
+        scheme = schemes.trained(manifest["name"], None, where)
+    except UserError as error:
+        raise UserError(f"{what}: {error}; or give its scheme with --scheme FILE.py") from None
+    return path / prior["file"], scheme, member
 
 
 def check_package(source, scheme, model):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names that the core registers; a test compares them with `diffsem.core`."""
+"""The names that the core registers, from the twin's own tables; a test compares both."""
+
+from .operators import OPERATORS
+from .plans import MEASURED, PLANS
+from .samplers import SAMPLERS
+from .scheme import PRIORS, STARTS
 
 NAMES = {
-    "priors": ["onnx", "gaussian", "gmm", "none"],
-    "operators": ["identity", "mask", "matrix", "transform"],
-    "starts": ["matched", "noise", "level", "renoise"],
-    "samplers": ["one_step", "posterior_mean", "ddim", "ddpm", "euler", "heun", "dpmpp_2m"],
-    "plans": ["geometric", "karras", "linear_vp", "cosine"],
+    "priors": list(PRIORS),
+    "operators": list(OPERATORS),
+    "starts": list(STARTS),
+    "samplers": list(SAMPLERS),
+    "plans": [*PLANS, *MEASURED],
 }

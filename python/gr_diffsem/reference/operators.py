@@ -11,6 +11,8 @@ Each operator offers apply(x) -> y, adjoint(y) -> x, and the closed-form proxima
 import numpy as np
 
 from ..base.picture_transform import forward, inverse
+from .convolution import Convolution
+from .quantiser import Quantiser
 
 
 class Identity:
@@ -50,6 +52,7 @@ class Matrix:
 
     def __init__(self, matrix):
         self.matrix = np.asarray(matrix)
+        self.size = self.matrix.shape[1]
         self.u, self.s, self.vh = np.linalg.svd(self.matrix, full_matrices=False)
 
     def apply(self, x):
@@ -109,3 +112,14 @@ def fuse(a, a_variance, b, b_variance):
     b = np.where(weight == 1.0, 0, b)
     a = np.where(weight == 0.0, 0, a)
     return weight * a + (1.0 - weight) * b, joint
+
+
+#: {name: f(size, observed, matrix, **keys)}, as the core's table; keys as in a manifest.
+OPERATORS = {
+    "identity": lambda size, observed=None, matrix=None: Identity(),
+    "mask": lambda size, observed=None, matrix=None: Identity() if observed is None else Mask(observed),
+    "matrix": lambda size, observed=None, matrix=None: Matrix(matrix),
+    "convolution": lambda size, observed=None, matrix=None, **keys: Convolution(size, **keys),
+    "quantiser": lambda size, observed=None, matrix=None, **keys: Quantiser(size, **keys),
+    "transform": lambda size, observed=None, matrix=None, gains=None: Transform(gains),
+}

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..base.signal import alpha_bar_to_sigma
 
+#: Plans whose levels are known beforehand, and those that measure them (photo.py).
+PLANS, MEASURED = ("geometric", "karras", "linear_vp", "cosine"), ("proximal",)
 DEFAULT_STEPS = 10
 DEFAULT_SIGMA_MIN = 0.01
 DEFAULT_SIGMA_MAX = 100.0

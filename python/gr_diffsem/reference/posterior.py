@@ -15,12 +15,15 @@ def condition(prior, operator, y, noise):
     """A posterior denoiser. y: [B, M]; noise: variance per complex element, broadcasts to y.
 
     Identity and mask: exact for every prior, because x and y are two looks at the same elements,
-    which fuse into one look of less noise. Matrix: exact for Gaussians and mixtures; else the prior's
-    mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13); its weight is the variance
-    sigma^2 / (1 + sigma^2) that a white prior of unit power would leave (Song et al. 2023, app. A.3).
+    which fuse into one look of less noise. What is kept as a matrix: exact for Gaussians and mixtures; else the
+    prior's mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13). Its weight is the mean variance that a
+    closed-form prior states, else sigma^2 / (1 + sigma^2), what a white prior of unit power would leave (Song et al.
+    2023, app. A.3).
     """
     if isinstance(operator, (Identity, Mask)):
         return _Fused(prior, operator, y, noise)
+    if not hasattr(operator, "matrix"):
+        return _Proximal(prior, operator, y, noise)
     if isinstance(prior, DiagonalGaussian):
         mean = prior.mean * np.ones(len(prior.variance))
         prior = Gaussian(np.diag(prior.variance), mean)
@@ -69,5 +72,8 @@ class _Proximal:
     def __call__(self, x, sigma):
         mean, variance = self.prior(x, sigma)
         level2 = np.asarray(sigma, float) ** 2
-        weight = np.where(np.isinf(level2), 1.0, level2 / (1.0 + level2))
+        with np.errstate(invalid="ignore"):
+            weight = np.where(np.isinf(level2), 1.0, level2 / (1.0 + level2))
+        if isinstance(self.prior, (DiagonalGaussian, Gaussian, Mixture)):
+            weight = variance.mean(1, keepdims=True)
         return self.operator.prox(mean, weight, self.y, self.noise), variance

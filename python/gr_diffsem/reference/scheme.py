@@ -10,11 +10,14 @@ import numpy as np
 
 from ..base.philox import Rng
 from ..base.signal import measured_power
-from .operators import Identity, Mask, Matrix
+from .operators import OPERATORS, Identity, Mask
 from .plans import Plan
 from .posterior import condition
 from .priors import DiagonalGaussian, Gaussian, Mixture
 from .samplers import SAMPLERS
+
+PRIORS = ("onnx", "gaussian", "gmm", "none")
+STARTS = ("matched", "noise", "level", "renoise")
 
 
 def load_prior(description, folder, real=False):
@@ -37,11 +40,13 @@ def load_prior(description, folder, real=False):
     raise ValueError(f"prior '{kind}' has no twin in NumPy")
 
 
-def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain="unit", seed=0, stream=0, first=0):
+def estimate(
+    prior, y, noise_var, member=None, observed=None, matrix=None, gain="unit", seed=0, stream=0, first=0, size=None
+):
     """(mean [B, N], variance [B, N], steps [B]) of measurements y [B, M].
 
-    member: {"start", "sampler", "plan"} as in a manifest. noise_var: broadcasts to y. gain: `unit`, or
-    `measured`: y is divided by its measured amplitude first. first: index of the first item.
+    member: {"operator", "start", "sampler", "plan"} as in a manifest. size: N, where it is not M. noise_var: broadcasts
+    to y. gain: `unit`, or `measured`: y is divided by its measured amplitude first. first: index of the first item.
     """
     member = member or {}
     y = np.asarray(y)
@@ -61,7 +66,14 @@ def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain=
         amplitude = np.sqrt(measured_power(y, noise_var, observed) / white)
     results = [
         _item(
-            prior, y[b : b + 1] / a, noise_var[b : b + 1] / a**2, member, observed, matrix, Rng(seed, stream, first + b)
+            prior,
+            y[b : b + 1] / a,
+            noise_var[b : b + 1] / a**2,
+            member,
+            observed,
+            matrix,
+            Rng(seed, stream, first + b),
+            size,
         )
         for b, a in enumerate(amplitude[:, 0])
     ]
@@ -70,13 +82,12 @@ def estimate(prior, y, noise_var, member=None, observed=None, matrix=None, gain=
     return mean, variance, np.array([r[2] for r in results]) + updates
 
 
-def _item(prior, y, noise, member, observed, matrix, rng):
+def _item(prior, y, noise, member, observed, matrix, rng, size):
     """One item at unit power: y [1, M], noise [1, M] variances."""
-    operator = Identity()
-    if matrix is not None:
-        operator = Matrix(matrix)
-    elif observed is not None:
-        operator = Mask(observed)
+    keys = {key: value for key, value in member.get("operator", {}).items() if key != "matrix"}  # given here
+    kind = keys.pop("type", "identity" if matrix is None else "matrix")
+    operator = OPERATORS["mask" if observed is not None else kind](size or y.shape[1], observed, matrix, **keys)
+    if isinstance(operator, Mask):
         y, noise = operator.apply(y), operator.noise_map(noise, y.shape)
     description = member.get("sampler", {"type": "one_step"})
     name, eta = description["type"], float(description.get("eta", 0.0))
@@ -119,12 +130,12 @@ def start(prior, operator, y, noise, member, sampler, eta, rng):
         return prior, x, [v[None] for v in plan.element_levels(levels)]
 
     posterior = condition(prior, operator, y, noise)
-    size = operator.matrix.shape[1] if isinstance(operator, Matrix) else y.shape[1]
+    size = getattr(operator, "size", y.shape[1])
     if kind == "noise" and seeks_mean:
         return posterior, np.zeros((1, size), y.dtype), [np.inf, *plan.levels(plan.sigma_max)[1:]]
     if kind == "noise":
         level, coarse = plan.sigma_max, 0.0
-    elif isinstance(operator, Matrix):  # linear MMSE under a white prior of unit power
+    elif not isinstance(operator, (Identity, Mask)):  # linear MMSE under a white prior of unit power
         level, coarse = float(sigma), operator.prox(np.zeros((1, size)), 1.0, y, noise)
     else:
         level, coarse = float(sigma), operator.adjoint(y)

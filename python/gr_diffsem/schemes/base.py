@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a scheme's file says: the signal, clean samples, networks, members, claims.
 
-A scheme is an instance of a subclass of `Scheme`, called SCHEME in its own module of this package.
+A scheme is an instance of a subclass of `Scheme`, called SCHEME in its own file, here or anywhere.
 Whatever has a default here need not be repeated; docs/add_a_scheme.md walks through one.
 """
 
@@ -62,6 +62,7 @@ class Scheme:
     name = ""
     title = ""
     reference = ""
+    source = None  # the file it was read from, where that is not one of this package; set by what reads it
     version = "1"
     licence = "GPL-3.0-or-later"
     domain = "complex"  # "image": photographs, which `gr-diffsem eval semantic_link` measures
@@ -98,7 +99,7 @@ class Scheme:
         raise NotImplementedError
 
     def batch(self, rng, n, prior_share):
-        """n training pairs (channels.measure.Batch). The default: every element observed, with equal
+        """n training pairs (air.measure.Batch). The default: every element observed, with equal
         noise, at SNRs uniform in dB over `training_snr_db`."""
         h = self.sample(rng, n)
         db = rng.uniform(*self.training_snr_db, (n, *[1] * len(self.shape)))

@@ -7,7 +7,8 @@
 #include "check.h"
 #include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <limits>
 #include <vector>
 
@@ -76,7 +77,7 @@ struct Toy {
     }
     std::unique_ptr<Estimator> make(const std::string& spec, EstimatorOptions o = {}) const
     {
-        return std::make_unique<Estimator>(Scheme::load(spec), o);
+        return std::make_unique<Estimator>(load_scheme(spec), o);
     }
 };
 
@@ -194,7 +195,7 @@ void least_squares()
 {
     EstimatorOptions o;
     o.item_size = 4;
-    Estimator e(Scheme::load("ls"), o);
+    Estimator e(load_scheme("ls"), o);
     const std::vector<cfloat> y = {{1, 2}, {3, 4}, {1e-20f, -0.0f}, {5e8f, 6}};
     auto r = run(e, y, {0.5f});
     CHECK(r.mean == y); // to the bit
@@ -359,9 +360,9 @@ void registries(const Toy& t)
         EstimatorOptions o;
         if (masked)
             o.observed = {1, 1, 0, 1, 1, 1};
-        for (const auto& start : start_names())
-            for (const auto& sampler : sampler_names())
-                for (const auto& plan : plan_names()) {
+        for (const auto& start : entry_names(starts()))
+            for (const auto& sampler : entry_names(samplers()))
+                for (const auto& plan : fixtures::fixed_plans()) {
                     const bool fixed = start == "level" || start == "renoise";
                     const std::string spec =
                         t.unit + "/gmm:start=" + start + ",sampler=" + sampler + ",plan=" + plan +
@@ -445,7 +446,7 @@ void no_allocation(const Toy& t)
     count("ls", plain);
     for (const auto& o : {masked, whole})
         for (const char* member : {"/gaussian", "/gmm"})
-            for (const auto& sampler : sampler_names())
+            for (const auto& sampler : entry_names(samplers()))
                 for (const char* start : {"matched", "noise"})
                     count(t.measured + member + ":sampler=" + sampler + ",start=" + start, o);
     count(t.measured + "/gmm:noise_updates=2", masked);
@@ -457,7 +458,7 @@ void no_allocation(const Toy& t)
 void errors(const Toy& t)
 {
     EstimatorOptions o;
-    CHECK_THROWS(Estimator(Scheme::load("ls"), o), {"give the vector length"});
+    CHECK_THROWS(Estimator(load_scheme("ls"), o), {"give the vector length"});
     CHECK_THROWS(Estimator(nullptr, o), {"no scheme"});
     o.item_size = 5;
     CHECK_THROWS(t.make(t.unit, o), {"vector length = 5", "vectors of 6"});

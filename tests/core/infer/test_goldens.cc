@@ -7,7 +7,8 @@
 #include <gnuradio/diffsem/core/base/json.h>
 #include <gnuradio/diffsem/core/base/npy.h>
 #include <gnuradio/diffsem/core/base/philox.h>
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include <algorithm>
 #include <cmath>
@@ -63,7 +64,7 @@ void check_case(const Json& c, const Arrays& arrays, std::size_t max_batch)
     options.seed = count("seed");
     options.stream = count("stream");
     options.max_batch = max_batch;
-    Estimator estimator(Scheme::load(folder + "toy/" + c["spec"].as_string()), options);
+    Estimator estimator(load_scheme(folder + "toy/" + c["spec"].as_string()), options);
 
     const std::size_t n = estimator.output_size();
     std::vector<cfloat> mean(items * n);

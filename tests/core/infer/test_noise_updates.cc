@@ -6,7 +6,8 @@
 #include "check.h"
 #include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <vector>
 
 using namespace fixtures;
@@ -41,7 +42,7 @@ struct Result {
 
 Result run(const Toy& t, const std::string& keys, double told, const RunLimit& limit = {})
 {
-    Estimator e(Scheme::load(t.package + keys), {});
+    Estimator e(load_scheme(t.package + keys), {});
     const std::vector<float> nv(items, float(told));
     std::vector<cfloat> mean(items * size);
     std::vector<ItemInfo> info(items);
@@ -79,7 +80,7 @@ void within_a_limit(const Toy& t)
 {
     const std::string walk = ":sampler=posterior_mean,steps=5,noise_updates=2";
     CHECK_EQUAL(run(t, walk, 0.2).first.steps, 7);
-    CHECK_EQUAL(Estimator(Scheme::load(t.package + walk), {}).max_evaluations(), 7);
+    CHECK_EQUAL(Estimator(load_scheme(t.package + walk), {}).max_evaluations(), 7);
     for (const int evaluations : {1, 2, 3, 5}) {
         RunLimit limit;
         limit.evaluations = evaluations;
@@ -92,14 +93,14 @@ void within_a_limit(const Toy& t)
 
 void errors(const Toy& t)
 {
-    const auto load = [&](const std::string& keys) { return Scheme::load(t.package + keys); };
+    const auto load = [&](const std::string& keys) { return load_scheme(t.package + keys); };
     CHECK_THROWS(load(":noise_updates=21"), {"start.noise_updates", "0 .. 20"});
     CHECK_THROWS(load(":noise_updates=-1"), {"start.noise_updates", "0 .. 20"});
     CHECK_THROWS(load(":noise_updates=0.5"), {"start.noise_updates", "whole number"});
     CHECK_THROWS(load(":noise_updates=some"), {"noise_updates = 'some' is not a number"});
     CHECK_THROWS(load(":noise_updates=1,start=noise"), {"needs the start 'matched'"});
     CHECK_THROWS(load(":noise_updates=1,start=level,sigma_max=1"), {"needs the start 'matched'"});
-    CHECK_THROWS(Scheme::load("ls:noise_updates=1"), {"takes no key but seed"});
+    CHECK_THROWS(load_scheme("ls:noise_updates=1"), {"takes no key but seed"});
 }
 
 } // namespace

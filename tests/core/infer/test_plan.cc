@@ -7,7 +7,6 @@
 #include "check.h"
 #include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/core/base/signal.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 
@@ -99,18 +98,45 @@ void elements()
     levels.prepare(plan, start, plan.sigma_max());
     CHECK_EQUAL(levels.steps(), 4);
     Sigma now;
-    levels.get(0, now);
+    levels.now(0, now);
     for (std::size_t i = 0; i < 6; i++)
         CHECK_EQUAL(now.item(0)[i], given[i]);
-    levels.get(1, now); // the plan of item 0 starts at 1, of item 1 at 0.2
+    levels.next(0, now); // the plan of item 0 starts at 1, of item 1 at 0.2
     CHECK_NEAR(now.at(0, 0), std::pow(0.01, 1 / 3.0), 1e-6);
     CHECK_EQUAL(now.at(0, 1), 0.05f);        // waits
     CHECK_EQUAL(now.at(0, 2), now.at(0, 0)); // jumps from infinity
     CHECK_NEAR(now.at(1, 0), 0.2 * std::pow(0.05, 1 / 3.0), 1e-6);
     CHECK_EQUAL(now.at(1, 1), now.at(1, 0));
-    levels.get(4, now);
+    levels.next(3, now);
     for (std::size_t i = 0; i < 6; i++)
         CHECK_EQUAL(now.item(0)[i], 0.0f);
+}
+
+// A plan that measures: each step goes down to 0, and the next begins at what the last one left.
+void measured_levels()
+{
+    PlanParameters p;
+    p.type = "proximal";
+    p.steps = 3;
+    const Plan plan(p);
+    CHECK(plan.measured() && plan.count(5.0f) == 3);
+    Sigma start(1, 2, 0.5f), now;
+    Levels levels;
+    levels.reserve(1, 2, plan.max_steps());
+    levels.prepare(plan, start, plan.sigma_max());
+    levels.now(0, now);
+    CHECK_EQUAL(now.at(0, 1), 0.5f);
+    levels.next(0, now);
+    CHECK_EQUAL(now.at(0, 1), 0.0f);
+    levels.measure({0.04f, 0.25f});
+    levels.now(1, now);
+    CHECK_NEAR(now.at(0, 0), 0.2, 1e-7);
+    CHECK_EQUAL(now.at(0, 1), 0.5f);
+    levels.next(2, now);
+    CHECK_EQUAL(now.at(0, 0), 0.0f);
+    CHECK_THROWS(plan.with_steps(1001), {"1 .. 1000"});
+    p.final = false;
+    CHECK_THROWS(Plan{p}, {"one evaluation"});
 }
 
 void errors()
@@ -137,10 +163,11 @@ void errors()
 
 int main()
 {
-    for (const auto& name : plan_names())
+    for (const auto& name : fixtures::fixed_plans())
         shape_of_every_plan(name);
     values();
     elements();
+    measured_levels();
     errors();
     return check::result("plan");
 }

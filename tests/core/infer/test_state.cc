@@ -8,6 +8,7 @@
 #include "fixtures.h"
 
 #include <gnuradio/diffsem/core/infer/condition.h>
+#include <gnuradio/diffsem/core/operators/bilinear.h>
 
 using namespace fixtures;
 

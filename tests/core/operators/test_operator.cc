@@ -1,13 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Operators: <A x, y> = <x, A^H y>, the proximal step is the minimiser, and bilinear operators agree
- * with themselves. Walks every registered operator.
+ * Operators: <A x, y> = <x, A^H y>, the proximal step is the minimiser, the residual is what apply() leaves, and
+ * bilinear operators agree with themselves. Walks the table: each entry's example is tried.
  */
 #include "check.h"
 #include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
+#include <gnuradio/diffsem/core/operators/bilinear.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
 
 #include <algorithm>
@@ -31,14 +31,43 @@ struct Case {
     std::shared_ptr<const Operator> op;
 };
 
+// The entry's own example, of complex signals; none where the operator takes only others.
+std::shared_ptr<const Operator> example(const OperatorEntry& e)
+{
+    const Json keys = Json::parse(e.example);
+    OperatorInput input;
+    input.size = e.example_size;
+    const SignalShape signal{Domain::complex, {std::int64_t(e.example_size)}};
+    try {
+        const auto make = e.read(Fields(keys, e.name, key_names(e)), signal);
+        try {
+            auto op = make(input);
+            if (op->type() == std::string(e.name))
+                return op;
+            input.observed = {1, 0, 1, 1, 0, 1}; // the other of the two that choose elements
+            return make(input);
+        } catch (const Error&) { // it wants a matrix
+            Random r(4);
+            input.matrix = row_major(r.cmatrix(2, Eigen::Index(e.example_size)));
+            input.matrix_rows = 2;
+            return make(input);
+        }
+    } catch (const Error&) {
+        return nullptr;
+    }
+}
+
 std::vector<Case> cases()
 {
     Random r(3);
-    return {{"identity", make_identity_operator(5)},
-            {"mask", make_mask_operator({1, 0, 1, 1, 0})},
-            {"matrix", make_matrix_operator(row_major(r.cmatrix(3, 5)), 3, 5)},
-            {"matrix", make_matrix_operator(row_major(r.cmatrix(7, 5)), 7, 5)},
-            {"matrix", make_matrix_operator(row_major(r.cmatrix(5, 1) * r.cmatrix(1, 5)), 5, 5)}};
+    std::vector<Case> all = {
+        {"mask", make_mask_operator({1, 0, 1, 1, 0})},
+        {"matrix", make_matrix_operator(row_major(r.cmatrix(7, 5)), 7, 5)},
+        {"matrix", make_matrix_operator(row_major(r.cmatrix(5, 1) * r.cmatrix(1, 5)), 5, 5)}};
+    for (const OperatorEntry* e : operators())
+        if (auto op = example(*e))
+            all.push_back({e->name, std::move(op)});
+    return all;
 }
 
 Vector applied(const Operator& op, const Vector& x)
@@ -47,6 +76,40 @@ Vector applied(const Operator& op, const Vector& x)
     Tensor out(Domain::complex, {std::int64_t(op.rows())}, 1);
     op.apply(in, out);
     return to_vector(out.citem(0), Eigen::Index(op.rows()));
+}
+
+// What a flowgraph may do with any operator.
+void names_and_sizes(const Case& c, Random& r)
+{
+    CHECK(c.op->cols() > 0 && c.op->rows() > 0 && c.op->power() > 0);
+    CHECK(!c.op->keeps_elements_apart() || c.op->rows() == c.op->cols());
+    const auto n = Eigen::Index(c.op->cols()), m = Eigen::Index(c.op->rows());
+    const Vector x = r.cvector(n), y = applied(*c.op, x);
+    std::vector<cdouble> scratch(c.op->scratch_size());
+    Sigma noise(1, c.op->rows(), 0.1f);
+    const Tensor tx = to_tensor({x});
+    CHECK_BELOW(c.op->residual(to_tensor({y}), noise, tx, 0, scratch.data()), 1e-9);
+    if (!c.op->linear())
+        return;
+    const Vector other = y + r.cvector(m);
+    double expected = 0;
+    for (Eigen::Index i = 0; i < m; i++)
+        if (!c.op->observed() || c.op->observed()[i])
+            expected += i ? std::norm(other(i) - y(i)) : 0.0;
+    noise.item(0)[0] = Sigma::unobserved(); // lost: does not count
+    CHECK_NEAR(c.op->residual(to_tensor({other}), noise, tx, 0, scratch.data()), expected, 1e-4);
+    // The derivative of a linear operator is itself.
+    Tensor back(Domain::complex, {n}, 1), same(Domain::complex, {n}, 1);
+    c.op->vjp(tx, to_tensor({y}), back);
+    c.op->adjoint(to_tensor({y}), same);
+    CHECK_BELOW((to_vector(back.citem(0), n) - to_vector(same.citem(0), n)).norm(), 1e-12);
+    // power(): mean |A x|^2 of a measured element for white x
+    double sum = 0, measured = 0;
+    for (Eigen::Index i = 0; i < m; i++)
+        measured += !c.op->observed() || c.op->observed()[i];
+    for (Eigen::Index k = 0; k < n; k++)
+        sum += applied(*c.op, Vector::Unit(n, k)).squaredNorm();
+    CHECK_NEAR(sum / measured, c.op->power(), 1e-5 * c.op->power());
 }
 
 void adjoint(const Case& c, Random& r)
@@ -101,6 +164,74 @@ void selection_ignores_what_is_not_measured()
     CHECK_EQUAL(x.citem(0)[1], cfloat(5.0f));
 }
 
+// y = a * x written out; at the edges `linear` has no wrapping.
+void convolution_is_a_convolution(Random& r)
+{
+    const std::vector<cdouble> a = {1.0, {0.5, -0.3}, 0.2};
+    const Vector x = r.cvector(6);
+    for (const bool circular : {true, false}) {
+        const Json keys =
+            Json::parse(std::string(R"({"taps": [1, [0.5, -0.3], 0.2], "boundary": ")") +
+                        (circular ? "circular" : "linear") + "\"}");
+        OperatorInput input;
+        input.size = 6;
+        const auto op =
+            find_entry(operators(), "operator", "convolution")
+                .read(Fields(keys, "op", {"taps", "boundary"}), {Domain::complex, {6}})(input);
+        Vector y = Vector::Zero(circular ? 6 : 8);
+        for (Eigen::Index i = 0; i < 6; i++)
+            for (Eigen::Index l = 0; l < 3; l++)
+                y((i + l) % y.size()) += a[std::size_t(l)] * x(i);
+        CHECK_EQUAL(op->rows(), std::size_t(y.size()));
+        CHECK_BELOW((applied(*op, x) - y).norm(), 1e-5);
+    }
+}
+
+// The posterior step of a component against numerical integration over the cell.
+void quantiser_step_is_the_posterior_mean(Random& r)
+{
+    const auto& entry = find_entry(operators(), "operator", "quantiser");
+    const Json keys = Json::parse(R"({"bits": 2, "step": 0.7})");
+    OperatorInput input;
+    input.size = 1;
+    const auto op = entry.read(Fields(keys, "op", key_names(entry)), {Domain::real, {1}})(input);
+    const double inf = std::numeric_limits<double>::infinity();
+    for (int trial = 0; trial < 40; trial++) {
+        const double z = 2 * r.normal(), s2 = 0.05 + r.uniform(), nv = 0.01 + 0.3 * r.uniform();
+        Tensor at(Domain::real, {1}, 1), y(Domain::real, {1}, 1), x(Domain::real, {1}, 1);
+        at.item(0)[0] = float(z + std::sqrt(s2 + nv) * r.normal());
+        op->apply(at, y);
+        const double middle = y.item(0)[0];
+        const double low = middle < -0.75 ? -inf : middle - 0.35,
+                     high = middle > 0.75 ? inf : middle + 0.35;
+        double mass = 0, mean = 0; // of u = x + n in the cell, and of x given it
+        for (double u = z - 12; u < z + 12; u += 1e-3) {
+            if (u < low || u >= high)
+                continue;
+            const double w = std::exp(-0.5 * (u - z) * (u - z) / (s2 + nv));
+            mass += w;
+            mean += w * (z + s2 / (s2 + nv) * (u - z));
+        }
+        Tensor zt(Domain::real, {1}, 1);
+        zt.item(0)[0] = float(z);
+        op->proximal(y, Sigma(float(std::sqrt(nv))), zt, Sigma(float(std::sqrt(s2))), x, nullptr);
+        if (mass > 1e-6)
+            CHECK_NEAR(x.item(0)[0], mean / mass, 2e-3);
+    }
+    // A cell far out of sight pulls to its edge, and nothing becomes NaN.
+    Tensor far(Domain::real, {1}, 1), y(Domain::real, {1}, 1), x(Domain::real, {1}, 1);
+    far.item(0)[0] = -1e4f;
+    y.item(0)[0] = 1.05f;
+    op->proximal(y, Sigma(0.01f), far, Sigma(0.1f), x, nullptr);
+    CHECK(std::isfinite(x.item(0)[0]) && x.item(0)[0] > -1e4f);
+    input.measured_gain = true;
+    CHECK_THROWS(entry.read(Fields(keys, "op", key_names(entry)), {Domain::real, {1}})(input),
+                 {"'unit'"});
+    const Json none = Json::parse(R"({"bits": 0})");
+    CHECK_THROWS(entry.read(Fields(none, "op", key_names(entry)), {Domain::real, {1}}),
+                 {"op.bits", "1 .. 16"});
+}
+
 void bilinear()
 {
     Random r(5);
@@ -145,17 +276,21 @@ void bilinear()
 int main()
 {
     Random r(1);
-    std::vector<std::string> seen;
+    std::vector<std::string> seen = {"transform"}; // of real pictures: test_transform.cc
     for (const auto& c : cases()) {
         CHECK_EQUAL(std::string(c.op->type()), c.name);
-        adjoint(c, r);
-        proximal(c, r, false);
-        proximal(c, r, true);
+        names_and_sizes(c, r);
+        if (c.op->linear()) {
+            adjoint(c, r);
+            proximal(c, r, false);
+            proximal(c, r, true);
+        }
         seen.push_back(c.name);
     }
-    seen.push_back("transform");              // real: test_transform.cc
-    for (const auto& name : operator_names()) // a new operator needs a case here
+    for (const auto& name : entry_names(operators())) // a new operator needs an example
         CHECK(std::find(seen.begin(), seen.end(), name) != seen.end());
+    convolution_is_a_convolution(r);
+    quantiser_step_is_the_posterior_mean(r);
     selection_ignores_what_is_not_measured();
     bilinear();
     CHECK_THROWS(make_mask_operator({0, 0}), {"observes no element"});

@@ -8,9 +8,10 @@
 #include "fixtures.h"
 #include "operators/dct.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
-#include <gnuradio/diffsem/core/infer/photo.h>
+#include <gnuradio/diffsem/core/infer/estimator.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/picture/picture_receiver.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include <Eigen/Dense>
 #include <chrono>
@@ -117,7 +118,7 @@ void against_dense(int h, int w, Random& r)
 void linear_is_the_closed_form(Random& r)
 {
     const int h = 9, w = 14, n = 3 * h * w;
-    PhotoEstimator estimator(Scheme::load("linear"));
+    const auto estimator = make_picture_estimator(load_scheme("linear"));
     std::vector<float> y(n), gains(n), noise(n), spectrum(n), image(n), variance(n);
     RealVector mean(n);
     for (int k = 0; k < n; k++) {
@@ -133,8 +134,15 @@ void linear_is_the_closed_form(Random& r)
                            : spectrum[k];
     }
     std::vector<float> found(n);
-    const PhotoInfo info = estimator.run(
-        h, w, y.data(), gains.data(), noise.data(), spectrum.data(), image.data(), found.data());
+    const PictureInfo info = estimate_picture(*estimator,
+                                              h,
+                                              w,
+                                              y.data(),
+                                              gains.data(),
+                                              noise.data(),
+                                              spectrum.data(),
+                                              image.data(),
+                                              found.data());
     CHECK_EQUAL(info.evaluations, 0);
     const RealVector expected =
         ((dense(h, w).transpose() * mean).array() + 0.5).cwiseMax(0.0).cwiseMin(1.0);
@@ -147,22 +155,35 @@ void linear_is_the_closed_form(Random& r)
     CHECK_BELOW(worst_variance, 1e-7);
 
     noise[3] = -1;
-    CHECK_THROWS(
-        estimator.run(
-            h, w, y.data(), gains.data(), noise.data(), spectrum.data(), image.data(), nullptr),
-        {"noise_var", "infinite"});
-    CHECK_THROWS(
-        estimator.run(
-            0, w, y.data(), gains.data(), noise.data(), spectrum.data(), image.data(), nullptr),
-        {"0 x 14"});
-    CHECK_THROWS(estimator.run(4096,
-                               4096,
-                               y.data(),
-                               gains.data(),
-                               noise.data(),
-                               spectrum.data(),
-                               image.data(),
-                               nullptr),
+    CHECK_THROWS(estimate_picture(*estimator,
+                                  h,
+                                  w,
+                                  y.data(),
+                                  gains.data(),
+                                  noise.data(),
+                                  spectrum.data(),
+                                  image.data(),
+                                  nullptr),
+                 {"noise_var", "infinite"});
+    CHECK_THROWS(estimate_picture(*estimator,
+                                  0,
+                                  w,
+                                  y.data(),
+                                  gains.data(),
+                                  noise.data(),
+                                  spectrum.data(),
+                                  image.data(),
+                                  nullptr),
+                 {"0 x 14"});
+    CHECK_THROWS(estimate_picture(*estimator,
+                                  4096,
+                                  4096,
+                                  y.data(),
+                                  gains.data(),
+                                  noise.data(),
+                                  spectrum.data(),
+                                  image.data(),
+                                  nullptr),
                  {"4096 x 4096", "pixels in all"});
 }
 
@@ -178,15 +199,16 @@ void realism_restores_the_energy(Random& r)
         y[k] = float(std::sqrt(spectrum[k] + (k % 3 == 2 ? noise[k] : 0)) * r.normal());
     }
     const auto run = [&](const char* scheme, std::vector<float>& image) {
-        PhotoEstimator(Scheme::load(scheme))
-            .run(h,
-                 w,
-                 y.data(),
-                 gains.data(),
-                 noise.data(),
-                 spectrum.data(),
-                 image.data(),
-                 variance.data());
+        const auto estimator = make_picture_estimator(load_scheme(scheme));
+        estimate_picture(*estimator,
+                         h,
+                         w,
+                         y.data(),
+                         gains.data(),
+                         noise.data(),
+                         spectrum.data(),
+                         image.data(),
+                         variance.data());
     };
     run("linear:realism=0", mean);
     run("linear:realism=0.5", half);
@@ -257,10 +279,12 @@ int main()
     CHECK_THROWS(make_transform_operator(2, 2, {1, 2}), {"2 gains", "12 coefficients"});
     CHECK_THROWS(make_transform_operator(0, 2, {}), {"0 x 2"});
     CHECK_THROWS(make_transform_operator(1, 1, {1, inf, 1}), {"not finite"});
-    CHECK_THROWS(Estimator(Scheme::load("linear"), {}), {"PhotoEstimator"});
-    CHECK_THROWS(PhotoEstimator(Scheme::load("ls")), {"no scheme of photographs"});
-    CHECK_THROWS(Scheme::load("linear:steps=2"), {"takes no key but"});
-    CHECK_THROWS(Scheme::load("linear:realism=2"), {"realism", "0 .. 1"});
+    EstimatorOptions sized;
+    sized.item_size = 12;
+    CHECK_THROWS(Estimator(load_scheme("linear"), sized), {"size and operator come with each"});
+    CHECK_THROWS(make_picture_estimator(load_scheme("ls")), {"no scheme of photographs"});
+    CHECK_THROWS(load_scheme("linear:steps=2"), {"takes no key but"});
+    CHECK_THROWS(load_scheme("linear:realism=2"), {"realism", "0 .. 1"});
     realism_restores_the_energy(r);
     return check::result("transform");
 }

@@ -38,7 +38,7 @@ const Case cases[] = {
 
 std::shared_ptr<const Prior> load(const std::string& name)
 {
-    return make_onnx_prior(data_file("priors/" + name + ".onnx"), Json(), LoadOptions());
+    return make_onnx_prior(data_file("priors/" + name + ".onnx"), LoadOptions());
 }
 
 struct Answer {

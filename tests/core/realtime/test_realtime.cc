@@ -4,8 +4,8 @@
  * Deadlines: known answers of each part, then whole queues in a simulated time, over loads and policies.
  */
 #include "check.h"
+#include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
 
@@ -278,7 +278,7 @@ void queues()
 // A cut plan is a whole one: from the start, descending, to zero.
 void cut_plans()
 {
-    for (const auto& type : plan_names()) {
+    for (const auto& type : fixtures::fixed_plans()) {
         PlanParameters p;
         p.type = type;
         p.steps = 20;

@@ -7,8 +7,8 @@
 #include "check.h"
 #include "fixtures.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/core/base/json.h>
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include <algorithm>
 #include <vector>
@@ -36,7 +36,7 @@ void good()
     LoadOptions options;
     options.models_path = "/nonexistent:" + folder.path();
 
-    const auto s = Scheme::load("toy", options);
+    const auto s = load_scheme("toy", options);
     const SchemeInfo& i = s->info();
     CHECK_EQUAL(i.package, "toy");
     CHECK_EQUAL(i.member, "gaussian");
@@ -56,7 +56,7 @@ void good()
         lines += sha256_file(path + "/" + file) + "  " + file + "\n";
     CHECK_EQUAL(i.content_hash, sha256_hex(lines));
 
-    const auto k = Scheme::load(
+    const auto k = load_scheme(
         "toy/gmm:sampler=posterior_mean,steps=12,plan=karras,rho=5,sigma_min=0.02,gain=unit,seed=9",
         options);
     CHECK_EQUAL(k->info().prior, "gmm");
@@ -69,20 +69,20 @@ void good()
                                     path + ":sampler=ddpm,steps=3",
                                     path + "/gmm",
                                     path + "/gmm:start=noise,sampler=ddpm"})
-        CHECK_EQUAL(Scheme::load(spec)->info().package, "toy");
-    CHECK_EQUAL(Scheme::load(path + "/gmm:start=noise,sampler=ddpm,sigma_max=50")->info().member,
+        CHECK_EQUAL(load_scheme(spec)->info().package, "toy");
+    CHECK_EQUAL(load_scheme(path + "/gmm:start=noise,sampler=ddpm,sigma_max=50")->info().member,
                 "gmm");
-    CHECK_EQUAL(Scheme::load(path + ":start=level,sigma_max=0.5")->info().start, "level");
+    CHECK_EQUAL(load_scheme(path + ":start=level,sigma_max=0.5")->info().start, "level");
 
     const auto found = find_packages(options);
     CHECK(std::find(found.begin(), found.end(), std::make_pair(std::string("toy"), path)) !=
           found.end());
 
     setenv("DIFFSEM_MODELS", folder.path().c_str(), 1);
-    CHECK_EQUAL(Scheme::load("toy/gmm")->info().member, "gmm");
+    CHECK_EQUAL(load_scheme("toy/gmm")->info().member, "gmm");
     unsetenv("DIFFSEM_MODELS");
 
-    const auto ls = Scheme::load("ls");
+    const auto ls = load_scheme("ls");
     CHECK_EQUAL(ls->info().prior, "none");
     CHECK_EQUAL(ls->info().steps, 0);
     CHECK_EQUAL(ls->item_size(), 0u);
@@ -94,15 +94,15 @@ void registries()
 {
     Folder folder;
     const std::string path = write_package(folder, "toy", gaussian(), members());
-    for (const auto& sampler : sampler_names())
-        for (const auto& plan : plan_names())
-            for (const auto& start : start_names()) {
-                const auto s = Scheme::load(path + ":sampler=" + sampler + ",plan=" + plan +
-                                            ",start=" + start + ",sigma_max=2");
+    for (const auto& sampler : entry_names(samplers()))
+        for (const auto& plan : fixtures::fixed_plans())
+            for (const auto& start : entry_names(starts())) {
+                const auto s = load_scheme(path + ":sampler=" + sampler + ",plan=" + plan +
+                                           ",start=" + start + ",sigma_max=2");
                 CHECK_EQUAL(s->info().sampler + s->info().plan + s->info().start,
                             sampler + plan + start);
             }
-    CHECK(prior_names().size() >= 4 && operator_names().size() >= 3);
+    CHECK(entry_names(priors()).size() >= 4 && entry_names(operators()).size() >= 3);
 }
 
 void bad_strings()
@@ -111,7 +111,7 @@ void bad_strings()
     const std::string path = write_package(folder, "toy", gaussian(), members());
     LoadOptions options;
     options.models_path = folder.path();
-    const auto load = [&](const std::string& spec) { return Scheme::load(spec, options); };
+    const auto load = [&](const std::string& spec) { return load_scheme(spec, options); };
     CHECK_THROWS(load(""), {"has no name"});
     CHECK_THROWS(load("toi"),
                  {"'toi' is unknown",
@@ -156,11 +156,11 @@ void bad_manifests()
     const std::string good = read_file(file, 1 << 20);
     const auto with = [&](const std::string& from, const std::string& to) {
         folder.write("toy/manifest.json", edit(good, from, to));
-        return Scheme::load(path + "/gmm");
+        return load_scheme(path + "/gmm");
     };
     const auto raw = [&](const std::string& text) {
         folder.write("toy/manifest.json", text);
-        return Scheme::load(path);
+        return load_scheme(path);
     };
     CHECK_THROWS(raw("{"), {"manifest.json, line 1"});
     CHECK_THROWS(raw("[]"), {"a manifest is an object"});
@@ -202,13 +202,13 @@ void bad_manifests()
     folder.write("toy/manifest.json", good);
     const std::string means = read_file(path + "/means.npy", 1 << 20);
     folder.write("toy/means.npy", means + "x");
-    CHECK_THROWS(Scheme::load(path),
+    CHECK_THROWS(load_scheme(path),
                  {"'means.npy' has the SHA-256", "copy or export the package again"});
     std::filesystem::remove(path + "/means.npy");
-    CHECK_THROWS(Scheme::load(path), {"'means.npy', which is missing"});
+    CHECK_THROWS(load_scheme(path), {"'means.npy', which is missing"});
     folder.write("means.npy", means);
     std::filesystem::create_symlink("../means.npy", path + "/means.npy");
-    CHECK_THROWS(Scheme::load(path), {"must lie in the package folder"});
+    CHECK_THROWS(load_scheme(path), {"must lie in the package folder"});
     std::filesystem::remove(path + "/means.npy");
     folder.write("toy/means.npy", means);
     for (const char* outside : {"../means.npy", "/etc/passwd", "a/../../means.npy", ""})
@@ -216,7 +216,7 @@ void bad_manifests()
                      {"must lie in the package folder"});
     CHECK_THROWS(with("\"files\": {", "\"files\": 3, \"was\": {"), {"'files' must be an object"});
     folder.write("toy/manifest.json", good);
-    CHECK_EQUAL(Scheme::load(path)->info().member, "gaussian");
+    CHECK_EQUAL(load_scheme(path)->info().member, "gaussian");
 }
 
 } // namespace

@@ -23,16 +23,23 @@ namespace core {
  *   with a level for every element (or one level for the item, everything measured).
  * - `joint`, exact: A is dense and the prior knows the answer itself (Gaussian, mixture).
  * - `proximal`, approximate: D(x, sigma) then argmin |y - A x|^2 / e^2 + |x - D|^2 / r^2, the half
- *   quadratic splitting of DiffPIR (Zhu et al. 2023, eq. 13), with r^2 the mean variance that the
- *   prior states, or sigma^2 / (1 + sigma^2), what a unit-power white prior would leave (Song et
- *   al. 2023, PiGDM, app. A.3).
+ *   quadratic splitting of DiffPIR (Zhu et al. 2023, eq. 13), with r^2 the variance that the prior
+ *   states, or sigma^2 / (1 + sigma^2), what a unit-power white prior would leave (Song et al. 2023,
+ *   PiGDM, app. A.3): for each element where the operator takes that, else their mean. e^2 is the
+ *   noise's variance times the inflation, since D may have seen y already.
  */
 class PosteriorDenoiser : public Denoiser
 {
 public:
     enum class Method { combined, joint, proximal };
 
-    PosteriorDenoiser(std::shared_ptr<const Prior> prior, std::shared_ptr<const Operator> op);
+    PosteriorDenoiser(std::shared_ptr<const Prior> prior,
+                      std::shared_ptr<const Operator> op,
+                      float inflation = 1);
+    //! Another operator of the same kind and size; workspaces stay good.
+    void replace(std::shared_ptr<const Operator> op);
+    //! Of the last proximal step in a workspace: the deviations with which the prior's answer entered it.
+    static const Sigma& prior_levels(const Workspace& workspace);
     //! y (rows() elements an item) and the standard deviation of its noise; both must outlive use.
     void measure(const Tensor& y, const Sigma& noise);
     //! How it conditions, given the levels it is asked for and those of the measurement.
@@ -57,6 +64,7 @@ private:
     std::unique_ptr<Denoiser> d_joint;
     Traits d_traits;
     bool d_all_observed = false;
+    float d_inflation;
     const Tensor* d_y = nullptr;
     const Sigma* d_noise = nullptr;
 };

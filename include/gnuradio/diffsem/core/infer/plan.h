@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/base/entry.h>
+#include <gnuradio/diffsem/core/base/fields.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
 
 #include <cstddef>
@@ -16,14 +18,31 @@ namespace diffsem {
 namespace core {
 
 struct PlanParameters {
-    std::string type = "geometric"; //!< geometric, karras, linear_vp, cosine
+    std::string type = "geometric"; //!< an entry's name
     int steps = 0;                  //!< denoiser evaluations; 0: 10, or for a grid all its levels
     float sigma_min = 0.01f;        //!< last level before 0
     float sigma_max = 0.0f;         //!< first level of pure noise; 0: 100, or the end of the grid
     float rho = 7.0f;               //!< karras
     int steps_train = 0;            //!< linear_vp (100) and cosine (1000): length of the grid
     float beta_min = 1e-4f, beta_max = 0.1f; //!< linear_vp
+    // Of proximal: the measurement's noise is so much larger once the prior's answer has seen it; whether a proximal step
+    // follows each evaluation; and how far from the mean (0) to a draw (1) the answer goes.
+    float inflation = 1, realism = 0;
+    bool final = true;
 };
+
+struct PlanEntry : Entry {
+    double (*level)(const PlanParameters&,
+                    double start,
+                    double fraction);                  //!< a formula for any start, or
+    std::vector<float> (*grid)(const PlanParameters&); //!< a rising grid, or
+    bool
+        measured; //!< neither: each step goes down to 0, and the next begins at the error that this one left
+};
+
+const std::vector<const PlanEntry*>& plans();
+//! The keys of a manifest's plan. Throws Error.
+PlanParameters read_plan(const Fields& fields);
 
 /*!
  * From a start level down: descending levels, of which the first is the start, and then 0.
@@ -38,6 +57,7 @@ public:
     //! Throws Error naming the parameter that is out of range.
     explicit Plan(const PlanParameters& parameters);
     int max_steps() const { return d_steps; } //!< from pure noise
+    bool measured() const { return d_entry->measured; }
     float sigma_max() const { return d_sigma_max; }
     /*!
      * Writes k <= max_steps() levels, then 0; returns k.
@@ -50,14 +70,13 @@ public:
     const PlanParameters& parameters() const { return d_parameters; }
 
 private:
+    const PlanEntry* d_entry;
     PlanParameters d_parameters;
     int d_steps = 0;
     float d_sigma_max = 0;
     std::vector<float> d_grid; // descending, for the plans fixed by training
     std::vector<float>::const_iterator below(float start) const; // of the grid
 };
-
-std::vector<std::string> plan_names();
 
 /*!
  * Levels of every element at every step of one batch: at step 0 where it starts; then the smaller of
@@ -77,12 +96,18 @@ public:
     int steps() const { return d_steps; } //!< of the longest item; level steps() is where it ends
     int steps(std::size_t item) const { return d_count[item]; }
     int planned(std::size_t item) const { return d_planned[item]; } //!< had nothing been cut
-    void get(int step, Sigma& out) const;
+    void now(int step, Sigma& out) const;                           //!< where a step begins
+    void next(int step, Sigma& out) const;                          //!< where it ends
+    bool measured() const { return d_measured; }
+    //! What a step left, of a plan that measures: deviations of the elements of one batch, from their variances.
+    void measure(const std::vector<float>& variance);
     //! For tests: any descending list, the same for all elements, not necessarily ending at 0.
     static Levels list(std::size_t batch, const std::vector<float>& levels);
 
 private:
+    void get(int step, Sigma& out) const;
     int d_steps = 0;
+    bool d_measured = false;
     std::size_t d_row = 0; // levels stored for each item
     Sigma d_start;
     std::vector<float> d_table;

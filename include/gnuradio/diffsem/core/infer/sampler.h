@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/base/entry.h>
 #include <gnuradio/diffsem/core/base/philox.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/priors/prior.h>
@@ -31,9 +32,14 @@ struct Progress {
 
 //! Buffers of a run and what it needs to know; made once, used for every batch.
 struct SamplerRun {
+    //! denoiser: null where there is none to run (then `variance` and `x` are the start's).
     SamplerRun(std::shared_ptr<const Denoiser> denoiser,
+               Domain domain,
                const std::vector<std::int64_t>& shape,
                std::size_t max_batch);
+
+    //! Takes all memory now, so that no run of any sampler need.
+    void reserve(std::size_t max_batch);
 
     std::shared_ptr<const Denoiser> denoiser;
     std::unique_ptr<Workspace> workspace;
@@ -49,7 +55,7 @@ struct SamplerRun {
     std::vector<float> variance;
     bool has_variance = false;
 
-    // Scratch of the samplers.
+    // Scratch of the samplers, taken when it is first needed, or by reserve().
     Sigma now, next, before;
     Estimate estimate, second;
     Tensor moved;
@@ -59,18 +65,15 @@ struct SamplerRun {
     void evaluate(int step);
 };
 
-struct SamplerEntry {
-    const char* name;
+struct SamplerEntry : Entry {
     void (*run)(SamplerRun&);
     bool stochastic; //!< draws noise at its steps
     bool seeks_mean; //!< converges to the posterior mean, and takes +inf levels
     int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
+    int order = 1; //!< of an ODE solver: its error falls with this power of the step
 };
 
-//! All samplers; test suites walk it.
-const std::vector<SamplerEntry>& samplers();
-//! Throws Error, naming the nearest, for an unknown name.
-const SamplerEntry& find_sampler(const std::string& name);
+const std::vector<const SamplerEntry*>& samplers();
 
 } // namespace core
 } // namespace diffsem

@@ -1,16 +1,20 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * How the unknown became the measurement: y = A x + n. An operator offers apply, adjoint and a
- * proximal step in closed form; conditioning (condition.h) composes it with a prior.
+ * How the unknown became the measurement: y = A(x) + n. Conditioning (condition.h) composes an operator with a prior;
+ * whoever runs one asks it what it can do, and never for its name.
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/base/entry.h>
+#include <gnuradio/diffsem/core/base/fields.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
+#include <gnuradio/diffsem/core/base/types.h>
 
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,18 +31,33 @@ public:
     virtual const char* type() const = 0; //!< registry name
     virtual std::size_t rows() const = 0;
     virtual std::size_t cols() const = 0;
-    //! cols() bytes, non-zero where measured, if A only selects elements (then M = N); else null.
+    virtual bool linear() const { return true; }
+    //! y_i is x_i and noise, or nothing at all: both are looks at the same element (then M = N).
+    virtual bool keeps_elements_apart() const { return false; }
+    //! rows() bytes, non-zero where y carries something; null: everywhere.
     virtual const std::uint8_t* observed() const { return nullptr; }
-    //! Row-major M x N, if A is dense; else null.
-    virtual const cfloat* matrix() const { return nullptr; }
+    //! Mean |A x|^2 of a measured element of y, for a white x of unit power.
+    virtual double power() const { return 1; }
 
-    //! y = A x
+    //! y = A(x)
     virtual void apply(const Tensor& x, Tensor& y) const = 0;
-    //! x = A^H y
+    //! x = A^H y; of a linear operator.
     virtual void adjoint(const Tensor& y, Tensor& x) const = 0;
+    //! out = J(x)^H v, J the derivative of apply() at x; of a linear operator A^H v.
+    virtual void vjp(const Tensor& x, const Tensor& v, Tensor& out) const;
+    //! What is known of x from y alone, without any prior: the answer where inference fails.
+    virtual void classical(const Tensor& y, Tensor& x) const { adjoint(y, x); }
+    //! |y - A(x)|^2 of one item over what is measured (noise not infinite); for a quantiser, of what x misses y's cells by.
+    virtual double residual(const Tensor& y,
+                            const Sigma& noise,
+                            const Tensor& x,
+                            std::size_t item,
+                            std::complex<double>* scratch) const = 0;
+
     /*!
-     * x = argmin |y - A x|^2 / noise^2 + |x - z|^2 / level^2, noise and level being standard
-     * deviations; level is one per item for a dense A.
+     * The mean of x given y and a Gaussian around z: for a linear operator argmin |y - A x|^2 / noise^2 +
+     * |x - z|^2 / level^2. noise and level are standard deviations. x may be z.
+     * \param level   one per item, or where level_per_element() one per element (see there)
      * \param scratch at least scratch_size() elements
      */
     virtual void proximal(const Tensor& y,
@@ -48,6 +67,15 @@ public:
                           Tensor& x,
                           std::complex<double>* scratch) const = 0;
     virtual std::size_t scratch_size() const { return 0; }
+    //! proximal() takes a level for each element, of x or of x in the operator's own basis (`transform`), and
+    //! proximal_variance() says what is left of it.
+    virtual bool level_per_element() const { return false; }
+    //! Variance of each element (in that basis) after the proximal step. Only where level_per_element().
+    virtual void proximal_variance(const Sigma& noise, const Sigma& level, float* variance) const;
+    //! Noise 0 is a measurement that holds exactly.
+    virtual bool takes_exact() const { return false; }
+    //! Row-major M x N, if the operator is kept as a matrix: then closed-form priors are exact under it; else null.
+    virtual const cfloat* matrix() const { return nullptr; }
 };
 
 std::shared_ptr<const Operator> make_identity_operator(std::size_t n);
@@ -61,29 +89,43 @@ constexpr std::size_t max_photo_side = 4096;
 /*!
  * transform x gains x mask of a picture [3, rows, columns], real: orthonormal colour transform (luma
  * first), orthonormal DCT-II of the whole picture, a gain for every coefficient, 0 for what is not measured.
- * The levels of its proximal step may be given for each coefficient. Throws Error.
+ * Levels of its proximal step are of the coefficients. Throws Error.
  */
 std::shared_ptr<const Operator>
 make_transform_operator(std::size_t rows, std::size_t columns, std::vector<float> gains);
 
-/*!
- * y = B(a, b) + n, linear in each of two unknowns: given one of them it is a linear operator of the
- * other, so an inference of both alternates between two ordinary ones.
- */
-class BilinearOperator
-{
-public:
-    virtual ~BilinearOperator() = default;
-    virtual std::vector<std::string> unknowns() const = 0;
-    virtual std::size_t rows() const = 0;
-    //! Operator of the other unknown. Throws Error for an unknown name or a value of wrong size.
-    virtual std::shared_ptr<const Operator> given(const std::string& name,
-                                                  const Tensor& value) const = 0;
+// ---- by name ----
+
+//! What a flowgraph gives an operator beside its keys. What an operator does not take, its maker refuses.
+struct OperatorInput {
+    std::size_t size = 0;               //!< N
+    bool measured_gain = false;         //!< signal.gain is `measured`
+    std::vector<std::uint8_t> observed; //!< N bytes, non-zero where measured; empty: not given
+    std::vector<cfloat> matrix;         //!< row-major M x N; empty: not given
+    std::size_t matrix_rows = 0;
+};
+using OperatorMaker = std::function<std::shared_ptr<const Operator>(const OperatorInput&)>;
+
+//! What a scheme's signal is, as far as an operator must know.
+struct SignalShape {
+    Domain domain = Domain::complex;
+    std::vector<std::int64_t> shape; //!< -1: open, known with each item
 };
 
-//! Y = H X of a MIMO link; H is receive x transmit, X transmit x time, all row major.
-std::unique_ptr<BilinearOperator>
-make_mimo_operator(std::size_t receive, std::size_t transmit, std::size_t time);
+struct OperatorEntry : Entry {
+    //! Checks the keys and keeps what they say. Throws Error.
+    OperatorMaker (*read)(const Fields& fields, const SignalShape& signal);
+    //! The start `matched` and `level` make sense: y_i is x_i and noise, or see needs_spectrum.
+    bool measurement_is_state = false;
+    //! Each item brings the variances of x in the operator's basis (context "spectrum"); their linear MMSE estimate is the
+    //! matched start, and the levels of a plan that measures them.
+    bool needs_spectrum = false;
+    //! Keys and input of a small instance that the contract tests try, N = example_size.
+    const char* example = "{}";
+    std::size_t example_size = 6;
+};
+
+const std::vector<const OperatorEntry*>& operators();
 
 } // namespace core
 } // namespace diffsem

@@ -6,10 +6,12 @@
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/base/error.h>
+#include <gnuradio/diffsem/core/base/entry.h>
+#include <gnuradio/diffsem/core/base/fields.h>
 #include <gnuradio/diffsem/core/base/json.h>
 #include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
+#include <gnuradio/diffsem/core/operators/operator.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +26,7 @@ namespace core {
 //! What a denoiser is and what it can do; fixed at construction.
 struct Traits {
     Domain domain = Domain::complex;
-    std::vector<std::int64_t> shape; //!< one item; empty: any length
+    std::vector<std::int64_t> shape; //!< one item; empty: any length; -1: open
     bool tensor_sigma = false;       //!< takes a level for every element (else one per item)
     bool variance = false;           //!< fills Estimate::variance
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
@@ -86,8 +88,6 @@ public:
     denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out) const = 0;
 };
 
-class Operator;
-
 //! Immutable and shared between threads; all that changes lives in the workspace.
 class Prior : public Denoiser
 {
@@ -107,14 +107,17 @@ public:
  */
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
-/*!
- * \param path   the .onnx file
- * \param member the member object of the manifest ({"prior": {...}, "operator": ...}); for a single
- *               file the same object made from its metadata
- * Throws Error when the graph and what is said of it do not agree.
- */
-std::shared_ptr<const Prior>
-make_onnx_prior(const std::string& path, const Json& member, const LoadOptions& options);
+//! A trained network. Throws Error when the graph and what is said of it do not agree.
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options);
+
+struct PriorEntry : Entry {
+    //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
+    std::shared_ptr<const Prior> (*read)(const Fields& fields,
+                                         const SignalShape& signal,
+                                         const LoadOptions& options);
+};
+
+const std::vector<const PriorEntry*>& priors();
 
 } // namespace core
 } // namespace diffsem

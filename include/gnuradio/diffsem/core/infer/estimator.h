@@ -1,21 +1,17 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The face of the core: a Scheme is loaded once, immutable and shared; an Estimator holds the run
- * state of one stream (buffers, random counter) and is owned by whoever runs it. Blocks, bindings
- * and tests use these two and need nothing else.
+ * Runs a scheme: an Estimator holds the run state of one stream (buffers, random counter) and is owned by whoever runs
+ * it; the Scheme behind it is immutable and shared.
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/base/error.h>
-#include <gnuradio/diffsem/core/base/load_options.h>
-#include <gnuradio/diffsem/core/base/types.h>
+#include <gnuradio/diffsem/core/infer/scheme.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace gr {
@@ -24,48 +20,10 @@ namespace core {
 
 class CostModel;
 
-//! What a scheme says of itself.
-struct SchemeInfo {
-    std::string spec;            //!< the string it was loaded from
-    std::string package, member; //!< empty package for the built-in `ls`
-    std::string title;
-    std::string prior, op, start, sampler, plan; //!< registry names
-    std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
-    bool complex_domain = true;
-    bool measured_gain = false; //!< unknown input gain: normalised by measured power
-    bool has_variance = false;  //!< the mean comes with a variance
-    bool image = false;         //!< photographs [3, -1, -1]: run by PhotoEstimator (photo.h)
-    int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
-    std::string content_hash;   //!< SHA-256 of the package, hex
-    std::string manifest_json;  //!< the manifest or metadata as JSON text
-};
-
-class SchemeImpl;
-
-/*!
- * One choice of prior, operator, start, sampler and plan.
- * Throws Error when anything does not fit; never afterwards.
- */
-class Scheme
-{
-public:
-    static std::shared_ptr<const Scheme> load(const std::string& spec,
-                                              const LoadOptions& options = {});
-    ~Scheme();
-    const SchemeInfo& info() const;
-    //! Number of complex (or real) elements of one item; 0 = any, or photographs.
-    std::size_t item_size() const;
-    const SchemeImpl& impl() const { return *d_impl; }
-
-private:
-    explicit Scheme(std::unique_ptr<SchemeImpl> impl);
-    std::unique_ptr<SchemeImpl> d_impl;
-};
-
 struct EstimatorOptions {
     //! N bytes, non-zero where the element is measured. Empty: all are.
     std::vector<std::uint8_t> observed;
-    //! Row-major M x N measurement matrix, for the operator `matrix`; empty: the package's own.
+    //! Row-major M x N measurement matrix, for the operator `matrix`; empty: the scheme's own.
     std::vector<cfloat> matrix;
     std::size_t matrix_rows = 0;
     std::size_t item_size = 0;  //!< N; must agree with the scheme unless that takes any
@@ -74,6 +32,7 @@ struct EstimatorOptions {
     float eta = -1.0f;          //!< < 0: the scheme's own
     std::uint64_t seed = 0;
     std::uint64_t stream = 0; //!< distinct random stream for each block of a flowgraph
+    bool residual = true;     //!< ItemInfo::residual is wanted
 };
 
 //! What was done to one item.
@@ -85,7 +44,8 @@ struct ItemInfo {
     bool bypassed = false;
     const char* reason =
         "";             //!< static text: why it was bypassed ("nan", "noise", "inference", ...)
-    float residual = 0; //!< mean |y - A x|^2 over observed elements, over noise_var
+    float residual = 0; //!< mean |y - A(x)|^2 over observed elements, over noise_var
+    double seconds = 0; //!< of the sampler, wall clock, for the whole batch that the item was in
 };
 
 //! What one call may cost.
@@ -96,20 +56,25 @@ struct RunLimit {
 };
 
 /*!
- * Runs a scheme over batches. Not thread safe: one per stream. run() never throws on data: an item
- * that cannot be inferred is bypassed (mean = A^H y, for a mask: y where observed, 0 elsewhere) and marked.
+ * Runs a scheme over batches of items of any domain. Not thread safe: one per stream. run() never throws on data: an
+ * item that cannot be inferred is bypassed (the operator's classical answer: y where observed, 0 elsewhere; A^H y;
+ * linear MMSE behind `transform`) and marked.
+ *
+ * A scheme of open size (photographs) has no operator until set_operator(); buffers of the last size are kept.
  */
 class Estimator
 {
 public:
+    //! Throws Error for what does not fit the scheme.
     Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
     ~Estimator();
 
     /*!
-     * \param y         items x M complex measurements (M = N except for `matrix`)
+     * \param y         items x M measurements, as a tensor has them: complex ones as (re, im)
      * \param items     any number; chunked by max_batch
-     * \param noise_var variance per complex element of y: one per item (noise_stride 1) or one per
-     *                  element (noise_stride M)
+     * \param noise_var variance per (complex) element of y: one per item (noise_stride 1) or one per
+     *                  element (noise_stride M); infinite: the element is lost, and y may be anything there. 0 only
+     *                  where the operator takes it as exact (`transform`)
      * \param first     index of the first item in the stream: the counter of the random numbers
      * \param mean      items x N
      * \param variance  items x N, E|x - mean|^2 per element in the units of y; may be null. Without a
@@ -117,6 +82,16 @@ public:
      * \param info      items, may be null
      * \param limit     what an item may cost: the cut plan is a whole one of fewer levels
      */
+    void run(const float* y,
+             std::size_t items,
+             const float* noise_var,
+             std::size_t noise_stride,
+             std::uint64_t first,
+             float* mean,
+             float* variance,
+             ItemInfo* info,
+             const RunLimit& limit = {});
+    //! The same on complex numbers; of a scheme of the real domain their real parts.
     void run(const cfloat* y,
              std::size_t items,
              const float* noise_var,
@@ -145,6 +120,14 @@ public:
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);
+    /*!
+     * Another operator from now on: of a scheme of open size with each item, which it then gives its size (shape: of one
+     * item of x). Allocates where the size changes. Throws Error where it does not fit the scheme.
+     */
+    void set_operator(std::shared_ptr<const Operator> op,
+                      const std::vector<std::int64_t>& shape = {});
+    //! A named tensor that items bring along (count real values), for the items to come; a `spectrum` for `transform`.
+    void set_context(const std::string& name, const float* values, std::size_t count);
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;
@@ -157,15 +140,6 @@ private:
     class Impl;
     std::unique_ptr<Impl> d;
 };
-
-//! Names of everything registered, for `gr-diffsem list` and the contract tests.
-std::vector<std::string> prior_names();
-std::vector<std::string> operator_names();
-std::vector<std::string> start_names();
-std::vector<std::string> sampler_names();
-std::vector<std::string> plan_names();
-//! Packages found on the search path: name and folder.
-std::vector<std::pair<std::string, std::string>> find_packages(const LoadOptions& options = {});
 
 } // namespace core
 } // namespace diffsem

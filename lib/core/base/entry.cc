@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "base/names.h"
+#include <gnuradio/diffsem/core/base/entry.h>
 
 #include <algorithm>
 #include <vector>
@@ -29,6 +29,14 @@ std::size_t distance(const std::string& a, const std::string& b)
 }
 
 } // namespace
+
+std::vector<std::string> key_names(const Entry& entry)
+{
+    std::vector<std::string> names = {"type"};
+    for (const Key& key : entry.keys)
+        names.push_back(key.name);
+    return names;
+}
 
 std::string suggestion(const std::string& name, const std::vector<std::string>& known)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "infer/photo_draw.h"
+#include "infer/nearest_draw.h"
 
 #include "operators/dct.h"
 

@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * A scheme: one choice of prior, operator, start, sampler and plan.
+ */
+#pragma once
+
+#include <gnuradio/diffsem/core/infer/plan.h>
+#include <gnuradio/diffsem/core/infer/sampler.h>
+#include <gnuradio/diffsem/core/infer/start.h>
+#include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/priors/prior.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+//! What a scheme says of itself.
+struct SchemeInfo {
+    std::string spec;            //!< the string it was loaded from
+    std::string package, member; //!< empty package for the built-in `ls`
+    std::string title;
+    std::string prior, op, start, sampler, plan; //!< registry names
+    std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
+    bool complex_domain = true;
+    bool measured_gain = false; //!< unknown input gain: normalised by measured power
+    bool has_variance = false;  //!< the mean comes with a variance
+    bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
+    int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
+    std::string content_hash;   //!< SHA-256 of the package, hex
+    std::string manifest_json;  //!< the manifest or metadata as JSON text
+};
+
+//! The five choices, checked against each other (scheme/load_scheme.h makes them).
+struct SchemeParts {
+    std::shared_ptr<const Prior> prior; //!< null: the start is the answer
+    const OperatorEntry* op = nullptr;
+    OperatorMaker make_operator;
+    const StartEntry* start = nullptr;
+    float start_sigma = 0; //!< of a start that needs it
+    int noise_updates = 0;
+    const SamplerEntry* sampler = nullptr;
+    float eta = 0;
+    Plan plan{PlanParameters()};
+    std::uint64_t seed = 0;
+};
+
+//! Immutable, shared between threads.
+class Scheme
+{
+public:
+    Scheme(SchemeInfo info, SchemeParts parts) : d_info(std::move(info)), d_parts(std::move(parts))
+    {
+    }
+    const SchemeInfo& info() const { return d_info; }
+    const SchemeParts& parts() const { return d_parts; }
+    //! Number of complex (or real) elements of one item; 0: any, or of open size.
+    std::size_t item_size() const;
+
+private:
+    SchemeInfo d_info;
+    SchemeParts d_parts;
+};
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

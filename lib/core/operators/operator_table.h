@@ -1,0 +1,26 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the entries of the table share.
+ */
+#pragma once
+
+#include <gnuradio/diffsem/core/operators/operator.h>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+//! Each throws Error where the flowgraph gives what this operator does not take.
+void refuse_observed(const OperatorInput& input, const char* remedy = "leave it out");
+void refuse_matrix(const OperatorInput& input, const char* name);
+
+//! For whatever is kept as a matrix: its name, and row-major M x N. Throws Error.
+std::shared_ptr<const Operator> make_dense_operator(const char* type,
+                                                    std::vector<cfloat> matrix,
+                                                    std::size_t rows,
+                                                    std::size_t cols);
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

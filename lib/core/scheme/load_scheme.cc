@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <gnuradio/diffsem/core/scheme/load_scheme.h>
+
+#include "scheme/resolve_member.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+Json number_of(const Spec& spec, const std::string& key, const std::string& text)
+{
+    try {
+        const Json value = Json::parse(text);
+        if (value.is_number() || value.is_bool())
+            return value;
+    } catch (const Error&) { // as what is no number
+    }
+    throw Error("scheme '" + spec.name + "': " + key + " = '" + text + "' is not a number");
+}
+
+template <typename T>
+bool reads(const std::vector<const T*>& table, const std::string& key)
+{
+    return std::any_of(table.begin(), table.end(), [&](const T* entry) {
+        return std::any_of(
+            entry->keys.begin(), entry->keys.end(), [&](const Key& k) { return key == k.name; });
+    });
+}
+
+// What the user gave in the string goes where the manifest would say it.
+void apply_overrides(const Spec& spec, Json& signal, Json& member)
+{
+    Json plan = typed(member["plan"], "geometric"), sampler = typed(member["sampler"], "one_step"),
+         start = typed(member["start"], "matched");
+    if (const std::string* gain = spec.find("gain"))
+        signal.set("gain", *gain);
+    if (const std::string* type = spec.find("sampler"))
+        sampler.set("type", *type);
+    if (const std::string* type = spec.find("start"))
+        start.set("type", *type);
+    if (const std::string* type = spec.find("plan")) {
+        Json changed = Json::object(); // grid keys of another plan mean nothing to this one
+        changed.set("type", *type);
+        for (const char* key : {"steps", "sigma_min", "sigma_max"})
+            if (plan.has(key))
+                changed.set(key, plan[key]);
+        plan = changed;
+    }
+    for (const auto& [key, text] : spec.overrides) {
+        if (reads(plans(), key))
+            plan.set(key, number_of(spec, key, text));
+        else if (reads(samplers(), key))
+            sampler.set(key, number_of(spec, key, text));
+        else if (reads(starts(), key))
+            start.set(key, number_of(spec, key, text));
+    }
+    // A level to start from: the package's, or the top of the plan.
+    if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
+        find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
+        start.set("sigma", plan["sigma_max"]);
+    member.set("plan", plan);
+    member.set("sampler", sampler);
+    member.set("start", start);
+}
+
+void resolve(const Package& package,
+             const Spec& spec,
+             const LoadOptions& options,
+             SchemeInfo& info,
+             SchemeParts& parts)
+{
+    const std::string file =
+        package.folder.empty() ? package.onnx : package.folder + "/manifest.json";
+    const std::string where = file + ": members." + info.member;
+    Json member = package.manifest["members"][info.member], signal = package.manifest["signal"];
+    if (!member.is_object() || !member["prior"].is_object() || !member["prior"]["type"].is_string())
+        throw Error(where + ": needs \"prior\": {\"type\": ...}");
+    apply_overrides(spec, signal, member);
+    info.title = member["title"].is_string()             ? member["title"].as_string()
+                 : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
+                                                         : package.name;
+    resolve_member({package, signal, member, file + ": signal", where, options}, info, parts);
+    const std::string* steps = spec.find("steps");
+    if (steps && *steps != "1" && parts.sampler->step_evaluations == 0)
+        throw Error("scheme '" + spec.name + "': steps=" + *steps +
+                    " but the sampler is one_step: add "
+                    "sampler=posterior_mean (or another) to take more");
+}
+
+std::uint64_t read_seed(const Spec& spec)
+{
+    const std::string* text = spec.find("seed");
+    if (!text)
+        return 0;
+    if (text->size() > 19 || text->find_first_not_of("0123456789") != std::string::npos)
+        throw Error("scheme '" + spec.name + "': seed = '" + *text +
+                    "' is not a whole number below 10^19");
+    return std::stoull(*text);
+}
+
+// `ls` and `linear` need no files: their text stands here.
+bool built_in(const Spec& spec, SchemeInfo& info, SchemeParts& parts)
+{
+    if (spec.name != "ls" && spec.name != "linear")
+        return false;
+    const bool linear = spec.name == "linear";
+    if (!spec.member.empty())
+        throw Error("scheme '" + info.spec + "': '" + spec.name +
+                    "' is built in and has no members");
+    for (const auto& o : spec.overrides)
+        if (o.first != "seed" && !(linear && o.first == "realism"))
+            throw Error("scheme '" + info.spec + "': '" + spec.name +
+                        "' is built in and takes no key but " +
+                        (linear ? "realism and seed" : "seed"));
+    Json signal = Json::object(), member = Json::object();
+    if (linear) {
+        Json plan = Json::object();
+        plan.set("type", "proximal");
+        plan.set("steps", 1);
+        member.set("plan", plan);
+        info.title = "linear MMSE of photographs under their spectrum";
+        info.image = true;
+        info.complex_domain = false;
+        info.shape = {3, -1, -1};
+        info.prior =
+            "gaussian"; // of the spectrum that comes with each picture: its answer is the start
+        info.has_variance = true;
+    } else {
+        info.title = "least squares: the measurement itself";
+        info.prior = "none";
+    }
+    apply_overrides(spec, signal, member);
+    const std::string where = "scheme '" + info.spec + "'";
+    parts.plan = Plan(read_plan(
+        Fields(member["plan"],
+               where,
+               key_names(find_entry(plans(), "plan", member["plan"]["type"].as_string())))));
+    parts.op = &find_entry(operators(), "operator", linear ? "transform" : "mask");
+    const Json no_keys = Json::object();
+    parts.make_operator = parts.op->read(Fields(no_keys, where, {}),
+                                         {linear ? Domain::real : Domain::complex, info.shape});
+    parts.start = &find_entry(starts(), "start", "matched");
+    parts.sampler = &find_entry(samplers(), "sampler", "one_step");
+    info.op = parts.op->name;
+    info.start = parts.start->name;
+    info.sampler = parts.sampler->name;
+    info.plan = parts.plan.parameters().type;
+    info.member = spec.name;
+    info.manifest_json = "{}";
+    return true;
+}
+
+} // namespace
+
+std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
+{
+    const auto entries = [](const auto& table) {
+        return std::vector<const Entry*>(table.begin(), table.end());
+    };
+    return {{"prior", entries(priors())},
+            {"operator", entries(operators())},
+            {"start", entries(starts())},
+            {"sampler", entries(samplers())},
+            {"plan", entries(plans())}};
+}
+
+std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOptions& options)
+{
+    SchemeInfo info;
+    SchemeParts parts;
+    Spec spec = parse_spec(text);
+    info.spec = text;
+    parts.seed = read_seed(spec);
+    if (built_in(spec, info, parts))
+        return std::make_shared<Scheme>(std::move(info), std::move(parts));
+
+    const Package package = open_package(spec, options);
+    const Json& members = package.manifest["members"];
+    info.package = package.name;
+    info.content_hash = package.content_hash;
+    info.manifest_json = package.text;
+    info.member = spec.member;
+    if (info.member.empty()) {
+        const Json& chosen = package.manifest["default"];
+        info.member = chosen.is_string() ? chosen.as_string() : members.members().front().first;
+    }
+    if (!members.has(info.member)) {
+        std::vector<std::string> names;
+        for (const auto& m : members.members())
+            names.push_back(m.first);
+        throw Error("scheme '" + text + "': the package " + package.name + " has no member '" +
+                    info.member + "'" + suggestion(info.member, names));
+    }
+    resolve(package, spec, options, info, parts);
+    return std::make_shared<Scheme>(std::move(info), std::move(parts));
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

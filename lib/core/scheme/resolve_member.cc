@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "scheme/resolve_member.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr std::size_t max_elements = std::size_t(1) << 24; // of one item
+constexpr int max_noise_updates = 20;
+
+std::vector<std::int64_t> read_shape(const Json& signal, const std::string& where)
+{
+    std::vector<std::int64_t> shape;
+    const Json& given = signal["shape"];
+    std::size_t count = 1;
+    bool fits = given.is_array() && given.size() >= 1 && given.size() <= 6;
+    for (std::size_t i = 0; fits && i < given.size(); i++) {
+        const Json& n = given.items()[i];
+        fits = n.is_number() && n.as_double() == std::floor(n.as_double()) && n.as_double() >= 1 &&
+               n.as_double() <= double(max_elements / count);
+        if (fits) {
+            shape.push_back(n.as_int());
+            count *= std::size_t(n.as_int());
+        }
+    }
+    if (!fits)
+        throw Error(where +
+                    ": 'shape' must be a list of 1 to 6 positive whole numbers, at most 2^24 "
+                    "elements in all, found " +
+                    given.dump().substr(0, 60));
+    return shape;
+}
+
+// Photographs have any size.
+std::vector<std::int64_t> read_picture_shape(const Json& signal, const Fields& fields)
+{
+    const Json& shape = signal["shape"];
+    if (!shape.is_array() || shape.size() != 3 || !shape.items()[0].is_number() ||
+        shape.items()[0].as_double() != 3 || !shape.items()[1].is_null() ||
+        !shape.items()[2].is_null())
+        fields.fail("shape", "photographs have [3, null, null]");
+    return {3, -1, -1};
+}
+
+// An entry of a table, with the place in the message.
+template <typename T>
+const T& find(const std::vector<const T*>& table,
+              const char* noun,
+              const std::string& name,
+              const std::string& where)
+{
+    try {
+        return find_entry(table, noun, name);
+    } catch (const Error& e) {
+        throw Error(where + ": " + e.what());
+    }
+}
+
+std::string type_of(const Json& object, const std::string& where)
+{
+    if (!object["type"].is_string())
+        throw Error(where + ".type must be a string");
+    return object["type"].as_string();
+}
+
+void check_choice(const char* what,
+                  const std::string& value,
+                  const std::vector<std::string>& known,
+                  const std::string& where)
+{
+    if (std::find(known.begin(), known.end(), value) == known.end())
+        throw Error(where + ": " + what + " '" + value + "' is unknown" + suggestion(value, known));
+}
+
+void read_start(const Json& json, const std::string& where, SchemeParts& parts)
+{
+    parts.start = &find(starts(), "start", type_of(json, where), where);
+    std::vector<std::string> known = key_names(*parts.start);
+    known.push_back("noise_updates"); // refused below with a better sentence
+    const Fields f(json, where, known);
+    if (parts.start->needs_sigma) {
+        parts.start_sigma = float(f.number("sigma", 0.0));
+        if (!(parts.start_sigma > 0 && parts.start_sigma < 1e6f))
+            throw Error(where + ": '" + parts.start->name +
+                        "' needs a 'sigma' above 0 (in a string: sigma_max)");
+    }
+    parts.noise_updates = f.integer("noise_updates", 0);
+    if (parts.noise_updates < 0 || parts.noise_updates > max_noise_updates)
+        f.fail("noise_updates", "must lie in 0 .. " + std::to_string(max_noise_updates));
+}
+
+void read_sampler(const Json& json, const std::string& where, SchemeParts& parts)
+{
+    parts.sampler = &find(samplers(), "sampler", type_of(json, where), where);
+    std::vector<std::string> known = key_names(*parts.sampler);
+    known.push_back("eta"); // manifests of version 1 give it to any sampler
+    const Fields f(json, where, known);
+    parts.eta = float(f.number("eta", 0.0));
+    if (!(parts.eta >= 0 && parts.eta <= 1))
+        f.fail("eta", "must lie in 0 .. 1");
+}
+
+// What the five choices ask of each other.
+void check_together(const MemberText& text, const SchemeInfo& info, const SchemeParts& parts)
+{
+    const std::string& where = text.where;
+    const Traits traits = parts.prior ? parts.prior->traits() : Traits();
+    if (parts.noise_updates && (!parts.start->consumes_measurement || parts.start->needs_sigma ||
+                                parts.op->needs_spectrum || !parts.prior || !traits.variance))
+        throw Error(
+            where +
+            ".start.noise_updates: needs the start 'matched' and a prior that gives a variance, "
+            "and is not for photographs: leave it out");
+    if (!parts.op->measurement_is_state && parts.start->consumes_measurement && parts.prior)
+        throw Error(where + ": start '" + info.start +
+                    "' takes the measurement as the state, which the operator '" + info.op +
+                    "' does not allow: use start 'noise'");
+    if (!parts.op->measurement_is_state && !parts.prior)
+        throw Error(where + ": the operator '" + info.op + "' needs a prior");
+    const PlanParameters& plan = parts.plan.parameters();
+    if (parts.plan.measured() != parts.op->needs_spectrum)
+        throw Error(where + ".plan.type = " + info.plan + ": the operator '" + info.op + "' " +
+                    (parts.plan.measured()
+                         ? "leaves no error that could be the next level: take another plan"
+                         : "has its levels on coefficients: take the plan 'proximal'"));
+    if (parts.op->needs_spectrum && !parts.start->consumes_measurement)
+        throw Error(where + ": the operator '" + info.op +
+                    "' begins at its linear answer: use start 'matched'");
+    if (plan.realism > 0 && !plan.final)
+        throw Error(
+            where +
+            ".plan.realism must be 0 for a regression, which has no posterior to draw from: take "
+            "photo_posterior or linear");
+    if (plan.realism > 0 && !parts.sampler->seeks_mean)
+        throw Error(where +
+                    ".plan.realism goes from the mean to a draw: use sampler 'posterior_mean'");
+}
+
+} // namespace
+
+void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts)
+{
+    const auto& [package, signal, member, signal_where, where, options] = text;
+    const Fields sf(signal, signal_where, {"domain", "shape", "axes", "gain"});
+    const std::string domain = sf.text("domain", "complex"), gain = sf.text("gain", "unit");
+    check_choice("domain", domain, {"complex", "real", "image"}, signal_where);
+    check_choice("gain", gain, {"unit", "measured"}, signal_where);
+    info.image = domain == "image";
+    info.shape = info.image ? read_picture_shape(signal, sf) : read_shape(signal, signal_where);
+    info.complex_domain = domain == "complex";
+    info.measured_gain = gain == "measured";
+    const SignalShape shape{info.complex_domain ? Domain::complex : Domain::real, info.shape};
+
+    const PriorEntry& prior =
+        find(priors(), "prior", type_of(member["prior"], where + ".prior"), where);
+    info.prior = prior.name;
+    const Json op = typed(member["operator"], info.image ? "transform" : "identity");
+    parts.op = &find(operators(), "operator", type_of(op, where + ".operator"), where);
+    info.op = parts.op->name;
+    parts.make_operator =
+        parts.op->read(Fields(op, where + ".operator", key_names(*parts.op), &package), shape);
+    read_start(member["start"], where + ".start", parts);
+    info.start = parts.start->name;
+    read_sampler(member["sampler"], where + ".sampler", parts);
+    info.sampler = parts.sampler->name;
+    const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
+    info.plan = plan.name;
+    const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));
+    parts.prior = prior.read(
+        Fields(member["prior"], where + ".prior", key_names(prior), &package), shape, options);
+    try {
+        parts.plan = Plan(p);
+    } catch (const Error& e) {
+        throw Error(where + ": " + e.what());
+    }
+    check_together(text, info, parts);
+    info.has_variance = parts.prior && parts.prior->traits().variance;
+    info.steps = !parts.prior                           ? 0
+                 : parts.sampler->step_evaluations == 0 ? 1
+                                                        : parts.plan.max_steps();
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
