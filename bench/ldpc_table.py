@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from gr_diffsem.phy import soft_demap
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
@@ -38,7 +39,7 @@ def block(rng, rate, z, modulation, snr_db, fading):
     if fading:
         noise = noise / (rng.exponential(1, symbols.size) * rng.uniform(0.5, 2))
     y = symbols + np.sqrt(noise / 2) * (rng.standard_normal(symbols.size) + 1j * rng.standard_normal(symbols.size))
-    return webp_link.soften(y.astype(np.complex64), noise, modulation)[: word.size], word
+    return soft_demap.exact(y.astype(np.complex64), noise, webp_link.BITS[modulation])[: word.size], word
 
 
 def tried(rng, rate, z, modulation, snr_db, fading, packets):

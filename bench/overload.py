@@ -17,12 +17,13 @@ import time
 import numpy as np
 import pmt
 from gnuradio import blocks, diffsem, gr
-from gr_diffsem.air import packet_channel
+from gr_diffsem.air import sample_channel
 from gr_diffsem.eval import link_estimates, link_measure, link_sync
 from gr_diffsem.eval.flowgraph import run_limited
 from gr_diffsem.eval.link_receiver import Method, Taps, receive_cut
 from gr_diffsem.eval.link_transmitter import transmit
 from gr_diffsem.phy import packet_frame
+from gr_diffsem.phy.ofdm_layout import LAYOUT_64 as LAYOUT
 
 STEPS = 30
 SCHEME = f"ofdm_chanest:sampler=ddim,steps={STEPS}"
@@ -37,7 +38,7 @@ def packets(seed):
     """(windows [PACKETS, 12, 64], payloads, true taps, noise variance of each)."""
     fmt = packet_frame.FORMATS["qpsk"]
     payloads = packet_frame.payloads(fmt, PACKETS, seed)
-    air = packet_channel.draw(transmit(fmt, payloads), "short", np.full(PACKETS, SNR_DB), seed)
+    air = sample_channel.send_packets(transmit(fmt, payloads), "short", np.full(PACKETS, SNR_DB), seed)
     synced = link_sync.ideal(air)
     truth, noise = link_estimates.perfect(synced).taps, link_estimates.noise_behind_fft(synced, air)
     return synced.windows(synced.noisy), payloads[synced.packet], truth, noise
@@ -59,10 +60,10 @@ def stream(windows, policy, rate, count):
     )
     tb = gr.top_block()
     symbols = windows.shape[1]
-    size = gr.sizeof_gr_complex * packet_frame.FFT_LEN
-    source = blocks.vector_source_c(windows.ravel().tolist(), True, packet_frame.FFT_LEN)
+    size = gr.sizeof_gr_complex * LAYOUT.fft_len
+    source = blocks.vector_source_c(windows.ravel().tolist(), True, LAYOUT.fft_len)
     head = blocks.head(size, count * symbols)
-    sink = blocks.vector_sink_c(packet_frame.FFT_LEN, count * packet_frame.FRAME_SYMBOLS)
+    sink = blocks.vector_sink_c(LAYOUT.fft_len, count * packet_frame.FRAME_SYMBOLS)
     tb.connect(source, head)
     last = head
     if rate:

@@ -10,6 +10,7 @@ import numpy as np
 from gnuradio.diffsem import core, scheme
 from gr_diffsem.base import picture_transform
 from gr_diffsem.codec import digital_part, picture_codec
+from gr_diffsem.phy import soft_demap
 
 
 def photograph(h, w):
@@ -64,7 +65,7 @@ def main():
         sent, size = digital_part.modulate(data), digital_part.size_index(200)
         noise = 10 ** (-snr_db / 10)
         received = sent + np.sqrt(noise / 2) * (rng.standard_normal(sent.size) + 1j * rng.standard_normal(sent.size))
-        soft, code = digital_part.soft_bits(received, noise), core.DigitalCode(size)
+        soft, code = soft_demap.qpsk(received, noise), core.DigitalCode(size)
         assert code.decode(soft) == digital_part.decode(soft, size) == data
         report(
             f"digital part of 200 octets at {snr_db} dB",

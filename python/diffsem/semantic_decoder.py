@@ -30,7 +30,7 @@ class _Inference:
     estimator: object
     hash: int
     model: str
-    deadline: object
+    budget: object
 
 
 class semantic_decoder(gr.basic_block):
@@ -88,7 +88,7 @@ class semantic_decoder(gr.basic_block):
         overload="wait",
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
-        from gnuradio.diffsem.picture_deadline import Deadline
+        from gnuradio.diffsem.evaluation_budget import EvaluationBudget
         from gr_diffsem.codec import content, frame_header, frames, passes
 
         from .diffsem_python import core
@@ -106,8 +106,9 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
         if not 0 <= preview < float("inf"):
             raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
-        self._deadline = lambda: Deadline(deadline / 1000, overload, core.CostModel(), core.CostModel())  # of a scheme
-        self._deadline()
+        # One of each scheme, since costs are a scheme's; made once here so that wrong values fail now.
+        self._budget = lambda: EvaluationBudget(deadline / 1000, overload, core.CostModel(), core.CostModel())
+        self._budget()
         self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))
         self._realism = float(realism)
@@ -144,8 +145,8 @@ class semantic_decoder(gr.basic_block):
             use = self._scheme(spec)
         estimator = self._core.picture_estimator(use, int(steps))
         model = self._core.scheme_info(use)["content_hash"][:12]
-        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), model, self._deadline())
-        if made.deadline.cuts and estimator.max_evaluations:
+        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), model, self._budget())
+        if made.budget.cuts and estimator.max_evaluations:
             self._try_out(made)
         return made
 
@@ -159,7 +160,7 @@ class semantic_decoder(gr.basic_block):
         known = Known(0, sent.digital, sent.symbols, np.full(sent.symbols.size, 0.1, np.float32), 10.0, 1, 0)
         for _ in range(2):
             cost = self._photograph(known, made.estimator)[-1]
-        made.deadline.learn(*cost)
+        made.budget.learn(*cost)
 
     def counts(self):
         """The numbers of the port ``stats``, as a dictionary."""
@@ -280,7 +281,7 @@ class semantic_decoder(gr.basic_block):
     def _report(self):
         now = self._inference
         about = {"block": self.alias(), "scheme": now.spec, "model": now.model, "queue": self._queue.qsize()}
-        about.update(deadline=now.deadline.seconds, overload=now.deadline.overload)
+        about.update(deadline=now.budget.seconds, overload=now.budget.overload)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), **about}))
 
     def _show(self, preview, ended):
@@ -305,7 +306,7 @@ class semantic_decoder(gr.basic_block):
         message = self._message(said, vector)
         self._count("out")
         self._count("bypassed", "diffsem_bypassed" in said)
-        self._count("late", self._inference.deadline.missed(said["diffsem_age"]))
+        self._count("late", self._inference.budget.missed(said["diffsem_age"]))
         self.message_port_pub(pmt.intern("content"), message)
 
     def _best(self, p, arrived):
@@ -314,12 +315,12 @@ class semantic_decoder(gr.basic_block):
         plan = self._core.PicturePlan(p.data).describe()
         now.estimator.set_steps(now.steps)
         planned = now.estimator.max_evaluations
-        affordable = now.deadline.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
+        affordable = now.budget.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
         bypassed = planned and not affordable
         if affordable:
             now.estimator.set_steps(affordable)
         said, vector, info, cost = self._photograph(p, self._linear if bypassed else now.estimator)
-        now.deadline.learn(*cost)
+        now.budget.learn(*cost)
         if bypassed or info["linear"]:
             said["diffsem_bypassed"] = "deadline" if bypassed else info["reason"]
         bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
@@ -337,7 +338,7 @@ class semantic_decoder(gr.basic_block):
         return said, vector
 
     def _photograph(self, p, estimator):
-        """(what is said of it, octets, what the core says, what it cost: see deadline.learn)."""
+        """(what is said of it, octets, what the core says, what it cost: see EvaluationBudget.learn)."""
         began = time.monotonic()
         plan = self._core.PicturePlan(p.data).describe()
         image, info = self._core.receive_picture(estimator, p.data, *self._analogue(p, plan["n_symbols"]))

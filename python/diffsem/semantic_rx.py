@@ -48,7 +48,7 @@ class semantic_rx(gr.hier_block2):
         self.chanest = ofdm_chanest_vcvc(scheme, self.sync.sync_reference(), [], symbols, cp_len, 0, extra_tags="error")
         self._policy = ofdm_equalizer_diffsem(
             fft_len,
-            [list(form.occupied)],
+            [list(form.data)],
             [list(form.pilots)],
             [list(s) for s in form.pilot_symbols],
             phase_memory=phase_memory,

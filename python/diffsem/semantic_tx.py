@@ -49,12 +49,12 @@ class semantic_tx(gr.hier_block2):
         check_amplitude(amplitude)
         self.layout = form = layout(fft_len, cp_len, occupied_carriers, pilot_carriers, pilot_symbols, frame_symbols)
         form.format()
-        self._scale = 1 / math.sqrt(form.used.size)
-        self.mapper = frame_mapper(len(form.occupied), frame_symbols)
+        self._scale = 1 / math.sqrt(len(form.carriers))
+        self.mapper = frame_mapper(len(form.data), frame_symbols)
         stream = pdu.pdu_to_tagged_stream(gr.types.complex_t, LENGTH)
         allocator = digital.ofdm_carrier_allocator_cvc(
             fft_len,
-            [list(form.occupied)],
+            [list(form.data)],
             [list(form.pilots)],
             [list(s) for s in form.pilot_symbols],
             form.sync_words.tolist(),
@@ -68,7 +68,7 @@ class semantic_tx(gr.hier_block2):
         # A packet must fit its buffer whole, or the stream stalls.
         symbols = 2 + form.header_symbols + frame_symbols
         for block, items in (
-            (stream, symbols * len(form.occupied)),
+            (stream, symbols * len(form.data)),
             (allocator, symbols),
             (ifft, symbols),
             (prefix, symbols * form.symbol),

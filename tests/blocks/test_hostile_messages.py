@@ -378,7 +378,7 @@ def test_frame_to_pdu_tags():
     heads = [pmt.dict_add(said, pmt.intern(k), v) for k in ("id", "total", "index", "digital") for v in VALUES]
     wrong = [{**good, key: v} for key in good for v in [*VALUES, None]] + [{**good, "diffsem_frame": h} for h in heads]
     every = [*wrong, good]
-    one = FORM.spectra(np.concatenate([frame_header.modulate(head), np.ones(48 * FORM.frame_symbols)]))[2:]
+    one = FORM.frame_spectra(np.concatenate([frame_header.modulate(head), np.ones(48 * FORM.frame_symbols)]))[2:]
     x = np.tile(one, (len(every), 1)) + 0.1 * rng.standard_normal((len(every) * symbols, n))
     x[-symbols:] = one
 

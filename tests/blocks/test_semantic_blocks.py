@@ -60,10 +60,10 @@ def found_of(reception, tags, hs):
 def test_every_frame_is_found_at_any_offset_and_chunking():
     rng = np.random.default_rng(1)
     hs = headers(40)
-    r = sample_channel.send(signals(rng, hs)[0], "tdl_c", 15.0, rng)
+    r = sample_channel.send_frames(signals(rng, hs)[0], "tdl_c", 15.0, rng)
     results = []
     for chunk in (None, 4000, 333):
-        block, tags, vectors = synchronised(r.samples, chunk)
+        block, tags, vectors = synchronised(r.noisy, chunk)
         assert found_of(r, tags, hs) == len(tags) == 40
         assert block.frames_out() == 40 and block.frames_found() >= 40
         error = np.array([t["diffsem_carrier_offset"] for t in tags]) - r.offset
@@ -76,8 +76,8 @@ def test_every_frame_is_found_at_any_offset_and_chunking():
 def test_headers_hold_at_zero_db():
     rng = np.random.default_rng(2)
     hs = headers(60)
-    r = sample_channel.send(signals(rng, hs)[0], "awgn", 0.0, rng)
-    _, tags, _ = synchronised(r.samples)
+    r = sample_channel.send_frames(signals(rng, hs)[0], "awgn", 0.0, rng)
+    _, tags, _ = synchronised(r.noisy)
     assert found_of(r, tags, hs) >= 57
 
 

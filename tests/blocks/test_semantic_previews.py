@@ -189,29 +189,29 @@ def test_a_view_shows_previews_as_such():
 # Deadlines
 
 
-def limit(seconds, overload):
-    """deadline.Deadline with costs of its own."""
+def budget_of(seconds, overload):
+    """EvaluationBudget with costs of its own."""
     from gnuradio.diffsem import core
-    from gnuradio.diffsem.picture_deadline import Deadline
+    from gnuradio.diffsem.evaluation_budget import EvaluationBudget
 
-    return Deadline(seconds, overload, core.CostModel(), core.CostModel())
+    return EvaluationBudget(seconds, overload, core.CostModel(), core.CostModel())
 
 
 @pytest.mark.parametrize("overload", ["fewer_steps", "bypass"])
 def test_one_slow_picture_is_not_for_ever(overload):
     """An evaluation took ten seconds once: each sixteenth picture has one nevertheless, and that tells."""
-    from gnuradio.diffsem.picture_deadline import RETRY
+    from gnuradio.diffsem.evaluation_budget import RETRY
 
-    deadline = limit(1.0, overload)
-    deadline.learn(1000, 1, 10.0, 10.0)
-    had = [deadline.evaluations(2, 1000, time.monotonic()) for _ in range(2 * RETRY)]
+    budget = budget_of(1.0, overload)
+    budget.learn(1000, 1, 10.0, 10.0)
+    had = [budget.evaluations(2, 1000, time.monotonic()) for _ in range(2 * RETRY)]
     assert had == [0] * (RETRY - 1) + [1] + [2] * RETRY  # nothing was learnt here, so nothing is known against it
-    deadline.learn(1000, 1, 10.0, 10.0)
-    assert deadline.evaluations(2, 1000, time.monotonic()) == 0
-    deadline.evaluation.clear()
-    deadline.learn(1000, 1, 0.1, 0.1)
-    assert deadline.evaluations(2, 1000, time.monotonic()) == 2
-    late = [deadline.evaluations(2, 1000, time.monotonic() - 5) for _ in range(2 * RETRY)]
+    budget.learn(1000, 1, 10.0, 10.0)
+    assert budget.evaluations(2, 1000, time.monotonic()) == 0
+    budget.evaluation.clear()
+    budget.learn(1000, 1, 0.1, 0.1)
+    assert budget.evaluations(2, 1000, time.monotonic()) == 2
+    late = [budget.evaluations(2, 1000, time.monotonic() - 5) for _ in range(2 * RETRY)]
     assert not any(late), "what is late already is not made later"
 
 
@@ -220,24 +220,24 @@ def test_one_slow_picture_is_not_for_ever(overload):
 )
 def test_evaluations_are_cut_to_the_time_that_is_left(overload, affordable):
     """One evaluation takes 0.1 s, the rest 0.05 s, at 1000 pixels; the deadline is 0.6 s after arrival."""
-    deadline = limit(0.6, overload)
-    deadline.learn(1000, 2, 0.25, 0.2)
+    budget = budget_of(0.6, overload)
+    budget.learn(1000, 2, 0.25, 0.2)
     now = time.monotonic()
     waited = (0.1, 0.3, 0.5, 5.0)
-    assert [deadline.evaluations(4, 1000, now - w) for w in waited] == affordable
-    assert deadline.evaluations(4, 100, now - 0.5) == 4  # a tenth of the pixels, a tenth of the time
+    assert [budget.evaluations(4, 1000, now - w) for w in waited] == affordable
+    assert budget.evaluations(4, 100, now - 0.5) == 4  # a tenth of the pixels, a tenth of the time
 
 
 @pytest.mark.parametrize("overload", ["wait", "fewer_steps", "bypass"])
 def test_a_picture_that_would_be_late(sent, overload):
     """The network's time is told to be too long for all its evaluations, then for any."""
     link = Link(scheme="photo_posterior", steps=3, deadline=1e4, overload=overload)
-    deadline = link.decoder._inference.deadline
-    assert deadline.evaluation.seconds() > 0 or overload == "wait", "tried out at construction"
+    budget = link.decoder._inference.budget
+    assert budget.evaluation.seconds() > 0 or overload == "wait", "tried out at construction"
     pixels = 120 * 160
     for seconds in (4.0, 100.0):
         for _ in range(32):  # as many as are reckoned with
-            deadline.learn(pixels, 1, seconds, seconds)
+            budget.learn(pixels, 1, seconds, seconds)
         link.hear(*[on_air(f) for f in sent])
         link.until(out=1 if seconds == 4.0 else 2)
     got, counts = link.stop()

@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
+from gr_diffsem.base.signal import complex_noise32
 
 pytest.importorskip("gnuradio.diffsem", reason="gr-diffsem is not installed in this Python")
 
-from gr_diffsem.air import measure
 from gr_diffsem.base import model_packages
 from gr_diffsem.eval import scheme_runner
 from gr_diffsem.schemes import mimo_chanest
@@ -16,7 +16,7 @@ from gr_diffsem.schemes import mimo_chanest
 def test_estimate_in_a_flowgraph(size, rx, gain_db):
     """At 0 dB the block's estimate is `gain_db` better than what goes in, and the core's own."""
     h = mimo_chanest.draw("3gpp", np.random.default_rng(8), 80, rx, 64).reshape(80, -1)
-    y = h + measure.complex_noise(np.random.default_rng(9), h.shape)
+    y = h + complex_noise32(np.random.default_rng(9), h.shape)
     package, _ = model_packages.locate(f"mimo_chanest_{size}", checkout_first=True)
     mean, _, steps = scheme_runner.estimate(str(package), y, 1.0, chain="block")
     assert steps == 1

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from gr_diffsem.apps import channel
+from gr_diffsem.air.burst_channel import BurstChannel
 from gr_diffsem.apps.cli import main
 from gr_diffsem.base import picture_files, picture_metrics
 from PIL import Image
@@ -36,7 +36,7 @@ def test_a_photograph_crosses_a_recording(tmp_path, photograph):
     best = picture_metrics.psnr(photograph, clean[0])
     samples = np.fromfile(air, np.complex64)
     noisy = tmp_path / "noisy.cf32"
-    channel.Air(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
+    BurstChannel(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
     worse, said = received(tmp_path, noisy, "noisy")
     # the symbol-level chain (symbol_channel.apply_channel, codec.linear) gives 22.5 dB
     assert 21.5 < picture_metrics.psnr(photograph, worse[0]) < best

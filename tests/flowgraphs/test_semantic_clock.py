@@ -20,8 +20,8 @@ def test_forty_ppm_cost_nothing():
     sent = [form.samples(np.concatenate([frame_header.modulate(f.header), f.symbols])) for f in full.values()]
     snr = {}
     for ppm in (0, 2, 5, 10, 20, 40):
-        air = sample_channel.send(np.array(sent), "awgn", 15.0, np.random.default_rng(2), clock_ppm=ppm)
-        got = [f for f in sample_chain.receive(air.samples) if f.header.index in full]
+        air = sample_channel.send_frames(np.array(sent), "awgn", 15.0, np.random.default_rng(2), clock_ppm=ppm)
+        got = [f for f in sample_chain.receive(air.noisy) if f.header.index in full]
         assert len(got) == len(full)
         errors = [np.mean(np.abs(f.symbols - full[f.header.index].symbols) ** 2) for f in got]
         snr[ppm] = -10 * np.log10(np.mean(errors))

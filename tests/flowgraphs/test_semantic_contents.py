@@ -8,7 +8,8 @@ import socket
 
 import numpy as np
 import pytest
-from gr_diffsem.apps import channel, window
+from gr_diffsem.air.burst_channel import BurstChannel
+from gr_diffsem.apps import window
 from gr_diffsem.apps.cli import main
 from gr_diffsem.base import picture_files
 from PIL import Image
@@ -27,7 +28,7 @@ def sent(tmp_path, *words, snr_db=12.0):
     """A recording of what `send` sends, with noise."""
     air = tmp_path / "air.cf32"
     assert main(["send", *map(str, words), "--to", f"file:{air}", "--cbr", "1/3"]) == 0
-    channel.Air(snr_db, "awgn", offset=-0.2)(np.fromfile(air, np.complex64)).tofile(air)
+    BurstChannel(snr_db, "awgn", offset=-0.2)(np.fromfile(air, np.complex64)).tofile(air)
     return air
 
 

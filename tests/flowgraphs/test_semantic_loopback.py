@@ -141,8 +141,8 @@ def test_fading_at_ten_db():
     full = [f for f in cut if f.symbols.size == cut[0].symbols.size]
     sent = np.array([form.samples(np.concatenate([frame_header.modulate(f.header), f.symbols])) for f in full])
     rng = np.random.default_rng(8)
-    r = sample_channel.send(sent, "tdl_c", 10.0, rng, clock_ppm=20.0)
-    got, _ = received(r.samples)
+    r = sample_channel.send_frames(sent, "tdl_c", 10.0, rng, clock_ppm=20.0)
+    got, _ = received(r.noisy)
     assert len(got) >= len(full) - 1
     by_index = {f.header.index: f.symbols for f in full}
     ratio = [np.mean(np.abs(f.symbols - by_index[f.header.index]) ** 2 / f.noise_var) for f, _ in got]

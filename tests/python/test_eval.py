@@ -161,7 +161,7 @@ def test_bootstrap_covers_the_truth():
     hits = 0
     for trial in range(100):
         error = rng.exponential(0.1, 60)
-        low, high = scores.nmse_interval(error, np.ones(60), resamples=300, seed=trial)
+        low, high = scores.bootstrap(scores.nmse_db, (error, np.ones(60)), resamples=300, seed=trial)
         hits += low < -10.0 < high
     assert 87 <= hits <= 99
 

@@ -19,6 +19,7 @@ import warnings
 
 import numpy as np
 import pytest
+from gr_diffsem.air.burst_channel import BurstChannel
 from gr_diffsem.apps import channel
 from gr_diffsem.base import model_packages, pdu_wire, picture_files
 from gr_diffsem.base.errors import UserError
@@ -237,7 +238,7 @@ def test_truth(tmp_path):
 
 
 def test_requests_to_a_running_channel():
-    air = channel.Air(10.0, "flat" if "flat" in channel.KINDS else channel.KINDS[0], 0.0, 0.0, 1)
+    air = BurstChannel(10.0, "awgn", 0.0, 0.0, 1)
 
     def read(data):
         if "error" in channel.answer(air, data):

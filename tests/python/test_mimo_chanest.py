@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from gr_diffsem import schemes
-from gr_diffsem.air import measure
 from gr_diffsem.base import model_packages
+from gr_diffsem.base.signal import complex_noise32
 from gr_diffsem.eval import scheme_runner, scores
 from gr_diffsem.models import classical
 from gr_diffsem.package import onnx_cost
@@ -30,7 +30,7 @@ def nmse(estimate, truth):
 
 def noisy(h, snr_db, seed=3):
     noise_var = 10 ** (-snr_db / 10)
-    return h + np.sqrt(noise_var).astype(np.float32) * measure.complex_noise(np.random.default_rng(seed), h.shape)
+    return h + np.sqrt(noise_var).astype(np.float32) * complex_noise32(np.random.default_rng(seed), h.shape)
 
 
 @pytest.mark.parametrize("kind", mimo_chanest.KINDS)

@@ -9,6 +9,7 @@ from gnuradio.diffsem import core, scheme
 from gr_diffsem.base import picture_transform
 from gr_diffsem.codec import digital_part, picture_codec
 from gr_diffsem.codec.picture_plan import STEPS, ContentError, Plan
+from gr_diffsem.phy import soft_demap
 
 #: height, width, channel uses.
 CASES = [
@@ -169,7 +170,7 @@ def test_every_digital_code_is_the_twins(size):
     sent = digital_part.modulate(data.tobytes())
     noise = 10**0.2
     received = sent + (rng.standard_normal(sent.size) + 1j * rng.standard_normal(sent.size)) * np.sqrt(noise / 2)
-    soft = digital_part.soft_bits(received, noise)
+    soft = soft_demap.qpsk(received, noise)
     assert code.decode(soft) == digital_part.decode(soft, size) == data.tobytes()
     assert code.decode(-soft) is None
 
@@ -184,7 +185,7 @@ def test_the_digital_code_fails_where_the_twin_fails():
     for snr_db in np.linspace(-7, -3, 50):
         noise = 10 ** (-snr_db / 10)
         received = sent + (rng.standard_normal(sent.size) + 1j * rng.standard_normal(sent.size)) * np.sqrt(noise / 2)
-        soft = digital_part.soft_bits(received, noise)
+        soft = soft_demap.qpsk(received, noise)
         a, b = code.decode(soft), digital_part.decode(soft, size)
         assert a in (None, data)
         alike.append(a == b)

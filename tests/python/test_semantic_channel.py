@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from gr_diffsem.air.burst_channel import BurstChannel
 from gr_diffsem.apps import channel, transport
 from gr_diffsem.base.errors import UserError
 
@@ -18,8 +19,8 @@ def bursts(n, length=400, gap=100, seed=1):
 @pytest.mark.parametrize("chunk", [37, 450, 1001])
 def test_chunks_do_not_matter(chunk):
     x = bursts(6)
-    whole = channel.Air(15.0, "tdl_c", 0.4, 0.3, seed=2)
-    parts = channel.Air(15.0, "tdl_c", 0.4, 0.3, seed=2)
+    whole = BurstChannel(15.0, "tdl_c", 0.4, 0.3, seed=2)
+    parts = BurstChannel(15.0, "tdl_c", 0.4, 0.3, seed=2)
     y = np.concatenate([parts(x[i : i + chunk]) for i in range(0, x.size, chunk)])
     np.testing.assert_allclose(y, whole(x), atol=1e-5)
     assert parts.counts() == whole.counts()
@@ -27,17 +28,17 @@ def test_chunks_do_not_matter(chunk):
 
 
 def test_noise_is_what_snr_says_and_offset_turns():
-    air = channel.Air(10.0, "awgn")
+    air = BurstChannel(10.0, "awgn")
     noise = air(np.zeros(200_000))
     assert np.mean(np.abs(noise) ** 2) == pytest.approx(64 / 52 * 0.1, rel=0.02)
-    air = channel.Air(100.0, "awgn", offset=1.0)
+    air = BurstChannel(100.0, "awgn", offset=1.0)
     y = air(np.concatenate([np.zeros(100), np.ones(2000)]))[300:1900]
     np.testing.assert_allclose(y[64:], y[:-64], atol=1e-3)
     assert np.angle(y[1] / y[0]) == pytest.approx(2 * np.pi / 64, abs=1e-3)
 
 
 def test_fading_has_unit_mean_power_and_loss_its_share():
-    air = channel.Air(100.0, "tdl", loss=0.25, seed=5)
+    air = BurstChannel(100.0, "tdl", loss=0.25, seed=5)
     x = bursts(1500, 200, 100)
     y = air(x)
     assert air.lost / air.bursts == pytest.approx(0.25, abs=0.04)
@@ -57,14 +58,14 @@ def test_fading_has_unit_mean_power_and_loss_its_share():
     ],
 )
 def test_wrong_requests_change_nothing(request_, words):
-    air = channel.Air()
+    air = BurstChannel()
     before = dict(air.settings)
     assert words in channel.answer(air, request_)["error"]
     assert air.settings == before
 
 
 def test_set_is_live():
-    air = channel.Air(snr=10.0)
+    air = BurstChannel(snr=10.0)
     assert channel.answer(air, b'["set", "snr", "5"]')["snr"] == 5.0
     assert np.mean(np.abs(air(np.zeros(100_000))) ** 2) == pytest.approx(64 / 52 * 10**-0.5, rel=0.03)
 

@@ -72,9 +72,8 @@ def test_all_uses_are_spent_and_mean_power_is_one_in_every_frame(cbr, size):
     image = photograph(*size)
     uses = int(image.size * cbr)
     made = picture_codec.encode(image, uses)
-    side = digital_part.uses(len(made.digital)) + frames.header_uses(
-        digital_part.uses(len(made.digital)) + made.symbols.size
-    )
+    digital = digital_part.uses(len(made.digital))
+    side = digital + frames.HEADER_USES * frames.frame_count(digital + made.symbols.size)
     assert side <= picture_codec.OVERHEAD * uses
     assert uses - frames.HEADER_USES < side + made.symbols.size <= uses
     assert abs(np.mean(np.abs(made.symbols) ** 2) - 1) < 0.01

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gr_diffsem.air import symbol_channel
 from gr_diffsem.codec import digital_part, frame_header, frame_layout, frames
+from gr_diffsem.phy import soft_demap
 
 
 def gaussian(rng, n):
@@ -61,14 +62,14 @@ def test_header_fields():
     for fields in ((0, 0, 0, 0), (15, 16383, 511, 31), (3, 512, 10, 17)):
         h = frame_header.Header(*fields)
         assert frame_header.unpack(frame_header.pack(h)) == h
-        assert frame_header.decode(digital_part.soft_bits(frame_header.modulate(h), 0.2)[None]) == [h]
+        assert frame_header.decode(soft_demap.qpsk(frame_header.modulate(h), 0.2)[None]) == [h]
     with pytest.raises(ValueError, match="index: 512"):
         frame_header.Header(0, 1, 512, 0)
 
 
 def test_no_header_is_read_from_noise():
     rng = np.random.default_rng(3)
-    soft = np.stack([digital_part.soft_bits(gaussian(rng, 96), 1.0) for _ in range(500)])
+    soft = np.stack([soft_demap.qpsk(gaussian(rng, 96), 1.0) for _ in range(500)])
     assert sum(h is not None for h in frame_header.decode(soft)) <= 1
 
 
@@ -79,7 +80,7 @@ def test_tracker_recognises_what_must_follow():
     for i in range(60):
         h = frame_header.Header(5, 1000, i % 20, 9)
         noise_var = 0.1 if i == 0 else 10**0.5
-        got = tracker.decode(digital_part.soft_bits(noisy(rng, frame_header.modulate(h), noise_var), noise_var))
+        got = tracker.decode(soft_demap.qpsk(noisy(rng, frame_header.modulate(h), noise_var), noise_var))
         right += got == h
         wrong += got not in (None, h)
     assert right >= 55 and wrong <= 1
@@ -90,9 +91,9 @@ def test_tracker_recognises_the_next_picture():
     right = wrong = 0
     for i in range(20):
         tracker = frame_header.Tracker(50)
-        tracker.decode(digital_part.soft_bits(frame_header.modulate(frame_header.Header(15, 1000, 19, 9)), 0.2))
+        tracker.decode(soft_demap.qpsk(frame_header.modulate(frame_header.Header(15, 1000, 19, 9)), 0.2))
         h = frame_header.Header(0, 1000, i % 2, 9 if i % 3 else 12)
-        got = tracker.decode(digital_part.soft_bits(noisy(rng, frame_header.modulate(h), 10**0.5), 10**0.5))
+        got = tracker.decode(soft_demap.qpsk(noisy(rng, frame_header.modulate(h), 10**0.5), 10**0.5))
         right += got == h
         wrong += got not in (None, h)
     assert right >= 15 and not wrong
@@ -103,7 +104,7 @@ def test_every_use_is_spent_or_a_header_saved(uses):
     n = frames.analogue_symbols(uses, 40)
     rng = np.random.default_rng(5)
     cut = frames.cut(rng.bytes(40), gaussian(rng, n), 1)
-    spent = digital_part.uses(40) + n + frames.header_uses(digital_part.uses(40) + n)
+    spent = digital_part.uses(40) + n + frames.HEADER_USES * frames.frame_count(digital_part.uses(40) + n)
     assert uses - frames.HEADER_USES <= spent <= uses
     assert len(cut) == frames.frame_count(digital_part.uses(40) + n)
     assert all(f.symbols.size <= 2400 and f.symbols.size % 48 == 0 for f in cut)
@@ -209,7 +210,7 @@ def test_frames_are_lost_as_often_as_asked():
 def test_layout_of_samples():
     form = frame_layout.Layout(frame_symbols=3)
     words = form.sync_words
-    np.testing.assert_array_equal(np.abs(words).sum(0) > 0, np.isin(np.arange(64), form.used))
+    np.testing.assert_array_equal(np.abs(words).sum(0) > 0, np.isin(np.arange(64), form.carrier_bins))
     rng = np.random.default_rng(18)
     x = form.samples(gaussian(rng, 96 + 3 * 48))
     assert x.size == 7 * 80 and np.mean(np.abs(x) ** 2) == pytest.approx(1, rel=0.1)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.receivers.recordings import RecordingError
-from gr_diffsem.receivers.wifi import packet_finder, wifi_simulate
+from gr_diffsem.receivers.wifi import wifi_finder, wifi_simulate
 from gr_diffsem.receivers.wifi.wifi_capture import Capture, guess_format
 
 
 @pytest.fixture(scope="module")
 def air():
     packets = wifi_simulate.packet_list(4, np.random.default_rng(1), (6, 24))
-    return wifi_simulate.recording(packets, wifi_simulate.Air(gain=0.2), 2)[0], [p[1] for p in packets]
+    return wifi_simulate.recording(packets, wifi_simulate.Conditions(gain=0.2), 2)[0], [p[1] for p in packets]
 
 
 def decoded(capture):
-    return [i.result.psdu for i in packet_finder.receive(capture) if i.result.fcs_ok]
+    return [i.result.psdu for i in wifi_finder.receive(capture) if i.result.fcs_ok]
 
 
 def sigmf(folder, x, datatype="cf32_le", rate=20e6, **extra):
@@ -177,4 +177,4 @@ def test_silence_is_noted(tmp_path):
     np.zeros(4000, np.int16).tofile(tmp_path / "z.dat")
     capture = Capture(tmp_path / "z.dat")
     assert "equal" in capture.notes[0]
-    assert list(packet_finder.receive(capture)) == []
+    assert list(wifi_finder.receive(capture)) == []

@@ -9,14 +9,14 @@ import pytest
 from gr_diffsem.base import jsonio
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.eval import wifi_eval, wifi_scores
-from gr_diffsem.receivers.wifi import packet_finder, reference_channel, wifi_simulate, wifi_sync
+from gr_diffsem.receivers.wifi import reference_channel, wifi_finder, wifi_simulate, wifi_sync
 from gr_diffsem.receivers.wifi.wifi_capture import Capture
-from gr_diffsem.receivers.wifi.wifi_tables import USED, USED_K, USED_MASK
+from gr_diffsem.receivers.wifi.wifi_tables import DC, USED, USED_MASK
 
 
 def window(y, noise_var, mask, first=-2, n=20):
     """Least squares on n delays."""
-    f = np.exp(-2j * np.pi * np.outer(USED_K, np.arange(first, first + n)) / 64)
+    f = np.exp(-2j * np.pi * np.outer(USED - DC, np.arange(first, first + n)) / 64)
     p = f @ np.linalg.pinv(f)
     h, var = np.zeros_like(y), np.zeros(y.shape)
     h[:, USED] = y[:, USED] @ p.T
@@ -24,7 +24,7 @@ def window(y, noise_var, mask, first=-2, n=20):
     return h, var
 
 
-AIR = wifi_simulate.Air(snr_db=32, cfo_hz=-35e3, delay_spread=1, gain=0.2)
+AIR = wifi_simulate.Conditions(snr_db=32, cfo_hz=-35e3, delay_spread=1, gain=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def made(tmp_path_factory):
     plain = [{k: v for k, v in e.items() if k not in ("channel", "seed")} for e in truth]
     (folder / "truth.json").write_text(json.dumps({"made.dat": plain}))
     capture = Capture(folder / "made.dat")
-    known = [reference_channel.from_received(i, "made.dat") for i in packet_finder.receive(capture)]
+    known = [reference_channel.from_received(i, "made.dat") for i in wifi_finder.receive(capture)]
     return folder, [k for k in known if k], truth
 
 

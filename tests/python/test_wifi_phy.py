@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.phy import viterbi, wifi_coding
-from gr_diffsem.receivers.wifi import packet_decoder, wifi_phy, wifi_tables
+from gr_diffsem.phy import constellation, convolutional, soft_demap, viterbi
+from gr_diffsem.receivers.wifi import wifi_bits, wifi_phy, wifi_tables
 
 # The message of annex I.1.2 without its FCS.
 MESSAGE = bytes.fromhex("0402002E006008CD37A60020D6013CF1006008AD3BAF0000") + (
@@ -21,32 +21,32 @@ def test_scrambler_of_all_ones():
         "00001110 11110010 11001001 00000010 00100110 00101110 10110110 00001100"
         "11010100 11100111 10110100 00101010 11111010 01010001 10111000 1111111"
     )
-    assert text(wifi_coding.scrambler_sequence(127, 127)) == expected.replace(" ", "")
-    assert text(wifi_coding.scrambler_sequence(127, 130)[127:]) == "000"
+    assert text(wifi_bits.scrambler_sequence(127, 127)) == expected.replace(" ", "")
+    assert text(wifi_bits.scrambler_sequence(127, 130)[127:]) == "000"
 
 
 def test_seed_is_read_back():
     for seed in range(1, 128):
-        assert wifi_coding.seed_from_service(wifi_coding.scrambler_sequence(seed, 7)) == seed
-    assert wifi_coding.seed_from_service(np.zeros(7, int)) is None
+        assert wifi_bits.seed_from_service(wifi_bits.scrambler_sequence(seed, 7)) == seed
+    assert wifi_bits.seed_from_service(np.zeros(7, int)) is None
     with pytest.raises(ValueError, match="seed"):
-        wifi_coding.scrambler_sequence(0, 7)
+        wifi_bits.scrambler_sequence(0, 7)
 
 
 def test_fcs_of_the_annex():
-    psdu = wifi_coding.append_fcs(MESSAGE)
+    psdu = wifi_bits.append_fcs(MESSAGE)
     assert psdu[-4:].hex() == "673321b6"
-    assert wifi_coding.fcs_ok(psdu)
-    assert not wifi_coding.fcs_ok(psdu[:-1] + b"\0")
-    assert not wifi_coding.fcs_ok(b"")
+    assert wifi_bits.fcs_ok(psdu)
+    assert not wifi_bits.fcs_ok(psdu[:-1] + b"\0")
+    assert not wifi_bits.fcs_ok(b"")
 
 
 def test_signal_field_of_the_annex():
     bits = wifi_phy.signal_bits(36, 100)
     assert text(bits) == "101100010011000000000000"
-    coded = wifi_coding.convolve(bits)
+    coded = convolutional.encode(bits)
     assert text(coded) == "110100011010000100000010001111100111000000000000"
-    assert text(wifi_coding.interleave(coded, 1)) == "100101001101000000010100100000110010010010010100"
+    assert text(wifi_bits.interleave(coded, 1)) == "100101001101000000010100100000110010010010010100"
     symbol = wifi_phy.signal_symbol(36, 100)
     assert symbol[wifi_tables.DC - 26] == 1 and symbol[wifi_tables.DC - 25] == -1
     assert np.array_equal(symbol[wifi_tables.PILOTS], [1, 1, 1, -1])
@@ -77,15 +77,15 @@ def test_pilot_polarity_begins_as_in_17_25():
 
 
 def test_interleaver_spreads_neighbours():
-    p = wifi_coding.interleaver(48, 1)
+    p = wifi_bits.interleaver(48, 1)
     assert p[:17].tolist() == [*range(0, 48, 3), 1]
     for rate in wifi_tables.RATES.values():
-        p = wifi_coding.interleaver(rate.n_cbps, rate.n_bpsc)
+        p = wifi_bits.interleaver(rate.n_cbps, rate.n_bpsc)
         assert sorted(p) == list(range(rate.n_cbps))
         x = np.arange(2 * rate.n_cbps).reshape(2, -1)
-        assert np.array_equal(wifi_coding.deinterleave(wifi_coding.interleave(x, rate.n_bpsc), rate.n_bpsc), x)
+        assert np.array_equal(wifi_bits.deinterleave(wifi_bits.interleave(x, rate.n_bpsc), rate.n_bpsc), x)
     # 16-QAM: neighbours alternate between the significant and the less significant bit.
-    assert wifi_coding.interleaver(192, 4)[:4].tolist() == [0, 13, 24, 37]
+    assert wifi_bits.interleaver(192, 4)[:4].tolist() == [0, 13, 24, 37]
 
 
 def test_rate_table():
@@ -102,37 +102,37 @@ def test_rate_table():
 def test_constellations_are_gray_and_normalised(order):
     index = np.arange(1 << order)
     bits = ((index[:, None] >> np.arange(order - 1, -1, -1)) & 1).astype(np.uint8)
-    points = wifi_phy.modulate(bits.ravel(), order)
+    points = constellation.modulate(bits.ravel(), order)
     assert np.mean(np.abs(points) ** 2) == pytest.approx(1)
     distance = np.abs(points[:, None] - points)
     near = distance < np.min(distance[distance > 0]) * 1.01
     flips = (bits[:, None] != bits).sum(-1)
     assert np.all(flips[near & (distance > 0)] == 1)
-    soft = packet_decoder.soft_bits(points.reshape(1, -1), np.ones(len(points)), order)
+    soft = soft_demap.max_log(points.reshape(1, -1), np.ones(len(points)), order)
     assert np.array_equal(soft[0] < 0, bits.ravel() == 1)
 
 
 def test_sixteen_qam_by_the_table():
-    points = wifi_phy.modulate(np.array([0, 0, 0, 1, 1, 0, 1, 1], np.uint8), 4) * np.sqrt(10)
+    points = constellation.modulate(np.array([0, 0, 0, 1, 1, 0, 1, 1], np.uint8), 4) * np.sqrt(10)
     assert np.allclose(points, [-3 - 1j, 3 + 1j])
 
 
 def test_puncturing():
     coded = np.arange(12)
-    assert wifi_coding.puncture(coded, (3, 4)).tolist() == [0, 1, 2, 5, 6, 7, 8, 11]
-    assert wifi_coding.puncture(coded, (2, 3)).tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
-    for code in wifi_coding.PUNCTURE:
-        kept = wifi_coding.puncture(coded + 1.0, code)
-        back = wifi_coding.depuncture(kept, code)
+    assert convolutional.puncture(coded, (3, 4)).tolist() == [0, 1, 2, 5, 6, 7, 8, 11]
+    assert convolutional.puncture(coded, (2, 3)).tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+    for code in convolutional.PUNCTURE:
+        kept = convolutional.puncture(coded + 1.0, code)
+        back = convolutional.depuncture(kept, code)
         assert np.array_equal(back[back != 0], kept) and len(back) == 12
     with pytest.raises(ValueError, match="puncturing"):
-        wifi_coding.depuncture(np.ones(5), (3, 4))
+        convolutional.depuncture(np.ones(5), (3, 4))
 
 
 def test_first_symbol_of_the_annex_message():
     """SERVICE and the first octets, scrambled by 1011101 (first bit in x7), as in table I-15."""
-    psdu = wifi_coding.append_fcs(MESSAGE)
-    seed = wifi_coding.seed_from_service([0, 1, 1, 0, 1, 1, 0])
+    psdu = wifi_bits.append_fcs(MESSAGE)
+    seed = wifi_bits.seed_from_service([0, 1, 1, 0, 1, 1, 0])
     bits = wifi_phy.data_bits(psdu, 36, seed)
     assert len(bits) == 864
     assert text(bits[:24]) == "011011000001100110001001"
@@ -147,7 +147,7 @@ def test_viterbi_corrects_and_batches_agree():
         bits = rng.integers(0, 2, n).astype(np.uint8)
         bits[-6:] = 0
         sent.append(bits)
-        soft.append(1 - 2.0 * wifi_coding.convolve(bits) + 0.6 * rng.normal(size=2 * n))
+        soft.append(1 - 2.0 * convolutional.encode(bits) + 0.6 * rng.normal(size=2 * n))
     together = viterbi.decode(soft, lengths)
     assert sum(np.array_equal(a, b) for a, b in zip(together, sent, strict=True)) >= 38
     for i in range(5):
@@ -158,7 +158,7 @@ def test_viterbi_is_maximum_likelihood():
     rng = np.random.default_rng(6)
     free = 6
     words = [np.array([(i >> b) & 1 for b in range(free)] + [0] * 6, np.uint8) for i in range(64)]
-    signs = np.array([1 - 2.0 * wifi_coding.convolve(w) for w in words])
+    signs = np.array([1 - 2.0 * convolutional.encode(w) for w in words])
     for _ in range(20):
         soft = rng.normal(size=24)
         best = words[int(np.argmax(signs @ soft))]

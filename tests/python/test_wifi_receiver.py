@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
-from gr_diffsem.phy import wifi_coding
 from gr_diffsem.receivers.wifi import (
-    packet_decoder,
-    packet_finder,
     phase_tracking,
     reference_channel,
+    wifi_bits,
+    wifi_decoder,
+    wifi_finder,
     wifi_frontend,
     wifi_phy,
     wifi_simulate,
@@ -22,7 +22,7 @@ def received(tmp_path, packets, air, seed=3):
     x, truth = wifi_simulate.recording(packets, air, seed)
     path = tmp_path / "x.cf32"
     wifi_simulate.write(path, x)
-    return list(packet_finder.receive(Capture(path))), truth, x
+    return list(wifi_finder.receive(Capture(path))), truth, x
 
 
 def good(items):
@@ -32,10 +32,10 @@ def good(items):
 @pytest.mark.parametrize(
     "air",
     [
-        wifi_simulate.Air(),
-        wifi_simulate.Air(cfo_hz=230e3, dc=2 + 1j, gain=1e-5),
-        wifi_simulate.Air(cfo_hz=-230e3, gain=3e4, gap=200),
-        wifi_simulate.Air(snr_db=35, delay_spread=2, cfo_hz=50e3, clock_ppm=30),
+        wifi_simulate.Conditions(),
+        wifi_simulate.Conditions(cfo_hz=230e3, dc=2 + 1j, gain=1e-5),
+        wifi_simulate.Conditions(cfo_hz=-230e3, gain=3e4, gap=200),
+        wifi_simulate.Conditions(snr_db=35, delay_spread=2, cfo_hz=50e3, clock_ppm=30),
     ],
     ids=["plain", "weak with dc", "strong, close packets", "multipath and clock"],
 )
@@ -56,20 +56,20 @@ def test_all_rates_come_back(tmp_path, air):
 )
 def test_each_rate_over_noise(tmp_path, mbps, snr_db):
     packets = wifi_simulate.packet_list(20, np.random.default_rng(mbps), (mbps,), (60,))
-    items, _, _ = received(tmp_path, packets, wifi_simulate.Air(snr_db=snr_db, cfo_hz=70e3))
+    items, _, _ = received(tmp_path, packets, wifi_simulate.Conditions(snr_db=snr_db, cfo_hz=70e3))
     assert len(good(items)) >= 18
 
 
 def test_longest_packet_with_a_drifting_clock(tmp_path):
     packets = wifi_simulate.packet_list(2, np.random.default_rng(2), (6,), (4095,))
     for ppm in (40, -40):
-        items, _, _ = received(tmp_path, packets, wifi_simulate.Air(clock_ppm=ppm, cfo_hz=20e3))
+        items, _, _ = received(tmp_path, packets, wifi_simulate.Conditions(clock_ppm=ppm, cfo_hz=20e3))
         assert good(items) == [p[1] for p in packets]
 
 
 def test_detection_at_low_snr(tmp_path):
     packets = wifi_simulate.packet_list(30, np.random.default_rng(4), (6,), (30,))
-    items, _, _ = received(tmp_path, packets, wifi_simulate.Air(snr_db=1, cfo_hz=-90e3, dc=0.5))
+    items, _, _ = received(tmp_path, packets, wifi_simulate.Conditions(snr_db=1, cfo_hz=-90e3, dc=0.5))
     assert len(items) >= 27
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_found_where_nothing_is():
 
 def test_packets_across_chunk_borders(tmp_path):
     packets = wifi_simulate.packet_list(12, np.random.default_rng(8))
-    x, _ = wifi_simulate.recording(packets, wifi_simulate.Air())
+    x, _ = wifi_simulate.recording(packets, wifi_simulate.Conditions())
     path = tmp_path / "x.cf32"
     wifi_simulate.write(path, x)
 
@@ -94,47 +94,47 @@ def test_packets_across_chunk_borders(tmp_path):
         def chunks(self, size=1777, overlap=12_000):
             return super().chunks(size, overlap)
 
-    assert good(packet_finder.receive(Small(path))) == [p[1] for p in packets]
+    assert good(wifi_finder.receive(Small(path))) == [p[1] for p in packets]
 
 
 def test_cut_packets(tmp_path):
     packets = wifi_simulate.packet_list(1, np.random.default_rng(9), (12,), (138,))
-    x, truth = wifi_simulate.recording(packets, wifi_simulate.Air())
+    x, truth = wifi_simulate.recording(packets, wifi_simulate.Conditions())
     path = tmp_path / "x.cf32"
     end = truth[0]["start"] + 144 + 80 * 10
     for stop in (end, truth[0]["start"] + 300, truth[0]["start"] + 200, truth[0]["start"] + 10, 500):
         wifi_simulate.write(path, x[:stop])
-        items = list(packet_finder.receive(Capture(path)))
+        items = list(wifi_finder.receive(Capture(path)))
         assert good(items) == []
         assert all(i.result.reason.startswith("cut") for i in items)
     wifi_simulate.write(path, x[:end])
-    assert len(list(packet_finder.receive(Capture(path)))) == 1
+    assert len(list(wifi_finder.receive(Capture(path)))) == 1
     wifi_simulate.write(path, x[truth[0]["start"] - 60 :])  # the short training field is mostly gone
-    assert len(good(packet_finder.receive(Capture(path)))) <= 1
+    assert len(good(wifi_finder.receive(Capture(path)))) <= 1
 
 
 def test_bad_samples_inside_a_recording(tmp_path):
     packets = wifi_simulate.packet_list(6, np.random.default_rng(10), (12,))
-    x, truth = wifi_simulate.recording(packets, wifi_simulate.Air())
+    x, truth = wifi_simulate.recording(packets, wifi_simulate.Conditions())
     x[truth[2]["start"] + 600] = np.nan
     x[truth[4]["start"] + 20] = np.inf + 1j
     x[0] = -np.inf
     path = tmp_path / "x.cf32"
     wifi_simulate.write(path, x)
     capture = Capture(path)
-    assert len(good(packet_finder.receive(capture))) >= 5
+    assert len(good(wifi_finder.receive(capture))) >= 5
     assert any("not finite" in note for note in capture.notes)
     assert len(wifi_sync.find(x)) >= 5
 
 
 def test_decode_with_a_given_channel():
-    psdu = wifi_coding.append_fcs(bytes(range(50)))
-    air = wifi_simulate.Air(snr_db=28, cfo_hz=30e3, delay_spread=1, gain=7.0)
+    psdu = wifi_bits.append_fcs(bytes(range(50)))
+    air = wifi_simulate.Conditions(snr_db=28, cfo_hz=30e3, delay_spread=1, gain=7.0)
     x, truth = wifi_simulate.recording([(24, psdu, 17)], air, seed=12)
     s = wifi_sync.find(x)[0]
     ltf, _ = wifi_frontend.demodulate(x, s, 1)
     y, noise_var = wifi_frontend.ltf_observation(ltf)
-    result = packet_decoder.decode(x, s, y, 2 * noise_var, noise_var)
+    result = wifi_decoder.decode(x, s, y, 2 * noise_var, noise_var)
     assert result.fcs_ok and result.psdu == psdu and (result.mbps, result.length) == (24, 54)
     assert result.evm_db < -15
     # The simulator's own channel serves as well: only its phase is free.
@@ -142,44 +142,44 @@ def test_decode_with_a_given_channel():
     shift = s.start - truth[0]["start"]
     h = h * np.exp(2j * np.pi * (np.arange(64) - 32) * shift / 64)
     assert np.sum(np.abs(h - y)[USED] ** 2) < 0.02 * np.sum(np.abs(h[USED]) ** 2)
-    assert packet_decoder.decode(x, s, h, 2 * noise_var).psdu == psdu
+    assert wifi_decoder.decode(x, s, h, 2 * noise_var).psdu == psdu
 
 
 def test_decode_refuses_and_survives():
-    x, _ = wifi_simulate.recording(wifi_simulate.packet_list(1, np.random.default_rng(0)), wifi_simulate.Air())
+    x, _ = wifi_simulate.recording(wifi_simulate.packet_list(1, np.random.default_rng(0)), wifi_simulate.Conditions())
     s = wifi_sync.find(x)[0]
     with pytest.raises(ValueError, match="64 carriers"):
-        packet_decoder.decode(x, s, np.ones(52), 0.1)
+        wifi_decoder.decode(x, s, np.ones(52), 0.1)
     with pytest.raises(ValueError, match="noise_var"):
-        packet_decoder.decode(x, s, np.ones(64), -1.0)
+        wifi_decoder.decode(x, s, np.ones(64), -1.0)
     with pytest.raises(ValueError, match="do not hold"):
-        packet_decoder.decode(x[: s.start + 100], s, np.ones(64), 0.1)
+        wifi_decoder.decode(x[: s.start + 100], s, np.ones(64), 0.1)
     for h in (np.zeros(64), np.full(64, np.nan), np.ones(64)):
-        assert not packet_decoder.decode(x, s, h, 0.0).fcs_ok
+        assert not wifi_decoder.decode(x, s, h, 0.0).fcs_ok
     x[s.start + 200 : s.start + 260] = np.nan
-    assert not packet_decoder.decode(x, s, np.ones(64), 0.1).fcs_ok
+    assert not wifi_decoder.decode(x, s, np.ones(64), 0.1).fcs_ok
 
 
 def test_signal_field_checks():
     bits = wifi_phy.signal_bits(54, 1234)
-    assert packet_decoder.parse_signal(bits) == (54, 1234)
+    assert wifi_decoder.parse_signal(bits) == (54, 1234)
     for wrong in (0, 4, 17, 20):
         flipped = bits.copy()
         flipped[wrong] ^= 1
-        assert packet_decoder.parse_signal(flipped) is None
+        assert wifi_decoder.parse_signal(flipped) is None
 
 
 def test_error_variance_weights_the_carriers():
     """A carrier whose estimate is known to be bad must not spoil the packet."""
-    psdu = wifi_coding.append_fcs(bytes(60))
+    psdu = wifi_bits.append_fcs(bytes(60))
     sent = wifi_phy.encode(psdu, 54, 5)
     h = np.where(np.abs(wifi_phy.LTF) > 0, 1.0 + 0j, 0)
     wrong = h.copy()
     wrong[USED[::6]] *= -1
     var = np.zeros(64)
     var[USED[::6]] = 1e6
-    plain, told = packet_decoder.decode_batch(
-        [packet_decoder.Job(sent * h, wrong, 1e-3), packet_decoder.Job(sent * h, wrong, 1e-3, var)]
+    plain, told = wifi_decoder.decode_batch(
+        [wifi_decoder.Job(sent * h, wrong, 1e-3), wifi_decoder.Job(sent * h, wrong, 1e-3, var)]
     )
     assert not plain.fcs_ok and told.fcs_ok
 
@@ -196,7 +196,7 @@ def test_phase_smoother_beats_single_symbols():
 
 def test_seed_is_found_from_the_symbols():
     for mbps in RATES:
-        psdu = wifi_coding.append_fcs(bytes(range(30)))
+        psdu = wifi_bits.append_fcs(bytes(range(30)))
         sent = wifi_phy.encode(psdu, mbps, 99)
         seed, score = reference_channel.find_seed(sent, np.where(wifi_phy.LTF != 0, 1 + 0j, 0), 1e-3, psdu, mbps)
         assert seed == 99 and score > 0.99

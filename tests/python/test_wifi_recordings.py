@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gr_diffsem.eval import wifi_scores
-from gr_diffsem.receivers.wifi import packet_finder, wifi_truth
+from gr_diffsem.receivers.wifi import wifi_finder, wifi_truth
 from gr_diffsem.receivers.wifi.wifi_capture import Capture
 
 DATA = Path(os.environ.get("DIFFSEM_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -48,7 +48,7 @@ def test_conducted_with_our_own_synchroniser(conducted):
     captures, entries, _ = conducted
     found = 0
     for name, capture in captures.items():
-        items = list(packet_finder.receive(capture))
+        items = list(wifi_finder.receive(capture))
         good = {i.result.psdu.hex() for i in items if i.result.fcs_ok}
         legacy = [e for e in entries[name] if not e.get("ht")]
         assert len(items) == len(entries[name])
@@ -60,5 +60,5 @@ def test_conducted_with_our_own_synchroniser(conducted):
 @pytest.mark.parametrize(("name", "n"), [("bpsk-1-2-15db.cf32", 17), ("bpsk-3-4-30db.cf32", 1)])
 def test_float_recordings(name, n):
     need(WLAN)
-    items = list(packet_finder.receive(Capture(WLAN / name)))
+    items = list(wifi_finder.receive(Capture(WLAN / name)))
     assert sum(i.result.fcs_ok for i in items) == len(items) == n

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.places import checkout
+from ..base.signal import complex_noise
 from . import tdl
 
 CYCLIC_PREFIX = 16.0  # samples, of a 64-carrier symbol
@@ -73,7 +74,7 @@ def _half(h, extent):
 
 
 def make_plain(n, seed, n_fft=64):
-    """Channels to test on, in NumPy alone: the TDL profiles of `channels.tdl`, all equally often, and no CDL."""
+    """Channels to test on, in NumPy alone: the TDL profiles of `tdl`, all equally often, and no CDL."""
     return _mix(n, seed, n_fft, (_tdl_plain, _exponential, _specular, _flat), PLAIN_SHARES)
 
 
@@ -171,10 +172,6 @@ def _tdl_plain(n, rng, n_fft, group=10):
     return np.concatenate(hs)[:n], np.concatenate(extents)[:n]
 
 
-def _gaussian(rng, shape):
-    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / np.sqrt(2)
-
-
 def _exponential(n, rng, n_fft):
     """Rayleigh taps of exponential profile, sample-spaced or at random delays, some Rician."""
     length = 24
@@ -183,7 +180,7 @@ def _exponential(n, rng, n_fft):
     delays = np.where(on_grid, np.arange(length), np.sort(rng.uniform(0, 20, (n, length)), axis=1))
     delays = delays - delays[:, :1]
     powers = np.exp(-delays / scale) * (delays < CYCLIC_PREFIX)
-    g = _gaussian(rng, (n, length)) * np.sqrt(powers)
+    g = complex_noise(rng, (n, length)) * np.sqrt(powers)
     rician = rng.random(n) < 0.3
     factor = 10 ** (rng.uniform(0, 20, n) / 20)
     los = factor * np.sqrt(powers.sum(1)) * np.exp(2j * np.pi * rng.random(n))
@@ -199,7 +196,7 @@ def _specular(n, rng, n_fft):
     delays[:, 0] = 0
     present = np.arange(length) < rng.integers(1, length + 1, n)[:, None]
     db = -rng.uniform(0, 30, (n, length)) * rng.uniform(0, 1, (n, 1))
-    amplitude = np.where(rng.random((n, 1)) < 0.5, np.abs(_gaussian(rng, (n, length))), 1.0)
+    amplitude = np.where(rng.random((n, 1)) < 0.5, np.abs(complex_noise(rng, (n, length))), 1.0)
     g = amplitude * 10 ** (db / 20) * present * np.exp(2j * np.pi * rng.random((n, length)))
     return _respond(g, delays, n_fft), _extent(delays, np.abs(g) ** 2)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.signal import complex_noise32
 from . import tdl
 
 SIGMA_RANGE = (0.003, 30.0)
@@ -41,21 +42,12 @@ def measured_power(y, noise_variance, observed):
     return np.maximum(np.maximum(power - noise, noise / np.sqrt(count)), 1e-30).astype(np.float32)
 
 
-def complex_noise(rng, shape):
-    """Unit-variance circular Gaussian noise, complex64."""
-    n = np.empty(shape, np.complex64)
-    n.real = rng.standard_normal(shape, dtype=np.float32)
-    n.imag = rng.standard_normal(shape, dtype=np.float32)
-    n *= np.float32(np.sqrt(0.5))
-    return n
-
-
 def observe(h, noise_variance, believed, observed, rng, gain="measured"):
     """Measure clean signals: [n, *shape] with true noise variance and believed noise variance
     (broadcastable to [n, *shape]). Returns a Batch; gain as `signal.gain` of the contract."""
     nv = np.broadcast_to(np.asarray(noise_variance, np.float32), h.shape)
     seen = np.broadcast_to(np.asarray(believed, np.float32), h.shape)
-    y = h + np.sqrt(nv) * complex_noise(rng, h.shape)
+    y = h + np.sqrt(nv) * complex_noise32(rng, h.shape)
     power = measured_power(y, seen, observed) if gain == "measured" else np.ones(len(h), np.float32)
     power = power.reshape(-1, *[1] * (h.ndim - 1))
     scale = 1 / np.sqrt(power)
@@ -81,7 +73,7 @@ def as_prior_state(batch, share, rng, gain_over=None):
         used = clean[alone][..., gain_over]
         power = np.mean(np.abs(used) ** 2, axis=tuple(range(1, used.ndim)), keepdims=True)
         clean[alone] /= np.sqrt(power)
-    state = clean + level * complex_noise(rng, shape)
+    state = clean + level * complex_noise32(rng, shape)
     precision = batch.observed[first:] / batch.sigma[first:] ** 2
     precision[alone] = 0
     total = precision + 1 / level**2

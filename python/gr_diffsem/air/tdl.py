@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.signal import complex_noise
+
 # name: (line of sight?, normalised delays, powers in dB). With line of sight the first entry is the
 # fixed (specular) path, at the same delay as the first Rayleigh tap.
 _TABLES = {
@@ -64,7 +66,7 @@ def profile(name):
     """The profile "A".."E" (also "TDL-A".."TDL-E", either case)."""
     key = str(name).upper().removeprefix("TDL-").removeprefix("TDL_")
     if key not in _TABLES:
-        raise ValueError(f"no TDL profile '{name}': choose one of A, B, C, D, E")
+        raise ValueError(f"no TDL profile '{name}': choose one of {', '.join(PROFILES)}")
     los, delays, powers = _TABLES[key]
     power = 10.0 ** (np.array(powers.split(), float) / 10.0)
     return Profile(key, np.array(delays.split(), float), power / power.sum(), los)
@@ -85,9 +87,7 @@ def gains(name, rng, n):
     """Complex tap gains [n, L]: Rayleigh with the profile's powers; a specular path has its
     power exactly, with a uniform phase."""
     p = profile(name)
-    shape = (n, p.powers.size)
-    g = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
-    g *= np.sqrt(p.powers / 2)
+    g = complex_noise(rng, (n, p.powers.size), p.powers)
     if p.line_of_sight:
         g[:, 0] = np.sqrt(p.powers[0]) * np.exp(2j * np.pi * rng.random(n))
     return g
@@ -107,17 +107,3 @@ def covariance(name, delay_spread, n_fft, timing=0.0):
     p = profile(name)
     e = steering(p.delays * delay_spread + timing, n_fft)
     return (e * p.powers) @ e.conj().T
-
-
-def impulse_response(name, delay_spread, rng, n, length=None, advance=8):
-    """n sample-spaced impulse responses [n, length] for a time-domain simulation.
-
-    Each path is a windowed sinc around its fractional delay. `advance` samples of precursor come
-    before the sample of delay zero. The default length holds the profile's last path."""
-    p = profile(name)
-    delays = p.delays * delay_spread
-    if length is None:
-        length = int(np.ceil(delays[-1])) + 2 * advance + 1
-    t = np.arange(length)[:, None] - advance - delays[None, :]
-    window = np.where(np.abs(t) <= advance, np.cos(np.pi * t / (2 * advance + 2)) ** 2, 0.0)
-    return gains(name, rng, n) @ (np.sinc(t) * window).T

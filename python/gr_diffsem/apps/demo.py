@@ -105,13 +105,13 @@ def _link(args, out):
 def _estimate_picture(outcome, path):
     """One packet of ordinary strength: where the error of LS is the median one."""
     from ..eval import link_plots
-    from ..phy import packet_frame
+    from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 
     packets = outcome.packets
     at = int(np.abs(outcome.snr_db - ESTIMATE_SNR_DB).argmin())
     ours, ls = outcome.received["diffusion"], outcome.received["ls"]
     here = np.flatnonzero(outcome.synced.packet // packets == at)
-    power = np.mean(np.abs(outcome.truth[here][:, packet_frame.CARRIER_BINS]) ** 2, -1)
+    power = np.mean(np.abs(outcome.truth[here][:, LAYOUT.carrier_bins]) ** 2, -1)
     one = here[np.argsort(power)[power.size // 2]]
     link_plots.estimate_against_truth(
         outcome.truth[one],
@@ -126,7 +126,8 @@ def _estimate_picture(outcome, path):
 def _constellation_picture(seed, path, done):
     """The same packets: gr-digital's receiver as it comes; our estimator and equaliser in it."""
     from ..eval import link_plots, link_scores
-    from ..phy import packet_frame
+    from ..phy import constellation
+    from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 
     everything = link_scores.configurations()
     panels = []
@@ -139,14 +140,14 @@ def _constellation_picture(seed, path, done):
         outcome = link_scores.run_config(config, 8, [PICTURE_SNR_DB], [method], seed, done)
         symbols = outcome.received[method].symbols
         here = np.isfinite(symbols).all((1, 2))
-        weight = np.abs(outcome.truth[here][:, None, packet_frame.DATA_BINS]) ** 2
+        weight = np.abs(outcome.truth[here][:, None, LAYOUT.data_bins]) ** 2
         error = np.sum(weight * np.abs(symbols - outcome.sent)[here] ** 2)
         evm = 10 * np.log10(error / np.sum(weight * np.abs(outcome.sent[here]) ** 2))
         title += f"\nerror {evm:.1f} dB"
         panels.append((title, link_plots.COLOURS[method], symbols))
     link_plots.constellations(
         panels,
-        packet_frame.qam_points(2),
+        constellation.points(2),
         path,
         f"The same eight packets, equalised; SNR {PICTURE_SNR_DB:g} dB",
     )

@@ -29,9 +29,9 @@ def wifi_recording(packets=40, snr_db=18.0):
 
         from ..receivers.wifi import wifi_simulate
 
-        air = wifi_simulate.Air(snr_db=snr_db, cfo_hz=31e3, delay_spread=1.5)
+        conditions = wifi_simulate.Conditions(snr_db=snr_db, cfo_hz=31e3, delay_spread=1.5)
         sent = wifi_simulate.packet_list(packets, np.random.default_rng(3), rates=(12,), lengths=(138,))
-        samples, _ = wifi_simulate.recording(sent, air, seed=3)
+        samples, _ = wifi_simulate.recording(sent, conditions, seed=3)
         part = file.with_suffix(f".{os.getpid()}")
         wifi_simulate.write(part, samples, "cf32")
         os.replace(part, file)  # another process may write the same

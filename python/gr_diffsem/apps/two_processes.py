@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..air.burst_channel import BurstChannel
 from ..base.errors import UserError
-from . import channel, receive, transport
+from . import receive, transport
 
 RATE = 2e6  #: samples a second
 PATIENCE = 120.0  #: seconds for the samples of one SNR, and again for what the receiver then infers
@@ -55,7 +56,7 @@ def run(photographs, snr_db, folder, cbr, scheme=receive.DEFAULT, fading="tdl", 
             raise UserError(f"demo: the process gr-diffsem {word} failed: {words[-1]}")
 
     try:
-        air = channel.Air(snr_db[0], fading, 0.0, 0.0, seed)
+        air = BurstChannel(snr_db[0], fading, 0.0, 0.0, seed)
         sockets = [
             transport.ZmqReader(transport.place(up, "--from")),
             transport.ZmqWriter(transport.place(down, "--to")),

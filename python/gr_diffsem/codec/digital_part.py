@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..phy import constellation, soft_demap
+
 #: Data sizes in octets, steps of 16 %; the 5-bit field of a frame's header is an index into it.
 SIZES = tuple(round(12 * 1.16**i) for i in range(32))
 #: Octets of a block beside the data: the padding's count and CRC-32.
@@ -87,27 +89,11 @@ def modulate(data):
     bits = np.unpackbits(np.frombuffer(block, np.uint8), bitorder="little")
     edge, place = _code(size)
     parity = np.bitwise_xor.accumulate(bits[edge])
-    sent = 1 - 2 * np.concatenate([bits, parity])[place].astype(np.float32)
-    return ((sent[0::2] + 1j * sent[1::2]) * np.float32(np.sqrt(0.5))).astype(np.complex64)
-
-
-def soft_bits(symbols, noise_var):
-    """Log-likelihood ratios of the bits on the air: [n] -> float32 [2 n], positive for bit 0.
-
-    noise_var: per complex symbol, a number or [n]; infinite or NaN = lost (ratio 0). The ratios of several
-    copies of one picture add up.
-    """
-    symbols = np.asarray(symbols, np.complex64)
-    noise_var = np.broadcast_to(np.asarray(noise_var, np.float32), symbols.shape)
-    weight = np.zeros(symbols.shape, np.float32)
-    good = np.isfinite(noise_var) & np.isfinite(symbols)
-    weight[good] = np.float32(2 * np.sqrt(2)) / np.maximum(noise_var[good], 1e-6)
-    clean = np.where(good, symbols, 0)
-    return np.stack([clean.real * weight, clean.imag * weight], -1).reshape(-1).astype(np.float32)
+    return constellation.qpsk(np.concatenate([bits, parity])[place])
 
 
 def decode(soft, size):
-    """Soft bits [2 * uses] of a block of SIZES[size] -> its data without the padding, or None."""
+    """Soft bits (`soft_demap.qpsk`) [2 * uses] of a block of SIZES[size] -> its data without the padding, or None."""
     edge, place = _code(size)
     if len(soft) != place.size:
         raise ValueError(f"soft: {len(soft)} values, a block of {SIZES[size]} octets has {place.size}")
@@ -165,5 +151,5 @@ def demodulate(symbols, noise_var, n_bytes):
     """
     symbols = np.atleast_2d(symbols)
     noise_var = np.broadcast_to(np.asarray(noise_var, np.float32), symbols.shape)
-    soft = sum(soft_bits(s, v) for s, v in zip(symbols, noise_var, strict=True))
+    soft = sum(soft_demap.qpsk(s, v) for s, v in zip(symbols, noise_var, strict=True))
     return decode(soft, size_index(n_bytes))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..phy import viterbi, wifi_coding
+from ..phy import constellation, convolutional, viterbi
 from .digital_part import hash32, scatter
 
 FIELDS = {"id": 4, "total": 14, "index": 9, "digital": 5}
@@ -35,7 +35,7 @@ _FLIP = (hash32(np.arange(2 * SYMBOLS, dtype=np.uint32) + np.uint32(0x30001)) & 
 @dataclass(frozen=True)
 class Header:
     """id: content, 0..15. total: OFDM symbols of the picture, 1..16383. index: of the frame, 0..511.
-    digital: size of the digital part, an index into digital.SIZES."""
+    digital: size of the digital part, an index into digital_part.SIZES."""
 
     id: int
     total: int
@@ -80,13 +80,12 @@ def modulate(header):
     """Header -> complex64 [96], QPSK of unit power."""
     bits = pack(header)
     # Six bits of run-up put the encoder into the state that it ends in.
-    coded = wifi_coding.convolve(np.concatenate([bits[-6:], bits]))[12:]
-    sent = 1 - 2 * (coded[_PLACE] ^ _FLIP).astype(np.float32)
-    return ((sent[0::2] + 1j * sent[1::2]) * np.float32(np.sqrt(0.5))).astype(np.complex64)
+    coded = convolutional.encode(np.concatenate([bits[-6:], bits]))[12:]
+    return constellation.qpsk(coded[_PLACE] ^ _FLIP)
 
 
 def decode(soft):
-    """Soft bits of headers (`digital.soft_bits`), float [n, 192] -> list of n Headers or Nones.
+    """Soft bits of headers (`soft_demap.qpsk`), float [n, 192] -> list of n Headers or Nones.
 
     None where the CRC fails, and where it holds but the code word is not clearly in the soft bits.
     """

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..phy.packet_frame import CP_LEN, DATA, FFT_LEN, PILOTS
+from ..phy.ofdm_layout import LAYOUT_64, OfdmLayout
 from ..phy.packet_frame import pilot_symbols as default_pilot_symbols
 from .frame_header import SYMBOLS as HEADER_USES
 
@@ -21,37 +21,23 @@ _DRAWS = 2000
 
 
 @dataclass(frozen=True)
-class Layout:
-    """fft_len carriers, cp_len samples of prefix; occupied (data) and pilot carriers counted from DC;
-    pilot_symbols: sets gone through symbol by symbol; frame_symbols: of a full payload."""
+class Layout(OfdmLayout):
+    """An OFDM layout and what a frame is beside it. pilot_symbols: sets gone through symbol by symbol; frame_symbols:
+    of a full payload."""
 
-    fft_len: int = FFT_LEN
-    cp_len: int = CP_LEN
-    occupied: tuple = DATA
-    pilots: tuple = PILOTS
     pilot_symbols: tuple = field(default_factory=default_pilot_symbols)
     frame_symbols: int = 50
 
     @property
-    def symbol(self):
-        """Samples of an OFDM symbol."""
-        return self.fft_len + self.cp_len
-
-    @property
-    def used(self):
-        """Positions 0..fft_len-1 (DC in the middle) of data and pilot carriers."""
-        return np.sort(np.array(self.occupied + self.pilots)) + self.fft_len // 2
-
-    @property
     def header_symbols(self):
         """OFDM symbols of a header."""
-        return -(-HEADER_USES // len(self.occupied))
+        return -(-HEADER_USES // len(self.data))
 
     @property
     def air_samples_per_use(self):
         """Samples of a full frame over its channel uses, header counted: what prefix, pilots and sync words add."""
         symbols = SYNC_SYMBOLS + self.header_symbols + self.frame_symbols
-        return symbols * self.symbol / (len(self.occupied) * self.frame_symbols + HEADER_USES)
+        return symbols * self.symbol / (len(self.data) * self.frame_symbols + HEADER_USES)
 
     @cached_property
     def sync_words(self):
@@ -60,12 +46,12 @@ class Layout:
         The two with the lowest peaks of some thousand draws: the preamble must not be clipped.
         """
         n = self.fft_len
-        signs = 1.0 - 2 * np.random.default_rng(1997).integers(0, 2, (_DRAWS, self.used.size))
+        signs = 1.0 - 2 * np.random.default_rng(1997).integers(0, 2, (_DRAWS, len(self.carriers)))
         wide = np.zeros((_DRAWS, 4 * n), complex)
-        wide[:, self.used + 3 * n // 2] = signs
+        wide[:, self.carrier_bins + 3 * n // 2] = signs
         peak = np.abs(np.fft.ifft(wide, axis=1)).max(1)
         words = np.zeros((2, n), complex)
-        words[:, self.used] = signs[np.argsort(peak)[:2]]
+        words[:, self.carrier_bins] = signs[np.argsort(peak)[:2]]
         return words
 
     def format(self):
@@ -73,7 +59,7 @@ class Layout:
         from gnuradio import diffsem
 
         return diffsem.frame_format(
-            [list(self.occupied)],
+            [list(self.data)],
             [list(self.pilots)],
             [list(s) for s in self.pilot_symbols],
             self.sync_words.tolist(),
@@ -82,26 +68,24 @@ class Layout:
             self.frame_symbols,
         )
 
-    def spectra(self, symbols):
+    def frame_spectra(self, symbols):
         """Header and payload symbols [n] -> OFDM symbols complex [2 + S, fft_len], sync words in front."""
-        grid = np.asarray(symbols, np.complex64).reshape(-1, len(self.occupied))
+        grid = np.asarray(symbols, np.complex64).reshape(-1, len(self.data))
         out = np.zeros((SYNC_SYMBOLS + len(grid), self.fft_len), np.complex64)
         out[:SYNC_SYMBOLS] = self.sync_words
-        out[SYNC_SYMBOLS:, np.array(self.occupied) + self.fft_len // 2] = grid
+        out[SYNC_SYMBOLS:, self.data_bins] = grid
         for s in range(len(grid)):
             pilots = self.pilot_symbols[s % len(self.pilot_symbols)]
-            out[SYNC_SYMBOLS + s, np.array(self.pilots) + self.fft_len // 2] = pilots
+            out[SYNC_SYMBOLS + s, self.pilot_bins] = pilots
         return out
 
     def samples(self, symbols):
         """Header and payload symbols [n] -> complex64 samples with prefixes, mean power 1."""
-        return self.to_samples(self.spectra(symbols))
+        return self.to_samples(self.frame_spectra(symbols))
 
     def to_samples(self, spectra):
         """OFDM symbols [S, fft_len], DC in the middle -> complex64 [S * symbol], the same gain for all."""
-        body = np.fft.ifft(np.fft.ifftshift(spectra, axes=1), axis=1)
-        body *= self.fft_len / np.sqrt(self.used.size)
-        return np.concatenate([body[:, -self.cp_len :], body], 1).ravel().astype(np.complex64)
+        return self.with_prefix(self.bodies(spectra) * self.gain).ravel().astype(np.complex64)
 
 
 def layout(fft_len=64, cp_len=16, occupied=None, pilots=None, pilot_symbols=None, frame_symbols=50):
@@ -111,10 +95,10 @@ def layout(fft_len=64, cp_len=16, occupied=None, pilots=None, pilot_symbols=None
     """
     given = {"occupied_carriers": occupied, "pilot_carriers": pilots, "pilot_symbols": pilot_symbols}
     missing = [name for name, value in given.items() if value is None]
-    if missing and (len(missing) < 3 or fft_len != FFT_LEN):
+    if missing and (len(missing) < 3 or fft_len != LAYOUT_64.fft_len):
         raise ValueError(
-            f"{missing[0]} is None: only with {FFT_LEN} carriers, and all three of {', '.join(given)} left to None, is "
-            "there a default layout; give all three"
+            f"{missing[0]} is None: only with {LAYOUT_64.fft_len} carriers, and all three of {', '.join(given)} left "
+            "to None, is there a default layout; give all three"
         )
     if missing:
         return Layout(cp_len=cp_len, frame_symbols=frame_symbols)

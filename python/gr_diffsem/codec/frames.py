@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..phy import soft_demap
+from ..phy.ofdm_layout import LAYOUT_64
 from . import digital_part
 from . import frame_header as head
 from .frame_header import Header
 
-CARRIERS = 48  #: data carriers of an OFDM symbol
+CARRIERS = len(LAYOUT_64.data)  #: data carriers of an OFDM symbol
 FRAME_SYMBOLS = 50  #: OFDM symbols of the payload of a full frame, unless said otherwise
 HEADER_USES = head.SYMBOLS
 #: A frame is tested for being of this picture if its digital symbols carry this much energy over noise.
@@ -54,11 +56,6 @@ def lengths(total, frame_symbols=FRAME_SYMBOLS):
 def frame_count(n_symbols, carriers=CARRIERS, frame_symbols=FRAME_SYMBOLS):
     """Frames that a stream of `n_symbols` takes."""
     return -(-n_symbols // (carriers * frame_symbols))
-
-
-def header_uses(n_symbols, carriers=CARRIERS, frame_symbols=FRAME_SYMBOLS):
-    """Channel uses of the headers of a stream of `n_symbols`."""
-    return HEADER_USES * frame_count(n_symbols, carriers, frame_symbols)
 
 
 def analogue_symbols(uses, n_bytes, carriers=CARRIERS, frame_symbols=FRAME_SYMBOLS):
@@ -179,7 +176,7 @@ class Collector:
             for skip in dict.fromkeys(round(share * len(self.arrived)) for share in (0, 0.25, 0.5, 0.75)):
                 symbols, variance = self._stream(skip)
                 n = self.digital_uses
-                self._data = digital_part.decode(digital_part.soft_bits(symbols[:n], variance[:n]), self.size)
+                self._data = digital_part.decode(soft_demap.qpsk(symbols[:n], variance[:n]), self.size)
                 if self._data is not None:
                     break
         return self._data

@@ -8,6 +8,7 @@ Each method differs in the estimator (and, where asked, in the equaliser) only.
 import numpy as np
 
 from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from .flowgraph import run_limited
 from .link_receiver import (
     TIME_LIMIT,
@@ -32,7 +33,7 @@ TAIL = 1 << 15  #: zeros behind the last packet, so that the demultiplexer is no
 def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_search=True):
     """One stream through the whole receiver; arguments and result as receive.receive_cut.
 
-    synced: synchronise.Synchronised. payloads: uint8 [found, n], what was sent in the packet of each
+    synced: link_sync.Synchronised. payloads: uint8 [found, n], what was sent in the packet of each
     trigger. A packet whose header fails has no payload, so no symbols.
     """
     import pmt
@@ -42,7 +43,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     tb = gr.top_block("receiver")
     tags = []
     for i, at in enumerate(synced.trigger):  # on the first sync word's first sample
-        tags += packet_tags(at + packet_frame.CP_LEN, method, noise_var[i], i, taps)
+        tags += packet_tags(at + LAYOUT.cp_len, method, noise_var[i], i, taps)
     samples = np.concatenate([synced.noisy, np.zeros(TAIL, np.complex64)])
     source = blocks.vector_source_c(samples.tolist(), False, 1, tags)
     fired = np.zeros(samples.size, np.uint8)
@@ -51,9 +52,9 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
     chain = Chain(tb, fmt, method, carrier_search)
     tb.connect(source, (chain.demux, 0))
     tb.connect(trigger, (chain.demux, 1))
-    tap_sink = blocks.vector_sink_c(packet_frame.FFT_LEN, found * packet_frame.HEADER_SYMBOLS)
+    tap_sink = blocks.vector_sink_c(LAYOUT.fft_len, found * packet_frame.HEADER_SYMBOLS)
     tb.connect(chain.estimate, tap_sink)
-    per_payload = packet_frame.PAYLOAD_SYMBOLS * len(packet_frame.DATA)
+    per_payload = packet_frame.PAYLOAD_SYMBOLS * len(LAYOUT.data)
     symbol_sink = blocks.vector_sink_c(1, found * per_payload)
     tb.connect(chain.payload_symbols, symbol_sink)
     everything, checked = decoder(tb, chain.payload_llr, fmt)
@@ -61,7 +62,7 @@ def receive_demux(synced, fmt, payloads, method, noise_var, taps=None, carrier_s
 
     order = [pmt.to_long(values[TRIGGER]) for values in collected_tags(symbol_sink, per_payload)]
     header_ok, payload_ok = np.zeros(found, bool), np.zeros(found, bool)
-    symbols = np.full((found, packet_frame.PAYLOAD_SYMBOLS, len(packet_frame.DATA)), np.nan, np.complex64)
+    symbols = np.full((found, packet_frame.PAYLOAD_SYMBOLS, len(LAYOUT.data)), np.nan, np.complex64)
     got = np.array(symbol_sink.data(), np.complex64).reshape(-1, *symbols.shape[1:])
     if len(got) != len(order):
         raise RuntimeError(f"{len(got)} payloads came out for {len(order)} headers")
@@ -83,12 +84,12 @@ class Chain:
     def __init__(self, tb, fmt, method, carrier_search=True, gate=True):
         from gnuradio import blocks, digital, fft, gr
 
-        vector = gr.sizeof_gr_complex * packet_frame.FFT_LEN
+        vector = gr.sizeof_gr_complex * LAYOUT.fft_len
         self.demux = digital.header_payload_demux(
-            HEADER_PART, packet_frame.FFT_LEN, packet_frame.CP_LEN, packet_frame.FRAME_LEN, "", True
+            HEADER_PART, LAYOUT.fft_len, LAYOUT.cp_len, packet_frame.FRAME_LEN, "", True
         )
         self.demux.set_log_level("warn")  # at low SNR a rejected header is no news
-        header_fft = fft.fft_vcc(packet_frame.FFT_LEN, True, (), True)
+        header_fft = fft.fft_vcc(LAYOUT.fft_len, True, (), True)
         if method.chanest is None:  # taps come as tags: only the sync words have to go
             self.estimate = blocks.keep_m_in_n(
                 vector, packet_frame.HEADER_SYMBOLS, HEADER_PART, packet_frame.SYNC_SYMBOLS
@@ -97,10 +98,10 @@ class Chain:
             self.estimate = channel_estimator(method, packet_frame.HEADER_SYMBOLS, -1 if carrier_search else 0)
         header_eq, self._header_policy = frame_equaliser(method, 1, 0, packet_frame.HEADER_SYMBOLS)
         header_serialiser = digital.ofdm_serializer_vcc(
-            packet_frame.FFT_LEN, packet_frame.occupied_carriers(), packet_frame.FRAME_LEN
+            LAYOUT.fft_len, packet_frame.occupied_carriers(), packet_frame.FRAME_LEN
         )
         header_length = blocks.stream_to_tagged_stream(
-            gr.sizeof_gr_complex, packet_frame.FFT_LEN, packet_frame.HEADER_SYMBOLS, packet_frame.FRAME_LEN
+            gr.sizeof_gr_complex, LAYOUT.fft_len, packet_frame.HEADER_SYMBOLS, packet_frame.FRAME_LEN
         )
         tb.connect((self.demux, 0), header_fft, self.estimate, header_length, header_eq)
         header_llr = soft_demapper(1, method.demapper)
@@ -113,10 +114,10 @@ class Chain:
         else:
             tb.msg_connect(parser, "header_data", self.demux, "header_data")
 
-        payload_fft = fft.fft_vcc(packet_frame.FFT_LEN, True, (), True)
+        payload_fft = fft.fft_vcc(LAYOUT.fft_len, True, (), True)
         payload_eq, self._payload_policy = frame_equaliser(method, fmt.bits, packet_frame.HEADER_SYMBOLS)
         self.payload_symbols = digital.ofdm_serializer_vcc(
-            packet_frame.FFT_LEN,
+            LAYOUT.fft_len,
             packet_frame.occupied_carriers(),
             packet_frame.FRAME_LEN,
             packet_frame.PACKET_LEN,

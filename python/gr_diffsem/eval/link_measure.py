@@ -3,12 +3,12 @@
 
 import numpy as np
 
-from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 
 
 def nmse_db(taps, truth):
     """10 log10 (sum |h - g|^2 / sum |h|^2) over packets and the 52 carriers; [n, 64] each."""
-    bins = packet_frame.CARRIER_BINS
+    bins = LAYOUT.carrier_bins
     error = np.abs(taps[:, bins] - truth[:, bins]) ** 2
     return float(10 * np.log10(error.sum() / (np.abs(truth[:, bins]) ** 2).sum()))
 
@@ -21,7 +21,7 @@ def error_power(taps, symbols, sent):
     wanted signal's power is the same for every method, so the ratio of this to that of the true
     channel is the loss of SINR.
     """
-    weight = np.abs(taps[:, None, packet_frame.DATA_BINS]) ** 2
+    weight = np.abs(taps[:, None, LAYOUT.data_bins]) ** 2
     return float(np.mean(weight * np.abs(symbols - sent) ** 2))
 
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 
 COLOURS = {
     "ls": "#D55E00",
@@ -88,8 +88,8 @@ def estimate_against_truth(truth, ls, ours, error_var, path, title):
 
     truth, ls, ours: complex [64]; error_var: [64], E|truth - ours|^2. All in the same units.
     """
-    bins = packet_frame.CARRIER_BINS
-    carrier = np.array(packet_frame.CARRIERS)
+    bins = LAYOUT.carrier_bins
+    carrier = np.array(LAYOUT.carriers)
     scale = np.sqrt(np.mean(np.abs(truth[bins]) ** 2))
     truth, ls, ours = truth[bins] / scale, ls[bins] / scale, ours[bins] / scale
     sigma = np.sqrt(np.maximum(error_var[bins], 0) / 2) / scale  # of one real component

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..phy import packet_frame
+from ..phy import constellation, convolutional, packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from .flowgraph import run_limited
 from .link_transmitter import header_format, with_crc
 
@@ -63,11 +64,11 @@ class Received:
     symbols: np.ndarray
 
 
-def constellation(bits):
+def gr_constellation(bits):
     """A gr-digital constellation object with our points and labels."""
     from gnuradio import digital
 
-    points = packet_frame.qam_points(bits).tolist()
+    points = constellation.points(bits).tolist()
     return digital.constellation_calcdist(points, [], 4 if bits > 1 else 2, 1, digital.constellation.NO_NORMALIZATION)
 
 
@@ -92,8 +93,8 @@ def frame_equaliser(method, bits, symbols_skipped, fixed=0):
     layout = (packet_frame.occupied_carriers(), packet_frame.pilot_carriers(), packet_frame.pilot_symbols())
     if method.equaliser == "simpledfe":
         policy = digital.ofdm_equalizer_simpledfe(
-            packet_frame.FFT_LEN,
-            constellation(bits).base(),
+            LAYOUT.fft_len,
+            gr_constellation(bits).base(),
             *layout,
             symbols_skipped,
             enable_soft_output=True,
@@ -101,8 +102,8 @@ def frame_equaliser(method, bits, symbols_skipped, fixed=0):
     else:
         from gnuradio import diffsem
 
-        policy = diffsem.ofdm_equalizer_diffsem(packet_frame.FFT_LEN, *layout, symbols_skipped)
-    block = digital.ofdm_frame_equalizer_vcvc(policy.base(), packet_frame.CP_LEN, packet_frame.FRAME_LEN, True, fixed)
+        policy = diffsem.ofdm_equalizer_diffsem(LAYOUT.fft_len, *layout, symbols_skipped)
+    block = digital.ofdm_frame_equalizer_vcvc(policy.base(), LAYOUT.cp_len, packet_frame.FRAME_LEN, True, fixed)
     return block, policy
 
 
@@ -111,15 +112,15 @@ def soft_demapper(bits, kind="diffsem"):
     if kind == "stock":
         from gnuradio import digital
 
-        points = constellation(bits)
+        points = gr_constellation(bits)
         points.gen_soft_dec_lut(6, 0.1)
         return digital.constellation_soft_decoder_cf(points.base())
     from gnuradio import diffsem
 
     return diffsem.soft_demapper_cf(
-        constellation(bits).base(),
+        gr_constellation(bits).base(),
         occupied_carriers=packet_frame.occupied_carriers(),
-        fft_len=packet_frame.FFT_LEN,
+        fft_len=LAYOUT.fft_len,
         scale=LLR_SCALE,
     )
 
@@ -131,7 +132,7 @@ def header_decoder(tb, upstream, fmt):
     interleaver = blocks.blockinterleaver_ff(packet_frame.header_interleaver().tolist(), False)
     decode = fec.extended_decoder(
         fec.cc_decoder.make(
-            packet_frame.HEADER_BITS, packet_frame.CODE_K, 2, packet_frame.CODE_POLYNOMIALS, 0, -1, fec.CC_TRUNCATED
+            packet_frame.HEADER_BITS, convolutional.LENGTH, 2, convolutional.GR_FEC_POLYNOMIALS, 0, -1, fec.CC_TRUNCATED
         ),
         threading=None,
         puncpat="11",
@@ -151,7 +152,7 @@ def decoder(tb, upstream, fmt):
     unfill = blocks.keep_m_in_n(gr.sizeof_float, fmt.code_bits, fmt.coded_bits, 0)
     decode = fec.extended_decoder(
         fec.cc_decoder.make(
-            fmt.info_bits, packet_frame.CODE_K, 2, packet_frame.CODE_POLYNOMIALS, 0, 0, fec.CC_TERMINATED
+            fmt.info_bits, convolutional.LENGTH, 2, convolutional.GR_FEC_POLYNOMIALS, 0, 0, fec.CC_TERMINATED
         ),
         threading=None,
         puncpat="11",
@@ -169,7 +170,7 @@ def decoder(tb, upstream, fmt):
 def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_search=True):
     """Packets cut out at the triggers, all of them decoded.
 
-    windows: complex64 [found, 12, 64] (synchronise.Synchronised.windows). payloads: uint8 [found, n],
+    windows: complex64 [found, 12, 64] (link_sync.Synchronised.windows). payloads: uint8 [found, n],
     what was sent. noise_var: [found], true, per carrier behind the FFT; goes to the demapper where
     the estimator has no noise estimate of its own. taps: Taps for a method without a block.
     """
@@ -182,20 +183,20 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     tags = []
     for i in range(found):
         tags += packet_tags(i * symbols.shape[1], method, noise_var[i], i, taps)
-    source = blocks.vector_source_c(symbols.ravel().tolist(), False, packet_frame.FFT_LEN, tags)
+    source = blocks.vector_source_c(symbols.ravel().tolist(), False, LAYOUT.fft_len, tags)
     upstream = source
     if method.chanest is not None:
         upstream = channel_estimator(method, packet_frame.FRAME_SYMBOLS, -1 if carrier_search else 0)
         tb.connect(source, upstream)
     length = blocks.stream_to_tagged_stream(
-        gr.sizeof_gr_complex, packet_frame.FFT_LEN, packet_frame.FRAME_SYMBOLS, packet_frame.FRAME_LEN
+        gr.sizeof_gr_complex, LAYOUT.fft_len, packet_frame.FRAME_SYMBOLS, packet_frame.FRAME_LEN
     )
     equaliser, policy = frame_equaliser(method, fmt.bits, 0)
     serialiser = digital.ofdm_serializer_vcc(
-        packet_frame.FFT_LEN, packet_frame.occupied_carriers(), packet_frame.FRAME_LEN, packet_frame.PACKET_LEN
+        LAYOUT.fft_len, packet_frame.occupied_carriers(), packet_frame.FRAME_LEN, packet_frame.PACKET_LEN
     )
-    tap_sink = blocks.vector_sink_c(packet_frame.FFT_LEN, found * packet_frame.FRAME_SYMBOLS)
-    carriers = len(packet_frame.DATA)
+    tap_sink = blocks.vector_sink_c(LAYOUT.fft_len, found * packet_frame.FRAME_SYMBOLS)
+    carriers = len(LAYOUT.data)
     per_frame = packet_frame.FRAME_SYMBOLS * carriers
     symbol_sink = blocks.vector_sink_c(1, found * per_frame)
     tb.connect(upstream, length, equaliser, serialiser, symbol_sink)
@@ -239,8 +240,8 @@ def packet_tags(offset, method, noise_var, trigger, taps):
         values[NOISE] = pmt.from_double(float(noise_var))
     if method.chanest is None:
         values[OFFSET] = pmt.from_long(0)
-        values[TAPS] = pmt.init_c32vector(packet_frame.FFT_LEN, taps.taps[trigger].tolist())
-        values[ERROR] = pmt.init_f32vector(packet_frame.FFT_LEN, taps.error_var[trigger].tolist())
+        values[TAPS] = pmt.init_c32vector(LAYOUT.fft_len, taps.taps[trigger].tolist())
+        values[ERROR] = pmt.init_f32vector(LAYOUT.fft_len, taps.error_var[trigger].tolist())
     tags = []
     for key, value in values.items():
         tag = gr.tag_t()
@@ -266,8 +267,8 @@ def collected_taps(sink, found, items):
     """(taps complex64 [found, 64], error variance [found, 64]) from a sink's tags; else NaN."""
     import pmt
 
-    taps = np.full((found, packet_frame.FFT_LEN), np.nan, np.complex64)
-    error_var = np.full((found, packet_frame.FFT_LEN), np.nan, np.float32)
+    taps = np.full((found, LAYOUT.fft_len), np.nan, np.complex64)
+    error_var = np.full((found, LAYOUT.fft_len), np.nan, np.float32)
     for values in collected_tags(sink, items):
         index = pmt.to_long(values[TRIGGER])
         if TAPS in values:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..air import packet_channel
+from ..air import fading, sample_channel
 from ..phy import packet_frame
 from . import link_estimates, link_measure, link_sync
 from .link_demux import receive_demux
@@ -56,9 +56,9 @@ def configurations():
     out = []
     for sync, equaliser in (("ideal", "diffsem"), ("sc", "diffsem"), ("ideal", "simpledfe")):
         for modulation in packet_frame.FORMATS:
-            for spread in packet_channel.SPREADS:
+            for spread in fading.PACKET_LINK:
                 if spread == "medium" and sync != "sc":
-                    continue  # there for the stock detector: see channel.SPREADS
+                    continue  # there for the stock detector: see fading.KINDS
                 out.append(Config(modulation, spread, sync, equaliser))
     return {config.name: config for config in out}
 
@@ -113,7 +113,7 @@ def run_config(config, packets, snr_db=None, methods=None, seed=1, progress=None
     payloads = packet_frame.payloads(fmt, packets, seed)
     samples = transmit(fmt, payloads)
     everyone = np.tile(samples, (snr_db.size, 1))
-    air = packet_channel.draw(everyone, config.spread, np.repeat(snr_db, packets), seed)
+    air = sample_channel.send_packets(everyone, config.spread, np.repeat(snr_db, packets), seed)
     synced = link_sync.SYNCS[config.sync](air)
     which = np.maximum(synced.packet, 0) % packets
     noise_var = link_estimates.noise_behind_fft(synced, air)
@@ -176,7 +176,7 @@ def score(outcome):
         "name": outcome.config.name,
         "snr_db": list(outcome.snr_db),
         "packets": packets,
-        "channel": packet_channel.SPREADS[outcome.config.spread][2],
+        "channel": fading.KINDS[outcome.config.spread].title,
         "undetected": list(detected.mean(1)),
         "methods": methods,
     }

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from .flowgraph import run_limited
 
 THRESHOLD = 0.5  #: of ofdm_sync_sc_cfb; its default of 0.9 finds no packet below 10 dB
 #: samples after a trigger in which another is dropped: now and then the detector fires twice on one packet
-DEAD_TIME = (packet_frame.SYNC_SYMBOLS + packet_frame.HEADER_SYMBOLS) * packet_frame.SYMBOL
+DEAD_TIME = (packet_frame.SYNC_SYMBOLS + packet_frame.HEADER_SYMBOLS) * LAYOUT.symbol
 #: `ideal` starts the FFT window this many samples inside the cyclic prefix, as receivers do
 IDEAL_ADVANCE = 0
 
@@ -37,10 +38,10 @@ class Synchronised:
 
     def windows(self, stream, symbols=packet_frame.PACKET_SYMBOLS):
         """FFT of every packet's first symbols, complex64 [found, symbols, 64], DC in the middle."""
-        at = self.trigger[:, None, None] + packet_frame.CP_LEN
-        at = at + packet_frame.SYMBOL * np.arange(symbols)[:, None] + np.arange(packet_frame.FFT_LEN)
+        at = self.trigger[:, None, None] + LAYOUT.cp_len
+        at = at + LAYOUT.symbol * np.arange(symbols)[:, None] + np.arange(LAYOUT.fft_len)
         taken = np.concatenate([stream, np.zeros(packet_frame.PACKET_SAMPLES, stream.dtype)])[at]
-        return np.fft.fftshift(np.fft.fft(taken, axis=-1), axes=-1).astype(np.complex64)
+        return LAYOUT.spectra(taken).astype(np.complex64)
 
 
 def ideal(air):
@@ -50,7 +51,7 @@ def ideal(air):
     ends = np.append(air.start[1:], air.noisy.size)
     for start, end, offset in zip(air.start, ends, air.offset, strict=True):
         angle[start:end] = offset * (n[start:end] - start)
-    turn = np.exp(-2j * np.pi * angle / packet_frame.FFT_LEN)
+    turn = np.exp(-2j * np.pi * angle / LAYOUT.fft_len)
     trigger = air.start - IDEAL_ADVANCE
     return _collect(air, turn, trigger)
 
@@ -61,8 +62,8 @@ def schmidl_cox(air, threshold=THRESHOLD):
 
     tb = gr.top_block("synchroniser")
     source = blocks.vector_source_c(air.noisy.tolist(), False)
-    detector = digital.ofdm_sync_sc_cfb(packet_frame.FFT_LEN, packet_frame.CP_LEN, False, threshold)
-    oscillator = analog.frequency_modulator_fc(-2.0 / packet_frame.FFT_LEN)
+    detector = digital.ofdm_sync_sc_cfb(LAYOUT.fft_len, LAYOUT.cp_len, False, threshold)
+    oscillator = analog.frequency_modulator_fc(-2.0 / LAYOUT.fft_len)
     turn_sink = blocks.vector_sink_c(1, air.noisy.size)
     trigger_sink = blocks.vector_sink_b(1, air.noisy.size)
     head = blocks.head(gr.sizeof_gr_complex, air.noisy.size)
@@ -75,8 +76,8 @@ def schmidl_cox(air, threshold=THRESHOLD):
     # The receiver delays the samples by one symbol, neither the trigger nor the oscillator.
     size = min(turn.size, air.noisy.size)
     shifted = np.ones(air.noisy.size, np.complex64)
-    shifted[: size - packet_frame.SYMBOL] = turn[packet_frame.SYMBOL : size]
-    return _collect(air, shifted, trigger - packet_frame.SYMBOL)
+    shifted[: size - LAYOUT.symbol] = turn[LAYOUT.symbol : size]
+    return _collect(air, shifted, trigger - LAYOUT.symbol)
 
 
 def _collect(air, turn, trigger):
@@ -88,7 +89,7 @@ def _collect(air, turn, trigger):
     trigger = np.array(kept, int)
     nearest = np.abs(trigger[:, None] - air.start).argmin(1) if trigger.size else trigger
     early = air.start[nearest] - trigger
-    packet = np.where(np.abs(early) < packet_frame.SYMBOL // 2, nearest, -1)
+    packet = np.where(np.abs(early) < LAYOUT.symbol // 2, nearest, -1)
     return Synchronised(
         (air.noisy * turn).astype(np.complex64),
         (air.noiseless * turn).astype(np.complex64),

@@ -12,8 +12,9 @@ import time
 
 import numpy as np
 
-from ..air import packet_channel
+from ..air import sample_channel
 from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from . import link_sync
 from .flowgraph import run_limited
 from .link_demux import Chain
@@ -32,9 +33,9 @@ def receiver(scheme, fmt, samples):
     method = Method(STOCK, "simpledfe", STOCK) if stock else Method(scheme)
     tb = gr.top_block("receiver")
     source = blocks.vector_source_c(samples, False)
-    detector = digital.ofdm_sync_sc_cfb(packet_frame.FFT_LEN, packet_frame.CP_LEN, False, link_sync.THRESHOLD)
-    delay = blocks.delay(gr.sizeof_gr_complex, packet_frame.SYMBOL)
-    oscillator = analog.frequency_modulator_fc(-2.0 / packet_frame.FFT_LEN)
+    detector = digital.ofdm_sync_sc_cfb(LAYOUT.fft_len, LAYOUT.cp_len, False, link_sync.THRESHOLD)
+    delay = blocks.delay(gr.sizeof_gr_complex, LAYOUT.symbol)
+    oscillator = analog.frequency_modulator_fc(-2.0 / LAYOUT.fft_len)
     mixer = blocks.multiply_cc()
     chain = Chain(tb, fmt, method, gate=False)
     tb.connect(source, detector)
@@ -45,13 +46,6 @@ def receiver(scheme, fmt, samples):
     _, checked = decoder(tb, chain.payload_llr, fmt)
     tb.link_chain = chain  # Python references keep the equalisers alive
     return tb, checked
-
-
-def rx_throughput(scheme=STOCK, packets=400, modulation="qpsk", seed=1):
-    """Samples a second of one run on the calling thread's CPUs; (rate, packets decoded)."""
-    fmt, samples = _signal(packets, modulation, seed)
-    rate, _, decoded = _timed(scheme, fmt, samples)
-    return rate, decoded
 
 
 def compare(scheme="ofdm_chanest", packets=400, modulation="qpsk", repeats=5, seed=1):
@@ -89,7 +83,7 @@ def compare(scheme="ofdm_chanest", packets=400, modulation="qpsk", repeats=5, se
 def _signal(packets, modulation, seed):
     fmt = packet_frame.FORMATS[modulation]
     sent = transmit(fmt, packet_frame.payloads(fmt, packets, seed))
-    air = packet_channel.draw(sent, "short", SNR_DB, seed)
+    air = sample_channel.send_packets(sent, "short", SNR_DB, seed)
     return fmt, air.noisy.tolist()
 
 

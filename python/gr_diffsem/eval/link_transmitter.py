@@ -5,14 +5,15 @@ import zlib
 
 import numpy as np
 
-from ..phy import packet_frame
+from ..phy import constellation, convolutional, packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from .flowgraph import run_limited
 
 
 def transmit(fmt, payloads):
     """Baseband samples of all packets, complex64 [packets, 960], mean power 1 within a packet.
 
-    fmt: frame.Format. payloads: uint8 [packets, fmt.payload_bytes].
+    fmt: packet_frame.Format. payloads: uint8 [packets, fmt.payload_bytes].
     """
     from gnuradio import blocks, digital, fec, fft, gr
 
@@ -23,7 +24,9 @@ def transmit(fmt, payloads):
     untag = blocks.tag_gate(1, False)  # lengths change from here on
     unpack = blocks.unpack_k_bits_bb(8)
     encoder = fec.extended_encoder(
-        fec.cc_encoder.make(fmt.info_bits, packet_frame.CODE_K, 2, packet_frame.CODE_POLYNOMIALS, 0, fec.CC_TERMINATED),
+        fec.cc_encoder.make(
+            fmt.info_bits, convolutional.LENGTH, 2, convolutional.GR_FEC_POLYNOMIALS, 0, fec.CC_TERMINATED
+        ),
         threading=None,
         puncpat="11",
     )
@@ -41,14 +44,14 @@ def transmit(fmt, payloads):
     header_untag = blocks.tag_gate(1, False)
     header_encoder = fec.extended_encoder(
         fec.cc_encoder.make(
-            packet_frame.HEADER_BITS, packet_frame.CODE_K, 2, packet_frame.CODE_POLYNOMIALS, 0, fec.CC_TRUNCATED
+            packet_frame.HEADER_BITS, convolutional.LENGTH, 2, convolutional.GR_FEC_POLYNOMIALS, 0, fec.CC_TRUNCATED
         ),
         threading=None,
         puncpat="11",
     )
     header_interleaver = blocks.blockinterleaver_bb(packet_frame.header_interleaver().tolist(), True)
     header_tag = blocks.stream_to_tagged_stream(1, 1, packet_frame.HEADER_CODED, packet_frame.PACKET_LEN)
-    header_map = digital.chunks_to_symbols_bc(packet_frame.qam_points(1).tolist())
+    header_map = digital.chunks_to_symbols_bc(constellation.points(1).tolist())
     payload_bits = blocks.repack_bits_bb(8, fmt.bits, packet_frame.PACKET_LEN, False, gr.GR_MSB_FIRST)
     payload_map = digital.chunks_to_symbols_bc(fmt.points().tolist())
     mux = blocks.tagged_stream_mux(gr.sizeof_gr_complex, packet_frame.PACKET_LEN, 1)
@@ -57,16 +60,16 @@ def transmit(fmt, payloads):
     tb.connect(packet, payload_bits, payload_map, (mux, 1))
 
     allocator = digital.ofdm_carrier_allocator_cvc(
-        packet_frame.FFT_LEN,
+        LAYOUT.fft_len,
         packet_frame.occupied_carriers(),
         packet_frame.pilot_carriers(),
         packet_frame.pilot_symbols(),
         [word.tolist() for word in packet_frame.sync_words()],
         packet_frame.PACKET_LEN,
     )
-    to_time = fft.fft_vcc(packet_frame.FFT_LEN, False, (), True)
-    prefix = digital.ofdm_cyclic_prefixer(packet_frame.FFT_LEN, packet_frame.SYMBOL, 0, packet_frame.PACKET_LEN)
-    scale = blocks.multiply_const_cc(1 / np.sqrt(len(packet_frame.CARRIERS)))
+    to_time = fft.fft_vcc(LAYOUT.fft_len, False, (), True)
+    prefix = digital.ofdm_cyclic_prefixer(LAYOUT.fft_len, LAYOUT.symbol, 0, packet_frame.PACKET_LEN)
+    scale = blocks.multiply_const_cc(1 / np.sqrt(len(LAYOUT.carriers)))
     head = blocks.head(gr.sizeof_gr_complex, len(payloads) * packet_frame.PACKET_SAMPLES)
     sink = blocks.vector_sink_c(1, len(payloads) * packet_frame.PACKET_SAMPLES)
     tb.connect(mux, allocator, to_time, prefix, scale, head, sink)
@@ -98,10 +101,9 @@ def header_format(fmt):
 
 def payload_symbols(samples):
     """What was sent on the data carriers, complex [packets, 9, 48], from noiseless samples."""
-    packets = samples.reshape(-1, packet_frame.PACKET_SYMBOLS, packet_frame.SYMBOL)
-    body = packets[:, packet_frame.SYNC_SYMBOLS + packet_frame.HEADER_SYMBOLS :, packet_frame.CP_LEN :]
-    spectrum = np.fft.fftshift(np.fft.fft(body, axis=-1), axes=-1)[..., packet_frame.DATA_BINS]
-    return spectrum * (np.sqrt(len(packet_frame.CARRIERS)) / packet_frame.FFT_LEN)
+    packets = samples.reshape(-1, packet_frame.PACKET_SYMBOLS, LAYOUT.symbol)
+    body = packets[:, packet_frame.SYNC_SYMBOLS + packet_frame.HEADER_SYMBOLS :, LAYOUT.cp_len :]
+    return LAYOUT.spectra(body)[..., LAYOUT.data_bins] / LAYOUT.gain
 
 
 def with_crc(payload):

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..air import symbol_channel
+from ..air.fading import SEMANTIC_LINK
 from ..base import picture_metrics
 from ..base.errors import UserError
 from ..codec import frames
 from . import photo_receivers, webp_ladder, webp_link
 
 CLASSICAL = ("webp", "webp_ldpc", "webp_capacity")
-CHANNELS = ("awgn", *symbol_channel.KINDS)
+CHANNELS = SEMANTIC_LINK
 SNR_DEFINITION = "Es/N0 per data carrier behind the FFT, averaged over the fading"
 
 

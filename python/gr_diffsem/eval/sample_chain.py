@@ -43,7 +43,7 @@ def transmit(sent):
     from ..codec.frame_layout import Layout
 
     form = Layout()
-    lengths = [(2 + form.header_symbols + f.symbols.size // len(form.occupied)) * form.symbol for f in sent]
+    lengths = [(2 + form.header_symbols + f.symbols.size // len(form.data)) * form.symbol for f in sent]
     tb = gr.top_block("semantic_tx")
     tx, sink = diffsem.semantic_tx(papr_db=PAPR_DB), blocks.vector_sink_c()
     tb.connect(tx, sink)
@@ -75,8 +75,8 @@ def receive(samples):
 
 
 def gnuradio_chain(sent, snr_db, channel, loss, rng):
-    """As evaluate.symbols_chain, sample by sample. Lost frames are not sent."""
-    from ..air.sample_channel import send
+    """As photo_trials.symbols_chain, sample by sample. Lost frames are not sent."""
+    from ..air.sample_channel import send_frames
 
     kept = [f for f in sent if rng.random() >= loss]
     if not kept:
@@ -85,4 +85,4 @@ def gnuradio_chain(sent, snr_db, channel, loss, rng):
     padded = np.zeros((len(pieces), max(map(len, pieces))), np.complex64)
     for row, piece in zip(padded, pieces, strict=True):
         row[: len(piece)] = piece
-    return receive(send(padded, channel, snr_db, rng, max_offset=MAX_OFFSET).samples)
+    return receive(send_frames(padded, channel, snr_db, rng, max_offset=MAX_OFFSET).noisy)

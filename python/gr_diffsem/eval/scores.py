@@ -27,11 +27,6 @@ def bootstrap(statistic, columns, resamples=1000, seed=0, level=0.95):
     return [float(v) for v in np.percentile(values, [tail, 100.0 - tail])]
 
 
-def nmse_interval(error, power, **options):
-    """95 % interval of nmse_db."""
-    return bootstrap(nmse_db, (error, power), **options)
-
-
 def difference_db(ours, theirs):
     """10 log10 of the ratio of summed errors: negative when ours is better."""
     return float(linear_to_db(np.sum(ours) / np.sum(theirs)))

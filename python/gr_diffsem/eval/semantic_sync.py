@@ -2,8 +2,8 @@
 """Measures the semantic link's synchronisation: `gr-diffsem eval semantic_sync`.
 
 Frames of random symbols, each with its own channel, carrier offset (+-2 carriers) and gap, go through
-samples.send. Counted are frames found with their header right. Beside it stand gr-digital's detector and header, on
-frames with its own sync words through the same channels and noise, but with offsets of +-0.4 carriers only.
+`sample_channel.send_frames`. Counted are frames found with their header right. Beside it stand gr-digital's detector
+and header, on frames with its own sync words through the same channels and noise, but with offsets of +-0.4 carriers.
 `sequence` says what the headers count: "picture" sends pictures of 40 frames once, so that each must be joined anew;
 "carousel" repeats one.
 """
@@ -13,6 +13,8 @@ import math
 import numpy as np
 
 from ..air import sample_channel, symbol_channel
+from ..air.fading import SEMANTIC_LINK
+from ..air.impairments import noise
 from ..base.errors import UserError
 from ..codec import frame_header, frame_layout
 
@@ -26,7 +28,7 @@ def add_arguments(parser):
     """argparse arguments of `gr-diffsem eval semantic_sync`."""
     parser.add_argument("--frames", type=int, default=500, help="frames for each channel and SNR")
     parser.add_argument("--snr", type=float, nargs="+", default=[-5.0, 0.0, 5.0], metavar="DB")
-    parser.add_argument("--channel", nargs="+", default=["awgn", *symbol_channel.KINDS], metavar="NAME")
+    parser.add_argument("--channel", nargs="+", default=list(SEMANTIC_LINK), metavar="NAME")
     parser.add_argument("--noise", type=float, default=1.0, metavar="M", help="million samples of noise alone")
     parser.add_argument("--seed", type=int, default=1)
 
@@ -36,8 +38,8 @@ def run(args):
     if not 10 <= args.frames <= 100000:
         raise UserError(f"--frames {args.frames}: give 10 to 100000")
     for kind in args.channel:
-        if kind not in ("awgn", *symbol_channel.KINDS):
-            raise UserError(f"--channel {kind}: give one of awgn, {', '.join(symbol_channel.KINDS)}")
+        if kind not in SEMANTIC_LINK:
+            raise UserError(f"--channel {kind}: give one of {', '.join(SEMANTIC_LINK)}")
     results = []
     for kind in args.channel:
         for snr_db in args.snr:
@@ -78,7 +80,7 @@ def frames_of(n, sequence, rng, form):
     for i in range(n):
         picture = i // FRAMES_PER_PICTURE if sequence == "picture" else 0
         h = frame_header.Header(picture % 16, FRAMES_PER_PICTURE * form.frame_symbols, i % FRAMES_PER_PICTURE, 7)
-        payload = rng.standard_normal((48 * form.frame_symbols, 2)) @ [1, 1j] * np.sqrt(0.5)
+        payload = noise(rng, 48 * form.frame_symbols, 1.0)
         headers.append(h)
         sent.append(form.samples(np.concatenate([frame_header.modulate(h), payload])))
     return headers, np.array(sent)
@@ -112,8 +114,8 @@ def ours(kind, snr_db, n, sequence, seed):
         count = min(n - done, 2000)
         rng = np.random.default_rng([seed, done, 1])
         headers, sent = frames_of(count, sequence, rng, form)
-        r = sample_channel.send(sent, kind, snr_db, rng)
-        block, tags = synchronise(form, r.samples)
+        r = sample_channel.send_frames(sent, kind, snr_db, rng)
+        block, tags = synchronise(form, r.noisy)
         found = np.zeros(count, bool)
         for t in tags:
             i = int(np.argmin(np.abs(r.start - t["diffsem_start"])))
@@ -146,8 +148,8 @@ def ideal(kind, snr_db, seed, n=4000):
 def stock(kind, snr_db, n, threshold, seed):
     """Share of frames that gr-digital finds and whose header it reads: ofdm_sync_sc_cfb, least squares on the second
     sync word, 48 uncoded BPSK bits, of which the first 32 must be right (packet_header_ofdm)."""
-    from ..air.packet_channel import Air
     from ..phy import packet_frame
+    from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
     from . import link_sync
 
     rng = np.random.default_rng([seed, 3])
@@ -157,23 +159,18 @@ def stock(kind, snr_db, n, threshold, seed):
     sent = []
     for i in range(n):
         payload = (1 - 2 * rng.integers(0, 2, (48 * PAYLOAD, 2))) @ [1, 1j] * np.sqrt(0.5)
-        spectra = form.spectra(np.concatenate([bits[i], payload]))
+        spectra = form.frame_spectra(np.concatenate([bits[i], payload]))
         spectra[:2] = words
         sent.append(form.to_samples(spectra))
-    r = sample_channel.send(np.array(sent), kind, snr_db, rng, max_offset=0.4)
-    everything = Air(r.samples, r.samples, None, r.start, r.delays, r.gains, r.offset, None, "")
-    found = link_sync.schmidl_cox(everything, threshold)
+    r = sample_channel.send_frames(np.array(sent), kind, snr_db, rng, max_offset=0.4)
+    found = link_sync.schmidl_cox(r, threshold)
     windows = found.windows(found.noisy, 3)
-    y = (
-        windows[:, 2, packet_frame.DATA_BINS]
-        * windows[:, 1, packet_frame.DATA_BINS].conj()
-        * words[1, packet_frame.DATA_BINS]
-    )
+    y = windows[:, 2, LAYOUT.data_bins] * windows[:, 1, LAYOUT.data_bins].conj() * words[1, LAYOUT.data_bins]
     right = set()
     for packet, timing, values in zip(found.packet, found.timing, y, strict=True):
         if (
             packet >= 0
-            and -packet_frame.CP_LEN <= timing <= packet_frame.CP_LEN
+            and -LAYOUT.cp_len <= timing <= LAYOUT.cp_len
             and (np.sign(values.real)[:32] == bits[packet][:32]).all()
         ):
             right.add(int(packet))

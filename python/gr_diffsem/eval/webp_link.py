@@ -15,14 +15,13 @@ import numpy as np
 from ..codec import frames
 from ..codec.digital_part import scatter
 from ..codec.frame_header import Header
-from ..phy import ldpc, ldpc_table, viterbi, wifi_coding
+from ..phy import constellation, convolutional, ldpc, ldpc_table, soft_demap, viterbi
+from ..phy.convolutional import TAIL
 
 BITS = {"bpsk": 1, "qpsk": 2, "16qam": 4}
 RATES = {"1/2": (1, 2), "3/4": (3, 4)}
-TAIL = 6  #: bits that end the trellis of the K=7 code
 CRC_OCTETS = 4
 LDPC_BITS = 3000  #: about this many to a code word
-_PAM4 = np.array([-3, -1, 3, 1], np.float32) / np.sqrt(10, dtype=np.float32)  # Gray: index = 2 b0 + b1
 
 
 @dataclass(frozen=True)
@@ -45,32 +44,8 @@ def modes(code, spans=("frame",)):
 
 
 def modulate(bits, modulation):
-    """Bits [n] -> complex64 symbols of unit mean power."""
-    bits = np.asarray(bits, np.intp)
-    if modulation == "bpsk":
-        return (1 - 2 * bits).astype(np.complex64)
-    if modulation == "qpsk":
-        return ((1 - 2 * bits[0::2] + 1j * (1 - 2 * bits[1::2])) * np.sqrt(0.5)).astype(np.complex64)
-    axis = -_PAM4[2 * bits.reshape(-1, 2)[:, 0] + bits.reshape(-1, 2)[:, 1]]
-    return (axis[0::2] + 1j * axis[1::2]).astype(np.complex64)
-
-
-def soften(symbols, noise_var, modulation):
-    """Log-likelihood ratios float32 [n bits], positive for 0. noise_var per complex symbol, inf = lost."""
-    lost = ~np.isfinite(noise_var)
-    weight = np.where(lost, 0, 1 / np.where(lost, 1, noise_var)).astype(np.float32)
-    y = np.where(lost, 0, symbols)
-    if modulation == "bpsk":
-        return (4 * weight * y.real).astype(np.float32)
-    pair = np.stack([y.real, y.imag], -1).astype(np.float32)
-    if modulation == "qpsk":
-        return (np.float32(2 * np.sqrt(2)) * weight[:, None] * pair).ravel()
-    metric = -weight[:, None, None] * (pair[..., None] + _PAM4) ** 2  # of the four points of an axis
-    both = [
-        np.logaddexp(metric[..., a[0]], metric[..., a[1]]) - np.logaddexp(metric[..., b[0]], metric[..., b[1]])
-        for a, b in (((0, 1), (2, 3)), ((0, 2), (1, 3)))
-    ]
-    return np.stack(both, -1).astype(np.float32).ravel()
+    """Bits [n] -> complex64 symbols of unit mean power, the first bit of an axis 0 on its positive side."""
+    return -constellation.modulate(bits, BITS[modulation]).astype(np.complex64)
 
 
 def information(soft, sent):
@@ -139,8 +114,8 @@ class Link:
         for size, _, z in self.blocks:
             part = data[at : at + size]
             at += size
-            block = wifi_coding.bytes_to_bits(part + zlib.crc32(part).to_bytes(CRC_OCTETS, "little"))
-            coded.append(self._encode(block, z))
+            block = np.frombuffer(part + zlib.crc32(part).to_bytes(CRC_OCTETS, "little"), np.uint8)
+            coded.append(self._encode(np.unpackbits(block, bitorder="little"), z))
         return coded
 
     def _encode(self, block, z):
@@ -148,8 +123,7 @@ class Link:
         if self.mode.code == "ldpc":
             k = (ldpc.COLUMNS - ldpc.ROWS[rate]) * z
             return ldpc.encode(np.r_[block, np.zeros(k - block.size, np.uint8)], rate, z)
-        mother = wifi_coding.convolve(np.r_[block, np.zeros(TAIL, np.uint8)])
-        return mother[np.resize(wifi_coding.PUNCTURE[rate], mother.size)]
+        return convolutional.puncture(convolutional.encode(np.r_[block, np.zeros(TAIL, np.uint8)]), rate)
 
     def soft(self, received):
         """frames.Received of one picture -> soft code bits, one array for each block."""
@@ -161,14 +135,14 @@ class Link:
                 continue
             a, b = self.borders[f : f + 2]
             if len(frame.symbols) == b - a:
-                llr[a * per_symbol : b * per_symbol] = soften(frame.symbols, frame.noise_var, self.mode.modulation)
+                llr[a * per_symbol : b * per_symbol] = soft_demap.exact(frame.symbols, frame.noise_var, per_symbol)
         sign = 1 - 2 * _filler(llr.size).astype(np.float32)
         return np.split((llr * sign)[self.place], self._split) if self.blocks else []
 
 
 def _coded(size, rate):
     mother = 2 * (8 * (size + CRC_OCTETS) + TAIL)
-    return int(np.resize(wifi_coding.PUNCTURE[rate], mother).sum())
+    return int(convolutional.sent(mother, rate).sum())
 
 
 @lru_cache(maxsize=16)
@@ -191,7 +165,7 @@ def arrived(items):
     for part in (slice(1), slice(1, None)):  # the worst first: mostly that is enough
         jobs = [(p, i) for p, found in open_blocks.items() if out[p] for i in found[part]]
         blocks = [(items[p][1][i], items[p][0].blocks[i]) for p, i in jobs]
-        for (p, _), data in zip(jobs, _decode_blocks(items[0][0].mode, blocks) if jobs else [], strict=True):
+        for (p, _), data in zip(jobs, decode_blocks(items[0][0].mode, blocks) if jobs else [], strict=True):
             out[p] &= data is not None
     return out
 
@@ -214,24 +188,8 @@ def _settled(link, soft, sent):
     return not np.any(told < low), [i for i in np.argsort(told) if told[i] <= high[i]]
 
 
-def decode(items):
-    """Pictures sent in one mode, [(Link, its soft bits)] -> list of octets, None where any block failed.
-
-    One block of every picture is decoded first, and the others only where that one came whole.
-    """
-    parts = [{} for _ in items]
-    alive = [p for p, (link, _) in enumerate(items) if link.blocks]
-    for first in (True, False):
-        jobs = [(p, i) for p in alive for i in range(len(items[p][0].blocks)) if (i == len(items[p][1]) // 2) == first]
-        blocks = [(items[p][1][i], items[p][0].blocks[i]) for p, i in jobs]
-        for (p, i), part in zip(jobs, _decode_blocks(items[0][0].mode, blocks) if jobs else [], strict=True):
-            parts[p][i] = part
-        alive = [p for p in alive if all(part is not None for part in parts[p].values())]
-    whole = set(alive)
-    return [b"".join(part for _, part in sorted(parts[p].items())) if p in whole else None for p in range(len(items))]
-
-
-def _decode_blocks(mode, jobs):
+def decode_blocks(mode, jobs):
+    """Blocks of one mode, [(soft bits, entry of Link.blocks)] -> the octets of each, None where its CRC fails."""
     rate = RATES[mode.rate]
     if mode.code == "ldpc":
         out = [None] * len(jobs)
@@ -245,14 +203,12 @@ def _decode_blocks(mode, jobs):
     llrs, lengths = [], []
     for soft, (size, _, _) in jobs:
         n = 8 * (size + CRC_OCTETS) + TAIL
-        mother = np.zeros(2 * n, np.float32)
-        mother[np.resize(wifi_coding.PUNCTURE[rate], 2 * n)] = soft
-        llrs.append(mother)
+        llrs.append(convolutional.depuncture(soft, rate, 2 * n))
         lengths.append(n)
     return [_checked(b[:-TAIL]) for b in viterbi.decode(llrs, lengths)]
 
 
 def _checked(bits):
-    block = wifi_coding.bits_to_bytes(bits)
+    block = np.packbits(bits, bitorder="little").tobytes()
     part = block[:-CRC_OCTETS]
     return part if zlib.crc32(part).to_bytes(CRC_OCTETS, "little") == block[-CRC_OCTETS:] else None

@@ -9,6 +9,7 @@ import importlib.util
 import math
 import os
 import sys
+from functools import partial
 
 from ..base import console
 from ..base.errors import UserError, unknown
@@ -87,13 +88,16 @@ def _check(args):
 def make_estimators(names):
     """dict name -> estimator, each through the block in a flowgraph.
 
-    `gr_diffsem.eval.wifi_flowgraph.estimator(scheme)` gives one (see `evaluate` for what it is called
-    with). Only "ls", which is its own input, can do without GNU Radio.
+    `wifi_scores.evaluate` says what they are called with. Only "ls", which is its own input, can do without GNU
+    Radio. UserError for a scheme that cannot be loaded.
     """
     try:
-        from . import wifi_flowgraph
+        from gnuradio import diffsem
 
-        return {name: wifi_flowgraph.estimator(METHODS[name]) for name in names}
+        handles = {name: diffsem.scheme(METHODS[name]) for name in names}
+        return {name: partial(_through_block, handle) for name, handle in handles.items()}
+    except ValueError as error:
+        raise UserError(str(error)) from None
     except ImportError as e:
         if set(names) == {"ls"}:
             return {"ls": evaluation.least_squares}
@@ -101,6 +105,14 @@ def make_estimators(names):
             f"--methods: all but ls run in a flowgraph, and GNU Radio with diffsem cannot be "
             f"imported ({e}); run `make`, or give --methods ls"
         ) from None
+
+
+def _through_block(handle, y, noise_var, mask):
+    """Y complex64 [n, 64] (carriers -32..31), noise_var [n] per element, mask bool [64] -> (H [n, 64], error variance
+    [n, 64])."""
+    from .flowgraph import through_block
+
+    return through_block(handle, y, noise_var, mask)[:2]
 
 
 def _progress(total, unit, text):
@@ -145,7 +157,7 @@ def load_packets(args, say):
 
 
 def run(args):
-    """The evaluation; returns the report of `evaluate.evaluate`."""
+    """The evaluation; returns the report of `wifi_scores.evaluate`."""
     _check(args)
 
     def say(text):

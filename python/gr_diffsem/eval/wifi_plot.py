@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from ..receivers.wifi import packet_decoder, reference_channel
+from ..receivers.wifi import reference_channel, wifi_decoder
 from ..receivers.wifi.wifi_tables import DATA, RATES, USED_MASK
 from . import wifi_scores
 
@@ -18,14 +18,14 @@ def _points(packets, estimator, snr_db, seed):
     points = []
     for i, p in enumerate(packets):
         job = reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None, symbols[i])
-        points.append(packet_decoder.equalise(job)[0][1:].ravel())
+        points.append(wifi_decoder.equalise(job)[0][1:].ravel())
     return np.concatenate(points)
 
 
 def picture(path, packets, estimators, report, seed=0):
     """Write a PNG (or what the extension says): least squares beside the last method, NMSE.
 
-    packets, estimators, report: as given to and returned by `evaluate.evaluate`.
+    packets, estimators, report: as given to and returned by `wifi_scores.evaluate`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -23,7 +23,8 @@ import zlib
 
 import numpy as np
 
-from ..receivers.wifi import packet_decoder, reference_channel, wifi_frontend
+from ..air.impairments import noise
+from ..receivers.wifi import reference_channel, wifi_decoder, wifi_frontend
 from ..receivers.wifi.wifi_tables import USED, USED_MASK
 
 #: Packets that are held demodulated at a time.
@@ -43,8 +44,7 @@ def add_noise(packet, snr_db, seed):
     file, position = packet.name
     entropy = [seed, zlib.crc32(file.encode()), position, round(1000 * snr_db) + 10**6]
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
-    noise = rng.standard_normal((len(packet.samples), 2)).view(complex)[:, 0]
-    return packet.samples + noise * np.sqrt(packet.power * 10 ** (-snr_db / 10) / 2)
+    return packet.samples + noise(rng, len(packet.samples), packet.power * 10 ** (-snr_db / 10))
 
 
 def observe(packets, snr_db, seed=0):
@@ -85,7 +85,7 @@ def _decode(packets, symbols, h, var, noise_var):
         reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None if var is None else var[i], symbols[i])
         for i, p in enumerate(packets)
     ]
-    results = packet_decoder.decode_batch(jobs)
+    results = wifi_decoder.decode_batch(jobs)
     good = sum(r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets, strict=True))
     return [r.evm_db for r in results], good
 

@@ -13,8 +13,8 @@ OPSET = 18
 TOLERANCE = 2e-4  # onnxruntime against torch, relative to unit power
 
 
-def metadata(scheme, network, facts):
-    """metadata_props of a network, all strings (docs/model_contract.md)."""
+def channel_contract(scheme, network, facts):
+    """What an .onnx of a denoiser of complex signals says of itself: {metadata key: string}; docs/model_contract.md."""
     values = {
         "contract": "1",
         "role": "denoiser",
@@ -37,6 +37,11 @@ def metadata(scheme, network, facts):
         "claims": scheme.claims_json(),
         "title": f"{scheme.title}: {network.title}",
     }
+    return as_metadata(values)
+
+
+def as_metadata(values):
+    """{key: str or what JSON can say} -> {diffsem.key: string}, as metadata_props of an .onnx are."""
     text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
     return {f"diffsem.{key}": value for key, value in text.items()}
 
@@ -59,8 +64,8 @@ def write(net, path, scheme, network, facts):
         optimize=True,
         verbose=False,
     )
-    facts = metadata(scheme, network, facts)
-    return save(program.model_proto, facts, path, lambda file: compare(net, file, shape))
+    contract = channel_contract(scheme, network, facts)
+    return save(program.model_proto, contract, path, lambda file: compare(net, file, shape))
 
 
 def save(model, metadata, path, difference):

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes a trained photograph net as a self-describing .onnx (docs/model_contract.md, "Photographs")."""
 
-import json
-
 import numpy as np
 
 from ..base import picture_bands
-from .onnx_export import OPSET, save, session
+from .onnx_export import OPSET, as_metadata, save, session
 
 
-def metadata(scheme, network, facts):
-    """metadata_props of a photograph net, all strings."""
+def photo_contract(scheme, network, facts):
+    """What an .onnx says of itself, for a network of photographs: {metadata key: string}."""
     values = {
         "contract": "1",
         "role": "image_denoiser",
@@ -24,8 +22,7 @@ def metadata(scheme, network, facts):
         "claims": scheme.claims_json(),
         "title": f"{scheme.title}: {network.title}",
     }
-    text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
-    return {f"diffsem.{key}": value for key, value in text.items()}
+    return as_metadata(values)
 
 
 def write(net, path, scheme, network, facts):
@@ -46,7 +43,7 @@ def write(net, path, scheme, network, facts):
         optimize=True,
         verbose=False,
     )
-    return save(program.model_proto, metadata(scheme, network, facts), path, lambda file: compare(net, file))
+    return save(program.model_proto, photo_contract(scheme, network, facts), path, lambda file: compare(net, file))
 
 
 def compare(net, path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains the small classifier whose features measure pictures (semantic/features.py): which photograph is this from?
+"""Trains the small classifier whose features measure pictures (eval/photo_features.py): which photograph is this from?
 
     build/env/lab/bin/python -m gr_diffsem.models.photo_features --images DIR --out models/photo_features/features.onnx
 

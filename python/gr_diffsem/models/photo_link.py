@@ -8,15 +8,15 @@ and the headers are taken as received.
 import numpy as np
 
 from ..air import symbol_channel
+from ..air.symbol_channel import DATA
 from ..base.picture_bands import SCALE
+from ..base.signal import complex_noise
 from ..codec import frames, picture_codec
-from ..phy.packet_frame import CARRIER_BINS, DATA_BINS
 from . import photo_data
 
 LOG_CBR = tuple(np.log((1 / 72, 1 / 4)))
 SNR_DB = (-5.0, 20.0)
 LOSS = 0.4  # at most this share of the frames is lost
-DATA = np.searchsorted(CARRIER_BINS, DATA_BINS)
 
 
 def receive(rng, symbols, snr_db, kind, loss):
@@ -30,8 +30,8 @@ def receive(rng, symbols, snr_db, kind, loss):
     turn, frame = np.divmod(np.arange(symbols.size), count)  # frames take turns, carriers within a frame
     at = frame, turn % DATA.size
     h, guess = h[:, DATA][at], guess[:, DATA][at]
-    noise = np.sqrt(noise / 2) * (rng.standard_normal(symbols.size) + 1j * rng.standard_normal(symbols.size))
-    return ((symbols * h + noise) / guess).astype(np.complex64), stated[at].astype(np.float32)
+    received = (symbols * h + complex_noise(rng, symbols.size, noise)) / guess
+    return received.astype(np.complex64), stated[at].astype(np.float32)
 
 
 def encode(photograph, cbr):

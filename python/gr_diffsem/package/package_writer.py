@@ -46,7 +46,7 @@ def graphs(scheme, folder):
         graph, small = (Path(folder) / f"{n}.onnx" for n in (name, int8_name(scheme, name)))
         if graph.is_file():
             found[name] = network
-            if small.is_file() and metadata(small, "quantised").get("of") == model_packages.file_sha256(graph):
+            if small.is_file() and read_contract_key(small, "quantised").get("of") == model_packages.file_sha256(graph):
                 title = f"{network.title}, int8"
                 found[small.stem] = dataclasses.replace(network, title=title)
     return found
@@ -61,7 +61,7 @@ def write(scheme, folder):
     for name, network in networks.items():
         graph = f"{name}.onnx"
         members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
-        facts[name] = metadata(folder / graph, "quantised") or metadata(folder / graph, "trained_on")
+        facts[name] = read_contract_key(folder / graph, "quantised") or read_contract_key(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
         files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
         if all((folder / file).is_file() for file in files):
@@ -95,7 +95,7 @@ def write(scheme, folder):
     return model_packages.content_hash(folder)
 
 
-def metadata(path, key):
+def read_contract_key(path, key):
     """`diffsem.KEY` of an .onnx, as a dict; empty if it is not there."""
     import onnx
 

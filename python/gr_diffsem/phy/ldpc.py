@@ -4,7 +4,6 @@
 The parity check matrix is a grid of z x z circulants. Its right half is the dual diagonal of 802.11n's kind,
 which makes encoding an accumulation; on the left, columns of degree 3 and a few of high degree have random
 rows and shifts, drawn again where they would close a cycle of length four. Decoding is normalised min-sum.
-`alist` writes what gr-fec's `ldpc_encoder` and `ldpc_decoder` read.
 """
 
 from functools import lru_cache
@@ -57,7 +56,7 @@ def _short_cycle(grid, column, z):
 
 
 @lru_cache(maxsize=64)
-def _edges(rate, z):
+def edges(rate, z):
     """(check, variable) of each edge, sorted by check: two int [E]."""
     grid = base(rate, z)
     rows, columns = np.nonzero(grid >= 0)
@@ -93,7 +92,7 @@ def encode(bits, rate, z):
 
 def decode(llr, rate, z):
     """Soft bits [B, COLUMNS z], positive for 0 -> (bits uint8 [B, k], whether all checks hold [B])."""
-    check, variable = _edges(rate, z)
+    check, variable = edges(rate, z)
     n = COLUMNS * z
     starts = np.flatnonzero(np.r_[True, check[1:] != check[:-1]])
     by_variable = np.argsort(variable, kind="stable")
@@ -125,17 +124,3 @@ def decode(llr, rate, z):
         own = channel[:, active] + np.add.reduceat(messages[by_variable], variable_starts)
         hard[:, active] = own < 0
     return hard[: (COLUMNS - ROWS[rate]) * z].T, done
-
-
-def alist(rate, z):
-    """The code in the alist format, as text."""
-    check, variable = _edges(rate, z)
-    n, m = COLUMNS * z, ROWS[rate] * z
-    columns = [check[variable == j] + 1 for j in range(n)]
-    rows = np.split(variable + 1, np.flatnonzero(np.diff(check)) + 1)
-    widest = max(map(len, columns)), max(map(len, rows))
-    lines = [f"{n} {m}", f"{widest[0]} {widest[1]}"]
-    lines += [" ".join(str(len(x)) for x in part) for part in (columns, rows)]
-    for part, width in ((columns, widest[0]), (rows, widest[1])):
-        lines += [" ".join(map(str, [*x, *[0] * (width - len(x))])) for x in part]
-    return "\n".join(lines) + "\n"

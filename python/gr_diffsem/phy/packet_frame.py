@@ -15,28 +15,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FFT_LEN = 64
-CP_LEN = 16
-SYMBOL = FFT_LEN + CP_LEN
+from . import constellation
+from .convolutional import TAIL
+from .ofdm_layout import LAYOUT_64 as LAYOUT
+from .ofdm_layout import PILOT_SIGNS, PILOT_VALUES_64
+
 PAYLOAD_SYMBOLS = 9
 SYNC_SYMBOLS = 2
 HEADER_SYMBOLS = 2
 FRAME_SYMBOLS = HEADER_SYMBOLS + PAYLOAD_SYMBOLS  #: behind the sync words
 PACKET_SYMBOLS = SYNC_SYMBOLS + FRAME_SYMBOLS
-PACKET_SAMPLES = PACKET_SYMBOLS * SYMBOL
+PACKET_SAMPLES = PACKET_SYMBOLS * LAYOUT.symbol
 
-PILOTS = (-21, -7, 7, 21)
-DATA = tuple(k for k in range(-26, 27) if k and k not in PILOTS)
-CARRIERS = tuple(k for k in range(-26, 27) if k)  #: all 52 that carry energy
-#: positions in a symbol whose carriers run from -32 to 31 (DC in the middle), as gr-digital has it
-DATA_BINS = np.array(DATA) + FFT_LEN // 2
-CARRIER_BINS = np.array(CARRIERS) + FFT_LEN // 2
-
-CODE_K = 7
-CODE_POLYNOMIALS = (109, 79)
 INTERLEAVER_ROWS = 27
 HEADER_BITS = 48
-HEADER_CODED = HEADER_SYMBOLS * len(DATA)
+HEADER_CODED = HEADER_SYMBOLS * len(LAYOUT.data)
 
 PACKET_LEN = "packet_len"  #: tag: items of a packet
 FRAME_LEN = "frame_len"  #: tag: OFDM symbols of a frame
@@ -45,7 +38,7 @@ PACKET_NUM = "packet_num"
 
 def occupied_carriers():
     """gr-digital's nested tuple of data carriers."""
-    return (DATA,)
+    return (LAYOUT.data,)
 
 
 def pilot_carriers():
@@ -54,17 +47,12 @@ def pilot_carriers():
     (The allocator goes through both lists in turn; the equalisers count the carriers' sets only, so
     with one set of carriers and many of symbols the two sides would disagree.)
     """
-    return (PILOTS,) * len(pilot_symbols())
+    return (LAYOUT.pilots,) * len(PILOT_SIGNS)
 
 
 def pilot_symbols():
-    """One set of pilots per symbol, +-(1, 1, 1, -1), from a length-127 m-sequence (x^7 + x^4 + 1)."""
-    state, signs = [1] * 7, []
-    for _ in range(127):
-        bit = state[6] ^ state[3]
-        state = [bit, *state[:-1]]
-        signs.append(1 - 2 * bit)
-    return tuple((s, s, s, -s) for s in signs)
+    """One set of pilots per symbol, +-(1, 1, 1, -1)."""
+    return tuple(tuple(s * value for value in PILOT_VALUES_64) for s in PILOT_SIGNS)
 
 
 def sync_words():
@@ -74,11 +62,11 @@ def sync_words():
     word 2 has all 52, and is what channels are estimated from. BPSK, fixed seed.
     """
     rng = np.random.default_rng(1997)
-    first, second = np.zeros(FFT_LEN, complex), np.zeros(FFT_LEN, complex)
-    for carrier in CARRIERS:
+    first, second = np.zeros(LAYOUT.fft_len, complex), np.zeros(LAYOUT.fft_len, complex)
+    for carrier in LAYOUT.carriers:
         if carrier % 2:
-            first[carrier + FFT_LEN // 2] = np.sqrt(2) * (1 - 2 * rng.integers(2))
-        second[carrier + FFT_LEN // 2] = 1 - 2 * rng.integers(2)
+            first[carrier + LAYOUT.fft_len // 2] = np.sqrt(2) * (1 - 2 * rng.integers(2))
+        second[carrier + LAYOUT.fft_len // 2] = 1 - 2 * rng.integers(2)
     return first, second
 
 
@@ -92,25 +80,6 @@ def header_interleaver():
     return interleaver(HEADER_CODED, 12)
 
 
-def qam_points(bits):
-    """Unit-power Gray-labelled points, complex [2^bits], bits 1, 2 or 4.
-
-    The label's bits, most significant first, alternate between the I and the Q axis; a set first bit
-    of an axis means positive, a set second bit means the inner level.
-    """
-    if bits == 1:
-        return np.array([-1, 1], complex)
-    levels = {2: np.array([-1, 1]), 4: np.array([-3, -1, 3, 1])}[bits]
-    labels = np.arange(2**bits)
-    half = bits // 2
-    axis_i, axis_q = np.zeros_like(labels), np.zeros_like(labels)
-    for position in range(half):
-        axis_i = 2 * axis_i + (labels >> (bits - 1 - 2 * position) & 1)
-        axis_q = 2 * axis_q + (labels >> (bits - 2 - 2 * position) & 1)
-    points = levels[axis_i] + 1j * levels[axis_q]
-    return points / np.sqrt(np.mean(np.abs(points) ** 2))
-
-
 @dataclass(frozen=True)
 class Format:
     """The sizes that follow from the modulation's bits per symbol (2: QPSK, 4: 16-QAM)."""
@@ -120,7 +89,7 @@ class Format:
     @property
     def coded_bits(self):
         """Bits on the air of one payload, a whole number of OFDM symbols."""
-        return PAYLOAD_SYMBOLS * len(DATA) * self.bits
+        return PAYLOAD_SYMBOLS * len(LAYOUT.data) * self.bits
 
     @property
     def coded_bytes(self):
@@ -130,17 +99,17 @@ class Format:
     @property
     def payload_symbols(self):
         """Data symbols of one payload: what gr-digital's header parser calls the packet length."""
-        return PAYLOAD_SYMBOLS * len(DATA)
+        return PAYLOAD_SYMBOLS * len(LAYOUT.data)
 
     @property
     def info_bits(self):
         """Bits into the encoder, CRC included, tail excluded: a whole number of bytes."""
-        return (self.coded_bits // 2 - (CODE_K - 1)) // 8 * 8
+        return (self.coded_bits // 2 - TAIL) // 8 * 8
 
     @property
     def code_bits(self):
         """Bits out of the encoder, tail included; the rest up to `coded_bits` is filled with zeros."""
-        return 2 * (self.info_bits + CODE_K - 1)
+        return 2 * (self.info_bits + TAIL)
 
     @property
     def payload_bytes(self):
@@ -149,7 +118,7 @@ class Format:
 
     def points(self):
         """Constellation, complex [2^bits], unit power."""
-        return qam_points(self.bits)
+        return constellation.points(self.bits)
 
     def interleaver(self):
         """Permutation p [coded_bits], out[i] = in[p[i]].

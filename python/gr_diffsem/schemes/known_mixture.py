@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..air import measure, tdl
+from ..air import tdl
+from ..base.signal import complex_noise32
 from .base import Claim, Network, Scheme, TestData
 
 COMPONENTS = 8
@@ -46,7 +47,7 @@ def draw(rng, n):
     out = np.empty((n, 64), np.complex64)
     for k in range(COMPONENTS):
         rows = np.flatnonzero(labels == k)
-        out[rows] = measure.complex_noise(rng, (len(rows), 64)) @ roots[k].T
+        out[rows] = complex_noise32(rng, (len(rows), 64)) @ roots[k].T
     return out
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..air import measure
 from ..base import model_packages
+from ..base.signal import complex_noise32
 from ..models import classical
 from .base import Claim, Network, Scheme, TestData
 
@@ -64,7 +65,7 @@ def gaussian(rng, rows, columns):
     spectrum of a single antenna is one number."""
     n, rx, tx = len(rows), rows.shape[1] // OVERSAMPLING, columns.shape[1] // OVERSAMPLING
     amplitudes = np.sqrt(columns)[:, None].astype(np.float32)
-    z = measure.complex_noise(rng, (n, max(rx, 1), columns.shape[1])) * amplitudes
+    z = complex_noise32(rng, (n, max(rx, 1), columns.shape[1])) * amplitudes
     h = z @ _waves(columns.shape[1], tx)
     if rx > 1:
         lags = rows.astype(float) @ _waves(rows.shape[1], rx)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IEEE 802.11a/g (legacy OFDM) on recordings: transmitter, receiver and channel-estimator evaluation.
+"""IEEE 802.11a/g (legacy OFDM) on recordings: a receiver, and a transmitter to test it with.
 
 Modules, in the order the data takes:
 
-* ``capture``   a recording on disk -> complex samples at 20 MS/s
-* ``sync``      samples -> packets: start, carrier offset
-* ``frontend``  packet -> frequency-domain symbols, the two-LTF channel observation
-* ``receiver``  symbols + a *given* channel estimate -> PSDU, FCS, EVM
-* ``phy``       PSDU -> transmitted symbols and samples (also used to re-encode received packets)
-* ``reference`` re-encoded packets -> data-aided reference channel
-* ``evaluate``  added noise, every estimator on the same samples, NMSE / EVM / FCS
-* ``cli``       ``gr-diffsem eval wifi``
+* ``wifi_capture``       a recording on disk -> complex samples at 20 MS/s
+* ``wifi_sync``          samples -> packets: start, carrier offset
+* ``wifi_frontend``      packet -> frequency-domain symbols, the two-LTF channel observation
+* ``phase_tracking``     common phase and clock of a packet, from pilots or known symbols
+* ``wifi_decoder``       symbols + a *given* channel estimate -> PSDU, FCS, EVM
+* ``wifi_finder``        all of these: a whole recording -> its packets
+* ``wifi_phy``           PSDU -> transmitted symbols and samples (also used to re-encode received packets)
+* ``reference_channel``  re-encoded packets -> data-aided reference channel
+* ``wifi_truth``         packets of which everything is known, by a truth file or by reception
+* ``wifi_simulate``      recordings made by ``wifi_phy`` and the impairments of ``air``
+
+``wifi_tables`` and ``wifi_bits`` hold the standard's constants, scrambler, interleaver and FCS; layout, constellations,
+code and demapper are in ``phy``. ``eval/wifi_eval.py`` compares channel estimates: ``gr-diffsem eval wifi``.
 
 Conventions used everywhere here:
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...phy import wifi_coding
-from . import packet_decoder, phase_tracking, wifi_frontend, wifi_phy
+from ...phy import constellation, convolutional
+from . import phase_tracking, wifi_bits, wifi_decoder, wifi_frontend, wifi_phy
 from .wifi_sync import Sync
 from .wifi_tables import DATA, LTF, N_FFT, N_SYM, RATES, SIGNAL_OFFSET, USED
 
@@ -64,9 +64,9 @@ def find_seed(symbols, h, noise_var, psdu, mbps, look=4):
     y = (symbols[: n + 1] * phase_tracking.rotation(theta, drift))[1:, DATA]
     y = y * np.conj(h[DATA])
     bits = np.stack([wifi_phy.data_bits(psdu, mbps, s)[: n * rate.n_dbps] for s in range(1, 128)])
-    coded = wifi_coding.puncture(wifi_coding.convolve(bits), rate.coding)
-    coded = wifi_coding.interleave(coded.reshape(127, n, rate.n_cbps), rate.n_bpsc)
-    sent = wifi_phy.modulate(coded, rate.n_bpsc) * np.abs(h[DATA]) ** 2
+    coded = convolutional.puncture(convolutional.encode(bits), rate.coding)
+    coded = wifi_bits.interleave(coded.reshape(127, n, rate.n_cbps), rate.n_bpsc)
+    sent = constellation.modulate(coded, rate.n_bpsc) * np.abs(h[DATA]) ** 2
     score = np.sum(np.conj(sent) * y, axis=(1, 2)).real
     score /= np.sqrt(np.sum(np.abs(sent) ** 2, axis=(1, 2)) * np.sum(np.abs(y) ** 2) + 1e-300)
     best = int(np.argmax(score))
@@ -119,7 +119,7 @@ def add_reference(packet, with_ltf=False):
 
 
 def from_received(item, file=""):
-    """`receive.Received` with a good FCS -> `Packet` with reference; None if it has no good FCS."""
+    """`wifi_finder.Received` with a good FCS -> `Packet` with reference; None if it has no good FCS."""
     r = item.result
     if not r.fcs_ok:
         return None
@@ -132,7 +132,7 @@ def from_received(item, file=""):
 def from_truth(capture, entry, file=""):
     """One entry of a truth file -> `Packet` with reference.
 
-    capture: `capture.Capture`; entry: dict with `start` (FFT window of the first long training
+    capture: `wifi_capture.Capture`; entry: dict with `start` (FFT window of the first long training
     symbol, WINDOW_ADVANCE samples early), `cfo_hz`, `rate` in Mb/s, `psdu` in hex and optionally
     `seed`. ValueError, with the reason, if the packet is not whole in the recording or its
     symbols do not fit.
@@ -159,7 +159,5 @@ def from_truth(capture, entry, file=""):
 
 
 def decode_known(packet, h, noise_var, h_var=None, symbols=None):
-    """`receiver.Job` for a known packet: the EVM is measured against what was sent."""
-    return packet_decoder.Job(
-        symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True
-    )
+    """`wifi_decoder.Job` for a known packet: the EVM is measured against what was sent."""
+    return wifi_decoder.Job(symbols, h, noise_var, h_var, (packet.mbps, len(packet.psdu)), packet.sent, ideal_sync=True)

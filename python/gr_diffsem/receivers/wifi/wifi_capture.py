@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...phy import resample
 from .. import recordings
 from ..recordings import RecordingError
 from .wifi_tables import MAX_PACKET_LEN, SAMPLE_RATE
@@ -145,16 +146,7 @@ class Capture:
             return np.zeros(0, np.complex64)
         if self.resampling == 1:
             return self.read(start, stop)
-        from scipy.signal import resample_poly
-
-        up, down = self.resampling.numerator, self.resampling.denominator
-        # Begin on a whole period of the resampler, early enough for its filter to settle.
-        margin = down * (1 + 64 // down)
-        first = max((start // up) * down - margin, 0)
-        last = -(-stop // up) * down + margin
-        y = resample_poly(self.read(first, last), up, down)
-        skip = start - first * up // down
-        return y[skip : skip + stop - start].astype(np.complex64)
+        return resample.rational(self.read, self.resampling, start, stop)
 
 
 def _resampling(rate, path):

@@ -4,18 +4,16 @@
 The same functions re-encode a received packet, so that every symbol that was sent is known.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
-from ...phy import wifi_coding
+from ...phy import constellation, convolutional
+from ...phy.ofdm_layout import LAYOUT_64, PILOT_SIGNS
+from . import wifi_bits
 from .wifi_tables import (
     DATA,
-    DC,
     LTF,
     LTF_GUARD,
     MAX_LENGTH,
-    N_CP,
     N_FFT,
     PILOT_VALUES,
     PILOTS,
@@ -24,20 +22,6 @@ from .wifi_tables import (
     STF,
     TAIL_BITS,
 )
-
-# Amplitude of one axis by its bits, first bit most significant (Tables 17-13 .. 17-16).
-_AXIS = {
-    1: np.array([-1.0, 1.0]),
-    2: np.array([-3.0, -1.0, 3.0, 1.0]),
-    3: np.array([-7.0, -5.0, -1.0, -3.0, 7.0, 5.0, 1.0, 3.0]),
-}
-# Normalisation K_MOD, Table 17-12.
-_K_MOD = {1: 1.0, 2: 1 / np.sqrt(2), 4: 1 / np.sqrt(10), 6: 1 / np.sqrt(42)}
-
-
-def axis_levels(n_bpsc):
-    """Levels of one axis of the constellation, indexed by that axis's bits; unit mean power."""
-    return _AXIS[max(n_bpsc // 2, 1)] * _K_MOD[n_bpsc]
 
 
 def get_rate(mbps):
@@ -48,28 +32,9 @@ def get_rate(mbps):
         raise ValueError(f"rate: {mbps} Mb/s is not one of {sorted(RATES)}") from None
 
 
-def modulate(bits, n_bpsc):
-    """bits[..., n] -> constellation points [..., n / n_bpsc] of unit mean power (17.3.5.8)."""
-    levels = axis_levels(n_bpsc)
-    half = max(n_bpsc // 2, 1)
-    groups = bits.reshape(bits.shape[:-1] + (-1, n_bpsc)).astype(np.intp)
-    weights = 1 << np.arange(half - 1, -1, -1)
-    real = levels[groups[..., :half] @ weights]
-    if n_bpsc == 1:
-        return real.astype(complex)
-    return real + 1j * levels[groups[..., half:] @ weights]
-
-
-@lru_cache(maxsize=1)
-def _polarity():
-    p = 1.0 - 2.0 * wifi_coding.scrambler_sequence(127, 127)
-    p.flags.writeable = False
-    return p
-
-
 def pilot_polarity(n, first=0):
     """p_first .. p_{first+n-1} (17-25); index 0 belongs to the SIGNAL symbol."""
-    return np.take(_polarity(), np.arange(first, first + n) % 127)
+    return np.take(np.array(PILOT_SIGNS, float), np.arange(first, first + n) % 127)
 
 
 def _carriers(points, first_symbol):
@@ -94,8 +59,8 @@ def signal_bits(mbps, length):
 
 def signal_symbol(mbps, length):
     """Carriers [64] of the SIGNAL symbol."""
-    coded = wifi_coding.interleave(wifi_coding.convolve(signal_bits(mbps, length)), 1)
-    return _carriers(modulate(coded, 1)[None], 0)[0]
+    coded = wifi_bits.interleave(convolutional.encode(signal_bits(mbps, length)), 1)
+    return _carriers(constellation.modulate(coded, 1)[None], 0)[0]
 
 
 def data_bits(psdu, mbps, seed):
@@ -104,8 +69,8 @@ def data_bits(psdu, mbps, seed):
     n = rate.n_symbols(len(psdu)) * rate.n_dbps
     bits = np.zeros(n, np.uint8)
     end = SERVICE_BITS + 8 * len(psdu)
-    bits[SERVICE_BITS:end] = wifi_coding.bytes_to_bits(psdu)
-    bits ^= wifi_coding.scrambler_sequence(seed, n)
+    bits[SERVICE_BITS:end] = wifi_bits.bytes_to_bits(psdu)
+    bits ^= wifi_bits.scrambler_sequence(seed, n)
     bits[end : end + TAIL_BITS] = 0
     return bits
 
@@ -113,9 +78,9 @@ def data_bits(psdu, mbps, seed):
 def data_symbols(psdu, mbps, seed):
     """Carriers [n_symbols, 64] of the DATA field."""
     rate = get_rate(mbps)
-    coded = wifi_coding.puncture(wifi_coding.convolve(data_bits(psdu, mbps, seed)), rate.coding)
-    coded = wifi_coding.interleave(coded.reshape(-1, rate.n_cbps), rate.n_bpsc)
-    return _carriers(modulate(coded, rate.n_bpsc), 1)
+    coded = convolutional.puncture(convolutional.encode(data_bits(psdu, mbps, seed)), rate.coding)
+    coded = wifi_bits.interleave(coded.reshape(-1, rate.n_cbps), rate.n_bpsc)
+    return _carriers(constellation.modulate(coded, rate.n_bpsc), 1)
 
 
 def encode(psdu, mbps, seed):
@@ -129,12 +94,12 @@ def encode(psdu, mbps, seed):
 
 def to_time(carriers):
     """Unitary inverse FFT: carriers [..., 64] in ascending frequency -> samples [..., 64]."""
-    return np.fft.ifft(np.roll(carriers, -DC, axis=-1), axis=-1) * np.sqrt(N_FFT)
+    return LAYOUT_64.bodies(carriers) * np.sqrt(N_FFT)
 
 
 def to_carriers(samples):
     """Unitary FFT: samples [..., 64] -> carriers [..., 64] in ascending frequency."""
-    return np.roll(np.fft.fft(samples, axis=-1), DC, axis=-1) / np.sqrt(N_FFT)
+    return LAYOUT_64.spectra(samples) / np.sqrt(N_FFT)
 
 
 def preamble():
@@ -149,5 +114,4 @@ def transmit(psdu, mbps, seed=93):
     Symbol edges are not windowed. Errors as in `encode`.
     """
     symbols = to_time(encode(psdu, mbps, seed))
-    with_guard = np.concatenate([symbols[:, -N_CP:], symbols], axis=1)
-    return np.concatenate([preamble(), with_guard.ravel()])
+    return np.concatenate([preamble(), LAYOUT_64.with_prefix(symbols).ravel()])

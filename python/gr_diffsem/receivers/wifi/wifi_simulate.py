@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...phy import wifi_coding
-from . import wifi_phy
+from ...air.impairments import carrier_turn, noise, slow_clock
+from ...air.multipath import exponential_taps
+from . import wifi_bits, wifi_phy
 from .wifi_capture import FORMATS
-from .wifi_tables import LTF_OFFSET, RATES, SAMPLE_RATE, WINDOW_ADVANCE
+from .wifi_tables import LTF_OFFSET, N_FFT, RATES, SAMPLE_RATE, USED, WINDOW_ADVANCE
 
 
 @dataclass(frozen=True)
-class Air:
+class Conditions:
     """What happens between the antennas.
 
     snr_db: packet power over noise power in 20 MHz (at unit channel power); cfo_hz; clock_ppm: how
@@ -30,30 +31,7 @@ class Air:
     gap: int = 400
 
 
-QUIET = Air()
-
-
-def taps(delay_spread, rng, n=12):
-    """Complex Gaussian taps [n] of an exponential profile; their power is 1 exactly."""
-    if delay_spread <= 0:
-        return np.ones(1, complex)
-    profile = np.exp(-np.arange(n) / delay_spread)
-    h = (rng.normal(size=n) + 1j * rng.normal(size=n)) * np.sqrt(profile)
-    return h / np.linalg.norm(h)
-
-
-def resample(x, ppm):
-    """x at the instants n (1 + ppm 1e-6), by a 32-point windowed sinc: nearly the same length."""
-    if not ppm:
-        return x
-    at = np.arange(int(len(x) / (1 + abs(ppm) * 1e-6))) * (1 + ppm * 1e-6)
-    base = np.floor(at).astype(np.intp)
-    out = np.zeros(len(at), complex)
-    padded = np.pad(x, 32)
-    for i in range(-15, 17):
-        d = at - base - i
-        out += padded[base + i + 32] * np.sinc(d) * np.cos(np.pi * d / 34) ** 2
-    return out
+QUIET = Conditions()
 
 
 def packet_list(n, rng, rates=tuple(RATES), lengths=(14, 40, 138)):
@@ -61,11 +39,11 @@ def packet_list(n, rng, rates=tuple(RATES), lengths=(14, 40, 138)):
     out = []
     for i in range(n):
         body = rng.integers(0, 256, int(rng.choice(lengths)) - 4, dtype=np.uint8).tobytes()
-        out.append((rates[i % len(rates)], wifi_coding.append_fcs(body), int(rng.integers(1, 128))))
+        out.append((rates[i % len(rates)], wifi_bits.append_fcs(body), int(rng.integers(1, 128))))
     return out
 
 
-def recording(packets, air=QUIET, seed=0):
+def recording(packets, conditions=QUIET, seed=0):
     """Samples of a recording and what is in it.
 
     packets: [(mbps, psdu, seed)]. Returns (complex64 [N], list of dicts with `start`, `cfo_hz`,
@@ -73,17 +51,17 @@ def recording(packets, air=QUIET, seed=0):
     channel's 64 carriers as the receiver's FFT sees them but for a complex factor).
     """
     rng = np.random.default_rng(seed)
-    pieces, truth, at = [np.zeros(air.gap)], [], air.gap
+    pieces, truth, at = [np.zeros(conditions.gap)], [], conditions.gap
     for mbps, psdu, scrambler in packets:
-        h = taps(air.delay_spread, rng)
+        h = exponential_taps(conditions.delay_spread, rng)
         x = np.convolve(wifi_phy.transmit(psdu, mbps, scrambler), h)
-        start = (at + LTF_OFFSET) / (1 + air.clock_ppm * 1e-6)
+        start = (at + LTF_OFFSET) / (1 + conditions.clock_ppm * 1e-6)
         k = np.arange(64) - 32
         shift = np.exp(-2j * np.pi * np.outer(k, np.arange(len(h)) + WINDOW_ADVANCE) / 64)
         truth.append(
             {
                 "start": round(start) - WINDOW_ADVANCE,
-                "cfo_hz": air.cfo_hz,
+                "cfo_hz": conditions.cfo_hz,
                 "rate": mbps,
                 "length": len(psdu),
                 "psdu": psdu.hex(),
@@ -92,15 +70,13 @@ def recording(packets, air=QUIET, seed=0):
                 "h": shift @ h,
             }
         )
-        gap = air.gap + int(rng.integers(0, 50))
+        gap = conditions.gap + int(rng.integers(0, 50))
         pieces += [x, np.zeros(gap)]
         at += len(x) + gap
-    x = resample(np.concatenate(pieces).astype(complex), air.clock_ppm)
-    x = x * np.exp(2j * np.pi * air.cfo_hz / SAMPLE_RATE * np.arange(len(x)))
-    power = 52 / 64
-    noise = rng.normal(size=(len(x), 2)).view(complex)[:, 0]
-    x = x + noise * np.sqrt(power * 10 ** (-air.snr_db / 10) / 2)
-    x = air.gain * (x + air.dc)
+    x = slow_clock(np.concatenate(pieces).astype(complex), conditions.clock_ppm)
+    x = x * carrier_turn(len(x), conditions.cfo_hz / SAMPLE_RATE)
+    x = x + noise(rng, len(x), len(USED) / N_FFT * 10 ** (-conditions.snr_db / 10))
+    x = conditions.gain * (x + conditions.dc)
     return x.astype(np.complex64), truth
 
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...phy.ofdm_layout import LAYOUT_64, PILOT_VALUES_64
+
 SAMPLE_RATE = 20e6
-N_FFT = 64
-N_CP = 16
-N_SYM = N_FFT + N_CP
-DC = 32  # index of carrier 0 in an ascending carrier array
+N_FFT = LAYOUT_64.fft_len
+N_CP = LAYOUT_64.cp_len
+N_SYM = LAYOUT_64.symbol
+DC = N_FFT // 2  # index of carrier 0 in an ascending carrier array
 
 #: A window that starts this many samples before the first path still lies in the guard interval.
 WINDOW_ADVANCE = 3
@@ -69,18 +71,15 @@ RATE_BY_SIGNAL = {r.signal: r for r in RATES.values()}
 
 MAX_PACKET_LEN = PREAMBLE_LEN + N_SYM * (1 + RATES[6].n_symbols(MAX_LENGTH))
 
-PILOT_K = np.array([-21, -7, 7, 21])
-DATA_K = np.array([k for k in range(-26, 27) if k != 0 and k not in (-21, -7, 7, 21)])
-USED_K = np.array([k for k in range(-26, 27) if k != 0])
-PILOTS = PILOT_K + DC
-DATA = DATA_K + DC
-USED = USED_K + DC
+PILOTS = LAYOUT_64.pilot_bins
+DATA = LAYOUT_64.data_bins
+USED = LAYOUT_64.carrier_bins
 #: True on the 52 carriers that the long training symbol observes.
 USED_MASK = np.zeros(N_FFT, bool)
 USED_MASK[USED] = True
 
 #: Pilot values on carriers -21, -7, 7, 21 before the polarity (17-24).
-PILOT_VALUES = np.array([1.0, 1.0, 1.0, -1.0])
+PILOT_VALUES = np.array(PILOT_VALUES_64, float)
 
 
 def _ltf():

@@ -5,7 +5,7 @@ import json
 import os
 
 from ...base.errors import UserError
-from . import packet_finder, reference_channel
+from . import reference_channel, wifi_finder
 
 #: Packets kept at most (20 kB each at 6 Mb/s and 138 octets, 0.9 MB at 4095).
 MAX_PACKETS = 5000
@@ -15,7 +15,7 @@ def load_truth(path):
     """Truth file -> {file name: [entry]}.
 
     JSON, an object with a list per recording, by file name. An entry is an object with `start`,
-    `cfo_hz`, `rate`, `psdu` (see `reference.from_truth`), optionally `seed`, `fcs_ok`, `ht`.
+    `cfo_hz`, `rate`, `psdu` (see `reference_channel.from_truth`), optionally `seed`, `fcs_ok`, `ht`.
     """
     try:
         with open(path, encoding="utf-8") as f:
@@ -60,7 +60,7 @@ def from_receiver(capture, notes, limit=MAX_PACKETS, progress=None):
     name = os.path.basename(capture.path)
     counts = dict.fromkeys(("found", "fcs_ok", "ht", "cut"), 0)
     packets = []
-    for item in packet_finder.receive(capture, progress=progress):
+    for item in wifi_finder.receive(capture, progress=progress):
         counts["found"] += 1
         counts["fcs_ok"] += item.result.fcs_ok
         counts["ht"] += item.result.ht

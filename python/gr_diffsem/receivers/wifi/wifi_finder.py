@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import packet_decoder, wifi_frontend, wifi_sync
+from . import wifi_decoder, wifi_frontend, wifi_sync
 from .wifi_tables import LTF_OFFSET, N_FFT, N_SYM, RATES, SIGNAL_OFFSET, WINDOW_ADVANCE
 
 #: Samples kept before and after a packet.
@@ -17,18 +17,18 @@ class Received:
     """One packet candidate of a recording.
 
     position: sample of its short training field in the recording (20 MS/s); samples: its own
-    samples (complex64, DC offset removed); sync: relative to `samples`; result: `receiver.Result`.
+    samples (complex64, DC offset removed); sync: relative to `samples`; result: `wifi_decoder.Result`.
     """
 
     position: int
     samples: np.ndarray
     sync: wifi_sync.Sync
-    result: packet_decoder.Result
+    result: wifi_decoder.Result
 
 
 def _least_squares(ltf, symbols):
     y, noise_var = wifi_frontend.ltf_observation(ltf)
-    return packet_decoder.Job(symbols, y, 2 * float(noise_var), float(noise_var))
+    return wifi_decoder.Job(symbols, y, 2 * float(noise_var), float(noise_var))
 
 
 def _signals(x, candidates):
@@ -36,8 +36,8 @@ def _signals(x, candidates):
     ready = []
     for s in candidates:
         ltf, symbols = wifi_frontend.demodulate(x, s, 1, dc=wifi_frontend.packet_dc(x, s, 1))
-        ready.append(packet_decoder.equalise(_least_squares(ltf, symbols))[:2])
-    return packet_decoder.read_signals([r[0][0] for r in ready], [r[1] for r in ready])
+        ready.append(wifi_decoder.equalise(_least_squares(ltf, symbols))[:2])
+    return wifi_decoder.read_signals([r[0][0] for r in ready], [r[1] for r in ready])
 
 
 def _cut(x, s, n_symbols):
@@ -56,7 +56,7 @@ def packet_job(samples, s, n_symbols, drift=0.0):
 
 def decode_cut(cuts):
     """Decode [(samples, sync, n_symbols)] with their least-squares estimates -> results."""
-    results = packet_decoder.decode_batch([packet_job(*c) for c in cuts])
+    results = wifi_decoder.decode_batch([packet_job(*c) for c in cuts])
     # Where the clocks drift by more than a sample, follow with the FFT window and try again.
     again = [
         i
@@ -70,7 +70,7 @@ def decode_cut(cuts):
         if n > 1:
             jobs.append(packet_job(x, s, n, results[i].drift))
             members.append(i)
-    for i, r in zip(members, packet_decoder.decode_batch(jobs), strict=True):
+    for i, r in zip(members, wifi_decoder.decode_batch(jobs), strict=True):
         if r.fcs_ok:
             results[i] = r
     return results
@@ -79,7 +79,7 @@ def decode_cut(cuts):
 def receive(capture, threshold=wifi_sync.THRESHOLD, progress=None):
     """Yield a `Received` for every packet whose SIGNAL field is valid (its FCS may be wrong).
 
-    capture: `capture.Capture`. progress: callable given the number of samples just finished.
+    capture: `wifi_capture.Capture`. progress: callable given the number of samples just finished.
     A packet cut by the end of the recording is yielded with `result.reason` "cut: ...".
     """
     busy = sure = 0

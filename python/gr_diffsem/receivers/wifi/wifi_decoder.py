@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...phy import viterbi, wifi_coding
-from . import phase_tracking, wifi_frontend, wifi_phy
+from ...phy import constellation, convolutional, soft_demap, viterbi
+from . import phase_tracking, wifi_bits, wifi_frontend
 from .wifi_tables import DATA, RATE_BY_SIGNAL, SERVICE_BITS, TAIL_BITS, USED
 from .wifi_tables import RATES as _RATES
 
@@ -20,7 +20,7 @@ from .wifi_tables import RATES as _RATES
 class Job:
     """One packet to decode.
 
-    symbols[n, 64]: SIGNAL and DATA symbols as `frontend.demodulate` gives them.
+    symbols[n, 64]: SIGNAL and DATA symbols as `wifi_frontend.demodulate` gives them.
     h[64]: channel estimate (finite on the 52 carriers; others are not looked at).
     noise_var: noise variance of one carrier of one symbol (twice that of `ltf_observation`).
     h_var: error variance of h, [64] or scalar or None.
@@ -62,26 +62,6 @@ class Result:
     ht: bool = False
 
 
-def soft_bits(points, weight, n_bpsc):
-    """Max-log likelihood ratios of equalised points, positive for bit 0.
-
-    points[n, 48], weight[n or 1, 48] = 1 / (noise variance after equalising).
-    Returns [n, 48 * n_bpsc] in the order of the interleaved bits.
-    """
-    levels = wifi_phy.axis_levels(n_bpsc)
-    axes = [points.real] if n_bpsc == 1 else [points.real, points.imag]
-    half = len(levels).bit_length() - 1
-    index = np.arange(len(levels))
-    out = np.empty(points.shape + (n_bpsc,), np.float32)
-    for a, value in enumerate(axes):
-        distance = (value[..., None] - levels) ** 2
-        for b in range(half):
-            one = (index >> (half - 1 - b)) & 1 == 1
-            llr = distance[..., one].min(axis=-1) - distance[..., ~one].min(axis=-1)
-            out[..., a * half + b] = llr * weight
-    return out.reshape(points.shape[0], -1)
-
-
 def equalise(job):
     """Follow the pilots and divide by the channel.
 
@@ -118,7 +98,8 @@ def parse_signal(bits):
 
 def read_signals(points, weights):
     """SIGNAL fields from equalised symbols: lists of [48] and [48] -> list of (mbps, length)."""
-    llrs = [wifi_coding.deinterleave(soft_bits(p[None], w, 1)[0], 1) for p, w in zip(points, weights, strict=True)]
+    pairs = zip(points, weights, strict=True)
+    llrs = [wifi_bits.deinterleave(soft_demap.max_log(p[None], w, 1)[0], 1) for p, w in pairs]
     return [parse_signal(b) for b in viterbi.decode(llrs, [24] * len(llrs))]
 
 
@@ -130,24 +111,15 @@ def evm_db(points, sent):
     return float(10 * np.log10(max(error, 1e-30)))
 
 
-def nearest(points, n_bpsc):
-    """Nearest constellation point of each."""
-    levels = wifi_phy.axis_levels(n_bpsc)
-    real = levels[np.abs(points.real[..., None] - levels).argmin(-1)]
-    if n_bpsc == 1:
-        return real + 0j
-    return real + 1j * levels[np.abs(points.imag[..., None] - levels).argmin(-1)]
-
-
 def _finish(result, bits):
     """Descramble decoded bits into the result."""
-    result.seed = wifi_coding.seed_from_service(bits)
+    result.seed = wifi_bits.seed_from_service(bits)
     if result.seed is None:
         result.reason = "the SERVICE field holds no scrambler seed"
         return
-    bits = bits ^ wifi_coding.scrambler_sequence(result.seed, len(bits))
-    result.psdu = wifi_coding.bits_to_bytes(bits[SERVICE_BITS : SERVICE_BITS + 8 * result.length])
-    result.fcs_ok = wifi_coding.fcs_ok(result.psdu)
+    bits = bits ^ wifi_bits.scrambler_sequence(result.seed, len(bits))
+    result.psdu = wifi_bits.bits_to_bytes(bits[SERVICE_BITS : SERVICE_BITS + 8 * result.length])
+    result.fcs_ok = wifi_bits.fcs_ok(result.psdu)
     if not result.fcs_ok:
         result.reason = "wrong FCS"
 
@@ -179,7 +151,7 @@ def decode_batch(jobs):
         rate = _RATES[known[0]]
         n = rate.n_symbols(known[1])
         data = points[1 : 1 + n]
-        sent = nearest(data, rate.n_bpsc) if job.sent is None else job.sent[1 : 1 + n, DATA]
+        sent = constellation.nearest(data, rate.n_bpsc) if job.sent is None else job.sent[1 : 1 + n, DATA]
         result.evm_db = evm_db(data, sent[: len(data)])
         if found is None or (job.expected and found != tuple(job.expected)):
             result.reason = "SIGNAL is not what was sent" if found else "SIGNAL is not valid"
@@ -187,8 +159,8 @@ def decode_batch(jobs):
         if len(data) < n:
             result.reason = f"cut: {len(data)} of {n} symbols"
             continue
-        soft = wifi_coding.deinterleave(soft_bits(data, weight, rate.n_bpsc), rate.n_bpsc).ravel()
-        llrs.append(wifi_coding.depuncture(soft, rate.coding))
+        soft = wifi_bits.deinterleave(soft_demap.max_log(data, weight, rate.n_bpsc), rate.n_bpsc).ravel()
+        llrs.append(convolutional.depuncture(soft, rate.coding))
         n_bits.append(SERVICE_BITS + 8 * known[1] + TAIL_BITS)
         members.append(i)
     for i, bits in zip(members, viterbi.decode(llrs, n_bits), strict=True):

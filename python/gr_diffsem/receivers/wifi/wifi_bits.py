@@ -1,21 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bit-level parts of the legacy OFDM PHY: scrambler, convolutional code, interleaver, FCS."""
+"""Bit-level parts of the legacy OFDM PHY beside its code (phy/convolutional.py): scrambler, interleaver, FCS."""
 
 import zlib
 from functools import cache, lru_cache
 
 import numpy as np
-
-# Tap positions (delay in bits) of the generators 133 and 171 octal, clause 17.3.5.6.
-_GEN_A = (0, 2, 3, 5, 6)
-_GEN_B = (0, 1, 2, 3, 6)
-
-# Which of A1 B1 A2 B2 ... are sent, clause 17.3.5.6, Figures 17-9 and 17-10.
-PUNCTURE = {
-    (1, 2): np.array([1, 1], bool),
-    (2, 3): np.array([1, 1, 1, 0], bool),
-    (3, 4): np.array([1, 1, 1, 0, 0, 1], bool),
-}
 
 
 def bytes_to_bits(data):
@@ -65,36 +54,6 @@ def seed_from_service(bits):
     (clause 17.3.5.2).
     """
     return _seed_by_start().get(tuple(int(b) for b in bits[:7]))
-
-
-def convolve(bits):
-    """Rate-1/2 mother code: bits[..., n] -> [..., 2 n], order A1 B1 A2 B2 (clause 17.3.5.6)."""
-    bits = np.asarray(bits, np.uint8)
-    n = bits.shape[-1]
-    padded = np.concatenate([np.zeros(bits.shape[:-1] + (6,), np.uint8), bits], axis=-1)
-    out = np.zeros(bits.shape[:-1] + (n, 2), np.uint8)
-    for column, taps in enumerate((_GEN_A, _GEN_B)):
-        for d in taps:
-            out[..., column] ^= padded[..., 6 - d : 6 - d + n]
-    return out.reshape(bits.shape[:-1] + (2 * n,))
-
-
-def puncture(coded, coding):
-    """Drop the stolen bits: coded[..., 2 n] -> [..., 2 n * k_n]."""
-    keep = np.resize(PUNCTURE[coding], coded.shape[-1])
-    return coded[..., keep]
-
-
-def depuncture(llr, coding):
-    """Put zeros where bits were stolen: llr[m] -> [2 n] of the mother code."""
-    pattern = PUNCTURE[coding]
-    n, rest = divmod(llr.shape[-1], int(pattern.sum()))
-    if rest:
-        raise ValueError(f"llr: {llr.shape[-1]} values do not fill the puncturing pattern {coding}")
-    keep = np.tile(pattern, n)
-    out = np.zeros(keep.size, llr.dtype)
-    out[keep] = llr
-    return out
 
 
 @cache

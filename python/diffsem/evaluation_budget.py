@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many evaluations of a network a picture can have before its deadline."""
+"""How many evaluations of a network a picture can have before its deadline.
+
+core::Deadline answers another question: of a backlog of equal items, how many are taken now, with which part of the
+plan, while upstream is held back. Pictures come one by one, each of its own size, and what a picture costs beside the
+network (transform, octets) counts as much. Both learn by core::CostModel.
+"""
 
 import time
 
@@ -7,7 +12,7 @@ OVERLOADS = ("wait", "fewer_steps", "bypass")
 RETRY = 16  #: pictures without an evaluation before one is tried
 
 
-class Deadline:
+class EvaluationBudget:
     """Cuts evaluations so that a picture is ready in time.
 
     seconds: from a picture's arrival (its last frame) to its coming out, 0: no deadline. overload: `wait` (nothing is
