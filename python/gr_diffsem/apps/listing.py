@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists what there is: schemes to train, model packages with their members, and the five nouns."""
 
+import textwrap
+from pathlib import Path
+
 from .. import schemes
 from ..base import console, model_packages
 from ..base.errors import UserError
-from ..reference import nouns
 
 
 def add_arguments(parser):
-    """`list` takes none of its own."""
+    """Arguments of `gr-diffsem list`."""
+    parser.add_argument(
+        "--verbose", action="store_true", help="every prior, operator, start, sampler and plan, with its keys"
+    )
+    parser.add_argument("--markdown", metavar="FILE", help="write that as a page")
 
 
 def run(args):
@@ -22,8 +28,42 @@ def run(args):
     }
     for name, path in model_packages.find_packages().items():
         report["packages"].append(_package(name, path))
-    report.update(nouns.NAMES)
+    report["nouns"] = _nouns()
+    for noun, entries in report["nouns"].items():
+        report[f"{noun}s"] = [entry["name"] for entry in entries]
+    if (args.verbose or args.markdown) and not report["nouns"]:
+        raise UserError(
+            "--verbose asks the blocks: `make build`, or give the Python that GNU Radio and diffsem are for"
+        )
+    if args.markdown:
+        Path(args.markdown).write_text(page(report["nouns"]), encoding="utf-8")
+    report["verbose"] = args.verbose
     return report
+
+
+def _nouns():
+    """{noun: [{name, documentation, keys}]} of the core, empty where the blocks are not installed."""
+    try:
+        from gnuradio.diffsem import core
+    except ImportError:
+        return {}
+    return core.nouns()
+
+
+def page(nouns):
+    """The reference page, as Markdown."""
+    lines = [
+        "# Priors, operators, starts, samplers, plans",
+        "",
+        "Made by `gr-diffsem list --markdown`. A manifest names each by `type` and gives its keys; those of samplers, starts "
+        "and plans may also stand in a scheme string, `NAME:key=value`.",
+    ]
+    for noun, entries in nouns.items():
+        lines += ["", f"## {noun}"]
+        for entry in entries:
+            lines += ["", f"**`{entry['name']}`** {entry['documentation']}"]
+            lines += [f"- `{key}`: {words}" for key, words in entry["keys"].items()]
+    return "\n".join([*lines, ""])
 
 
 def _package(name, path):
@@ -61,6 +101,16 @@ def table(report):
     lines += ["", "schemes (train, eval; or the path of a .py): " + (", ".join(report["schemes"]) or "none")]
     lines += [f"  {name:<24} [{path}]" for name, path in report["scheme_files"].items()]
     lines += [f"  left out: {entry['path']}: {entry['problem']}" for entry in report["broken_schemes"]]
-    for noun in nouns.NAMES:
-        lines.append(f"{noun}: " + ", ".join(report[noun]))
+    for noun, entries in report["nouns"].items():
+        if not report["verbose"]:
+            lines.append(f"{noun}s: " + ", ".join(entry["name"] for entry in entries))
+            continue
+        lines += ["", noun]
+        for entry in entries:
+            lines += [f"  {entry['name']}", *textwrap.wrap(entry["documentation"], 100, **_under(4))]
+            lines += [line for k, v in entry["keys"].items() for line in textwrap.wrap(f"{k}: {v}", 100, **_under(6))]
     return "\n".join(lines)
+
+
+def _under(indent):
+    return {"initial_indent": " " * indent, "subsequent_indent": " " * (indent + 2)}
