@@ -79,8 +79,8 @@ def package(folder, name, operator, prior):
 
 @pytest.mark.parametrize("operator", ["convolution", "quantiser"])
 def test_a_package_of_these_operators_runs(operator, tmp_path):
-    """Convolution under a Gaussian prior is exact: linear MMSE. A quantiser beats taking its output as it is; half-quadratic
-    splitting is no posterior mean."""
+    """Convolution under a Gaussian prior is exact: linear MMSE. A quantiser beats taking its output as it is;
+    half-quadratic splitting is no posterior mean."""
     from gnuradio import diffsem
 
     rng, n, items = np.random.default_rng(8), 12, 400

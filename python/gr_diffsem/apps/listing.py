@@ -55,8 +55,8 @@ def page(nouns):
     lines = [
         "# Priors, operators, starts, samplers, plans",
         "",
-        "Made by `gr-diffsem list --markdown`. A manifest names each by `type` and gives its keys; those of samplers, starts "
-        "and plans may also stand in a scheme string, `NAME:key=value`.",
+        "Made by `gr-diffsem list --markdown`. A manifest names each by `type` and gives its keys; those of samplers, "
+        "starts and plans may also stand in a scheme string, `NAME:key=value`.",
     ]
     for noun, entries in nouns.items():
         lines += ["", f"## {noun}"]
