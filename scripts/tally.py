@@ -1,80 +1,75 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adds up the closing lines of ctest and pytest: tally.py LOG_FOLDER [FAILED_RING ...]."""
+"""Adds up what ctest and pytest wrote as JUnit XML: tally.py LOG_FOLDER RING...
 
-import re
+Each RING has LOG_FOLDER/RING.xml, or has failed; LOG_FOLDER/failed names the rings that ended with a failure, and
+LOG_FOLDER/again.xml has the tests of the ring `radio` that were run once more, alone.
+"""
+
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 AGAIN = "of them at the second try, alone"
 
 
-def ctest_counts(text):
-    """Counts from ctest's `NN% tests passed, F tests failed out of N`, or None."""
-    found = re.search(r"% tests passed, (\d+) tests failed out of (\d+)", text)
-    if not found:
-        return None
-    failed, total = map(int, found.groups())
-    skipped = len(re.findall(r"\*\*\*Skipped", text))
-    return {"passed": total - failed - skipped, "failed": failed, "skipped": skipped}
+def outcome(case):
+    """passed, failed or skipped, of a <testcase>."""
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "failed"
+    skipped = case.find("skipped")
+    if skipped is None or skipped.get("type") == "pytest.xfail":
+        return "passed"
+    # ctest writes <skipped> of a test whose program is missing, too.
+    by_itself = case.get("status") != "notrun" or skipped.get("message", "").startswith("SKIP_")
+    return "skipped" if by_itself else "failed"
 
 
-def pytest_counts(text):
-    """Counts from pytest's last line, e.g. `1 failed, 3 passed, 1 skipped in 0.12s`, or None."""
-    closing = [
-        line for line in text.splitlines() if re.search(r"\b(passed|failed|errors?|skipped)\b.* in [\d.]+s", line)
-    ]
-    if not closing:
-        return None
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", closing[-1])}
-    return {
-        "passed": counts.get("passed", 0) + counts.get("xfailed", 0),
-        "failed": sum(counts.get(word, 0) for word in ("failed", "error", "errors", "xpassed")),
-        "skipped": counts.get("skipped", 0),
-    }
-
-
-def names(text):
-    """The lines with which ctest and pytest name what failed: the end of a log may be all one has."""
-    pytest = r"^(?:FAILED|ERROR) \S*tests/.*"
-    ctest = r"^\s+\d+ - \S+ \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|ILLEGAL|Not Run).*"
-    return [line.strip() for line in re.findall(f"{pytest}|{ctest}", text, re.MULTILINE)]
+def read(path):
+    """{name of a test: (outcome, first line of what went wrong)}; empty where the file is missing or broken."""
+    try:
+        cases = ET.parse(path).getroot().iter("testcase")
+    except (OSError, ET.ParseError):
+        return {}
+    found = {}
+    for case in cases:
+        words = [said.get("message", "") for tag in ("failure", "error", "skipped") for said in case.iter(tag)]
+        name = "::".join(filter(None, (case.get("file"), case.get("name"))))
+        if found.get(name, ("",))[0] != "failed":  # one that passed, and could not be cleaned up behind, is there twice
+            found[name] = outcome(case), next(iter(" ".join(words).strip().splitlines()), "")
+    return found
 
 
 def sentence(counts):
     return ", ".join(f"{n} {word}" for word, n in counts.items() if n or word != AGAIN)
 
 
-def after_second_try(counts, log):
-    """The counts of a ring some of whose tests were run again, alone: what passed then is counted as that."""
-    mended = (pytest_counts(log.read_text(errors="replace")) or {"passed": 0})["passed"]
-    return {**counts, "passed": counts["passed"] + mended, "failed": counts["failed"] - mended, AGAIN: mended}
-
-
 def main():
-    logs, failed_rings = Path(sys.argv[1]), set(sys.argv[2:]) - {"again"}
+    logs, rings = Path(sys.argv[1]), sys.argv[2:]
+    broken = set((logs / "failed").read_text().split())
+    again = {name for name, (how, _) in read(logs / "again.xml").items() if how == "passed"}
     total = {"passed": 0, "failed": 0, "skipped": 0, AGAIN: 0}
-    for log in sorted(set(logs.glob("*.log")) - {logs / "again.log"}):
-        text = log.read_text(errors="replace")
-        counts = ctest_counts(text) or pytest_counts(text)
-        if counts and counts["failed"] and log.stem == "radio" and (logs / "again.log").exists():
-            counts = after_second_try(counts, logs / "again.log")
-            if not counts["failed"]:
-                failed_rings.discard(log.stem)
-        verdict = "FAILED" if log.stem in failed_rings else "ok"
-        if counts is None:
-            print(f"    {log.stem:8} {verdict}")
-            # A ring without a count (form, install), or one that ended before it could count, is one test.
-            counts = {"passed": verdict == "ok", "failed": verdict != "ok", "skipped": 0}
-        else:
-            if verdict != "ok" and counts["failed"] == 0:
-                counts["failed"] = 1
-            print(f"    {log.stem:8} {verdict:7}" + sentence(counts))
-        for line in names(text):
-            print(f"        {line}")
-        for word in counts:
-            total[word] += counts[word]
+    for ring in [*rings, *sorted(broken - {*rings, "again"})]:
+        tests = read(logs / f"{ring}.xml")
+        failed = {name: why for name, (how, why) in tests.items() if how == "failed"}
+        mended = again & set(failed) if ring == "radio" else set()
+        counts = dict.fromkeys(total, 0)
+        for how, _ in tests.values():
+            counts[how] += 1
+        counts["passed"] += len(mended)
+        counts["failed"] -= len(mended)
+        counts[AGAIN] = len(mended)
+        # A ring that ended with a failure, or has no results, has failed even where no test of it did.
+        whole = bool(tests) and (ring not in broken or bool(mended))
+        if not whole and not counts["failed"]:
+            counts["failed"] = 1
+        verdict = "FAILED" if counts["failed"] else "ok"
+        print(f"    {ring:8} {verdict:7}" + (sentence(counts) if tests else "no results"))
+        for name in sorted(failed):
+            print(f"        FAILED {name}" + (f" - {failed[name][:200]}" if failed[name] else ""))
+        for word, n in counts.items():
+            total[word] += n
     print(sentence(total))
-    return 1 if failed_rings or total["failed"] else 0
+    return 1 if total["failed"] else 0
 
 
 if __name__ == "__main__":

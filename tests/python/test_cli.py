@@ -68,8 +68,7 @@ def test_info_on_what_is_not_a_model(tmp_path):
 
 
 def test_a_file_that_cannot_be_had_is_a_sentence(tmp_path, monkeypatch, capsys):
-    from gr_diffsem.apps import cli
-    from gr_diffsem.package import listing
+    from gr_diffsem.apps import cli, listing
 
     monkeypatch.setattr(listing, "run", lambda args: (tmp_path / "file" / "below").read_text())
     assert cli.main(["list"]) == 2
@@ -153,7 +152,7 @@ def test_interrupt_is_clean(monkeypatch, capsys):
 
 def test_interrupt_of_a_process_is_clean():
     code = (
-        "import sys, time, types; from gr_diffsem.apps import cli; from gr_diffsem.package import listing\n"
+        "import sys, time, types; from gr_diffsem.apps import cli; from gr_diffsem.apps import listing\n"
         "listing.run = lambda args: (print('ready', flush=True), time.sleep(30))\n"
         "sys.exit(cli.main(['list']))"
     )
@@ -178,10 +177,18 @@ def test_nearest_names():
 def test_importing_pulls_in_nothing_heavy():
     code = (
         "import sys, pkgutil, importlib, gr_diffsem\n"
-        "for name in ('apps.cli', 'package.listing', 'package.info', 'eval.scheme_eval', 'reference.posterior'):\n"
+        "for name in ('apps.cli', 'apps.listing', 'package.info', 'eval.scheme_eval', 'reference.posterior'):\n"
         "    importlib.import_module('gr_diffsem.' + name)\n"
         "bad = {'gnuradio', 'torch', 'onnxruntime', 'scipy'} & set(sys.modules)\n"
         "sys.exit(f'imported {bad}' if bad else 0)"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 0
+
+
+def test_list_describes_every_noun(tmp_path, capsys):
+    pytest.importorskip("gnuradio.diffsem")
+    assert cli.main(["list", "--verbose", "--markdown", str(tmp_path / "page.md")]) == 0
+    said, page = capsys.readouterr().out, (tmp_path / "page.md").read_text()
+    for words in ("quantiser", "distance of two thresholds", "heun", "Karras et al. 2022, alg. 1", "noise_updates"):
+        assert words in said and words in page

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from gr_diffsem.base import errors, philox, signal
 from gr_diffsem.eval import scheme_runner
-from gr_diffsem.reference import nouns, priors, scheme
+from gr_diffsem.reference import plans, priors, scheme
+from gr_diffsem.reference.operators import OPERATORS
+from gr_diffsem.reference.samplers import SAMPLERS
 
 GOLDENS = Path(__file__).resolve().parents[1] / "data" / "goldens"
 TOY = GOLDENS / "toy"
@@ -73,9 +75,16 @@ def test_goldens_are_what_the_twin_says(tmp_path, monkeypatch):
 
 def test_registries_hold_the_same_names(diffsem):
     registered = diffsem.core.nouns()
-    assert [f"{noun}s" for noun in registered] == list(nouns.NAMES)
+    twin = {
+        "prior": scheme.PRIORS,
+        "operator": OPERATORS,
+        "start": scheme.STARTS,
+        "sampler": SAMPLERS,
+        "plan": [*plans.PLANS, *plans.MEASURED],
+    }
+    assert list(registered) == list(twin)
     for noun, entries in registered.items():
-        assert sorted(e["name"] for e in entries) == sorted(nouns.NAMES[f"{noun}s"]), noun
+        assert sorted(e["name"] for e in entries) == sorted(twin[noun]), noun
         for entry in entries:
             assert entry["documentation"].endswith(".") and all(entry["keys"].values()), entry["name"]
 

@@ -79,17 +79,17 @@ def package(folder, name, operator, prior):
 
 @pytest.mark.parametrize("operator", ["convolution", "quantiser"])
 def test_a_package_of_these_operators_runs(operator, tmp_path):
-    """Convolution under a Gaussian prior is exact: linear MMSE. A quantiser beats taking its output as it is; half-quadratic
-    splitting is no posterior mean."""
+    """Convolution under a Gaussian prior is exact: linear MMSE. A quantiser beats taking its output as it is;
+    half-quadratic splitting is no posterior mean."""
     from gnuradio import diffsem
 
     rng, n, items = np.random.default_rng(8), 12, 400
     c = 0.8 ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     prior = priors.Gaussian(c, np.zeros(n))
-    x = (rng.standard_normal((items, n)) + 1j * rng.standard_normal((items, n))) @ np.linalg.cholesky(c).T / np.sqrt(2)
-    keys = {"type": operator} | (
-        {"taps": [1, [0.4, 0.5], -0.3], "boundary": "linear"} if operator == "convolution" else {"bits": 2, "step": 0.6}
-    )
+    x = rng.standard_normal((items, n)) + 1j * rng.standard_normal((items, n))
+    x = x @ np.linalg.cholesky(c).T / np.sqrt(2)
+    keys = {"taps": [1, [0.4, 0.5], -0.3], "boundary": "linear"}
+    keys = {"type": operator, **(keys if operator == "convolution" else {"bits": 2, "step": 0.6})}
     path, member = package(tmp_path, operator, keys, prior)
     twin = OPERATORS[operator](n, **numbers({k: v for k, v in keys.items() if k != "type"}))
     noise_var = 0.05

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`gr-diffsem top`: its reader against pmt's own, what it makes of messages, and the process on a real socket."""
 
+import io
 import json
 import os
 import pty
@@ -104,6 +105,24 @@ def test_whatever_is_cut_or_damaged_is_refused_or_read():
     assert 0 < refused < 5000
 
 
+def plain(report):
+    return [text for text, _ in top.lines(report)]
+
+
+def screen(report, columns=120, height=40):
+    """What a terminal is shown of a report: twice, when it comes and at the end."""
+    from rich import live
+    from rich.console import Console
+
+    terminal = Console(force_terminal=True, file=io.StringIO(), width=columns, height=height)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live, "get_console", lambda: terminal)
+        patch.setenv("TERM", "xterm-256color")
+        with top._screen() as show:
+            show(report)
+    return terminal.file.getvalue()
+
+
 # --- the board ----------------------------------------------------------------------------------------------
 
 
@@ -122,7 +141,7 @@ def test_every_key_of_a_block_is_reported():
 def test_absent_keys_are_dashes():
     board = top.Board()
     board.take("tcp://x", message(block="a", in_=1), 0.0)
-    table = top.lines(board.report(0.0, WHERE), 100)
+    table = plain(board.report(0.0, WHERE))
     assert table[1].split() == [
         "block",
         "items/s",
@@ -155,8 +174,8 @@ def test_a_block_is_silent_after_five_seconds():
     board = top.Board()
     board.take("tcp://x", message(**FULL), 0.0)
     assert not rows(board, 4.9)["estimate0"]["silent"] and rows(board, 5.0)["estimate0"]["silent"]
-    assert "silent" in top.lines(board.report(5.0, WHERE), 100)[2]
-    assert top.lines(board.report(5.0, WHERE), 100, colour=True)[2].startswith(top.DIM)
+    assert "silent" in plain(board.report(5.0, WHERE))[2]
+    assert "\x1b[2mestimate0" in screen(board.report(5.0, WHERE))
 
 
 def test_events_stand_below_and_disable_a_block():
@@ -165,21 +184,22 @@ def test_events_stand_below_and_disable_a_block():
     board.take("tcp://x", message(block="estimate0", event="disabled", reason="3 faults in a row", scheme="s"), 0.1)
     report = board.report(0.2, WHERE)
     assert report["blocks"][0]["disabled"] is True and report["blocks"][0]["in"] == 10
-    table = top.lines(report, 100)
+    table = plain(report)
     assert "disabled" in table[2] and table[3].endswith("estimate0  disabled  s  3 faults in a row")
+    assert "\x1b[31mestimate0" in screen(report) and "3 faults in a row" in screen(report)
     for _ in range(300):
         board.take("tcp://x", message(block="estimate0", event="enabled"), 0.3)
     report = board.report(0.4, WHERE)
     assert report["blocks"][0]["disabled"] is False
     assert len(report["events"]) == top.EVENTS and report["happened"] == 301
-    assert len(top.lines(report, 100)) == 3 + top.SHOWN
+    assert len(plain(report)) == 3 + top.SHOWN
 
 
 def test_one_block_on_two_addresses_is_two_rows():
     board = top.Board()
     for address in ("tcp://x", "tcp://y"):
         board.take(address, message(**FULL), 0.0)
-    table = top.lines(board.report(0.0, {"tcp://x": True, "tcp://y": False}), 100)
+    table = plain(board.report(0.0, {"tcp://x": True, "tcp://y": False}))
     assert "1:tcp://x (connected), 2:tcp://y (nobody there)" in table[0]
     assert [line.split()[0] for line in table[2:]] == ["1:estimate0", "2:estimate0"]
 
@@ -199,15 +219,16 @@ def test_odd_values_do_no_harm():
         board.take("tcp://x", message(**{**said, "block": "a"}), 0.0)
         board.take("tcp://x", message(**said), 0.0)
         report = board.report(0.0, WHERE)
-        assert all(len(line) <= 100 for line in top.lines(report, 100))
-        assert len(top.lines(report, 100)) == 2 + len(report["blocks"])
+        assert all(len(line) <= 300 for line in plain(report))
+        assert len(plain(report)) == 2 + len(report["blocks"])
         assert json.loads(top.jsonio.dumps(report))
     board.take("tcp://x", message(block="\x1b[2J\n\u202e" + "b" * 1000, event="\x07", reason="\r\n"), 0.0)
-    assert not set("\x1b\x07\r\n\u202e") & set("".join(top.lines(board.report(0.0, WHERE), 300)))
+    assert not set("\x1b\x07\r\n\u202e") & set("".join(plain(board.report(0.0, WHERE))))
     for i in range(2 * top.BLOCKS):
         board.take("tcp://x", message(block=f"b{i}", in_=1), 0.0)
     assert len(board.rows) == top.BLOCKS and board.refused >= top.BLOCKS
-    assert len(top.lines(board.report(0.0, WHERE), 80, 24)) <= 24
+    shown = screen(board.report(0.0, WHERE), 80, 24)
+    assert len(shown.splitlines()) <= 2 * 24 and "b0" in shown and "more" in shown and "\u202e" not in shown
 
 
 def test_numbers_for_people():
@@ -290,8 +311,11 @@ def test_an_interrupt_ends_it_at_once_with_0(publisher):
 
 
 def test_on_a_terminal_the_table_stays_in_its_place(publisher):
+    pytest.importorskip("rich")
     above, below = pty.openpty()
-    started = process(publisher[0], "--seconds", "1.2", "--interval", "0.3", stdout=below)
+    started = process(
+        publisher[0], "--seconds", "1.2", "--interval", "0.3", stdout=below, env={**os.environ, "TERM": "xterm"}
+    )
     os.close(below)
     shown = b""
     with os.fdopen(above, "rb", buffering=0) as terminal:
@@ -302,7 +326,9 @@ def test_on_a_terminal_the_table_stays_in_its_place(publisher):
                 except OSError:  # the other end is closed
                     break
     assert ended(started)[0] == 0
-    assert shown.count(b"\x1b[2J") == 1 and shown.count(b"\x1b[H") >= 3 and b"estimate0" in shown
+    up = b"\x1b[1A"  # the cursor goes back to where the table began
+    assert shown.count(b"estimate0") >= 3 and shown.count(up) >= 6 and b"500ms!" in shown
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l"), "the cursor is seen again"
 
 
 @pytest.mark.parametrize(

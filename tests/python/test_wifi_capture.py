@@ -7,8 +7,9 @@ import tarfile
 import numpy as np
 import pytest
 from gr_diffsem.base.errors import UserError
+from gr_diffsem.receivers.recordings import RecordingError
 from gr_diffsem.receivers.wifi import wifi_finder, wifi_simulate
-from gr_diffsem.receivers.wifi.wifi_capture import Capture, CaptureError, guess_format
+from gr_diffsem.receivers.wifi.wifi_capture import Capture, guess_format
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +89,32 @@ def test_sigmf_refusals(tmp_path, air, change, sentence):
     content = json.loads(meta.read_text())
     content["global"].update(change)
     meta.write_text(json.dumps(content))
-    with pytest.raises(CaptureError, match=sentence):
+    with pytest.raises(RecordingError, match=sentence):
         Capture(meta)
+
+
+def test_a_rate_that_sigmf_does_not_say_can_be_given(tmp_path, air):
+    meta = sigmf(tmp_path, air[0][:1000])
+    content = json.loads(meta.read_text())
+    del content["global"]["core:sample_rate"]
+    meta.write_text(json.dumps(content))
+    with pytest.raises(RecordingError, match="no core:sample_rate; add it .20e6., or give --sample-rate"):
+        Capture(meta)
+    assert Capture(meta, sample_rate=20e6).n_samples == 1000
 
 
 def test_sigmf_broken_files(tmp_path, air):
     meta = sigmf(tmp_path, air[0][:1000])
     for content in ("", "[]", "{}", '{"global": 3}', "\0\0"):
         meta.write_text(content)
-        with pytest.raises(CaptureError, match="metadata"):
+        with pytest.raises(RecordingError, match="metadata"):
             Capture(meta)
+    sigmf(tmp_path, air[0][:1000])
     (tmp_path / "r.sigmf-data").unlink()
-    with pytest.raises(CaptureError, match="sigmf-data: no such file"):
+    with pytest.raises(RecordingError, match="sigmf-data: no such file"):
         Capture(meta)
     (tmp_path / "b.sigmf").write_bytes(b"not a tar")
-    with pytest.raises(CaptureError, match="archive"):
+    with pytest.raises(RecordingError, match="archive"):
         Capture(tmp_path / "b.sigmf")
 
 
@@ -123,19 +135,19 @@ def test_faster_recordings_are_resampled(tmp_path, air, rate):
 
 
 def test_what_cannot_be_opened(tmp_path):
-    with pytest.raises(CaptureError, match="No such file"):
+    with pytest.raises(RecordingError, match="No such file"):
         Capture(tmp_path / "none.dat")
-    with pytest.raises(CaptureError, match="folder"):
+    with pytest.raises(RecordingError, match="folder"):
         Capture(tmp_path)
     (tmp_path / "empty.dat").touch()
-    with pytest.raises(CaptureError, match="no complete sc16 sample"):
+    with pytest.raises(RecordingError, match="no complete sc16 sample"):
         Capture(tmp_path / "empty.dat")
-    with pytest.raises(CaptureError, match=r"extension '.bin'.*--format"):
+    with pytest.raises(RecordingError, match=r"extension '.bin'.*--format"):
         guess_format("x.bin")
     with pytest.raises(UserError, match="--format"):
         Capture(tmp_path / "empty.dat", "mp3")
     (tmp_path / "x.dat").write_bytes(bytes(400))
-    with pytest.raises(CaptureError, match="sample rate 0"):
+    with pytest.raises(RecordingError, match="sample rate 0"):
         Capture(tmp_path / "x.dat", sample_rate=0)
 
 
@@ -150,14 +162,14 @@ def test_odd_octets_are_noted(tmp_path, air):
 
 def test_wrong_format_is_noticed(tmp_path, air):
     wifi_simulate.write(tmp_path / "x.dat", air[0], "sc16")
-    with pytest.raises(CaptureError, match="not complex\\s+float; check --format"):
+    with pytest.raises(RecordingError, match="not complex\\s+float; check --format"):
         Capture(tmp_path / "x.dat", "cf32")
     wifi_simulate.write(tmp_path / "y.dat", air[0], "cf32")
-    with pytest.raises(CaptureError, match="looks like 32-bit float"):
+    with pytest.raises(RecordingError, match="looks like 32-bit float"):
         Capture(tmp_path / "y.dat")
     assert Capture(tmp_path / "y.dat", "sc16").n_samples == 2 * len(air[0])
     np.full(2000, np.nan, np.float32).tofile(tmp_path / "n.cf32")
-    with pytest.raises(CaptureError, match="100 % of the values"):
+    with pytest.raises(RecordingError, match="100 % of the values"):
         Capture(tmp_path / "n.cf32")
 
 

@@ -22,7 +22,7 @@ from ..base.errors import UserError, nearest, unknown
 
 # command: (module, environment it needs or None, help)
 COMMANDS = {
-    "list": ("package.listing", None, "schemes, model packages, priors, samplers, plans"),
+    "list": ("apps.listing", None, "schemes, model packages, priors, samplers, plans"),
     "info": ("package.info", None, "what a model says of itself, and whether it is whole"),
     "train": ("apps.train", "lab", "train a scheme's networks"),
     "export": ("package.export", "lab", "turn a checkpoint into a model package"),

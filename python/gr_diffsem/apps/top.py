@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 
-from ..base import jsonio, pmt_flat
+from ..base import console, jsonio, pmt_flat
 from ..base.errors import UserError
 
 ADDRESS = "tcp://127.0.0.1:5590"
@@ -48,16 +48,22 @@ def run(args):
         raise UserError(f"--seconds {seconds:g}: give more than 0")
     addresses = [endpoint(a) for a in dict.fromkeys(args.addresses or [ADDRESS])]
     try:
-        with contextlib.closing(Ears(addresses)) as ears:
-            _watch(ears, args, time.monotonic() + seconds)
+        with contextlib.closing(Ears(addresses)) as ears, _show(args) as show:
+            _watch(ears, args, time.monotonic() + seconds, show)
     except KeyboardInterrupt:
         print(file=sys.stderr)  # behind the ^C of the terminal
 
 
-def _watch(ears, args, end):
+def _show(args):
+    """A context whose value shows a report."""
+    if args.lines:
+        return contextlib.nullcontext(_json_lines())
+    return _screen() if console.on_terminal() and not args.once else contextlib.nullcontext(_plain)
+
+
+def _watch(ears, args, end, show):
     """Tables until `end`; UserError if nothing was heard by then."""
     board = Board()
-    show = _json_lines() if args.lines else _screen() if sys.stdout.isatty() and not args.once else _plain
     now = time.monotonic()
     while now < end:
         ears.listen(board, min(end, now + args.interval))
@@ -220,7 +226,6 @@ def _unnamed(said):
 
 REMEDY = "does a flowgraph publish there? (diffsem.publish_stats(tb), or a ZMQ PUB Message Sink on the ports stats)"
 DASH = "-"
-DIM, RED, PLAIN = "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
 def count_text(value):
@@ -252,48 +257,48 @@ def _rate(row):
     return state or count_text(row["rate"])
 
 
-# title, width (right-aligned; the last two left), text of a row
+# title, as wide as most values that come, so that columns stay where they are; text of a row
 COLUMNS = (
-    ("items/s", 8, _rate),
-    ("p50", 7, lambda row: age_text(row["age_p50"])),
-    ("p99", 8, lambda row: age_text(row["age_p99"]) + ("!" if _late(row) else "")),
-    ("steps", 6, lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
-    ("bypassed", 8, lambda row: count_text(row["bypassed"])),
-    ("dropped", 8, lambda row: count_text(row["dropped"])),
-    ("queue", 6, lambda row: count_text(row["queue"])),
+    (" items/s", _rate),
+    ("    p50", lambda row: age_text(row["age_p50"])),
+    ("     p99", lambda row: age_text(row["age_p99"]) + ("!" if _late(row) else "")),
+    (" steps", lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
+    ("bypassed", lambda row: count_text(row["bypassed"])),
+    ("dropped", lambda row: count_text(row["dropped"])),
+    (" queue", lambda row: count_text(row["queue"])),
+    ("model       ", lambda row: (row["model"] or DASH)[:12]),
+    ("scheme", lambda row: row["scheme"] or DASH),
 )
-NAME, MODEL = 16, 12
+TITLES = ("block           ", *(title for title, _ in COLUMNS))
+LEFT = (0, len(COLUMNS) - 1, len(COLUMNS))
+NAME = 28  #: characters of a block's name
 
 
-def lines(report, width, height=10**6, colour=False):
-    """The report as lines of at most `width` characters; with colour, silent rows dim and late or disabled ones red."""
+def lines(report, height=10**6):
+    """[(text, style of rich)] of at most `height` lines: silent blocks are dim, late or disabled ones red."""
     several = len(report["addresses"]) > 1
     number = {address: f"{i + 1}:" if several else "" for i, address in enumerate(report["addresses"])}
     there = [f"{number[a]}{a} ({'connected' if up else 'nobody there'})" for a, up in report["addresses"].items()]
-    names = [number[row["address"]] + row["block"] for row in report["blocks"]]
     refused = f", {report['refused']} refused" if report["refused"] else ""
-    clock = time.strftime("%H:%M:%S", time.localtime(report["time"]))
-    out = [f"{clock}  {report['messages']} messages{refused}  {', '.join(there)}"[:width]]
+    out = [(f"{_clock(report)}  {report['messages']} messages{refused}  {', '.join(there)}", "")]
     if not report["blocks"]:
-        return [*out, f"no block is heard yet: {REMEDY}"[:width]]
-    fixed = sum(size + 1 for _, size, _ in COLUMNS) + 2 + MODEL
-    name = max(NAME, min(max(map(len, names)), width - fixed))
-    titles = " ".join(f"{title:>{size}}" for title, size, _ in COLUMNS)
-    out.append(f"{'block':<{name}} {titles}  {'model':<{MODEL}}  scheme"[:width].rstrip())
-    rows = report["blocks"][: max(1, height - len(out) - min(SHOWN, len(report["events"])) - 2)]
-    for row, block in zip(rows, names, strict=False):
-        cells = " ".join(f"{text(row)[:size]:>{size}}" for _, size, text in COLUMNS)
-        ends = f"{(row['model'] or DASH)[:MODEL]:<{MODEL}}  {row['scheme'] or DASH}"
-        line = f"{_cut(block, name):<{name}} {cells}  {ends}"[:width].rstrip()
-        style = DIM if row["silent"] else RED if row["disabled"] or _late(row) else ""
-        out.append(f"{style}{line}{PLAIN}" if colour and style else line)
+        return [*out, (f"no block is heard yet: {REMEDY}", "")]
+    events = report["events"][-SHOWN:]
+    rows = report["blocks"][: max(1, height - len(events) - 3)]  # beside the head, the titles, `and N more`
+    names = [_cut(number[row["address"]] + row["block"], NAME) for row in rows]
+    cells = [[name, *(text(row) for _, text in COLUMNS)] for name, row in zip(names, rows, strict=True)]
+    styles = ["dim" if row["silent"] else "red" if row["disabled"] or _late(row) else "" for row in rows]
+    out += zip(console.plain(TITLES, cells, LEFT), ["bold", *styles], strict=True)
     if len(rows) < len(report["blocks"]):
-        out.append(f"and {len(report['blocks']) - len(rows)} more")
-    for event in report["events"][-SHOWN:]:
-        clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
-        words = [clock, event["block"], event["event"], event["scheme"], event["reason"]]
-        out.append("  ".join(filter(None, words))[:width])
+        out.append((f"and {len(report['blocks']) - len(rows)} more", ""))
+    for event in events:
+        words = [_clock(event), event["block"], event["event"], event["scheme"], event["reason"]]
+        out.append(("  ".join(filter(None, words)), ""))
     return out
+
+
+def _clock(said):
+    return time.strftime("%H:%M:%S", time.localtime(said["time"]))
 
 
 def _cut(text, length):
@@ -301,19 +306,24 @@ def _cut(text, length):
 
 
 def _plain(report):
-    print("\n".join(lines(report, max(100, shutil.get_terminal_size().columns))), flush=True)
+    width = max(100, shutil.get_terminal_size().columns)
+    print("\n".join(text[:width] for text, _ in lines(report)), flush=True)
 
 
+@contextlib.contextmanager
 def _screen():
     """Shows each report in the place of the one before."""
-    print("\x1b[2J", end="")
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
 
     def show(report):
-        columns, rows = shutil.get_terminal_size()
-        text = "".join(f"{line}\x1b[K\n" for line in lines(report, columns, rows, True)[: rows - 1])
-        print(f"\x1b[H{text}\x1b[J", end="", flush=True)
+        shown = lines(report, live.console.height - 1)
+        live.update(Group(*(Text(t, style, no_wrap=True, overflow="crop") for t, style in shown)), refresh=True)
 
-    return show
+    with Live(auto_refresh=False) as live:
+        live.console.show_cursor(True)  # or it would stay away when a signal ends us
+        yield show
 
 
 def _json_lines():

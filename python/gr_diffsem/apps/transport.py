@@ -7,6 +7,7 @@ receives connects, in any order and again after a restart. A file is raw cf32, o
 
 import datetime
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import UserError
+from ..receivers import recordings
 
 KINDS = ("zmq", "file", "uhd", "soapy")
 WAITING = 200  #: messages that ZeroMQ may hold
@@ -158,23 +160,45 @@ def writer(at, rate, frequency=None, waiting=None):
 
 
 def file_source(at):
-    """GNU Radio source of a recording: cf32 as it is, SigMF of type cf32_le as its description says."""
+    """GNU Radio source of a recording: cf32 as it is, SigMF as its description says; notes go to stderr."""
     from gnuradio import blocks, gr
 
-    path = Path(at.rest)
-    if at.sigmf:
-        path, meta = sigmf_names(path)
-        try:
-            datatype = json.loads(meta.read_text())["global"]["core:datatype"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-            raise UserError(f"--from file:{at.rest}: no SigMF description in {meta} ({type(e).__name__})") from None
-        if datatype != "cf32_le":
-            raise UserError(f"--from file:{at.rest}: its samples are {datatype}; convert them to cf32_le")
-    if not path.is_file():
-        raise UserError(f"--from file:{at.rest}: there is no such file")
-    if path.stat().st_size < 8:
-        raise UserError(f"--from file:{at.rest}: there are no samples in it")
-    return blocks.file_source(gr.sizeof_gr_complex, str(path), False)
+    if not recordings.is_sigmf(at.rest):
+        path = Path(at.rest)
+        if not path.is_file():
+            raise UserError(f"--from file:{at.rest}: there is no such file")
+        if path.stat().st_size < 8:
+            raise UserError(f"--from file:{at.rest}: there are no samples in it")
+        return blocks.file_source(gr.sizeof_gr_complex, str(path), False)
+    try:
+        recording = recordings.sigmf(at.rest)
+    except UserError as e:
+        raise UserError(f"--from file:{e}") from None
+    for note in recording.notes:
+        print(f"--from file:{at.rest}: {note}", file=sys.stderr, flush=True)
+    if recording.format == "cf32_le" and recording.offset % 8 == 0:
+        extent = recording.offset // 8, recording.n_samples
+        return blocks.file_source(gr.sizeof_gr_complex, recording.path, False, *extent)
+    return _converted(recording)
+
+
+def _converted(recording):
+    """A source of the samples of a recording that need converting; to be kept, as every block written in Python."""
+    from gnuradio import gr
+
+    class RecordingSource(gr.sync_block):
+        def __init__(self):
+            gr.sync_block.__init__(self, "recording_source", None, [np.complex64])
+            self.set_min_output_buffer(1 << 16)  # few and long calls of Python
+            self._at = 0
+
+        def work(self, input_items, output_items):
+            samples = recording.read(self._at, self._at + len(output_items[0]))
+            output_items[0][: len(samples)] = samples
+            self._at += len(samples)
+            return len(samples) or -1  # WORK_DONE
+
+    return RecordingSource()
 
 
 class Pace:

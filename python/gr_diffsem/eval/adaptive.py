@@ -10,6 +10,7 @@ One evaluation more, `noise_updates=1`, mends most of it: docs/theory.md.
 
 import numpy as np
 
+from ..base import console
 from . import scheme_runner
 
 PLAN = "sampler=posterior_mean,plan=linear_vp,steps=100"
@@ -74,10 +75,8 @@ def report(run_member, spec, error_db):
 def table(entry, levels):
     """The report for people."""
     lines = ["", f"steps that follow the SNR ({entry['plan']}), told an SNR off by {entry['error_db']:g} dB"]
-    lines.append(f"{'':<24}" + "".join(f"{v:>8g}" for v in levels))
-    lines.append(f"{'evaluations':<24}" + "".join(f"{v:>8.1f}" for v in entry["evaluations"]))
+    rows, lost = [["evaluations", *(f"{v:.1f}" for v in entry["evaluations"])]], []
     for suffix, of in (("", entry), (", " + UPDATE, entry["updated"])):
-        for name in ("genie", "below", "above", "random"):
-            lines.append(f"{name + suffix:<24}" + "".join(f"{v:>8.2f}" for v in of[name]))
-        lines.append(f"most that is lost{suffix}: {of['loss_db']:.2f} dB")
-    return lines
+        rows += [[name + suffix, *(f"{v:.2f}" for v in of[name])] for name in ("genie", "below", "above", "random")]
+        lost.append(f"most that is lost{suffix}: {of['loss_db']:.2f} dB")
+    return lines + console.table(["SNR, dB", *(f"{v:g}" for v in levels)], rows) + lost

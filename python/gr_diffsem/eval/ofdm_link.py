@@ -4,6 +4,7 @@
 import math
 import sys
 
+from ..base import console
 from ..base.errors import UserError, unknown
 
 
@@ -74,22 +75,21 @@ def table(report):
         lines += ["", f"{config['name']}: {config['channel']}, {config['packets']} packets per SNR"]
         snr_db = config["snr_db"]
         shown = sorted({min(range(len(snr_db)), key=lambda i: abs(snr_db[i] - x)) for x in (0, 10, 20)})
-        head = [f"{'':12}", f"{'SNR at 10 % PER':>26}", f"{'below ls':>9}"]
-        for title in ("NMSE", "SINR loss"):
-            head += [f"{f'{title} @{snr_db[i]:g}':>13}" for i in shown]
-        lines.append(" ".join(head))
+        titles = ["method", "SNR at 10 % PER", "below ls"]
+        titles += [f"{title} @{snr_db[i]:g}" for title in ("NMSE", "SINR loss") for i in shown]
+        rows = []
         for name, scores in config["methods"].items():
             low, high = scores["ci95"]
             at = _db(scores["snr_at_per_10"]) + f" [{_db(low)}, {_db(high)}]"
-            cells = [f"{name:12}", f"{at:>26}", f"{_db(scores['gain_over_ls_db']):>9}"]
-            cells += [f"{_db(scores['nmse_db'][i]):>13}" for i in shown]
-            cells += [f"{_db(scores['sinr_loss_db'][i], 2):>13}" for i in shown]
-            lines.append(" ".join(cells))
+            rows.append([name, at, _db(scores["gain_over_ls_db"])])
+            rows[-1] += [_db(scores["nmse_db"][i]) for i in shown] + [_db(scores["sinr_loss_db"][i], 2) for i in shown]
+        lines += console.table(titles, rows)
     if report["gates"]:
-        lines += ["", "all in dB"]
-    for gate in report["gates"]:
-        verdict = "holds" if gate["passed"] else "MISSED"
-        lines.append(f"{gate['config']:22} {gate['name']:38} {gate['ours']:6.2f} (gate {gate['gate']}) {verdict}")
+        rows = [
+            (g["config"], g["name"], f"{g['ours']:.2f}", g["gate"], "holds" if g["passed"] else "MISSED")
+            for g in report["gates"]
+        ]
+        lines += ["", "all in dB", *console.table(("channel", "claim", "ours", "gate", ""), rows, left=(0, 1, 4))]
     return "\n".join(lines)
 
 

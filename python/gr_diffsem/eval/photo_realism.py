@@ -8,7 +8,7 @@ A knob that does not beat both, by MS-SSIM and by feature distance, has added no
 
 import numpy as np
 
-from ..base import picture_metrics
+from ..base import console, picture_metrics
 from ..base.errors import UserError
 from . import photo_features, photo_receivers, photo_trials
 
@@ -150,10 +150,11 @@ def table(report, snr_db):
         "not LPIPS",
     ]
     for s, snr in enumerate(snr_db):
-        lines += ["", f"{f'{snr:g} dB':<30}" + "".join(f"{titles[n]:>10}" for n in names)]
-        for r in found["rows"]:
-            cells = "".join(f"{r[n][s]:>10.{2 if n == 'psnr_db' else 4}f}" for n in names)
-            lines.append(f"{r['realism']:<8g}{r['method']:<22}{cells}")
+        rows = [
+            [f"{r['realism']:g}", r["method"], *(f"{r[n][s]:.{2 if n == 'psnr_db' else 4}f}" for n in names)]
+            for r in found["rows"]
+        ]
+        lines += ["", *console.table(["realism", f"at {snr:g} dB", *(titles[n] for n in names)], rows, left=(0, 1))]
     for value, won in found["beats_both_on_both"].items():
         lines.append(f"{value}: " + ("beats" if won else "does not beat") + " both controls on both measures")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ bootstrapped over realisations.
 import numpy as np
 
 from .. import schemes
-from ..base import model_packages, philox
+from ..base import console, model_packages, philox
 from ..base.errors import UserError, unknown
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme
@@ -305,16 +305,14 @@ def table(report):
         return "\n\n".join(table(size) for size in report["sizes"].values())
     lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
     lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
-    width = max(map(len, [*report["nmse_db"], "posterior_mean x 30"]))
-    lines.append(" " * width + "".join(f"{v:>8g}" for v in report["snr_db"]))
+    empty, cells = [""] * len(report["snr_db"]), []
     for part, rows in (report["parts"] or {None: report["nmse_db"]}).items():
-        lines += [f"{part}:"] if part else []
-        for name, row in rows.items():
-            lines.append(f"{name:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
-    lines += ["all:"] if report["parts"] else []
+        cells += [[f"{part}:", *empty]] if part else []
+        cells += [[name, *(f"{v:.2f}" for v in row)] for name, row in rows.items()]
+    cells += [["all:", *empty]] if report["parts"] else []
     for count, row in report["evaluations"].items():
-        label = f"posterior_mean x {count}"
-        lines.append(f"{label:<{width}}" + "".join(f"{v:>8.2f}" for v in row))
+        cells.append([f"posterior_mean x {count}", *(f"{v:.2f}" for v in row)])
+    lines += console.table(["SNR, dB", *(f"{v:g}" for v in report["snr_db"])], cells)
     if report["adaptive"]:
         lines += adaptive.table(report["adaptive"], report["snr_db"])
     for name, entry in report["calibration"].items():
@@ -324,10 +322,10 @@ def table(report):
             f"  log-likelihood {entry['log_likelihood']:.3f}, table by SNR {entry['log_likelihood_snr_table']:.3f} nats"
         )
     lines += ["", "claims (dB; lower is better)"]
-    for claim in report["claims"]:
-        verdict = {True: "holds", False: "FAILS", None: "-"}[claim.get("holds")]
-        parts = [f"{key} {_number(claim[key])}" for key in ("ours", "gate", "published")]
-        lines.append(f"  {verdict:<6} {claim['name']}: " + ", ".join(parts))
+    verdicts = {True: "holds", False: "FAILS", None: "-"}
+    numbers = ("ours", "gate", "published")
+    rows = [(verdicts[c.get("holds")], c["name"], *(_number(c[key]) for key in numbers)) for c in report["claims"]]
+    lines += console.table(("", "claim", *numbers), rows, left=(0, 1))
     return "\n".join(lines)
 
 

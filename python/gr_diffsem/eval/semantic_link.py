@@ -11,6 +11,7 @@ import fractions
 import sys
 from pathlib import Path
 
+from ..base import console
 from ..base.errors import UserError, unknown
 from . import photo_receivers, photo_trials
 
@@ -253,7 +254,7 @@ def one_table(report):
         f"{next(iter(methods.values()))['channel_uses']} channel uses in all, chain {report['chain']}"
     ]
     snrs = report["snr_db"]
-    columns = [f"{s:>7g} dB" for s in snrs] + [f"{'all SNRs':>9}", f"{'worst 5 %':>9}"]
+    columns = [f"{s:g} dB" for s in snrs] + ["all SNRs", "worst 5 %"]
     parts = [("PSNR, dB", "psnr_db", 2), ("MS-SSIM", "ms_ssim", 3), ("delivered", "delivered", 2)]
     parts += [(FEATURES, "feature_distance", 3), ("LPIPS", "lpips", 3)]
     wide = max(16, *(len(name) + 1 for name in methods))
@@ -261,17 +262,12 @@ def one_table(report):
         if key not in next(iter(methods.values())):
             continue
         more = key == "psnr_db"
-        if len(title) > 15:
-            lines += ["", title]
-            title = ""
-        else:
-            lines += [""]
-        lines += [f"{title:<{wide}}" + " ".join(columns if more else columns[: len(snrs)])]
+        rows = []
         for name, scores in methods.items():
-            cells = [f"{x:>10.{digits}f}" for x in scores[key]]
+            rows.append([name, *(f"{x:.{digits}f}" for x in scores[key])])
             if more:
-                cells += [f"{scores['all_snr'][k]:>9.2f}" for k in ("psnr_db", "psnr_p5_db")]
-            lines.append(f"{name:<{wide}}" + " ".join(cells))
+                rows[-1] += [f"{scores['all_snr'][k]:.2f}" for k in ("psnr_db", "psnr_p5_db")]
+        lines += ["", title, *console.table(["", *(columns if more else columns[: len(snrs)])], rows)]
     for base in ("webp", "webp_ldpc", "linear"):
         rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
         if not rows:

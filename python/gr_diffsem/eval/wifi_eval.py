@@ -11,6 +11,7 @@ import os
 import sys
 from functools import partial
 
+from ..base import console
 from ..base.errors import UserError, unknown
 from ..receivers.wifi.wifi_capture import FORMAT_NAMES, Capture
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
@@ -184,19 +185,16 @@ def run(args):
 def table(report):
     """The report for people."""
     snr = report["snr_db"]
-    head = f"{'':<12}" + "".join(f"{s:>9g}" for s in snr)
     n = report["packets"]
     lines = [f"{n} packets, {report['fcs_ok_clean']} decoded without added noise (ls)"]
 
     def block(title, key, fmt, extra=None):
-        lines.extend(["", title, head])
-        rows = {name: m[key] for name, m in report["methods"].items()}
-        rows.update(extra or {})
-        for name, values in rows.items():
-            lines.append(f"{name:<12}" + "".join(f"{v:>9{fmt}}" for v in values))
+        rows = {name: m[key] for name, m in report["methods"].items()} | (extra or {})
+        cells = [[name, *(f"{v:{fmt}}" for v in values)] for name, values in rows.items()]
+        lines.extend(["", title, *console.table(["SNR, dB", *(f"{s:g}" for s in snr)], cells)])
 
     known = {"(reference)": report["reference"]["evm_db"]}
-    block("NMSE of the channel, dB, over SNR in dB", "nmse_db", ".2f")
+    block("NMSE of the channel, dB", "nmse_db", ".2f")
     block("EVM, dB, median over packets", "evm_db", ".2f", known)
     block(f"packets with a good FCS, of {n}", "fcs_ok", "d")
     return "\n".join(lines)
