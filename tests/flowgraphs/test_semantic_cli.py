@@ -38,7 +38,7 @@ def test_a_photograph_crosses_a_recording(tmp_path, photograph):
     noisy = tmp_path / "noisy.cf32"
     BurstChannel(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
     worse, said = received(tmp_path, noisy, "noisy")
-    # the symbol-level chain (symbol_channel.apply_channel, codec.linear) gives 22.5 dB
+    # the symbol-level chain (symbol_channel.apply_channel, picture_codec.linear) gives 22.5 dB
     assert 21.5 < picture_metrics.psnr(photograph, worse[0]) < best
     assert said[0]["snr_db"] == pytest.approx(5, abs=1)
     samples[: samples.size // 2].tofile(tmp_path / "half.cf32")

@@ -40,14 +40,13 @@ def test_paths_between_symbols_are_a_delayed_signal():
 
 
 def test_a_filter_of_the_paths_has_their_spectrum():
-    rng = np.random.default_rng(5)
-    delays, gains = rng.uniform(0, 15, 8), complex_noise(rng, 8)
-    g = multipath.taps(delays, gains, half=16)
+    delays, gains = tdl.profile("A").delays * 1.5, tdl.gains("A", np.random.default_rng(6), 1)[0]
+    g = multipath.tdl_taps("A", 1.5, np.random.default_rng(6))
     k = tdl.carriers(64)
     spectrum = np.exp(-2j * np.pi * np.outer(k, np.arange(g.size) - 16) / 64) @ g
     inner = np.abs(k) <= 26
     error = np.abs(spectrum - tdl.steering(delays) @ gains)[inner] ** 2
-    assert 10 * np.log10(error.mean() / np.mean(np.abs(gains) ** 2)) < -40
+    assert 10 * np.log10(error.mean() / np.mean(np.abs(tdl.steering(delays) @ gains) ** 2)) < -40
 
 
 def test_an_exponential_profile_falls_as_it_says():

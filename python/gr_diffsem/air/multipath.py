@@ -52,6 +52,11 @@ def taps(delays, gains, half=16, length=None):
     return windowed_sinc(np.arange(length)[:, None] - half - delays, half) @ gains
 
 
+def tdl_taps(name, spread, rng, half=16, length=None):
+    """A filter for one channel drawn from a TDL profile, RMS delay spread in samples: as `taps`."""
+    return taps(tdl.profile(name).delays * spread, tdl.gains(name, rng, 1)[0], half, length)
+
+
 def exponential_taps(spread, rng, n=12):
     """Complex Gaussian taps [n], one a sample, of an exponential profile with this spread in samples; their power is
     1 exactly. spread 0: one path."""

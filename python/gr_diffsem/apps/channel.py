@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An air between two ZeroMQ addresses, air/burst_channel.py, changed live with `channel set`: `gr-diffsem channel`."""
+"""An air between two ZeroMQ addresses: fading, noise, carrier offset, frame loss; changed live with `channel set`.
+
+The air itself is air/burst_channel.py.
+"""
 
 import json
 import sys
