@@ -3,9 +3,9 @@
  */
 #include "inference_ledger.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/block_detail.h>
 #include <gnuradio/buffer_reader.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
 
 #include <algorithm>
 #include <cstring>

@@ -8,8 +8,8 @@
 
 #include "block_helpers.h"
 
-#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
+#include <gnuradio/diffsem/core/scheme/scheme.h>
 #include <gnuradio/diffsem/live_inference.h>
 
 #include <atomic>

@@ -26,17 +26,6 @@ void bind_semantic(py::module& m);
 void bind_photo(py::module& m);
 void bind_picture(py::module& m);
 
-//! live_options from Python's arguments.
-inline gr::diffsem::live_options
-live_of(double deadline, const std::string& overload, int fault_limit)
-{
-    gr::diffsem::live_options o;
-    o.deadline = deadline;
-    o.overload = overload;
-    o.fault_limit = fault_limit;
-    return o;
-}
-
 //! The methods of live_inference, as if they were the block's own.
 template <typename Class>
 void bind_live(Class& block)
