@@ -20,6 +20,7 @@ DRAWN = {
     ("frame_sync_cvc", "fft_len"),  # `format` holds it
     ("frame_to_pdu", "fft_len"),
     ("image_view", "panels"),
+    ("onnx_inference", "header"),
     ("image_view", "gui_hint"),
 }
 #: Where another default is meant.
