@@ -147,6 +147,27 @@ void a_long_silence_is_forgotten_and_positions_stay_right()
         CHECK(std::abs(double(all[i].start) - double(silence + start_of(int(i)))) < cp);
 }
 
+// A weaker peak about a symbol earlier, as of another sender, does not end the search on the slope of the right one.
+void the_best_peak_wins_wherever_the_search_begins()
+{
+    const auto f = layout();
+    const auto sent = samples(f, symbols(f, header(0)));
+    const auto start = [&](int before, float strength) {
+        auto x = noise(gap + sent.size() + gap, 1e-3f);
+        for (std::size_t t = 0; t < sent.size(); t++)
+            x[gap + t] += sent[t];
+        for (int t = 0; t < 2 * symbol; t++)
+            x[gap - before + t] += strength * sent[t];
+        auto finds = finder();
+        const auto all = found(finds, x, 1000);
+        CHECK_EQUAL(static_cast<int>(all.size()), 1);
+        return all.empty() ? 0.0 : double(all[0].start);
+    };
+    const double alone = start(0, 0);
+    for (int before = 60; before < 100; before += 2)
+        CHECK_NEAR(start(before, 0.5f), alone, 1);
+}
+
 void what_is_no_frame_does_not_go_out()
 {
     auto x = noise(60000, 1);
@@ -179,6 +200,7 @@ int main()
     what_was_sent_comes_back();
     pieces_do_not_matter();
     a_long_silence_is_forgotten_and_positions_stay_right();
+    the_best_peak_wins_wherever_the_search_begins();
     what_is_no_frame_does_not_go_out();
     return check::result("frame_finder");
 }
