@@ -4,18 +4,16 @@
 #include "block_helpers.h"
 
 #include <gnuradio/diffsem/clip_cc.h>
+#include <gnuradio/diffsem/core/link/clip.h>
 #include <gnuradio/io_signature.h>
 
 #include <atomic>
 #include <cmath>
-#include <limits>
 
 namespace gr {
 namespace diffsem {
 
 namespace {
-
-constexpr float infinite = std::numeric_limits<float>::infinity();
 
 void check_papr(double papr_db)
 {
@@ -40,7 +38,7 @@ public:
     void set_papr_db(double papr_db) override
     {
         check_papr(papr_db);
-        d_limit = static_cast<float>(d_mean_power * std::pow(10.0, papr_db / 10));
+        d_limit = core::clip_limit(papr_db, d_mean_power);
     }
     uint64_t samples_clipped() const override { return d_clipped; }
 
@@ -50,24 +48,7 @@ public:
     {
         const auto* in = static_cast<const gr_complex*>(input_items[0]);
         auto* out = static_cast<gr_complex*>(output_items[0]);
-        const float limit = d_limit;
-        uint64_t clipped = 0;
-        for (int i = 0; i < noutput_items; i++) {
-            const float power = std::norm(in[i]);
-            out[i] = in[i];
-            if (power <= limit && power < infinite)
-                continue;
-            // What no number says becomes nothing; std::abs does not overflow where std::norm does.
-            const float magnitude = std::abs(in[i]);
-            if (!(magnitude < infinite))
-                out[i] = 0;
-            else if (power > limit)
-                out[i] *= std::sqrt(limit) / magnitude;
-            else
-                continue;
-            clipped++;
-        }
-        d_clipped += clipped;
+        d_clipped += core::clip(in, out, noutput_items, d_limit);
         return noutput_items;
     }
 

@@ -3,17 +3,15 @@
  */
 #pragma once
 
-#include "inference_ledger.h"
-#include "scheme_swap.h"
+#include "live_scheme.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
-#include <gnuradio/diffsem/core/link/noise_estimate.h>
+#include <gnuradio/diffsem/core/link/blind_noise.h>
 #include <gnuradio/diffsem/estimate.h>
 
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 namespace gr {
@@ -24,27 +22,25 @@ class estimate_impl : public estimate
 public:
     enum class source { parameter, tag, null_carriers, repeated, repeated_pairs, delay_tail };
 
-    //! What make() has checked and worked out.
-    struct plan {
-        diffsem::scheme::sptr handle;
-        std::shared_ptr<const core::Scheme> scheme;
-        estimate_options options;
-        core::EstimatorOptions estimator;
-        source noise = source::parameter;
-        std::size_t input = 0, output = 0; //!< M and N
-        std::unique_ptr<core::DelayTailNoise> tail;
-        std::unique_ptr<core::Estimator> run;
+    struct plan : scheme_plan {
+        using scheme_plan::scheme_plan;
+        std::vector<uint8_t> observed;
         std::unique_ptr<core::Estimator> baseline; //!< least squares through a matrix
+        std::size_t input() const { return run->input_size(); }
+        std::size_t output() const { return run->output_size(); }
     };
 
-    explicit estimate_impl(plan p);
+    estimate_impl(plan p,
+                  const estimate_options& options,
+                  source noise,
+                  std::unique_ptr<core::BlindNoise> blind);
 
-    void set_steps(int steps) override;
-    void set_eta(float eta) override;
-    void set_seed(uint64_t seed) override;
+    void set_steps(int steps) override { d_live.set_steps(steps); }
+    void set_eta(float eta) override { d_live.set_eta(eta); }
+    void set_seed(uint64_t seed) override { d_live.set_seed(seed); }
     void set_noise_var(float noise_var) override;
     void set_tag_items(bool tag_items) override;
-    void set_scheme(diffsem::scheme::sptr scheme) override;
+    void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
     float noise_var() const override { return d_last_noise; }
     live_inference& live() override { return d_ledger; }
 
@@ -57,26 +53,26 @@ public:
 private:
     const gr_complex* measure_noise(const gr_complex* in, int items);
     void noise_from_tags(const gr_complex* in, int items);
-    float averaged(float noise, const gr_complex* y);
     void baseline(const gr_complex* y, int items, gr_complex* out);
-    float observed_power(const gr_complex* y) const;
     void move_tags(int items, int ports, bool kept = true);
     void tag_outputs(int items);
     void drop(const gr_complex* in, int items);
-    void begin();
-    void swap();
-    std::unique_ptr<plan> replacement(diffsem::scheme::sptr handle);
-    void scheme_message(const pmt::pmt_t& message);
+    plan another(diffsem::scheme::sptr handle, const scheme_settings& set) const;
 
     const keys d_keys;
+    const estimate_options d_options; // as given to make()
+    const source d_source;
+    const std::unique_ptr<core::BlindNoise> d_blind;
+    const std::size_t d_input, d_output; // M and N
+    const std::vector<uint8_t> d_observed;
     const pmt::pmt_t d_noise_key;
-    std::mutex d_mutex; // parameters against work
-    plan d;
     const int d_per_output; // input items for each output item
-    float d_noise_var;      // the parameter, or the last tag's
+
+    // the mutex of d_live holds
+    bool d_tag_items;
+    float d_noise_var; // the parameter, or the last tag's
     bool d_from_snr = false;
-    float d_rho = 1;
-    double d_average = -1; // < 0: none yet
+    double d_snr_db = 0;
 
     std::vector<gr_complex> d_mean_of_two;
     std::vector<float> d_noise;
@@ -84,8 +80,9 @@ private:
     std::vector<tag_t> d_tags;
     uint64_t d_first = 0; // index of the oldest item that waits
     std::atomic<float> d_last_noise{0};
-    inference_ledger d_ledger;
-    scheme_swap<plan> d_swap; // last: its thread ends before what it calls
+    live_scheme<plan> d_live; // last
+    plan& d;                  // of it
+    inference_ledger& d_ledger;
 };
 
 } // namespace diffsem

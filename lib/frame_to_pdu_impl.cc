@@ -3,7 +3,6 @@
  */
 #include "frame_format.h"
 
-#include <gnuradio/diffsem/core/link/ofdm.h>
 #include <gnuradio/diffsem/frame_to_pdu.h>
 #include <gnuradio/io_signature.h>
 
@@ -104,40 +103,17 @@ private:
     void finish()
     {
         d_wanted = 0;
-        const auto& layout = d_noise.layout();
-        float error_scale = 1;
-        const float noise = d_noise.measure(d_frame.data(),
-                                            d_payload,
-                                            d_header,
-                                            d_taps.data(),
-                                            d_noise_var,
-                                            d_error.data(),
-                                            error_scale);
-        const std::size_t carriers = layout.data.size();
-        std::vector<float> table(carriers);
-        double power = 0;
-        for (std::size_t i = 0; i < carriers; i++) {
-            const int k = layout.data[i];
-            table[i] = core::equalised_noise(d_taps[k], noise, error_scale * d_error[k]);
-            power += std::norm(d_taps[k]) / carriers;
-        }
-        std::vector<gr_complex> symbols;
-        std::vector<float> variance;
-        for (int s = 0; s < d_payload; s++)
-            for (std::size_t i = 0; i < carriers; i++) {
-                symbols.push_back(d_frame[(layout.header_symbols() + s) * d_len + layout.data[i]]);
-                variance.push_back(table[i]);
-            }
+        const auto payload = d_noise.read(
+            d_frame.data(), d_payload, d_header, d_taps.data(), d_noise_var, d_error.data());
+        const auto& noise = payload.noise_var;
         pmt::pmt_t dict = header_dict(d_header);
-        const double snr = noise > 0 ? power / noise : 1e9;
-        dict = pmt::dict_add(
-            dict, pmt::mp("snr_db"), pmt::from_double(10 * std::log10(std::max(snr, 1e-9))));
-        dict = pmt::dict_add(
-            dict, pmt::mp("noise_var"), pmt::init_f32vector(variance.size(), variance));
+        dict = pmt::dict_add(dict, pmt::mp("snr_db"), pmt::from_double(payload.snr_db));
+        dict = pmt::dict_add(dict, pmt::mp("noise_var"), pmt::init_f32vector(noise.size(), noise));
         dict = pmt::dict_add(dict, pmt::mp("carrier_offset"), d_offset);
         dict = pmt::dict_add(dict, pmt::mp("clock_error"), pmt::from_double(d_noise.clock_error()));
         dict = pmt::dict_add(dict, pmt::mp("start"), d_start);
-        message_port_pub(d_port, pmt::cons(dict, pmt::init_c32vector(symbols.size(), symbols)));
+        message_port_pub(
+            d_port, pmt::cons(dict, pmt::init_c32vector(payload.symbols.size(), payload.symbols)));
         d_out++;
     }
 

@@ -23,49 +23,50 @@ inference_ledger::offers all_but_drop()
     return o;
 }
 
+scheme_settings settings_of(const ofdm_chanest_options& options)
+{
+    scheme_settings set;
+    set.steps = options.steps;
+    set.seed = options.seed;
+    return set;
+}
+
 } // namespace
 
 ofdm_chanest_vcvc::sptr ofdm_chanest_vcvc::make(scheme::sptr scheme,
                                                 const std::vector<gr_complex>& sync_symbol1,
                                                 const std::vector<gr_complex>& sync_symbol2,
                                                 int n_data_symbols,
-                                                int eq_noise_red_len,
-                                                int max_carr_offset,
-                                                bool force_one_sync_symbol,
-                                                float noise_var,
-                                                const std::string& extra_tags,
-                                                int steps,
-                                                uint64_t seed,
-                                                const live_options& live)
+                                                const ofdm_chanest_options& options)
 {
-    if (!scheme)
-        throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
     if (n_data_symbols < 1)
         throw core::Error("n_data_symbols is " + text(n_data_symbols) + ": give at least 1");
     for (const auto* key : {"auto", "none", "noise", "error", "all", ""})
-        if (extra_tags == key && *key)
+        if (options.extra_tags == key && *key)
             break;
         else if (!*key)
-            throw core::Error("extra_tags is '" + extra_tags +
+            throw core::Error("extra_tags is '" + options.extra_tags +
                               "': give one of auto, none, noise, error, all");
-    check_noise_var(noise_var, true);
-    check_steps(steps);
-    inference_ledger::check(live, all_but_drop());
-    core::SyncWords sync(
-        sync_symbol1, sync_symbol2, max_carr_offset, force_one_sync_symbol, eq_noise_red_len);
-    const ofdm_chanest_vcvc_impl::settings set{steps, -1.0f, seed, noise_var};
-    auto plan = ofdm_chanest_vcvc_impl::prepare(scheme, sync, set);
+    check_noise_var(options.noise_var, true);
+    check_steps(options.steps);
+    inference_ledger::check(options.live, all_but_drop());
+    core::SyncWords sync(sync_symbol1,
+                         sync_symbol2,
+                         options.max_carr_offset,
+                         options.force_one_sync_symbol,
+                         options.eq_noise_red_len);
+    auto plan =
+        ofdm_chanest_vcvc_impl::prepare(scheme, sync, settings_of(options), options.noise_var);
     return gnuradio::make_block_sptr<ofdm_chanest_vcvc_impl>(
-        std::move(plan), std::move(sync), n_data_symbols, set, extra_tags, live);
+        std::move(plan), std::move(sync), n_data_symbols, options);
 }
 
 ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sptr handle,
                                                              const core::SyncWords& sync,
-                                                             const settings& set)
+                                                             const scheme_settings& set,
+                                                             float noise_var)
 {
-    plan p;
-    p.handle = handle;
-    p.scheme = handle->get();
+    plan p(std::move(handle));
     const auto& info = p.scheme->info();
     if (!info.complex_domain)
         throw core::Error("scheme '" + info.spec +
@@ -74,9 +75,9 @@ ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sp
         throw core::Error("scheme '" + info.spec + "' is made for " + shape_text(info) +
                           " carriers, but the sync words have " + text(sync.size()) +
                           " (the FFT length): use a scheme trained for that length, or 'ls'");
-    if (info.prior == "none")
+    if (!scheme.parts().prior)
         return p;
-    if (set.noise_var == 0 && !sync.noise_error().empty())
+    if (noise_var == 0 && !sync.noise_error().empty())
         throw core::Error("noise_var is 0 (measure it), but " + sync.noise_error());
     core::EstimatorOptions options;
     options.observed = sync.observed();
@@ -85,28 +86,35 @@ ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sp
     options.steps = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
-    p.estimator = std::make_unique<core::Estimator>(p.scheme, options);
+    p.run = std::make_unique<core::Estimator>(p.scheme, options);
     return p;
 }
 
 ofdm_chanest_vcvc_impl::ofdm_chanest_vcvc_impl(plan p,
                                                core::SyncWords sync,
                                                int n_data_symbols,
-                                               const settings& set,
-                                               const std::string& extra_tags,
-                                               const live_options& live)
+                                               const ofdm_chanest_options& options)
     : gr::block("ofdm_chanest_vcvc",
                 gr::io_signature::make(1, 1, sizeof(gr_complex) * sync.size()),
                 gr::io_signature::make(1, 2, sizeof(gr_complex) * sync.size())),
       d_sync(std::move(sync)),
       d_data_symbols(n_data_symbols),
       d_frame_symbols(n_data_symbols + d_sync.count()),
-      d_extra_tags(extra_tags),
-      d(std::move(p)),
-      d_set(set),
-      d_tag_error(extra_tags == "error" || extra_tags == "all"),
-      d_tag_all(extra_tags == "all"),
-      d_ledger(*this, d_logger, live, all_but_drop())
+      d_extra_tags(options.extra_tags),
+      d_tag_error(d_extra_tags == "error" || d_extra_tags == "all"),
+      d_tag_all(d_extra_tags == "all"),
+      d_noise_var(options.noise_var),
+      d_live(*this,
+             d_logger,
+             std::move(p),
+             settings_of(options),
+             options.live,
+             all_but_drop(),
+             [this](auto handle, const auto& set) {
+                 return prepare(handle, d_sync, set, current_noise_var());
+             }),
+      d(d_live.plan()),
+      d_ledger(d_live.ledger())
 {
     const std::size_t n = d_sync.size();
     for (auto* each : {&d_tap_noise, &d_error})
@@ -117,103 +125,32 @@ ofdm_chanest_vcvc_impl::ofdm_chanest_vcvc_impl(plan p,
     d_noise.resize(max_batch);
     d_info.resize(max_batch);
 
-    message_port_register_in(d_keys.scheme);
-    set_msg_handler(d_keys.scheme, [this](const pmt::pmt_t& m) { scheme_message(m); });
     set_output_multiple(d_data_symbols);
     set_relative_rate(d_data_symbols, d_frame_symbols);
     set_tag_propagation_policy(TPP_DONT);
     begin();
 }
 
+// With another scheme.
 void ofdm_chanest_vcvc_impl::begin()
 {
-    const auto& info = d.scheme->info();
-    d_tag_noise = d_tag_error || d_extra_tags == "noise" || (d_extra_tags == "auto" && d.estimator);
+    d_tag_noise = d_tag_error || d_extra_tags == "noise" || (d_extra_tags == "auto" && d.run);
     std::fill(d_info.begin(), d_info.end(), core::ItemInfo());
-    d_ledger.begin_model(d.estimator ? d.estimator->trial_cost() : core::CostModel(),
-                         d.estimator ? d.estimator->max_evaluations() : 0,
-                         info.spec,
-                         info.content_hash,
-                         info.member);
 }
 
-std::unique_ptr<ofdm_chanest_vcvc_impl::plan>
-ofdm_chanest_vcvc_impl::replacement(diffsem::scheme::sptr handle)
+float ofdm_chanest_vcvc_impl::current_noise_var()
 {
-    settings set;
-    {
-        std::lock_guard<std::mutex> lock(d_mutex);
-        set = d_set;
-    }
-    return std::make_unique<plan>(prepare(std::move(handle), d_sync, set));
-}
-
-void ofdm_chanest_vcvc_impl::set_scheme(diffsem::scheme::sptr handle)
-{
-    if (!handle)
-        throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
-    d_swap.offer(replacement(std::move(handle)));
-}
-
-void ofdm_chanest_vcvc_impl::scheme_message(const pmt::pmt_t& message)
-{
-    request_scheme(
-        d_swap, d_ledger, d_logger, *d.handle, message, [this](diffsem::scheme::sptr handle) {
-            return replacement(std::move(handle));
-        });
-}
-
-// Between two calls; what was set meanwhile holds for the new one too.
-void ofdm_chanest_vcvc_impl::swap()
-{
-    auto next = d_swap.take();
-    if (!next)
-        return;
-    if (next->estimator) {
-        next->estimator->set_steps(d_set.steps);
-        next->estimator->set_eta(d_set.eta);
-        next->estimator->set_seed(d_set.seed);
-    }
-    std::swap(d, *next);
-    d_swap.retire(std::move(next));
-    begin();
-    d_ledger.swapped();
-}
-
-void ofdm_chanest_vcvc_impl::set_steps(int steps)
-{
-    check_steps(steps);
-    std::lock_guard<std::mutex> lock(d_mutex);
-    d_set.steps = steps;
-    if (d.estimator)
-        d.estimator->set_steps(steps);
-    begin();
-}
-
-void ofdm_chanest_vcvc_impl::set_eta(float eta)
-{
-    check_eta(eta);
-    std::lock_guard<std::mutex> lock(d_mutex);
-    d_set.eta = eta;
-    if (d.estimator)
-        d.estimator->set_eta(eta);
-}
-
-void ofdm_chanest_vcvc_impl::set_seed(uint64_t seed)
-{
-    std::lock_guard<std::mutex> lock(d_mutex);
-    d_set.seed = seed;
-    if (d.estimator)
-        d.estimator->set_seed(seed);
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    return d_noise_var;
 }
 
 void ofdm_chanest_vcvc_impl::set_noise_var(float noise_var)
 {
     check_noise_var(noise_var, true);
-    std::lock_guard<std::mutex> lock(d_mutex);
-    if (noise_var == 0 && d.estimator && !d_sync.noise_error().empty())
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    if (noise_var == 0 && d.run && !d_sync.noise_error().empty())
         throw core::Error("noise_var is 0 (measure it), but " + d_sync.noise_error());
-    d_set.noise_var = noise_var;
+    d_noise_var = noise_var;
 }
 
 void ofdm_chanest_vcvc_impl::forecast(int noutput_items, gr_vector_int& ninput_items_required)
@@ -226,9 +163,8 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const co
 {
     const int n = d_sync.size();
     const auto& gain = d_sync.tap_noise_gain();
-    const bool measure = d.estimator || d_tag_noise;
-    const int stride = d_sync.equal_power() ? 1 : n;
-    const float equal_gain = *std::max_element(gain.begin(), gain.end());
+    const bool measure = d.run || d_tag_noise;
+    const int stride = d_sync.tap_noise_size();
 
     for (int f = 0; f < frames; f++) {
         const gr_complex* frame = in + static_cast<std::size_t>(f) * d_frame_symbols * n;
@@ -237,29 +173,23 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const co
         d_sync.ls_taps(frame, d_offset[f], ls);
         if (!measure)
             continue;
-        d_noise[f] = d_set.noise_var > 0 ? d_set.noise_var : d_sync.noise(frame, d_offset[f], ls);
-        if (d_tag_error && !d.estimator)
+        d_noise[f] = d_noise_var > 0 ? d_noise_var : d_sync.noise(frame, d_offset[f], ls);
+        if (d.run)
+            d_sync.tap_noise(d_noise[f], &d_tap_noise[static_cast<std::size_t>(f) * stride]);
+        else if (d_tag_error)
             for (int k = 0; k < n; k++)
                 d_error[static_cast<std::size_t>(f) * n + k] = d_noise[f] * gain[k];
-        if (!d.estimator)
-            continue;
-        if (stride == 1)
-            d_tap_noise[f] = d_noise[f] * equal_gain;
-        else
-            for (int k = 0; k < n; k++)
-                d_tap_noise[static_cast<std::size_t>(f) * n + k] =
-                    d_noise[f] * (gain[k] > 0 ? gain[k] : equal_gain);
     }
-    if (d.estimator)
-        d.estimator->run(d_ls.data(),
-                         frames,
-                         d_tap_noise.data(),
-                         stride,
-                         d_frames,
-                         d_taps.data(),
-                         d_tag_error ? d_error.data() : nullptr,
-                         d_info.data(),
-                         limit);
+    if (d.run)
+        d.run->run(d_ls.data(),
+                   frames,
+                   d_tap_noise.data(),
+                   stride,
+                   d_frames,
+                   d_taps.data(),
+                   d_tag_error ? d_error.data() : nullptr,
+                   d_info.data(),
+                   limit);
 }
 
 void ofdm_chanest_vcvc_impl::move_tags(int frames)
@@ -279,9 +209,9 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
                                          gr_vector_const_void_star& input_items,
                                          gr_vector_void_star& output_items)
 {
-    std::lock_guard<std::mutex> lock(d_mutex);
-    if (d_swap.ready())
-        swap();
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    if (d_live.exchange())
+        begin();
     const auto* in = static_cast<const gr_complex*>(input_items[0]);
     auto* out = static_cast<gr_complex*>(output_items[0]);
     const std::size_t n = d_sync.size();
@@ -294,7 +224,7 @@ int ofdm_chanest_vcvc_impl::general_work(int noutput_items,
     d_ledger.left(d_frames, d_info.data(), frames);
 
     for (int f = 0; f < frames; f++) {
-        const gr_complex* taps = &(d.estimator && !d_info[f].bypassed ? d_taps : d_ls)[f * n];
+        const gr_complex* taps = &(d.run && !d_info[f].bypassed ? d_taps : d_ls)[f * n];
         tag_frame(f, taps);
         if (output_items.size() > 1)
             std::memcpy(
@@ -328,15 +258,9 @@ void ofdm_chanest_vcvc_impl::tag_frame(int f, const gr_complex* taps)
         add(d_keys.noise_var, pmt::from_double(d_noise[f]));
     if (d_tag_error)
         add(d_keys.error_var, pmt::init_f32vector(n, &d_error[f * n]));
-    if (info.bypassed)
-        add(d_keys.bypassed, pmt::mp(info.reason));
-    if (!d_tag_all)
-        return;
-    add(d_keys.steps, pmt::from_long(info.steps));
-    add(d_keys.planned, pmt::from_long(info.planned));
-    add(d_keys.latency, pmt::from_double(d_ledger.latency()));
-    add(d_keys.age, pmt::from_double(d_ledger.age(d_frames + f)));
-    add(d_keys.model, d_ledger.model_symbol());
+    d_live.tag_bypass(info, add);
+    if (d_tag_all)
+        d_live.tag_inference(info, d_frames + f, add);
 }
 
 } // namespace diffsem

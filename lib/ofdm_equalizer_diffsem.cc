@@ -32,70 +32,74 @@ void check_carriers(const std::vector<std::vector<int>>& carriers,
                                   text(fft_len) + "; give indices from DC, negative ones below it");
 }
 
-} // namespace
-
-ofdm_equalizer_diffsem::sptr
-ofdm_equalizer_diffsem::make(int fft_len,
-                             const std::vector<std::vector<int>>& occupied_carriers,
-                             const std::vector<std::vector<int>>& pilot_carriers,
-                             const std::vector<std::vector<gr_complex>>& pilot_symbols,
-                             int symbols_skipped,
-                             bool input_is_shifted,
-                             float phase_memory)
+// As in the carrier allocator, either list is gone through again when it ends: gr-digital's own receiver has one set of
+// pilot carriers, and 127 of symbols. Makes both so long that they end together.
+void repeat(std::vector<std::vector<int>>& carriers, std::vector<std::vector<gr_complex>>& symbols)
 {
-    if (fft_len < 1)
-        throw core::Error("fft_len is " + text(fft_len) + ": give the number of carriers");
-    if (symbols_skipped < 0)
-        throw core::Error("symbols_skipped is " + text(symbols_skipped) + ": give 0 or more");
-    check_memory(phase_memory);
-    check_carriers(occupied_carriers, fft_len, "occupied_carriers");
-    check_carriers(pilot_carriers, fft_len, "pilot_carriers");
-    if (pilot_symbols.empty() != pilot_carriers.empty())
-        throw core::Error("pilot_symbols has " + text(pilot_symbols.size()) +
-                          " sets, pilot_carriers " + text(pilot_carriers.size()) +
-                          ": give both, or neither");
-    // As in the carrier allocator, either list is gone through again when it ends: gr-digital's own
-    // receiver has one set of pilot carriers, and 127 of symbols.
-    const std::size_t sets =
-        pilot_carriers.empty() ? 0 : std::lcm(pilot_carriers.size(), pilot_symbols.size());
+    if (symbols.empty() != carriers.empty())
+        throw core::Error("pilot_symbols has " + text(symbols.size()) + " sets, pilot_carriers " +
+                          text(carriers.size()) + ": give both, or neither");
+    if (carriers.empty())
+        return;
+    const std::size_t given_carriers = carriers.size(), given_symbols = symbols.size();
+    const std::size_t sets = std::lcm(given_carriers, given_symbols);
     if (sets > max_pilot_sets)
         throw core::Error("pilot_carriers and pilot_symbols repeat after " + text(sets) +
                           " OFDM symbols: give lists that repeat within " + text(max_pilot_sets));
-    std::vector<std::vector<int>> carriers(sets);
-    std::vector<std::vector<gr_complex>> symbols(sets);
+    carriers.reserve(sets);
+    symbols.reserve(sets);
     for (std::size_t i = 0; i < sets; i++) {
-        carriers[i] = pilot_carriers[i % pilot_carriers.size()];
-        symbols[i] = pilot_symbols[i % pilot_symbols.size()];
+        if (i >= given_carriers)
+            carriers.push_back(carriers[i % given_carriers]);
+        if (i >= given_symbols)
+            symbols.push_back(symbols[i % given_symbols]);
         if (symbols[i].size() != carriers[i].size())
-            throw core::Error("pilot_symbols[" + text(i % pilot_symbols.size()) + "] has " +
+            throw core::Error("pilot_symbols[" + text(i % given_symbols) + "] has " +
                               text(symbols[i].size()) + " values for " + text(carriers[i].size()) +
                               " pilots: give one for each");
     }
-    return sptr(new ofdm_equalizer_diffsem(fft_len,
-                                           occupied_carriers,
-                                           carriers,
-                                           symbols,
-                                           symbols_skipped,
-                                           input_is_shifted,
-                                           phase_memory));
 }
 
-ofdm_equalizer_diffsem::ofdm_equalizer_diffsem(
-    int fft_len,
-    const std::vector<std::vector<int>>& occupied_carriers,
-    const std::vector<std::vector<int>>& pilot_carriers,
-    const std::vector<std::vector<gr_complex>>& pilot_symbols,
-    int symbols_skipped,
-    bool input_is_shifted,
-    float phase_memory)
-    : digital::ofdm_equalizer_1d_pilots(fft_len,
-                                        occupied_carriers,
-                                        pilot_carriers,
-                                        pilot_symbols,
-                                        symbols_skipped,
-                                        input_is_shifted),
-      d_phase(phase_memory)
+} // namespace
+
+ofdm_equalizer_diffsem::sptr ofdm_equalizer_diffsem::make(int fft_len,
+                                                          const ofdm_equalizer_options& options)
 {
+    if (fft_len < 1)
+        throw core::Error("fft_len is " + text(fft_len) + ": give the number of carriers");
+    if (options.symbols_skipped < 0)
+        throw core::Error("symbols_skipped is " + text(options.symbols_skipped) +
+                          ": give 0 or more");
+    check_memory(options.phase_memory);
+    check_carriers(options.occupied_carriers, fft_len, "occupied_carriers");
+    check_carriers(options.pilot_carriers, fft_len, "pilot_carriers");
+    auto full = options;
+    repeat(full.pilot_carriers, full.pilot_symbols);
+    return sptr(new ofdm_equalizer_diffsem(fft_len, full));
+}
+
+ofdm_equalizer_diffsem::ofdm_equalizer_diffsem(int fft_len, const ofdm_equalizer_options& options)
+    : digital::ofdm_equalizer_1d_pilots(fft_len,
+                                        options.occupied_carriers,
+                                        options.pilot_carriers,
+                                        options.pilot_symbols,
+                                        options.symbols_skipped,
+                                        options.input_is_shifted),
+      d_equaliser(std::vector<uint8_t>(d_occupied_carriers.begin(), d_occupied_carriers.end()),
+                  pilots(),
+                  options.phase_memory)
+{
+}
+
+// What the base class made of the lists: by index of the FFT.
+std::vector<core::PilotEqualiser::Pilots> ofdm_equalizer_diffsem::pilots() const
+{
+    std::vector<core::PilotEqualiser::Pilots> sets(d_pilot_carriers.size());
+    for (std::size_t set = 0; set < sets.size(); set++)
+        for (int k = 0; k < d_fft_len; k++)
+            if (d_pilot_carriers[set][k])
+                sets[set].push_back({k, d_pilot_symbols[set][k]});
+    return sets;
 }
 
 ofdm_equalizer_diffsem::~ofdm_equalizer_diffsem() = default;
@@ -103,12 +107,12 @@ ofdm_equalizer_diffsem::~ofdm_equalizer_diffsem() = default;
 void ofdm_equalizer_diffsem::set_phase_memory(float phase_memory)
 {
     check_memory(phase_memory);
-    d_phase.set_memory(phase_memory);
+    d_equaliser.set_memory(phase_memory);
 }
 
 float ofdm_equalizer_diffsem::phase_memory() const
 {
-    return d_phase.memory();
+    return d_equaliser.memory();
 }
 
 void ofdm_equalizer_diffsem::equalize(gr_complex* frame,
@@ -118,37 +122,9 @@ void ofdm_equalizer_diffsem::equalize(gr_complex* frame,
 {
     if (static_cast<int>(initial_taps.size()) == d_fft_len)
         d_channel_state = initial_taps;
-    const std::size_t sets = d_pilot_carriers.size();
-    const auto is_pilot = [&](std::size_t set, int k) { return sets && d_pilot_carriers[set][k]; };
-    const std::size_t first_set = d_pilot_carr_set;
-
-    d_turns.assign(n_sym, 0);
-    for (int s = 0; s < n_sym && sets; s++) {
-        const std::size_t set = (first_set + s) % sets;
-        for (int k = 0; k < d_fft_len; k++)
-            if (is_pilot(set, k))
-                d_turns[s] += std::conj(d_channel_state[k] * d_pilot_symbols[set][k]) *
-                              frame[s * d_fft_len + k];
-    }
-    d_phase.track(d_turns);
-
-    for (int s = 0; s < n_sym; s++) {
-        const std::size_t set = sets ? (first_set + s) % sets : 0;
-        for (int k = 0; k < d_fft_len; k++) {
-            if (!d_occupied_carriers[k] && !is_pilot(set, k))
-                continue;
-            gr_complex& v = frame[s * d_fft_len + k];
-            const gr_complex h = d_channel_state[k] * d_turns[s];
-            const float power = std::norm(h);
-            // nothing is known where there is no estimate; a demapper gives such a symbol no weight
-            v = power > 0 ? v * std::conj(h) / power : gr_complex(0, 0);
-        }
-    }
-    if (sets)
-        d_pilot_carr_set = static_cast<int>((first_set + n_sym) % sets);
-    if (n_sym > 0)
-        for (auto& h : d_channel_state)
-            h *= d_turns[n_sym - 1];
+    d_equaliser.run(frame, n_sym, d_pilot_carr_set, d_channel_state.data());
+    if (const std::size_t sets = d_equaliser.sets())
+        d_pilot_carr_set = static_cast<int>((d_pilot_carr_set + n_sym) % sets);
 }
 
 } // namespace diffsem

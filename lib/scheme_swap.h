@@ -165,19 +165,5 @@ void request_named(scheme_swap<Made>& swap,
     });
 }
 
-//! On the port `scheme`: looked for where the running one was found.
-template <typename Made, typename Make>
-void request_scheme(scheme_swap<Made>& swap,
-                    inference_ledger& ledger,
-                    const gr::logger_ptr& logger,
-                    const scheme& running,
-                    const pmt::pmt_t& message,
-                    Make make)
-{
-    request_named(swap, ledger, logger, "scheme", message, [&](const std::string& spec) {
-        return [make, handle = running.other(spec)] { return make(handle); };
-    });
-}
-
 } // namespace diffsem
 } // namespace gr

@@ -2,10 +2,8 @@
 """The GRC blocks: every one is compiled by grcc, the result runs, and asserts and hiding do what they say."""
 
 import importlib.util
-import inspect
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import sys
 import flow
 import numpy as np
 import pytest
+from grc_signatures import complaints
 
 GRC = pathlib.Path(__file__).resolve().parents[2] / "grc"
 STATES = {"coordinate": [0, 0], "rotation": 0, "state": "enabled"}
@@ -90,43 +89,86 @@ def test_every_block_loads_with_documentation(platform):
             assert "${" not in data.get("label", ""), f"{path}: the companion does not evaluate a port's label"
 
 
-#: What a constructor has and the companion does not offer, and why.
-NOT_OFFERED = {("image_sink", "written")}  # a Python function
-#: Where the companion's name is another, as gr-digital's is.
-RENAMED = {"force_one_symbol": "force_one_sync_symbol"}
-
-
-def parameters_of(block):
-    """Names of a block's constructor, in order; a C++ one's by its docstring."""
-    if inspect.isfunction(block.__init__):
-        return list(inspect.signature(block.__init__).parameters)[1:]
-    signature = re.search(r"__init__\(self: .*", block.__init__.__doc__)[0]
-    return re.findall(r"(?:\(|, )(\w+): ", signature)[1:]
-
-
-@pytest.mark.parametrize("path", sorted(GRC.glob("diffsem_*.block.yml")), ids=lambda p: p.name.split(".")[0])
-def test_every_parameter_of_a_block_is_offered(path):
-    """Positional ones in the constructor's order, keywords by its names, setters that exist."""
+def complaints_about(said, platform):
+    """What is wrong with this content of a GRC file, as the companion reads it."""
     from gnuradio import diffsem
 
-    said = yaml.safe_load(path.read_text())
-    call = re.search(r"diffsem\.(\w+)\((.*?)\)\s*(?:$|\n)", said["templates"]["make"], re.S)
-    name, offered = call[1], [p["id"] for p in said["parameters"]]
-    names = parameters_of(getattr(diffsem, name))
-    arguments = [a.strip() for a in re.split(r",\s", call[2].strip().rstrip(",") + ", ") if a.strip()]
-    positional = [a for a in arguments if not re.match(r"\w+=", a)]
-    keywords = [a.split("=")[0] for a in arguments if re.match(r"\w+=", a)]
-    for argument, parameter in zip(positional, names, strict=False):
-        of = RENAMED.get(argument[2:-1], argument[2:-1])
-        assert of == parameter, f"{name}: {argument} stands where {parameter} is expected"
-    given = names[: len(positional)] + keywords
-    assert set(given) <= set(names), f"{name} has no {set(given) - set(names)}"
-    missing = {(name, n) for n in names if n not in given} - NOT_OFFERED
-    assert not missing, f"{path.name} does not offer {missing}"
-    used = set(re.findall(r"\$\{(?:repr\()?(\w+)\)?\}", said["templates"]["make"]))
-    assert used - {"id", "win"} <= set(offered)
-    for callback in said["templates"].get("callbacks", []):
-        assert hasattr(getattr(diffsem, name), callback.split("(")[0]), callback
+    needed = {
+        p["id"]: "[]" for p in said["parameters"] if p["dtype"].endswith(("raw", "vector")) and not p.get("default")
+    }
+    block = block_of(platform, said["id"], **needed)
+    template = "var_make" if said["id"].startswith("variable_") else "make"
+    return complaints(said, block.templates.render(template), diffsem)
+
+
+@pytest.mark.parametrize("path", sorted(GRC.glob("*.block.yml")), ids=lambda p: p.name.split(".")[0])
+def test_a_block_is_what_its_constructor_says(platform, path):
+    """Every parameter is offered, in its place, with its default; every setter is called; nothing else is there."""
+    assert complaints_about(yaml.safe_load(path.read_text()), platform) == []
+
+
+def drop(said, parameter):
+    """Take a parameter out of a file, as if it had never been written."""
+    said["parameters"] = [p for p in said["parameters"] if p["id"] != parameter]
+    for key in ("make", "callbacks"):
+        lines = said["templates"][key]
+        kept = [x for x in (lines.splitlines() if key == "make" else lines) if f"{parameter}=" not in x]
+        kept = [x for x in kept if f"set_{parameter}(" not in x]
+        said["templates"][key] = "\n".join(kept) if key == "make" else kept
+
+
+def swap_scale_and_clip(said):
+    """The values of two arguments are exchanged."""
+    make = said["templates"]["make"].replace("scale=${scale}", "scale=${clip}")
+    said["templates"]["make"] = make.replace("clip=${clip}", "clip=${scale}")
+
+
+def default_of(said, parameter, value):
+    """Give a parameter another default."""
+    next(p for p in said["parameters"] if p["id"] == parameter)["default"] = value
+
+
+@pytest.mark.parametrize(
+    "spoil, expected",
+    [
+        (
+            lambda said: drop(said, "scale"),
+            [
+                "scale of soft_demapper_cf is not offered",
+                "set_scale of soft_demapper_cf is not called when the parameter changes",
+            ],
+        ),
+        (lambda said: default_of(said, "noise_var", "2.0"), ["noise_var of soft_demapper_cf is 1.0, in the file 2.0"]),
+        (
+            lambda said: default_of(said, "bit_order", "lsb"),
+            ["bit_order of soft_demapper_cf is 'msb', in the file 'lsb'"],
+        ),
+        (
+            lambda said: said["parameters"].append({"id": "gain", "dtype": "real", "default": "1"}),
+            ["gain is no parameter of soft_demapper_cf"],
+        ),
+        (
+            lambda said: said["templates"]["callbacks"].append("set_fft_len(${fft_len})"),
+            ["soft_demapper_cf has no set_fft_len"],
+        ),
+        (
+            swap_scale_and_clip,
+            [
+                "scale of soft_demapper_cf is given ['clip']",
+                "clip of soft_demapper_cf is given ['scale']",
+                "scale of soft_demapper_cf is 1.0, in the file 0",
+                "clip of soft_demapper_cf is 0.0, in the file 1.0",
+            ],
+        ),
+    ],
+    ids=["missing", "default", "option", "unknown", "setter", "swapped"],
+)
+def test_a_file_that_does_not_fit_is_found(platform, spoil, expected):
+    said = yaml.safe_load((GRC / "diffsem_soft_demapper_cf.block.yml").read_text())
+    spoil(said)
+    said["id"] = "diffsem_spoilt"
+    platform.load_block_description(said, "spoilt.block.yml")
+    assert sorted(complaints_about(said, platform)) == sorted(expected)
 
 
 def test_estimate_with_a_scheme_variable_runs(tmp_path):

@@ -214,10 +214,11 @@ void channel_estimates()
         block.add_item_tag(
             0, block.nitems_written(0), taps, pmt::init_c32vector(carriers, answer.data()));
     };
+    ofdm_chanest_options tagless;
+    tagless.extra_tags = "none";
     for (const char* spec : {"ofdm_chanest", "ofdm_chanest/lmmse", "ls"})
         none(std::string("ofdm_chanest_vcvc ") + spec,
-             ofdm_chanest_vcvc::make(
-                 scheme::make(spec), first, second, data, 0, -1, false, 0, "none"),
+             ofdm_chanest_vcvc::make(scheme::make(spec), first, second, data, tagless),
              stream);
 }
 

@@ -15,6 +15,26 @@
 namespace gr {
 namespace diffsem {
 
+//! What `ofdm_chanest_vcvc` can be told besides scheme and frame; the defaults are those of Python.
+struct ofdm_chanest_options {
+    /*!
+     * Samples that the channel may last, for the noise where no carrier is empty; 0: N/4. (Has no effect in
+     * `digital.ofdm_chanest_vcvc`.)
+     */
+    int eq_noise_red_len = 0;
+    int max_carr_offset = -1;           //!< largest carrier offset tried; -1: all possible
+    bool force_one_sync_symbol = false; //!< only the first sync word is sent
+    float noise_var = 0;                //!< noise variance per input carrier; 0: measure it
+    /*!
+     * "auto" (none with `ls`, else noise), "none", "noise", "error" (noise and error variance: what soft_demapper_cf
+     * needs), "all"
+     */
+    std::string extra_tags = "auto";
+    int steps = 0;     //!< evaluations of the prior; 0: the scheme's own
+    uint64_t seed = 0; //!< of random schemes; two blocks with one seed draw the same noise
+    live_options live; //!< deadline and what happens behind it; "drop" is not offered
+};
+
 /*!
  * \brief Channel estimation for OFDM from one or two sync words, under a learned prior.
  * \ingroup diffsem
@@ -58,34 +78,17 @@ public:
     using sptr = std::shared_ptr<ofdm_chanest_vcvc>;
 
     /*!
-     * \param scheme           what makes the estimate; its item must have the FFT length's shape
-     * \param sync_symbol1     first sync word in the frequency domain, N values
-     * \param sync_symbol2     second one, N values, or empty
-     * \param n_data_symbols   symbols behind each set of sync words, at least 1
-     * \param eq_noise_red_len samples that the channel may last, for the noise where no carrier is
-     *                         empty; 0: N/4. (Has no effect in `digital.ofdm_chanest_vcvc`.)
-     * \param max_carr_offset  largest carrier offset tried; -1: all possible
-     * \param force_one_sync_symbol only the first sync word is sent
-     * \param noise_var        noise variance per input carrier; 0: measure it
-     * \param extra_tags       "auto" (none with `ls`, else noise), "none", "noise", "error" (noise
-     *                         and error variance: what soft_demapper_cf needs), "all"
-     * \param steps            evaluations of the prior; 0: the scheme's own
-     * \param seed             of random schemes; two blocks with one seed draw the same noise
-     * \param live             deadline and what happens behind it; "drop" is not offered
+     * \param scheme         what makes the estimate; its item must have the FFT length's shape
+     * \param sync_symbol1   first sync word in the frequency domain, N values
+     * \param sync_symbol2   second one, N values, or empty
+     * \param n_data_symbols symbols behind each set of sync words, at least 1
      * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
      */
     static sptr make(scheme::sptr scheme,
                      const std::vector<gr_complex>& sync_symbol1,
                      const std::vector<gr_complex>& sync_symbol2,
                      int n_data_symbols,
-                     int eq_noise_red_len = 0,
-                     int max_carr_offset = -1,
-                     bool force_one_sync_symbol = false,
-                     float noise_var = 0.0f,
-                     const std::string& extra_tags = "auto",
-                     int steps = 0,
-                     uint64_t seed = 0,
-                     const live_options& live = {});
+                     const ofdm_chanest_options& options = {});
 
     virtual void set_steps(int steps) = 0;           //!< live
     virtual void set_eta(float eta) = 0;             //!< live; < 0: the scheme's own

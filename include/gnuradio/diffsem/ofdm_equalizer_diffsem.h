@@ -4,7 +4,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/api.h>
-#include <gnuradio/diffsem/core/link/ofdm.h>
+#include <gnuradio/diffsem/core/link/pilot_equaliser.h>
 #include <gnuradio/digital/ofdm_equalizer_base.h>
 
 #include <memory>
@@ -12,6 +12,23 @@
 
 namespace gr {
 namespace diffsem {
+
+//! Everything `ofdm_equalizer_diffsem` can be told besides the FFT length; the defaults are those of Python.
+struct ofdm_equalizer_options {
+    //! As for `digital.ofdm_carrier_allocator_cvc`; empty: all
+    std::vector<std::vector<int>> occupied_carriers;
+    std::vector<std::vector<int>> pilot_carriers; //!< alike; empty: the phase is not followed
+    //! Their values; either list is gone through again when it ends
+    std::vector<std::vector<gr_complex>> pilot_symbols;
+    //! Symbols of the frame taken off before (the header): where to start in the lists
+    int symbols_skipped = 0;
+    bool input_is_shifted = true; //!< index 0 is the lowest frequency, not DC
+    /*!
+     * 0: the phase of each symbol by itself; 1: a straight line over the frame; between: neighbours weighted by
+     * phase_memory^distance
+     */
+    float phase_memory = 0.8f;
+};
 
 /*!
  * \brief Equaliser for `digital.ofdm_frame_equalizer_vcvc` that keeps the channel estimate it is given.
@@ -42,23 +59,10 @@ public:
     using sptr = std::shared_ptr<ofdm_equalizer_diffsem>;
 
     /*!
-     * \param fft_len           carriers of a symbol
-     * \param occupied_carriers as for `digital.ofdm_carrier_allocator_cvc`; empty: all
-     * \param pilot_carriers    alike; empty: the phase is not followed
-     * \param pilot_symbols     their values; either list is gone through again when it ends
-     * \param symbols_skipped   symbols of the frame taken off before (the header): where to start in
-     *                          the lists
-     * \param input_is_shifted  index 0 is the lowest frequency, not DC
-     * \param phase_memory      0: the phase of each symbol by itself; 1: a straight line over the
-     *                          frame; between: neighbours weighted by phase_memory^distance
+     * \param fft_len carriers of a symbol
+     * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
      */
-    static sptr make(int fft_len,
-                     const std::vector<std::vector<int>>& occupied_carriers = {},
-                     const std::vector<std::vector<int>>& pilot_carriers = {},
-                     const std::vector<std::vector<gr_complex>>& pilot_symbols = {},
-                     int symbols_skipped = 0,
-                     bool input_is_shifted = true,
-                     float phase_memory = 0.8f);
+    static sptr make(int fft_len, const ofdm_equalizer_options& options = {});
     ~ofdm_equalizer_diffsem() override;
 
     void equalize(gr_complex* frame,
@@ -70,16 +74,10 @@ public:
     float phase_memory() const;
 
 private:
-    ofdm_equalizer_diffsem(int fft_len,
-                           const std::vector<std::vector<int>>& occupied_carriers,
-                           const std::vector<std::vector<int>>& pilot_carriers,
-                           const std::vector<std::vector<gr_complex>>& pilot_symbols,
-                           int symbols_skipped,
-                           bool input_is_shifted,
-                           float phase_memory);
+    ofdm_equalizer_diffsem(int fft_len, const ofdm_equalizer_options& options);
+    std::vector<core::PilotEqualiser::Pilots> pilots() const;
 
-    core::CommonPhase d_phase;
-    std::vector<gr_complex> d_turns;
+    core::PilotEqualiser d_equaliser;
 };
 
 } // namespace diffsem

@@ -3,6 +3,7 @@
  */
 #include <gnuradio/diffsem/core/link/frame_receiver.h>
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
+#include <gnuradio/diffsem/core/link/ofdm.h>
 
 #include "base/linalg.h"
 
@@ -245,6 +246,38 @@ float FrameNoise::measure(cfloat* frame,
     }
     error_scale = stated > 0 ? static_cast<float>(found / stated) : 1.0f;
     return noise_var * error_scale;
+}
+
+FramePayload FrameNoise::read(cfloat* frame,
+                              int symbols,
+                              const FrameHeader& header,
+                              const cfloat* taps,
+                              float noise_var,
+                              const float* error_var)
+{
+    float error_scale = 1;
+    const float noise = measure(frame, symbols, header, taps, noise_var, error_var, error_scale);
+    const std::size_t carriers = d_layout.data.size();
+    std::vector<float> of_carrier(carriers);
+    double power = 0;
+    for (std::size_t i = 0; i < carriers; i++) {
+        const int k = d_layout.data[i];
+        of_carrier[i] = equalised_noise(taps[k], noise, error_scale * error_var[k]);
+        power += std::norm(taps[k]) / carriers;
+    }
+    FramePayload out;
+    out.symbols.reserve(symbols * carriers);
+    out.noise_var.reserve(symbols * carriers);
+    for (int s = 0; s < symbols; s++) {
+        const cfloat* symbol = frame + (d_layout.header_symbols() + s) * d_layout.fft_len();
+        for (std::size_t i = 0; i < carriers; i++) {
+            out.symbols.push_back(symbol[d_layout.data[i]]);
+            out.noise_var.push_back(of_carrier[i]);
+        }
+    }
+    const double snr = noise > 0 ? power / noise : 1e9;
+    out.snr_db = 10 * std::log10(std::max(snr, 1e-9));
+    return out;
 }
 
 } // namespace core

@@ -213,6 +213,13 @@ float SyncWords::noise(const cfloat* received, int offset, const cfloat* taps) c
     return count ? static_cast<float>(sum / count) : std::numeric_limits<float>::quiet_NaN();
 }
 
+void SyncWords::tap_noise(float noise, float* out) const
+{
+    const float most = *std::max_element(d_tap_noise_gain.begin(), d_tap_noise_gain.end());
+    for (int k = 0; k < tap_noise_size(); k++)
+        out[k] = noise * (d_tap_noise_gain[k] > 0 && !d_equal_power ? d_tap_noise_gain[k] : most);
+}
+
 // Lag 1 has the range of a whole turn but is noisy; each doubling of the lag, with the step so far
 // taken out, halves the error, down to 16/12 of the least possible variance at lag n/2.
 double CommonPhase::step(const std::vector<cfloat>& z)

@@ -14,30 +14,6 @@
 
 namespace py = pybind11;
 
-void bind_scheme(py::module& m);
-void bind_core(py::module& m);
-void bind_estimate(py::module& m);
-void bind_ofdm_chanest_vcvc(py::module& m);
-void bind_ofdm_equalizer_diffsem(py::module& m);
-void bind_soft_demapper_cf(py::module& m);
-void bind_onnx_inference(py::module& m);
-void bind_onnx_inference_pdu(py::module& m);
-void bind_semantic(py::module& m);
-void bind_photo(py::module& m);
-void bind_operator(py::module& m);
-void bind_picture(py::module& m);
-
-//! live_options from Python's arguments.
-inline gr::diffsem::live_options
-live_of(double deadline, const std::string& overload, int fault_limit)
-{
-    gr::diffsem::live_options o;
-    o.deadline = deadline;
-    o.overload = overload;
-    o.fault_limit = fault_limit;
-    return o;
-}
-
 //! The methods of live_inference, as if they were the block's own.
 template <typename Class>
 void bind_live(Class& block)

@@ -1,35 +1,45 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "bindings.h"
+#include "fields.h"
 
 #include <gnuradio/diffsem/ofdm_equalizer_diffsem.h>
 
 void bind_ofdm_equalizer_diffsem(py::module& m)
 {
     using gr::diffsem::ofdm_equalizer_diffsem;
+    using o = gr::diffsem::ofdm_equalizer_options;
+    using in = fields_of<o>;
+
     py::class_<ofdm_equalizer_diffsem,
                gr::digital::ofdm_equalizer_1d_pilots,
-               std::shared_ptr<ofdm_equalizer_diffsem>>(
-        m,
-        "ofdm_equalizer_diffsem",
-        "Equaliser for digital.ofdm_frame_equalizer_vcvc that keeps the estimate it is given, "
-        "follows\n"
-        "the phase common to all carriers by the pilots, and leaves the symbols soft.")
-        .def(py::init(&ofdm_equalizer_diffsem::make),
-             py::arg("fft_len"),
-             py::arg("occupied_carriers") = std::vector<std::vector<int>>(),
-             py::arg("pilot_carriers") = std::vector<std::vector<int>>(),
-             py::arg("pilot_symbols") = std::vector<std::vector<gr_complex>>(),
-             py::arg("symbols_skipped") = 0,
-             py::arg("input_is_shifted") = true,
-             py::arg("phase_memory") = 0.8f,
-             "fft_len: carriers of a symbol.\n"
-             "occupied_carriers, pilot_carriers, pilot_symbols: lists of lists, as for\n"
-             "digital.ofdm_carrier_allocator_cvc.\n"
-             "symbols_skipped: symbols of the frame taken off before (the header).\n"
-             "input_is_shifted: index 0 is the lowest frequency.\n"
-             "phase_memory: 0: each symbol by itself; 1: a straight line over the frame.")
+               std::shared_ptr<ofdm_equalizer_diffsem>>
+        block(
+            m,
+            "ofdm_equalizer_diffsem",
+            "Equaliser for digital.ofdm_frame_equalizer_vcvc that keeps the estimate it is given, "
+            "follows\n"
+            "the phase common to all carriers by the pilots, and leaves the symbols soft.");
+    def_init<o>(
+        block,
+        &ofdm_equalizer_diffsem::make,
+        std::make_tuple(needed<int>{"fft_len", "carriers of a symbol."}),
+        std::make_tuple(
+            in::line("occupied_carriers",
+                     &o::occupied_carriers,
+                     "lists of lists, as for digital.ofdm_carrier_allocator_cvc; empty: all."),
+            in::line("pilot_carriers",
+                     &o::pilot_carriers,
+                     "likewise; empty: the phase is not followed."),
+            in::line("pilot_symbols", &o::pilot_symbols, "their values."),
+            in::line("symbols_skipped",
+                     &o::symbols_skipped,
+                     "symbols of the frame taken off before (the header)."),
+            in::line("input_is_shifted", &o::input_is_shifted, "index 0 is the lowest frequency."),
+            in::line("phase_memory",
+                     &o::phase_memory,
+                     "0: each symbol by itself; 1: a straight line over the frame.")));
+    block
         .def("set_phase_memory", &ofdm_equalizer_diffsem::set_phase_memory, py::arg("phase_memory"))
         .def("phase_memory", &ofdm_equalizer_diffsem::phase_memory)
         .def("base", &ofdm_equalizer_diffsem::base)

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "bindings.h"
+#include "fields.h"
 
 #include <gnuradio/diffsem/onnx_inference.h>
 
@@ -62,7 +62,8 @@ std::vector<onnx_stream> streams_from(const py::sequence& said, const std::strin
 
 void bind_onnx_inference(py::module& m)
 {
-    const onnx_inference_options defaults;
+    using o = onnx_inference_options;
+    using in = fields_of<o>;
 
     py::class_<onnx_inference, gr::block, gr::basic_block, std::shared_ptr<onnx_inference>> block(
         m,
@@ -73,121 +74,80 @@ void bind_onnx_inference(py::module& m)
         "inference that "
         "fails\n"
         "gives zeros or its input, tagged 'diffsem_bypassed'. Messages on 'stats'.");
-    block
-        .def(
-            py::init([](const std::string& model,
-                        const std::string& input_type,
-                        const std::string& output_type,
-                        const std::string& layout,
-                        const std::string& output_layout,
-                        const std::vector<int>& shape,
-                        int in_vlen,
-                        int out_vlen,
-                        const std::string& input,
-                        const std::string& output,
-                        const std::string& batch_axis,
-                        const std::string& constants,
-                        int max_batch,
-                        bool tag_items,
-                        const std::string& device,
-                        int intra_op_threads,
-                        bool spinning,
-                        const std::string& onnxruntime,
-                        const py::sequence& inputs,
-                        const py::sequence& outputs,
-                        const std::string& overlap,
-                        int hop,
-                        const std::string& window,
-                        const std::string& keep,
-                        const std::string& time_axis,
-                        double deadline,
-                        const std::string& overload,
-                        int fault_limit) {
-                onnx_inference_options o;
-                o.input_type = input_type;
-                o.output_type = output_type;
-                o.layout = layout;
-                o.output_layout = output_layout;
-                o.shape = shape;
-                o.in_vlen = in_vlen;
-                o.out_vlen = out_vlen;
-                o.input = input;
-                o.output = output;
-                o.batch_axis = batch_axis;
-                o.constants = constants;
-                o.max_batch = max_batch;
-                o.tag_items = tag_items;
-                o.device = device;
-                o.intra_op_threads = intra_op_threads;
-                o.spinning = spinning;
-                o.onnxruntime = onnxruntime;
-                o.inputs = streams_from(inputs, "inputs");
-                o.outputs = streams_from(outputs, "outputs");
-                o.overlap = overlap;
-                o.hop = hop;
-                o.window = window;
-                o.keep = keep;
-                o.time_axis = time_axis;
-                o.live = live_of(deadline, overload, fault_limit);
-                return onnx_inference::make(model, o);
-            }),
-            py::arg("model"),
-            py::arg("input_type") = defaults.input_type,
-            py::arg("output_type") = defaults.output_type,
-            py::arg("layout") = defaults.layout,
-            py::arg("output_layout") = defaults.output_layout,
-            py::arg("shape") = defaults.shape,
-            py::arg("in_vlen") = defaults.in_vlen,
-            py::arg("out_vlen") = defaults.out_vlen,
-            py::arg("input") = defaults.input,
-            py::arg("output") = defaults.output,
-            py::arg("batch_axis") = defaults.batch_axis,
-            py::arg("constants") = defaults.constants,
-            py::arg("max_batch") = defaults.max_batch,
-            py::arg("tag_items") = defaults.tag_items,
-            py::arg("device") = defaults.device,
-            py::arg("intra_op_threads") = defaults.intra_op_threads,
-            py::arg("spinning") = defaults.spinning,
-            py::arg("onnxruntime") = defaults.onnxruntime,
-            py::arg("inputs") = py::list(),
-            py::arg("outputs") = py::list(),
-            py::arg("overlap") = defaults.overlap,
-            py::arg("hop") = defaults.hop,
-            py::arg("window") = defaults.window,
-            py::arg("keep") = defaults.keep,
-            py::arg("time_axis") = defaults.time_axis,
-            py::arg("deadline") = defaults.live.deadline,
-            py::arg("overload") = defaults.live.overload,
-            py::arg("fault_limit") = defaults.live.fault_limit,
-            "model: path of the .onnx file; what is left empty below is taken from its metadata, "
-            "from\n"
-            "  its sidecar model.onnx.json, then from the graph.\n"
-            "input_type, output_type: 'float', 'complex' or 'int'.\n"
-            "layout: of complex elements in the tensors: 'planar' [2, ...], 'interleaved' [..., "
-            "2],\n"
-            "  'magnitude_phase' [2, ...]. output_layout: likewise, of the output.\n"
-            "shape: of one input item in elements of the stream, where the graph leaves it open.\n"
-            "in_vlen, out_vlen: elements of one stream item; 0: all that one inference takes or "
-            "gives.\n"
-            "input, output: names in the graph. batch_axis: 'none' or its number.\n"
-            "constants: JSON with a number for each input that is not streamed, '{\"h0\": 0}'.\n"
-            "max_batch: inferences per call. tag_items: 'diffsem_latency', 'diffsem_age',\n"
-            "  'diffsem_model' on every inference.\n"
-            "device: 'cpu', 'cuda' or 'cuda:N'. intra_op_threads, spinning: of ONNX Runtime.\n"
-            "onnxruntime: path of libonnxruntime.so; empty: searched.\n"
-            "inputs, outputs: several ports, instead of the parameters of one: a list of names or "
-            "of\n"
-            "  dictionaries with name, type, layout, shape (of inputs), vlen.\n"
-            "overlap: 'none'; 'discard': windows of the graph's length that begin hop samples "
-            "apart, of\n"
-            "  whose answers hop samples are kept, from the keep='centre' or 'tail'; 'add': "
-            "weighted by the\n"
-            "  window 'hann', 'sqrt_hann' (on input and output) or 'rectangular', and added.\n"
-            "time_axis: with overlap, of items with several dimensions: 'first' or 'last'.\n"
-            "deadline: milliseconds from an inference's arrival to its output; 0: none.\n"
-            "overload: 'wait', 'bypass' or 'drop' (not with overlap), when inference is too slow.\n"
-            "fault_limit: failed inferences in a row that switch the model off; 0: never.")
-        .def("set_tag_items", &onnx_inference::set_tag_items, py::arg("tag_items"))
+    def_init<o>(
+        block,
+        &onnx_inference::make,
+        std::make_tuple(needed<std::string>{"model",
+                                            "path of the .onnx file; what is left empty below is "
+                                            "taken from its metadata, from its\n"
+                                            "  sidecar model.onnx.json, then from the graph."}),
+        std::tuple_cat(
+            std::make_tuple(
+                in::line("input_type", &o::input_type, "'float', 'complex' or 'int'."),
+                in::line("output_type", &o::output_type, "likewise."),
+                in::line("layout",
+                         &o::layout,
+                         "of complex elements in the tensors: 'planar' [2, ...], 'interleaved' "
+                         "[..., 2],\n"
+                         "  'magnitude_phase' [2, ...]."),
+                in::line("output_layout", &o::output_layout, "likewise, of the output."),
+                in::line(
+                    "shape",
+                    &o::shape,
+                    "of one input item in elements of the stream, where the graph leaves it open."),
+                in::line("in_vlen",
+                         &o::in_vlen,
+                         "elements of one input item; 0: all that one inference takes."),
+                in::line("out_vlen",
+                         &o::out_vlen,
+                         "elements of one output item; 0: all that one inference gives."),
+                in::line("input", &o::input, "name in the graph; empty: the first."),
+                in::line("output", &o::output, "likewise."),
+                in::line("batch_axis", &o::batch_axis, "'none' or its number."),
+                in::line("constants",
+                         &o::constants,
+                         "JSON with a number for each input that is not streamed, '{\"h0\": 0}'."),
+                in::line("max_batch", &o::max_batch, "inferences per call."),
+                in::line("tag_items",
+                         &o::tag_items,
+                         "'diffsem_latency', 'diffsem_age', 'diffsem_model' on every inference."),
+                in::line("device", &o::device, "'cpu', 'cuda' or 'cuda:N'."),
+                in::line("intra_op_threads",
+                         &o::intra_op_threads,
+                         "of ONNX Runtime, inside one operator."),
+                in::line("spinning", &o::spinning, "its idle threads spin."),
+                in::line(
+                    "onnxruntime", &o::onnxruntime, "path of libonnxruntime.so; empty: searched."),
+                in::line(
+                    "inputs",
+                    &o::inputs,
+                    py::sequence(py::list()),
+                    [](const py::sequence& said) { return streams_from(said, "inputs"); },
+                    "several ports, instead of the parameters of one: a list of names or of "
+                    "dictionaries\n"
+                    "  with name, type, layout, shape, vlen."),
+                in::line(
+                    "outputs",
+                    &o::outputs,
+                    py::sequence(py::list()),
+                    [](const py::sequence& said) { return streams_from(said, "outputs"); },
+                    "likewise, without shape."),
+                in::line("overlap",
+                         &o::overlap,
+                         "'none'; 'discard': windows of the graph's length that begin hop samples "
+                         "apart, of whose\n"
+                         "  answers hop samples are kept; 'add': weighted by a window, and added."),
+                in::line("hop", &o::hop, "samples from one window to the next; 0: half a window."),
+                in::line("window",
+                         &o::window,
+                         "of 'add': 'hann', 'sqrt_hann' (on input and output) or 'rectangular'."),
+                in::line("keep", &o::keep, "of 'discard': 'centre' or 'tail'."),
+                in::line("time_axis",
+                         &o::time_axis,
+                         "with overlap, of items with several dimensions: 'first' or 'last'.")),
+            in::live(
+                "'wait', 'bypass' or 'drop' (not with overlap), when inference is too slow.")));
+    block.def("set_tag_items", &onnx_inference::set_tag_items, py::arg("tag_items"))
         .def("set_max_batch", &onnx_inference::set_max_batch, py::arg("max_batch"))
         .def("set_model",
              &onnx_inference::set_model,

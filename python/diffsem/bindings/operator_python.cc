@@ -85,7 +85,7 @@ Named make(const std::string& name,
 
 } // namespace
 
-void bind_operator(py::module& parent)
+void bind_operator_(py::module& parent)
 {
     auto m = parent.attr("core").cast<py::module>();
     py::class_<Named>(m, "Operator", "y = A(x) + n. Arrays are [batch, elements].")

@@ -6,6 +6,24 @@
 #include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/set_nice.h>
 
+// Each is in the file <name>_python.cc. A scheme is a parameter of blocks, so it comes first; core before what adds to it.
+#define DIFFSEM_BINDINGS(X)                                                                        \
+    X(scheme)                                                                                      \
+    X(core)                                                                                        \
+    X(estimate)                                                                                    \
+    X(ofdm_chanest_vcvc)                                                                           \
+    X(ofdm_equalizer_diffsem)                                                                      \
+    X(soft_demapper_cf)                                                                            \
+    X(onnx_inference)                                                                              \
+    X(onnx_inference_pdu)                                                                          \
+    X(semantic)                                                                                    \
+    X(operator_)                                                                                   \
+    X(photo)                                                                                       \
+    X(picture)
+
+#define DIFFSEM_DECLARE(name) void bind_##name(py::module& m);
+DIFFSEM_BINDINGS(DIFFSEM_DECLARE)
+
 PYBIND11_MODULE(diffsem_python, m)
 {
     m.doc() = "GNU Radio blocks for channel estimation under a learned diffusion prior";
@@ -23,18 +41,9 @@ PYBIND11_MODULE(diffsem_python, m)
         }
     });
 
-    bind_scheme(m);
-    bind_core(m);
-    bind_estimate(m);
-    bind_ofdm_chanest_vcvc(m);
-    bind_ofdm_equalizer_diffsem(m);
-    bind_soft_demapper_cf(m);
-    bind_onnx_inference(m);
-    bind_onnx_inference_pdu(m);
-    bind_semantic(m);
-    bind_photo(m);
-    bind_operator(m);
-    bind_picture(m);
+#define DIFFSEM_BIND(name) bind_##name(m);
+    DIFFSEM_BINDINGS(DIFFSEM_BIND)
+
     m.def("set_nice",
           &gr::diffsem::set_nice,
           py::arg("block"),

@@ -75,6 +75,21 @@ void sync_words()
     CHECK_NEAR(alone.tap_noise_gain()[7], 0.5, 1e-6);
     CHECK_EQUAL(SyncWords(one, two, -1, true).count(), 1);
 
+    // the taps' noise: one value where all carriers have one power, else each its own
+    float of_all = 0;
+    sync.tap_noise(0.5f, &of_all);
+    CHECK_EQUAL(sync.tap_noise_size(), 1);
+    CHECK_NEAR(of_all, 0.5, 1e-6);
+    auto uneven = two;
+    uneven[10] *= 2.0f;
+    SyncWords mixed(one, uneven);
+    std::vector<float> of_each(n);
+    CHECK_EQUAL(mixed.tap_noise_size(), n);
+    mixed.tap_noise(0.5f, of_each.data());
+    CHECK_NEAR(of_each[10], 0.125, 1e-6);
+    CHECK_NEAR(of_each[11], 0.5, 1e-6);
+    CHECK_NEAR(of_each[0], 0.5, 1e-6); // not observed: as the weakest
+
     CHECK_THROWS(SyncWords({}, {}), {"sync_symbol1 is empty"});
     CHECK_THROWS(SyncWords(one, {1.0f}), {"sync_symbol2 has 1", "32"});
     CHECK_THROWS(SyncWords(one, std::vector<cfloat>(n)), {"sync_symbol2 is zero"});

@@ -80,6 +80,13 @@ private:
     float d_noise = 0, d_power = 0;
 };
 
+//! The data symbols of a frame's payload, in the order in which they were sent.
+struct FramePayload {
+    std::vector<cfloat> symbols;
+    std::vector<float> noise_var; //!< of each symbol; infinite where its carrier has no estimate
+    double snr_db = 0;            //!< mean power of the taps of the data carriers over the noise
+};
+
 /*!
  * Noise of the symbols of an equalised frame, and its sampling clock.
  *
@@ -113,6 +120,13 @@ public:
                   float noise_var,
                   const float* error_var,
                   float& error_scale);
+    //! Likewise, and takes the payload out with what was measured. \p symbols: OFDM symbols of the payload.
+    FramePayload read(cfloat* frame,
+                      int symbols,
+                      const FrameHeader& header,
+                      const cfloat* taps,
+                      float noise_var,
+                      const float* error_var);
     //! Clock error found in the last frame, samples per sample.
     double clock_error() const { return d_clock; }
 

@@ -66,6 +66,10 @@ public:
     //! Noise variance of a tap over that of a received carrier: 1/|s|^2 (0 where not observed).
     const std::vector<float>& tap_noise_gain() const { return d_tap_noise_gain; }
     bool equal_power() const { return d_equal_power; } //!< all of them are the same
+    //! Values that tap_noise() gives: 1 if all carriers of the sync word have one power, else N.
+    int tap_noise_size() const { return d_equal_power ? 1 : d_n; }
+    //! Noise variance of the taps for one of the received carriers; where not observed, as if of the weakest one.
+    void tap_noise(float noise, float* out) const;
 
 private:
     int search_two(const cfloat* received) const;

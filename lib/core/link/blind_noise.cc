@@ -1,0 +1,70 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/link/blind_noise.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr float least_relative_noise = 1e-9f;
+
+} // namespace
+
+float observed_power(const cfloat* y, std::size_t m, const std::vector<std::uint8_t>& observed)
+{
+    double sum = 0;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < m; i++) {
+        if (i < observed.size() && !observed[i])
+            continue;
+        sum += std::norm(y[i]);
+        count++;
+    }
+    return static_cast<float>(sum / std::max<std::size_t>(count, 1));
+}
+
+float noise_at_snr(float power, double snr_db)
+{
+    return power / (1 + static_cast<float>(std::pow(10.0, snr_db / 10)));
+}
+
+BlindNoise::BlindNoise(Options options) : d(std::move(options))
+{
+    if (d.source == Source::delay_tail)
+        d_tail = std::make_unique<DelayTailNoise>(
+            d.observed.empty() ? std::vector<std::uint8_t>(d.size, 1) : d.observed,
+            d.delay_window > 0 ? d.delay_window : 0.25f * d.size);
+}
+
+float BlindNoise::operator()(const cfloat* y)
+{
+    return averaged(d_tail ? (*d_tail)(y) : null_carrier_noise(y, d.null_carriers), y);
+}
+
+float BlindNoise::operator()(const cfloat* first, const cfloat* second, cfloat* mean)
+{
+    const auto* observed = d.observed.empty() ? nullptr : d.observed.data();
+    return 0.5f * averaged(repeated_noise(first, second, observed, d.size, mean), first);
+}
+
+float BlindNoise::averaged(float noise, const cfloat* y)
+{
+    if (!std::isfinite(noise))
+        return noise;
+    if (d.weight < 1) {
+        d_average = d_average < 0 ? noise : d_average + d.weight * (noise - d_average);
+        noise = static_cast<float>(d_average);
+    }
+    return noise > 0 ? noise : least_relative_noise * observed_power(y, d.size, d.observed);
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

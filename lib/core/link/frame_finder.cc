@@ -1,0 +1,185 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/link/frame_finder.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr float largest_power = 1e30f; // of a sample; its square is still a number
+constexpr int look_symbols = 6; // whose pilots refine the offset before the header is decoded
+constexpr double other_pictures = 0.02;
+constexpr double pi = 3.14159265358979323846;
+
+} // namespace
+
+FrameFinder::FrameFinder(FrameLayout layout, PreambleCorrelator correlator, Dft dft)
+    : d_front(std::move(layout)),
+      d_correlator(std::move(correlator)),
+      d_tracker(d_front.layout().frame_symbols),
+      d_dft(std::move(dft)),
+      d_len(d_front.layout().fft_len()),
+      d_symbol(d_len + d_front.layout().cp_len),
+      d_look(std::max(look_symbols, d_front.layout().header_symbols())),
+      d_lead(static_cast<std::size_t>(d_front.layout().cp_len)),
+      d_samples(d_lead),
+      d_turned(d_len)
+{
+}
+
+// Symbol 0 and 1 are the sync words. The coarse offset is turned back before the DFT.
+void FrameFinder::spectrum(int symbol, cfloat* out)
+{
+    const std::size_t first =
+        d_start + static_cast<std::size_t>(symbol) * d_symbol + d_symbol - d_len;
+    const double turn = -2 * pi * d_offset / d_len;
+    const double begin = turn * static_cast<double>(first - d_start);
+    for (int i = 0; i < d_len; i++)
+        d_turned[i] = d_samples[first + i] * cfloat(std::polar(1.0, begin + turn * i));
+    const cfloat* bins = d_dft(d_turned.data());
+    const float scale = 1 / std::sqrt(static_cast<float>(d_len));
+    for (int k = 0; k < d_len; k++)
+        out[k] = scale * bins[(k + d_len / 2) % d_len];
+}
+
+void FrameFinder::score()
+{
+    const std::size_t done = d_score.size(), reach = d_correlator.reach();
+    if (d_samples.size() < done + reach)
+        return;
+    const std::size_t n = d_samples.size() - done - reach + 1;
+    d_score.resize(done + n);
+    d_grid.resize(done + n);
+    d_correlator.scores(&d_samples[done], static_cast<int>(n), &d_score[done], &d_grid[done]);
+}
+
+bool FrameFinder::search()
+{
+    const float threshold = d_correlator.threshold();
+    while (d_position < d_score.size() && d_score[d_position] < threshold)
+        d_position++;
+    // The best score of a symbol's length, unless it lies at the end: then a better one may follow.
+    const std::size_t end = d_position + d_symbol, edge = end - layout().cp_len;
+    if (d_score.size() < end)
+        return false;
+    const auto first = d_score.begin() + static_cast<std::ptrdiff_t>(d_position);
+    d_start = static_cast<std::size_t>(std::max_element(first, first + d_symbol) - d_score.begin());
+    if (d_start >= edge) {
+        d_position = d_start;
+        return true;
+    }
+    d_next = d_start + layout().cp_len;
+    d_offset = d_correlator.refine(&d_samples[d_start], d_grid[d_start]);
+    d_state = State::header;
+    d_found++;
+    return true;
+}
+
+bool FrameFinder::read_header()
+{
+    if (d_samples.size() < d_start + static_cast<std::size_t>(2 + d_look) * d_symbol)
+        return false;
+    std::vector<cfloat> symbols(static_cast<std::size_t>(2 + d_look) * d_len);
+    for (int s = 0; s < 2 + d_look; s++)
+        spectrum(s, &symbols[static_cast<std::size_t>(s) * d_len]);
+    d_front.sync(&symbols[0], &symbols[d_len]);
+    d_step = d_front.residual(&symbols[2 * d_len], d_look);
+    HeaderSoftBits soft;
+    d_front.soft_bits(&symbols[2 * d_len], d_step, soft);
+    bool expected = false;
+    // Peaks of noise as high as this that come in the time of a frame, or since the last one: the longer none
+    // came, the rarer they are; and other pictures.
+    const double span = std::max<double>(d_symbol * layout().frame_symbols,
+                                         double(d_base + d_start) - double(d_heard));
+    const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * span;
+    if (!d_tracker.decode(soft, d_header, expected, odds / (1 + odds))) {
+        d_position = d_next;
+        d_state = State::search;
+        return true;
+    }
+    d_recognised += expected;
+    d_payload = d_header.payload_symbols(layout().frame_symbols);
+    d_state = State::frame;
+    return true;
+}
+
+bool FrameFinder::read_frame()
+{
+    const int headers = layout().header_symbols(), full = headers + layout().frame_symbols;
+    const std::size_t end = d_start + static_cast<std::size_t>(2 + headers + d_payload) * d_symbol;
+    if (d_samples.size() < end)
+        return false;
+    auto& vectors = d_frame.vectors;
+    vectors.assign(static_cast<std::size_t>(1 + full) * d_len, 0);
+    std::copy(d_front.combined().begin(), d_front.combined().end(), vectors.begin());
+    for (int s = 0; s < headers + d_payload; s++) {
+        cfloat* out = &vectors[static_cast<std::size_t>(1 + s) * d_len];
+        spectrum(2 + s, out);
+        const cfloat turn = FrameFront::turn_back(d_step, s);
+        for (int k = 0; k < d_len; k++)
+            out[k] *= turn;
+    }
+    d_frame.header = d_header;
+    d_frame.carrier_offset = d_offset + d_step * d_len / (2 * pi * d_symbol);
+    d_frame.start = std::max<std::uint64_t>(d_base + d_start, d_lead) - d_lead;
+    d_frame.score = d_score[d_start] / d_correlator.threshold();
+    d_out++;
+    d_heard = d_base + end;
+    // the next frame may follow at once, and begin a little early
+    d_position = end - layout().cp_len;
+    d_state = State::search;
+    return true;
+}
+
+bool FrameFinder::next()
+{
+    for (;;) {
+        const bool reads = d_state == State::frame;
+        const bool moved = d_state == State::search ? search()
+                           : reads                  ? read_frame()
+                                                    : read_header();
+        if (!moved || reads)
+            return moved;
+    }
+}
+
+// What no frame can need any more, once it is worth the copying.
+void FrameFinder::forget()
+{
+    const std::size_t keep =
+        d_state == State::search ? std::min(d_position, d_score.size()) : d_start;
+    if (keep < piece)
+        return;
+    d_samples.erase(d_samples.begin(), d_samples.begin() + static_cast<std::ptrdiff_t>(keep));
+    d_score.erase(d_score.begin(), d_score.begin() + static_cast<std::ptrdiff_t>(keep));
+    d_grid.erase(d_grid.begin(), d_grid.begin() + static_cast<std::ptrdiff_t>(keep));
+    d_base += keep;
+    d_position -= std::min(d_position, keep);
+    d_start -= std::min(d_start, keep);
+    d_next -= std::min(d_next, keep);
+}
+
+int FrameFinder::take(const cfloat* samples, int n)
+{
+    forget();
+    n = std::min(n, piece);
+    for (int i = 0; i < n; i++) {
+        const bool sane = std::norm(samples[i]) < largest_power; // NaN is not
+        d_samples.push_back(sane ? samples[i] : cfloat(0, 0));
+        d_blanked += !sane;
+    }
+    score();
+    return n;
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
