@@ -244,7 +244,8 @@ void estimate_impl::baseline(const gr_complex* y, int items, gr_complex* out)
 {
     if (d.baseline) {
         // Without an evaluation the operator's classical answer passes.
-        d.baseline->run(y, items, d_noise.data(), 1, d_first, out, nullptr, nullptr, {0, "baseline"});
+        d.baseline->run(
+            y, items, d_noise.data(), 1, d_first, out, nullptr, nullptr, {0, "baseline"});
         return;
     }
     std::memcpy(out, y, items * d_input * sizeof(gr_complex));

@@ -25,7 +25,8 @@ public:
     struct plan : scheme_plan {
         using scheme_plan::scheme_plan;
         std::vector<uint8_t> observed;
-        std::unique_ptr<core::Estimator> baseline; //!< least squares through a matrix
+        std::unique_ptr<core::Estimator>
+            baseline; //!< for its classical answer, where y has no elements of x
         std::size_t input() const { return run->input_size(); }
         std::size_t output() const { return run->output_size(); }
     };

@@ -75,7 +75,7 @@ ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sp
         throw core::Error("scheme '" + info.spec + "' is made for " + shape_text(info) +
                           " carriers, but the sync words have " + text(sync.size()) +
                           " (the FFT length): use a scheme trained for that length, or 'ls'");
-    if (!scheme.parts().prior)
+    if (!p.scheme->parts().prior)
         return p;
     if (noise_var == 0 && !sync.noise_error().empty())
         throw core::Error("noise_var is 0 (measure it), but " + sync.noise_error());

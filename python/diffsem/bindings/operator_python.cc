@@ -5,8 +5,8 @@
  */
 #include "bindings.h"
 
-#include <gnuradio/diffsem/core/operators/operator.h>
 #include <gnuradio/diffsem/core/base/json.h>
+#include <gnuradio/diffsem/core/operators/operator.h>
 
 #include <memory>
 #include <string>
@@ -44,8 +44,8 @@ struct Named {
     {
         vectors out({py::ssize_t(t.batch()), py::ssize_t(t.elements())});
         for (py::ssize_t i = 0; i < out.size(); i++)
-            out.mutable_data()[i] = domain == core::Domain::complex ? t.citem(0)[i]
-                                                                    : cfloat(t.data()[i], 0.0f);
+            out.mutable_data()[i] =
+                domain == core::Domain::complex ? t.citem(0)[i] : cfloat(t.data()[i], 0.0f);
         return out;
     }
 };
