@@ -10,6 +10,7 @@ import sys as _sys
 
 from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
+from .frame_format_of import frame_format_of as frame_format_of
 from .image_sink import image_sink as image_sink
 from .image_source import image_source as image_source
 from .image_view import image_view as image_view

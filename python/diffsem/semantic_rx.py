@@ -4,6 +4,7 @@
 from gnuradio import digital, gr
 
 from .diffsem_python import frame_sync_cvc, frame_to_pdu, ofdm_chanest_vcvc, ofdm_equalizer_diffsem
+from .frame_format_of import frame_format_of
 
 
 class semantic_rx(gr.hier_block2):
@@ -42,7 +43,7 @@ class semantic_rx(gr.hier_block2):
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("stats")
         self.layout = form = layout(fft_len, cp_len, occupied_carriers, pilot_carriers, pilot_symbols, frame_symbols)
-        frames = form.format()
+        frames = frame_format_of(form)
         self.sync = frame_sync_cvc(frames, max_offset, false_alarm)
         symbols = self.sync.header_symbols() + frame_symbols
         self.chanest = ofdm_chanest_vcvc(scheme, self.sync.sync_reference(), [], symbols, cp_len, 0, extra_tags="error")

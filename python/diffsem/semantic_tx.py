@@ -6,6 +6,7 @@ import math
 from gnuradio import blocks, digital, fft, gr, pdu
 
 from .diffsem_python import clip_cc, frame_mapper
+from .frame_format_of import frame_format_of
 
 LENGTH = "packet_len"
 
@@ -48,7 +49,7 @@ class semantic_tx(gr.hier_block2):
             raise ValueError(f"gap is {gap}: give a number of samples, 0 or more")
         check_amplitude(amplitude)
         self.layout = form = layout(fft_len, cp_len, occupied_carriers, pilot_carriers, pilot_symbols, frame_symbols)
-        form.format()
+        frame_format_of(form)  # refuses what the receiver would
         self._scale = 1 / math.sqrt(len(form.carriers))
         self.mapper = frame_mapper(len(form.data), frame_symbols)
         stream = pdu.pdu_to_tagged_stream(gr.types.complex_t, LENGTH)

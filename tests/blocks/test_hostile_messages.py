@@ -384,7 +384,7 @@ def test_frame_to_pdu_tags():
 
     def run(x, frames):
         tags = [flow.tag(i * symbols, k, v) for i, said in enumerate(frames) for k, v in said.items() if v is not None]
-        block, sink, tb = diffsem.frame_to_pdu(FORM.format()), Sink(), gr.top_block()
+        block, sink, tb = diffsem.frame_to_pdu(diffsem.frame_format_of(FORM)), Sink(), gr.top_block()
         tb.msg_connect(block, "pdus", sink, "in")
         tb.connect(flow.source(tb, x, tags), block)
         flow.run(tb, 60)
@@ -402,7 +402,7 @@ def test_frame_to_pdu_tags():
 @pytest.mark.parametrize(
     "make, length",
     [
-        (lambda: diffsem.frame_sync_cvc(FORM.format()), 1),
+        (lambda: diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM)), 1),
         (lambda: diffsem.clip_cc(6.0), 1),
         (lambda: diffsem.estimate("ls", item_size=4, noise_var=0.1, noise="repeated_pairs", tag_items=True), 4),
         (lambda: diffsem.ofdm_chanest_vcvc("ls", [0, 1, 0, -1] * 16, [1, -1] * 32, 1), 64),

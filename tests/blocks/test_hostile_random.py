@@ -152,9 +152,9 @@ TAGS = {
         ),
         1,
     ),
-    "frame_sync_cvc": (lambda: diffsem.frame_sync_cvc(FORM.format()), 1),
+    "frame_sync_cvc": (lambda: diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM)), 1),
     "ofdm_chanest_vcvc": (lambda: diffsem.ofdm_chanest_vcvc("ls", [0, 1, 0, -1] * 16, [1, -1] * 32, 1), 64),
-    "frame_to_pdu": (lambda: diffsem.frame_to_pdu(FORM.format()), 64),
+    "frame_to_pdu": (lambda: diffsem.frame_to_pdu(diffsem.frame_format_of(FORM)), 64),
 }
 
 

@@ -147,7 +147,7 @@ def frames(rng, count):
 
 def synchronised(x):
     tb = gr.top_block()
-    block, sink = diffsem.frame_sync_cvc(FORM.format()), blocks.vector_sink_c(64)
+    block, sink = diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM)), blocks.vector_sink_c(64)
     tb.connect(flow.source(tb, x), block, sink)
     flow.run(tb, 60)
     out = np.array(sink.data(), np.complex64).reshape(-1, 1 + 2 + FORM.frame_symbols, 64)

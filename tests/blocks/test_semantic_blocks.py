@@ -36,7 +36,7 @@ def frame_pdu(h, symbols):
 def synchronised(x, chunk=None, **options):
     """(block, tags of each frame as dicts, vectors [frames, 7, 64])."""
     tb = gr.top_block()
-    block = diffsem.frame_sync_cvc(FORM.format(), **options)
+    block = diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM), **options)
     sink = blocks.vector_sink_c(64)
     tb.connect(flow.source(tb, x, (), chunk), block, sink)
     flow.run(tb, 60)
@@ -163,7 +163,7 @@ def test_the_mapper_drops_and_counts_what_is_no_frame():
 def test_frame_to_pdu_drops_frames_without_their_tags():
     x = np.zeros((14, 64), np.complex64)
     tb = gr.top_block()
-    block = diffsem.frame_to_pdu(FORM.format())
+    block = diffsem.frame_to_pdu(diffsem.frame_format_of(FORM))
     h = headers(1)[0]
     tags = [flow.tag(0, "diffsem_frame", pmt.car(frame_pdu(h, [0])))]
     tb.connect(flow.source(tb, x, tags), block)
@@ -199,8 +199,8 @@ def form_of(data, pilot):
         (lambda: diffsem.clip_cc(6.0, 0.0), "mean_power is 0"),
         (lambda: diffsem.frame_mapper(0, 50), "carriers is 0"),
         (lambda: diffsem.frame_mapper(48, 0), "frame_symbols is 0"),
-        (lambda: diffsem.frame_sync_cvc(FORM.format(), 9.0), "max_offset is 9"),
-        (lambda: diffsem.frame_sync_cvc(FORM.format(), 1.0, 0.0), "false_alarm is 0"),
+        (lambda: diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM), 9.0), "max_offset is 9"),
+        (lambda: diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM), 1.0, 0.0), "false_alarm is 0"),
         (lambda: diffsem.semantic_tx(gap=-1), "gap is -1"),
         (lambda: diffsem.semantic_tx(amplitude=0.0), "amplitude is 0"),
         (lambda: diffsem.semantic_tx(fft_len=128), "occupied_carriers is None"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gr_diffsem.base import errors, philox, signal
 from gr_diffsem.eval import scheme_runner
-from gr_diffsem.reference import plans, priors, scheme
+from gr_diffsem.reference import parametrisation, plans, priors, scheme
 from gr_diffsem.reference.operators import OPERATORS
 from gr_diffsem.reference.samplers import SAMPLERS
 
@@ -103,9 +103,9 @@ def test_signal_convention(diffsem):
     sigma = signal.snr_db_to_sigma(db)
     np.testing.assert_allclose(core.sigma_from_db(db), sigma)
     np.testing.assert_allclose(core.alpha_bar_from_sigma(sigma), signal.sigma_to_alpha_bar(sigma))
-    np.testing.assert_allclose(core.vp_scale(sigma), signal.input_scale(sigma, "vp"))
-    np.testing.assert_allclose(core.flow_scale(sigma), signal.input_scale(sigma, "flow"))
-    np.testing.assert_allclose(core.flow_time_from_sigma(sigma), signal.sigma_to_flow_time(sigma))
+    np.testing.assert_allclose(core.vp_scale(sigma), parametrisation.input_scale(sigma, "vp"))
+    np.testing.assert_allclose(core.flow_scale(sigma), parametrisation.input_scale(sigma, "flow"))
+    np.testing.assert_allclose(core.flow_time_from_sigma(sigma), parametrisation.sigma_to_flow_time(sigma))
     np.testing.assert_allclose(core.sigma_from_alpha_bar(signal.sigma_to_alpha_bar(sigma)), sigma)
 
 
@@ -143,7 +143,9 @@ def test_gmm_is_within_a_hair_of_the_conditional_mean(diffsem):
         sigma = float(signal.snr_db_to_sigma(snr_db))
         y = (x + signal.complex_noise(rng, x.shape, sigma**2)).astype(np.complex64)
         mean = diffsem.scheme(f"{TOY}/gmm").estimate(y, np.float32(sigma**2))[0]
-        assert signal.nmse_db(mean, x) == pytest.approx(signal.nmse_db(prior(y, sigma)[0], x), abs=1e-3)
+        assert parametrisation.nmse_db(mean, x) == pytest.approx(
+            parametrisation.nmse_db(prior(y, sigma)[0], x), abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("spec, mask", [("gmm", True), ("diagonal", False), ("matrix_gmm:start=noise", False)])

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from gr_diffsem.base import signal
-from gr_diffsem.reference import operators, posterior, priors, samplers
+from gr_diffsem.reference import operators, parametrisation, posterior, priors, samplers
 
 RNG = np.random.default_rng(20240601)
 SIZE = 6
@@ -53,11 +53,11 @@ def test_snr_is_per_complex_element():
 def test_unit_planes_keep_sigma():
     """Planes of unit component variance: noise of sigma per complex element has sigma per plane."""
     sigma = signal.snr_db_to_sigma(3.0)
-    planes = signal.to_planes(signal.complex_noise(RNG, (50_000, 2), sigma**2))
+    planes = parametrisation.to_planes(signal.complex_noise(RNG, (50_000, 2), sigma**2))
     assert planes.shape == (50_000, 2, 2)
     within_db(planes.var(), sigma**2, 0.05)
     x = signal.complex_noise(RNG, (3, 5))
-    np.testing.assert_allclose(signal.from_planes(signal.to_planes(x)), x)
+    np.testing.assert_allclose(parametrisation.from_planes(parametrisation.to_planes(x)), x)
 
 
 def test_matched_step_of_a_vp_net():
@@ -66,7 +66,7 @@ def test_matched_step_of_a_vp_net():
     sigma = rho**-0.5
     alpha_bar = signal.sigma_to_alpha_bar(sigma)
     np.testing.assert_allclose(alpha_bar / (1 - alpha_bar), rho)
-    np.testing.assert_allclose(signal.input_scale(sigma, "vp"), np.sqrt(rho / (1 + rho)))
+    np.testing.assert_allclose(parametrisation.input_scale(sigma, "vp"), np.sqrt(rho / (1 + rho)))
     np.testing.assert_allclose(signal.alpha_bar_to_sigma(alpha_bar), sigma)
 
 
@@ -79,7 +79,7 @@ def test_every_parametrisation_gives_the_same_d(prediction, scaling):
     sigma = np.array([[0.1], [1.0], [3.0], [20.0]])
     mean, _ = prior(x, sigma)
     eps = (x - mean) / sigma
-    alpha_bar, t = signal.sigma_to_alpha_bar(sigma), signal.sigma_to_flow_time(sigma)
+    alpha_bar, t = signal.sigma_to_alpha_bar(sigma), parametrisation.sigma_to_flow_time(sigma)
     std = {"ve": sigma, "vp": np.sqrt(1 - alpha_bar), "flow": t}[scaling]
     out = {
         "x0": mean,
@@ -88,7 +88,7 @@ def test_every_parametrisation_gives_the_same_d(prediction, scaling):
         "score": -eps / std,
         "flow": eps - mean,
     }[prediction]
-    np.testing.assert_allclose(signal.to_x0(prediction, scaling, x, sigma, out), mean, atol=1e-12)
+    np.testing.assert_allclose(parametrisation.to_x0(prediction, scaling, x, sigma, out), mean, atol=1e-12)
 
 
 def test_measured_power_is_free_of_noise():
@@ -277,12 +277,12 @@ def test_posterior_mean_of_a_mixture_loses_what_its_flow_loses(snr_db, limit_db)
     x0 = prior.draw(rng, 400)
     sigma = float(signal.snr_db_to_sigma(snr_db))
     y = x0 + signal.complex_noise(rng, x0.shape, sigma**2)
-    best = signal.nmse_db(samplers.one_step(prior, y, [sigma]), x0)
+    best = parametrisation.nmse_db(samplers.one_step(prior, y, [sigma]), x0)
 
     def loss(levels):
-        return signal.nmse_db(samplers.posterior_mean(prior, y, geometric(sigma, 1e-2, levels)), x0) - best
+        return parametrisation.nmse_db(samplers.posterior_mean(prior, y, geometric(sigma, 1e-2, levels)), x0) - best
 
-    limit, few, many = signal.nmse_db(mean_flow(prior, y, sigma), x0) - best, loss(5), loss(50)
+    limit, few, many = parametrisation.nmse_db(mean_flow(prior, y, sigma), x0) - best, loss(5), loss(50)
     assert limit == pytest.approx(limit_db, abs=0.005)
     assert few < many + 0.002 < limit + 0.005
     assert many == pytest.approx(limit, abs=0.02)
@@ -362,7 +362,7 @@ def test_an_ode_from_a_matched_start_is_not_the_posterior_mean(snr_db, excess_db
     y = x0 + signal.complex_noise(rng, x0.shape, sigma**2)
     ode = flow_map(np.eye(1), y, sigma, 0.0)
     mean = priors.Gaussian(np.eye(1))(y, sigma)[0]
-    assert signal.nmse_db(ode, x0) - signal.nmse_db(mean, x0) == pytest.approx(excess_db, abs=0.1)
+    assert parametrisation.nmse_db(ode, x0) - parametrisation.nmse_db(mean, x0) == pytest.approx(excess_db, abs=0.1)
 
 
 def test_unequal_levels_do_not_disturb_each_other():

@@ -54,20 +54,6 @@ class Layout(OfdmLayout):
         words[:, self.carrier_bins] = signs[np.argsort(peak)[:2]]
         return words
 
-    def format(self):
-        """The same as a `diffsem.frame_format`."""
-        from gnuradio import diffsem
-
-        return diffsem.frame_format(
-            [list(self.data)],
-            [list(self.pilots)],
-            [list(s) for s in self.pilot_symbols],
-            self.sync_words.tolist(),
-            self.fft_len,
-            self.cp_len,
-            self.frame_symbols,
-        )
-
     def frame_spectra(self, symbols):
         """Header and payload symbols [n] -> OFDM symbols complex [2 + S, fft_len], sync words in front."""
         grid = np.asarray(symbols, np.complex64).reshape(-1, len(self.data))

@@ -94,7 +94,7 @@ def synchronise(form, x):
     from .flowgraph import run_limited
 
     tb = gr.top_block("semantic_sync")
-    block = diffsem.frame_sync_cvc(form.format())
+    block = diffsem.frame_sync_cvc(diffsem.frame_format_of(form))
     sink = blocks.vector_sink_c(form.fft_len)
     tb.connect(blocks.vector_source_c(np.asarray(x, np.complex64).tolist(), False), block, sink)
     run_limited(tb, 600)
