@@ -76,22 +76,25 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
 {
     double noise = 0, power = 0;
     bool good_noise = true;
-    const bool one = item.noise_stride == 1;
-    for (std::size_t i = 0; i < d_m; i++) {
-        if (!measured(i))
-            continue;
-        const float nv = item.noise[one ? 0 : i];
-        if (!one && d_takes_lost && nv == Sigma::unobserved())
-            continue; // lost: y may be anything
-        item.measured++;
-        good_noise = good_noise && usable(nv);
-        noise += nv;
-        power += square(item.y + i * item.in_parts, item.in_parts);
+    if (item.noise_stride == 1) {
+        item.measured = d_measured;
+        noise = item.noise[0];
+        good_noise = usable(item.noise[0]);
+        for (std::size_t j = 0; j < item.in_parts * d_m; j++)
+            if (!d_mask || d_mask[j / item.in_parts])
+                power += double(item.y[j]) * item.y[j];
+    } else {
+        for (std::size_t i = 0; i < d_m; i++) {
+            if (!measured(i) || (d_takes_lost && item.noise[i] == Sigma::unobserved()))
+                continue; // y may be anything there
+            item.measured++;
+            good_noise = good_noise && usable(item.noise[i]);
+            noise += item.noise[i];
+            power += square(item.y + i * item.in_parts, item.in_parts);
+        }
+        noise /= double(std::max<std::size_t>(item.measured, 1));
     }
-    if (item.measured) {
-        noise /= double(item.measured);
-        power /= double(item.measured);
-    }
+    power /= double(std::max<std::size_t>(item.measured, 1));
     item.info.noise_var = float(noise);
     // Squares of floats cannot overflow a double: the sum is finite if every element is.
     if (!std::isfinite(power) || !good_noise) {
@@ -138,6 +141,11 @@ void Estimator::Impl::normalise(std::size_t slot)
     const Item& item = d_slots[slot];
     const float scale = float(1.0 / std::sqrt(item.power));
     float* to = d_y.item(slot);
+    if (item.in_parts == d_parts_of_x && item.measured == d_m) {
+        for (std::size_t j = 0; j < d_parts_of_x * d_m; j++)
+            to[j] = scale * item.y[j];
+        return;
+    }
     for (std::size_t i = 0; i < d_m; i++)
         for (std::size_t j = 0; j < d_parts_of_x; j++)
             to[d_parts_of_x * i + j] =
@@ -256,6 +264,11 @@ void Estimator::Impl::update_noise()
 // One item in the units of y, from a tensor of the domain into memory that has complex numbers or not.
 void Estimator::Impl::write_mean(const float* from, float gain, Item& item) const
 {
+    if (item.in_parts == d_parts_of_x) {
+        for (std::size_t j = 0; j < d_parts_of_x * d_n; j++)
+            item.mean[j] = gain * from[j];
+        return;
+    }
     for (std::size_t i = 0; i < d_n; i++)
         for (std::size_t j = 0; j < item.in_parts; j++)
             item.mean[item.in_parts * i + j] =
@@ -269,7 +282,7 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
     write_mean(run.x.item(slot), item.info.gain, item);
     double power = 0;
     for (std::size_t j = 0; j < item.in_parts * d_n; j++)
-        power += square(item.mean + j, 1);
+        power += double(item.mean[j]) * item.mean[j];
     if (!std::isfinite(power))
         return false;
     if (item.variance && run.has_variance)
@@ -300,9 +313,10 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
         begin_at_linear_answer();
         write_mean(d_run->x.item(0), item.info.gain, item);
     } else if (d_op->keeps_elements_apart() && item.in_parts == d_parts_of_x) { // no need of a copy
-        for (std::size_t i = 0; i < d_n; i++)
-            for (std::size_t j = item.in_parts * i; j < item.in_parts * (i + 1); j++)
-                item.mean[j] = measured(i) ? item.y[j] : 0.0f;
+        std::copy(item.y, item.y + item.in_parts * d_n, item.mean);
+        for (std::size_t j = 0; d_mask && j < item.in_parts * d_n; j++)
+            if (!d_mask[j / item.in_parts])
+                item.mean[j] = 0.0f;
     } else {
         d_raw_y.set_batch(1);
         d_raw_x.set_batch(1);
