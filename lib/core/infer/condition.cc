@@ -9,10 +9,15 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
+namespace {
+constexpr double least_variance =
+    1e-12; // of the prior's answer: a proximal step must be able to divide by it
+}
+
 struct PosteriorDenoiser::Space : public Workspace {
     std::unique_ptr<Workspace> inner; // of the prior, or of its joint denoiser
     Tensor x;                         // combined: x~; joint: [x; y]
-    Sigma sigma;                      // proximal: of the prior's answer
+    Sigma sigma;                      // of x; proximal: of the prior's answer
     Sigma inflated;                   // the measurement's noise
     std::vector<std::complex<double>> scratch;
 };
@@ -25,15 +30,20 @@ PosteriorDenoiser::PosteriorDenoiser(std::shared_ptr<const Prior> prior,
       d_traits(d_prior->traits()),
       d_inflation(inflation)
 {
-    const std::uint8_t* observed = d_op->observed();
-    d_all_observed =
-        !observed ||
-        std::all_of(observed, observed + d_op->rows(), [](std::uint8_t o) { return o != 0; });
+    find_observed();
     if (d_op->keeps_elements_apart())
         return;
     d_joint = d_prior->joint(*d_op);
     if (!d_joint && !d_op->level_per_element())
         d_traits.variance = d_traits.tensor_sigma = false;
+}
+
+void PosteriorDenoiser::find_observed()
+{
+    const std::uint8_t* observed = d_op->observed();
+    d_all_observed =
+        !observed ||
+        std::all_of(observed, observed + d_op->rows(), [](std::uint8_t o) { return o != 0; });
 }
 
 void PosteriorDenoiser::measure(const Tensor& y, const Sigma& noise)
@@ -164,7 +174,7 @@ void PosteriorDenoiser::proximal(const Tensor& x,
                 mean += left(b, i) / double(n);
         }
         if (!each)
-            space.sigma.item(b)[0] = float(std::sqrt(std::max(mean, 1e-12)));
+            space.sigma.item(b)[0] = float(std::sqrt(std::max(mean, least_variance)));
     }
     const Sigma* noise = d_noise;
     if (d_inflation != 1) {
@@ -184,9 +194,13 @@ const Sigma& PosteriorDenoiser::prior_levels(const Workspace& workspace)
     return static_cast<const Space&>(workspace).sigma;
 }
 
-void PosteriorDenoiser::replace(std::shared_ptr<const Operator> op)
+bool PosteriorDenoiser::replace(std::shared_ptr<const Operator> op)
 {
+    if (d_joint)
+        return false;
     d_op = std::move(op);
+    find_observed();
+    return true;
 }
 
 std::unique_ptr<PosteriorDenoiser> condition(std::shared_ptr<const Prior> prior,

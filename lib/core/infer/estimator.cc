@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The estimator is made here: what is wrong with its parameters fails here, and all memory is taken.
+ * The estimator is made here: what is wrong with its parameters fails here, and all memory is taken (of pictures, when the
+ * first one says how large it is).
  */
 #include "infer/estimator_impl.h"
 
@@ -76,7 +77,7 @@ void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
     before.swap(d_options.observed);
     try {
         build();
-    } catch (...) { // leave as it was what cannot be changed
+    } catch (...) { // the choice before holds on
         d_options.observed.swap(before);
         build();
         throw;
@@ -105,15 +106,18 @@ void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
                                    const std::vector<std::int64_t>& shape)
 {
     const std::size_t n = shape.empty() ? d_n : element_count(shape);
-    bool fits = op && op->cols() == n && std::string(op->type()) == d_info.op;
+    const OperatorEntry& own = *d_parts.op;
+    bool fits = op && op->cols() == n && op->level_per_element() == own.needs_spectrum &&
+                (op->keeps_elements_apart() || op->level_per_element()) == own.measurement_is_state;
     fits = fits && (shape.empty() || shape.size() == d_info.shape.size());
     for (std::size_t i = 0; fits && i < shape.size(); i++)
         fits = d_info.shape[i] == -1 || d_info.shape[i] == shape[i];
     if (!fits)
         throw Error("scheme '" + d_info.spec + "' has the operator '" + d_info.op +
                     "': another one was given, or one of another size");
-    const bool resized =
-        !d_op || n != d_n || op->rows() != d_m || (!shape.empty() && shape != d_shape);
+    bool resized = !d_op || n != d_n || op->rows() != d_m || (!shape.empty() && shape != d_shape);
+    if (!resized && d_posterior)
+        resized = !d_posterior->replace(op);
     if (resized) {
         d_run.reset(); // its memory first
         d_op.reset();
@@ -121,9 +125,7 @@ void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
     d_n = n;
     take_operator(std::move(op));
     if (resized)
-        take_memory(shape.empty() ? d_shape : shape);
-    else if (d_posterior)
-        d_posterior->replace(d_op);
+        take_memory(shape.empty() ? std::vector<std::int64_t>(d_shape) : shape);
 }
 
 void Estimator::Impl::set_context(const std::string& name, const float* values, std::size_t count)
@@ -147,7 +149,7 @@ void Estimator::Impl::take_operator(std::shared_ptr<const Operator> op)
     d_all_measured = d_measured == d_m;
     d_mask = d_all_measured ? nullptr : observed;
     const bool consumed = d_parts.start->consumes_measurement;
-    d_linear_start = consumed && !d_op->keeps_elements_apart();
+    d_linear_start = consumed && d_parts.op->needs_spectrum;
     d_takes_lost =
         d_linear_start || !consumed || (d_parts.prior && d_parts.prior->traits().tensor_sigma);
     if (d_parts.prior && consumed && !d_linear_start && !d_all_measured && !d_takes_lost)
@@ -180,6 +182,7 @@ void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
         denoiser = posterior;
     }
     d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
+    d_run->keys = &d_parts.sampler_keys;
     if (!d_open)
         d_run->reserve(d_batch);
     if (d_run->workspace)
@@ -207,8 +210,9 @@ void Estimator::Impl::warm_up()
     const float noise = 0.1f;
     d_trial_cost.clear();
     double took = 0;
-    for (int trial = 0; trial < 2 * trials && took < slow_trial; trial++) {
-        const std::size_t items = trial < trials ? 1 : std::min(trial_batch, d_batch);
+    const std::size_t several = std::min(trial_batch, d_batch);
+    for (int trial = 0; trial < 2 * trials && (trial < 2 || took < slow_trial); trial++) {
+        const std::size_t items = trial < trials ? 1 : several;
         const auto started = clock::now();
         for (std::size_t i = 0; i < items; i++) {
             Item item{};
@@ -232,7 +236,7 @@ void Estimator::Impl::warm_up()
         d_trial_cost.add(
             took, d_updates + evaluations(sampler, d_run->levels.steps()), double(items));
         if (trial == trials - 1)
-            took *= trial_batch; // what a batch of them may take
+            took *= double(several); // what a batch of them may take
     }
 }
 

@@ -39,6 +39,14 @@ void SamplerRun::reserve(std::size_t max_batch)
     noise.resize(x.width());
 }
 
+double SamplerRun::key(const char* name, double fallback) const
+{
+    if (!keys)
+        return fallback;
+    const auto found = keys->find(name);
+    return found == keys->end() ? fallback : found->second;
+}
+
 void SamplerRun::evaluate(int step)
 {
     estimate.want_variance = step == 0 || levels.measured();
@@ -245,6 +253,7 @@ void dpmpp_2m(SamplerRun& run)
 
 const std::vector<const SamplerEntry*>& samplers()
 {
+    // {name, documentation, keys}, function, stochastic, seeks_mean, last and step evaluations, check, order
     static const SamplerEntry
         of_one_step = {{"one_step",
                         "x <- D(x, sigma): the posterior mean at once; exact where the prior is.",
@@ -296,6 +305,7 @@ const std::vector<const SamplerEntry*>& samplers()
                    false,
                    1,
                    2,
+                   nullptr,
                    2},
         of_dpmpp_2m = {{"dpmpp_2m", "DPM-Solver++(2M) (Lu et al. 2022, alg. 2).", {}},
                        dpmpp_2m,
@@ -303,6 +313,7 @@ const std::vector<const SamplerEntry*>& samplers()
                        false,
                        1,
                        1,
+                       nullptr,
                        2};
     static const std::vector<const SamplerEntry*> table = {
         &of_one_step, &of_posterior_mean, &of_ddim, &of_ddpm, &of_euler, &of_heun, &of_dpmpp_2m};

@@ -115,6 +115,9 @@ public:
                 // x = z + s2 A^H (s2 A A^H + diag(nv))^-1 (y - A z)
                 gram = double(s2) * d_gram;
                 for (Eigen::Index i = 0; i < m; i++)
+                    if (!(noise.at(b, std::size_t(i)) < Sigma::unobserved()))
+                        residual(i) = 0; // y may hold anything there
+                for (Eigen::Index i = 0; i < m; i++)
                     gram(i, i) += std::pow(std::min(double(noise.at(b, std::size_t(i))), lost), 2);
                 solution = residual.cast<std::complex<double>>();
                 cholesky(gram);

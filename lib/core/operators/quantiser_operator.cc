@@ -14,18 +14,15 @@ namespace core {
 
 namespace {
 
-constexpr double half_power =
-    0.70710678118654752440; // sqrt(1/2): deviation of a component of a unit complex number
-
-// Standard normal density, and its integral from a to b without loss where both are far on one side.
+constexpr double inverse_sqrt2 = 0.70710678118654752440;
 double density(double t)
 {
     return std::isfinite(t) ? 0.39894228040143267794 * std::exp(-0.5 * t * t) : 0.0;
 }
 double between(double a, double b)
 {
-    return a > 0 ? 0.5 * (std::erfc(a * half_power) - std::erfc(b * half_power))
-                 : 0.5 * (std::erfc(-b * half_power) - std::erfc(-a * half_power));
+    return a > 0 ? 0.5 * (std::erfc(a * inverse_sqrt2) - std::erfc(b * inverse_sqrt2))
+                 : 0.5 * (std::erfc(-b * inverse_sqrt2) - std::erfc(-a * inverse_sqrt2));
 }
 
 /*
@@ -96,7 +93,7 @@ private:
     int cell(double value) const
     {
         const double k = std::floor(value / d_step) + d_cells / 2;
-        return int(std::max(0.0, std::min(double(d_cells - 1), k))); // NaN: the first
+        return int(std::max(0.0, std::min(double(d_cells - 1), k))); // NaN: the last
     }
     std::pair<double, double> limits(double y) const
     {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "scheme/package.h"
 
+#include "scheme/paths.h"
+
 #include <gnuradio/diffsem/core/base/entry.h>
 
 #include <gnuradio/diffsem/core/base/sha256.h>
@@ -23,58 +25,6 @@ namespace {
 
 constexpr std::size_t max_manifest_bytes = std::size_t(1) << 20;
 constexpr std::size_t max_files = 1000;
-
-// What may stand behind the colon: the choices, and all that plans, samplers and starts read.
-std::vector<std::string> override_keys()
-{
-    std::vector<std::string> keys = {"sampler", "plan", "start", "seed", "gain"};
-    const auto add = [&](const auto& table) {
-        for (const auto* entry : table)
-            for (const Key& key : entry->keys)
-                if (std::find(keys.begin(), keys.end(), key.name) == keys.end())
-                    keys.push_back(key.name);
-    };
-    add(plans());
-    add(samplers());
-    add(starts());
-    return keys;
-}
-
-std::vector<std::string> split(const std::string& text, char separator)
-{
-    std::vector<std::string> parts;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const auto end = std::min(text.find(separator, begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
-
-std::string expand_home(const std::string& path)
-{
-    const char* home = std::getenv("HOME");
-    return home && !path.empty() && path[0] == '~' && (path.size() == 1 || path[1] == '/')
-               ? home + path.substr(1)
-               : path;
-}
-
-bool is_file(const fs::path& path)
-{
-    std::error_code error;
-    return fs::is_regular_file(path, error);
-}
-
-bool is_package(const fs::path& path)
-{
-    return is_file(path / "manifest.json");
-}
-
-bool looks_like_path(const std::string& name)
-{
-    return name.compare(0, 1, "/") == 0 || name.compare(0, 2, "./") == 0 ||
-           name.compare(0, 3, "../") == 0 || name.compare(0, 1, "~") == 0;
-}
 
 // Folder of the shared object (or program) that this code is in.
 fs::path own_folder()
@@ -204,51 +154,6 @@ bool take_path(const fs::path& path, Package& package)
 }
 
 } // namespace
-
-const std::string* Spec::find(const std::string& key) const
-{
-    for (const auto& o : overrides)
-        if (o.first == key)
-            return &o.second;
-    return nullptr;
-}
-
-Spec parse_spec(const std::string& text)
-{
-    Spec spec;
-    spec.name = text;
-    // A colon begins the options only if a '=' follows: a path may contain one too.
-    const auto colon = text.rfind(':');
-    if (colon != std::string::npos &&
-        (text.find('=', colon) != std::string::npos || !looks_like_path(text))) {
-        spec.name = text.substr(0, colon);
-        for (const auto& part : split(text.substr(colon + 1), ',')) {
-            const auto equals = part.find('=');
-            const std::string key = part.substr(0, equals);
-            if (equals == std::string::npos || equals + 1 == part.size())
-                throw Error("scheme '" + text + "': '" + part + "' is not of the form key=value");
-            const auto known = override_keys();
-            if (std::find(known.begin(), known.end(), key) == known.end())
-                throw Error("scheme '" + text + "': the key '" + key + "' is unknown" +
-                            suggestion(key, known));
-            if (spec.find(key))
-                throw Error("scheme '" + text + "': the key '" + key + "' stands twice");
-            spec.overrides.emplace_back(key, part.substr(equals + 1));
-        }
-    }
-    if (spec.name.empty())
-        throw Error("scheme '" + text +
-                    "' has no name: give for example 'ls', the name of a package, "
-                    "or the path of an .onnx file");
-    if (!looks_like_path(spec.name) && !is_file(spec.name) && !is_package(spec.name)) {
-        const auto slash = spec.name.find('/');
-        if (slash != std::string::npos && !is_package(fs::path(spec.name).parent_path())) {
-            spec.member = spec.name.substr(slash + 1);
-            spec.name = spec.name.substr(0, slash);
-        }
-    }
-    return spec;
-}
 
 std::vector<std::string> search_paths(const LoadOptions& options)
 {

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * From the string that names a scheme to checked files: grammar, search path, manifest, hashes.
+ * From a scheme's name to checked files: search path, manifest, hashes.
  * Everything here is untrusted input; every refusal is an Error that names file, key and remedy.
  */
 #pragma once
@@ -11,6 +11,8 @@
 #include <gnuradio/diffsem/core/base/json.h>
 #include <gnuradio/diffsem/core/base/load_options.h>
 
+#include "scheme/scheme_string.h"
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,17 +20,6 @@
 namespace gr {
 namespace diffsem {
 namespace core {
-
-//! NAME[/MEMBER][:key=value,...]
-struct Spec {
-    std::string name; //!< of a package, or a path
-    std::string member;
-    std::vector<std::pair<std::string, std::string>> overrides;
-
-    //! Value of an override, null when it is not given.
-    const std::string* find(const std::string& key) const;
-};
-Spec parse_spec(const std::string& text);
 
 //! Folders searched for packages, first wins; empty and repeated ones left out.
 std::vector<std::string> search_paths(const LoadOptions& options);

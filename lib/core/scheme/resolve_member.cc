@@ -105,6 +105,11 @@ void read_sampler(const Json& json, const std::string& where, SchemeParts& parts
     parts.eta = float(f.number("eta", 0.0));
     if (!(parts.eta >= 0 && parts.eta <= 1))
         f.fail("eta", "must lie in 0 .. 1");
+    for (const Key& key : parts.sampler->keys)
+        if (f.has(key.name))
+            parts.sampler_keys[key.name] = f.number(key.name, 0);
+    if (parts.sampler->check)
+        parts.sampler->check(f);
 }
 
 // What the five choices ask of each other.

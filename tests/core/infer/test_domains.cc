@@ -17,6 +17,10 @@ using namespace fixtures;
 
 namespace {
 
+const char* matrix_member =
+    ", \"matrix\": {\"prior\": {\"type\": \"gmm\", \"weights\": \"weights.npy\", \"means\": "
+    "\"means.npy\", "
+    "\"covariances\": \"covariances.npy\"}, \"operator\": \"matrix\", \"start\": \"noise\"}";
 constexpr float lost = std::numeric_limits<float>::infinity();
 
 // A scheme made of parts, as load_scheme makes it of a package.
@@ -119,19 +123,37 @@ void other_operators()
 {
     Folder folder;
     const Mixture m = mixture();
-    const std::string path =
-        write_package(folder, "toy", m, std::string(gaussian_member) + "," + gmm_member);
+    const std::string path = write_package(
+        folder, "toy", m, std::string(gaussian_member) + "," + gmm_member + matrix_member);
     Estimator e(load_scheme(path + "/gmm"), {});
     CHECK_THROWS(e.set_operator(make_identity_operator(5)), {"operator 'mask'", "another size"});
     CHECK_THROWS(e.set_operator(make_matrix_operator(std::vector<cfloat>(36, 1.0f), 6, 6)),
                  {"another one was given"});
     CHECK_THROWS(e.set_operator(nullptr), {"another one was given"});
     e.set_operator(make_mask_operator({1, 1, 1, 0, 1, 1}));
-    std::vector<cfloat> y(6, cfloat(0.5f)), mean(6);
+    std::vector<cfloat> y(6, cfloat(0.5f)), mean(6), fresh(6);
     const float noise = 0.1f;
     ItemInfo info;
     e.run(y.data(), 1, &noise, 1, 0, mean.data(), nullptr, &info);
     CHECK(!info.bypassed && mean[3] != y[3]);
+    // Another matrix of the same size is the one that is inferred through, also by a prior in closed form.
+    const auto through = load_scheme(path + "/matrix");
+    const auto matrix = [](float scale) {
+        std::vector<cfloat> a(36, cfloat(0.0f));
+        for (std::size_t i = 0; i < 6; i++)
+            a[7 * i] = scale;
+        return a;
+    };
+    EstimatorOptions one, two;
+    one.matrix = matrix(1);
+    two.matrix = matrix(2);
+    one.matrix_rows = two.matrix_rows = 6;
+    Estimator changed(through, one), made(through, two);
+    changed.set_operator(make_matrix_operator(two.matrix, 6, 6));
+    changed.run(y.data(), 1, &noise, 1, 0, mean.data(), nullptr, nullptr);
+    made.run(y.data(), 1, &noise, 1, 0, fresh.data(), nullptr, nullptr);
+    for (std::size_t i = 0; i < 6; i++)
+        CHECK_BELOW(std::abs(mean[i] - fresh[i]), 1e-6);
 }
 
 } // namespace

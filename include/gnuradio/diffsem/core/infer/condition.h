@@ -36,15 +36,15 @@ public:
     PosteriorDenoiser(std::shared_ptr<const Prior> prior,
                       std::shared_ptr<const Operator> op,
                       float inflation = 1);
-    //! Another operator of the same kind and size; workspaces stay good.
-    void replace(std::shared_ptr<const Operator> op);
+    //! Another operator of the same kind and size. False, and nothing changed, where workspaces would not stay good: what a
+    //! closed-form prior has made of the old one.
+    bool replace(std::shared_ptr<const Operator> op);
     //! Of the last proximal step in a workspace: the deviations with which the prior's answer entered it.
     static const Sigma& prior_levels(const Workspace& workspace);
     //! y (rows() elements an item) and the standard deviation of its noise; both must outlive use.
     void measure(const Tensor& y, const Sigma& noise);
     //! How it conditions, given the levels it is asked for and those of the measurement.
     Method method(const Sigma& sigma) const;
-    const Prior& prior() const { return *d_prior; }
 
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;
@@ -55,6 +55,7 @@ public:
 
 private:
     struct Space;
+    void find_observed();
     void combined(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;
     void joint(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;
     void proximal(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;

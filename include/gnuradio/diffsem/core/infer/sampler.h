@@ -7,6 +7,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/base/entry.h>
+#include <gnuradio/diffsem/core/base/fields.h>
 #include <gnuradio/diffsem/core/base/philox.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/priors/prior.h>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +49,9 @@ struct SamplerRun {
     Rng rng;
     std::vector<std::uint64_t> items; //!< index in the stream of every item of the batch
     float eta = 0;                    //!< of ddim
+    const std::map<std::string, double>* keys =
+        nullptr; //!< what the scheme gives the sampler; may be null
+    double key(const char* name, double fallback) const;
     std::function<void(const Progress&)> callback;
 
     Tensor x; //!< in: the start; out: the result
@@ -65,11 +70,13 @@ struct SamplerRun {
     void evaluate(int step);
 };
 
+//! Each key is read as a number, which run() finds by SamplerRun::key(); `check` may refuse it.
 struct SamplerEntry : Entry {
     void (*run)(SamplerRun&);
     bool stochastic; //!< draws noise at its steps
     bool seeks_mean; //!< converges to the posterior mean, and takes +inf levels
     int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
+    void (*check)(const Fields&) = nullptr;
     int order = 1; //!< of an ODE solver: its error falls with this power of the step
 };
 

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,7 @@ struct SchemeParts {
     int noise_updates = 0;
     const SamplerEntry* sampler = nullptr;
     float eta = 0;
+    std::map<std::string, double> sampler_keys;
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
 };

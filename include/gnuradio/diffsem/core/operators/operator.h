@@ -47,7 +47,8 @@ public:
     virtual void vjp(const Tensor& x, const Tensor& v, Tensor& out) const;
     //! What is known of x from y alone, without any prior: the answer where inference fails.
     virtual void classical(const Tensor& y, Tensor& x) const { adjoint(y, x); }
-    //! |y - A(x)|^2 of one item over what is measured (noise not infinite); for a quantiser, of what x misses y's cells by.
+    //! |y - A(x)|^2 of one item over what is measured (noise not infinite); for a quantiser, the squared distance of x
+    //! from y's cells.
     virtual double residual(const Tensor& y,
                             const Sigma& noise,
                             const Tensor& x,
@@ -56,7 +57,8 @@ public:
 
     /*!
      * The mean of x given y and a Gaussian around z: for a linear operator argmin |y - A x|^2 / noise^2 +
-     * |x - z|^2 / level^2. noise and level are standard deviations. x may be z.
+     * |x - z|^2 / level^2. noise and level are standard deviations. Where noise is infinite, y may hold anything, NaN too,
+     * and is not read. x may be z.
      * \param level   one per item, or where level_per_element() one per element (see there)
      * \param scratch at least scratch_size() elements
      */
