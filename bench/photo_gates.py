@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The photograph schemes against `linear`, without the link's symbols: noise variances per coefficient as
-the link leaves them (models/photo_link.py), the same for every receiver. What the link's own code makes
+the link leaves them (models/link_photographs.py), the same for every receiver. What the link's own code makes
 of them, side information and headers counted to the symbol, is `gr-diffsem eval semantic_link`.
 
     build/env/radio/bin/python bench/photo_gates.py [--images DIR] [--count N] [--draws N] [--steps N ...]
@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "python"))
 
 from gr_diffsem.base import model_packages, picture_bands  # noqa: E402
 from gr_diffsem.base.picture_metrics import ms_ssim  # noqa: E402
-from gr_diffsem.models import photo_data, photo_link  # noqa: E402
+from gr_diffsem.models import link_photographs, photo_data  # noqa: E402
 from gr_diffsem.reference import photo  # noqa: E402
 
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle", "hubble_deep_field")  # chosen beforehand
@@ -106,7 +106,7 @@ def main():
         for i, picture in enumerate(pictures):
             for draw in range(args.draws):
                 rng = np.random.default_rng([SEED, i, draw])
-                truth, *known = photo_link.observe(rng, picture, *CONDITIONS[condition])
+                truth, *known = link_photographs.observe(rng, picture, *CONDITIONS[condition])
                 for name, method in methods.items():
                     scores[name].append(quality(method(*known), truth))
         print(line(condition, {k: np.array(v) for k, v in scores.items()}, len(pictures)), flush=True)

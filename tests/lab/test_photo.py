@@ -12,7 +12,7 @@ from gr_diffsem import schemes
 from gr_diffsem.apps import train
 from gr_diffsem.base import model_packages, picture_bands, picture_transform
 from gr_diffsem.base.errors import UserError
-from gr_diffsem.models import onnx_export, photo_data, photo_link
+from gr_diffsem.models import link_photographs, onnx_export, photo_data
 from gr_diffsem.package import export
 from gr_diffsem.reference import photo
 
@@ -179,7 +179,7 @@ def test_levels_that_were_not_seen_leave_the_input():
     assert (near - x).abs().max() > 0 and ((again - x).abs() / scale).max() == pytest.approx(photo_net.MOST, rel=1e-4)
 
 
-@pytest.mark.parametrize("observe", [photo_data.observe, photo_link.observe])
+@pytest.mark.parametrize("observe", [photo_data.observe, link_photographs.observe])
 def test_stated_variances_are_those_of_the_errors(observe, folder):
     """Noise drawn has the variance that is stated, and inf says that nothing was observed."""
     pictures = photo_data.load(folder)
@@ -196,7 +196,7 @@ def test_stated_variances_are_those_of_the_errors(observe, folder):
 def test_link_states_the_noise_that_its_symbols_have(kind):
     rng = np.random.default_rng(0)
     symbols = (rng.standard_normal(60000) + 1j * rng.standard_normal(60000)) / np.sqrt(2)
-    got, stated = photo_link.receive(rng, symbols, 5.0, kind, 0.25)
+    got, stated = link_photographs.receive(rng, symbols, 5.0, kind, 0.25)
     seen = np.isfinite(stated)
     assert np.mean(~seen) == pytest.approx(0.25, abs=0.03), "whole frames are lost"
     assert np.mean(np.abs(got - symbols)[seen] ** 2 / stated[seen]) == pytest.approx(1, abs=0.15)

@@ -11,7 +11,7 @@ from gr_diffsem.apps import train
 from gr_diffsem.base import model_packages
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.models import onnx_export, training
-from gr_diffsem.models.drawing import Data
+from gr_diffsem.models.batches import Data
 from gr_diffsem.package import export, package_writer
 
 torch = pytest.importorskip("torch")

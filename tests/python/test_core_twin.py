@@ -174,3 +174,27 @@ def test_content_hash_and_packages(diffsem, monkeypatch):
     assert dict(diffsem.core.find_packages())["toy"] == str(model_packages.find_packages()["toy"])
     both = dict(diffsem.core.find_packages()), model_packages.find_packages()
     assert {name: str(path) for name, path in both[1].items()} == both[0]
+
+
+@pytest.mark.parametrize("start", scheme.STARTS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_and_plan_is_its_twin(diffsem, sampler, start):
+    """Walks the tables: the same noise, so that draws are equal too."""
+    prior = scheme.load_prior(json.loads((TOY / "manifest.json").read_text())["members"]["gmm"]["prior"], TOY)
+    rng = np.random.default_rng(11)
+    y = (prior.draw(rng, 3) + signal.complex_noise(rng, (3, 8), 0.2)).astype(np.complex64)
+    level = {"sigma_max": 0.7} if start in ("level", "renoise") else {"sigma_max": 20.0}
+    for plan in plans.PLANS:
+        member = {
+            "start": {"type": start, **({"sigma": 0.7} if start in ("level", "renoise") else {})},
+            "sampler": {"type": sampler},
+            "plan": {"type": plan, "steps": 5, "sigma_min": 0.01, **level},
+        }
+        keys = ",".join(f"{k}={v}" for k, v in level.items())
+        steps = "" if sampler == "one_step" else ",steps=5"
+        handle = diffsem.scheme(f"{TOY}/gmm:start={start},sampler={sampler},plan={plan},{keys}{steps}")
+        mean, variance, info = handle.estimate(y, 0.2, seed=7)
+        expected = scheme.estimate(prior, y, 0.2, member, seed=7)
+        np.testing.assert_allclose(mean, expected[0], atol=2e-4, err_msg=plan)
+        np.testing.assert_allclose(variance, expected[1], atol=2e-4, err_msg=plan)
+        assert list(info["steps"]) == list(expected[2])

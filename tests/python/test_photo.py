@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gr_diffsem.base import model_packages, picture_bands, picture_transform
-from gr_diffsem.models import photo_data, photo_link
+from gr_diffsem.models import link_photographs, photo_data
 from gr_diffsem.reference import photo
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -54,7 +54,7 @@ def gains(name, nets, pictures, **link):
     """Gain over linear MMSE of each picture, dB."""
     out = []
     for i, picture in enumerate(pictures):
-        x, z, v, power = photo_link.observe(np.random.default_rng([5, i]), picture, **link)
+        x, z, v, power = link_photographs.observe(np.random.default_rng([5, i]), picture, **link)
         linear = photo.posterior(None, z, v, power, 0)
         out.append(psnr(restored(name, nets[name], z, v, power), x) - psnr(linear, x))
     return np.array(out)
@@ -127,7 +127,7 @@ def test_realism_gives_back_the_energy_that_the_mean_lacks(nets, pictures):
     """CBR 1/48 at 5 dB: in the octave of luma where the mean has lost most, a draw is nearer to the original's."""
     how = plan("photo_posterior")
     for i, picture in enumerate(pictures):
-        x, *known = photo_link.observe(
+        x, *known = link_photographs.observe(
             np.random.default_rng([6, i]), picture, cbr=1 / 48, snr_db=5, kind="awgn", loss=0
         )
         images = [

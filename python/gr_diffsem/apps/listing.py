@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import schemes
 from ..base import console, model_packages
 from ..base.errors import UserError
+from ..package import info
 
 
 def add_arguments(parser):
@@ -92,7 +93,7 @@ def table(report):
             rows.append((f" {mark}{entry['name']}/{member}", title or "", ""))
         if "problem" in entry:
             rows.append((" problem:", entry["problem"], ""))
-    rows.append(("ls", "the measurement is the estimate", "built in"))
+    rows += [(name, words.removeprefix("built in: "), "built in") for name, words in info.BUILT_IN.items()]
     lines = ["NAME or NAME/MEMBER stands wherever a scheme is asked for; * is a package's default", ""]
     lines += console.table(("model package", "title", "path"), rows, left=(0, 1, 2))
     if not report["packages"]:
@@ -105,7 +106,8 @@ def table(report):
         if not report["verbose"]:
             lines.append(f"{noun}s: " + ", ".join(entry["name"] for entry in entries))
             continue
-        lines += ["", noun]
+        how = " (its keys may also stand in a scheme string, NAME:key=value)"
+        lines += ["", noun + (how if noun in ("start", "sampler", "plan") else "")]
         for entry in entries:
             lines += [f"  {entry['name']}", *textwrap.wrap(entry["documentation"], 100, **_under(4))]
             lines += [line for k, v in entry["keys"].items() for line in textwrap.wrap(f"{k}: {v}", 100, **_under(6))]

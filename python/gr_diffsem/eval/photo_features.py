@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The feature distance of our classifier: how differently two pictures look to a small network that tells photographs
-apart (models/photo_features.py).
+apart (models/feature_training.py).
 
 It has the form of Zhang et al. ("The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018),
 without the weights that they fitted to people's judgements, and with another network: it is not LPIPS, no person was
@@ -38,7 +38,7 @@ class Features:
         if not found:
             raise UserError(
                 f"no {'/'.join(FILE)} in any folder of models: install the module's models, or train it anew "
-                "(python/gr_diffsem/models/photo_features.py)"
+                "(python/gr_diffsem/models/feature_training.py)"
             )
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime

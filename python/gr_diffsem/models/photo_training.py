@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the photograph schemes' networks are trained: `train.Training` with pictures for data.
+"""How the photograph schemes' networks are trained: `training.Training` with pictures for data.
 
 The loss is the squared error over the error that the input had, so that every rate and noise level
 counts alike, plus a Gaussian likelihood of the error in every band (the mean held constant).
@@ -11,7 +11,7 @@ import torch
 from ..base import picture_bands, picture_transform
 from ..base.errors import UserError
 from . import photo_data as data
-from .drawing import Data
+from .batches import Data
 from .photo_pool import Pool
 from .training import Training
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..base.errors import UserError
 from ..base.places import PACKAGE
-from .drawing import Data
+from .batches import Data
 
 OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
 

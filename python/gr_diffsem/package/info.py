@@ -13,6 +13,11 @@ from ..base import model_packages
 from ..base.errors import UserError, unknown
 from . import onnx_cost
 
+#: Schemes that need no package.
+BUILT_IN = {
+    "ls": "built in: no prior, the measurement is the estimate (least squares)",
+    "linear": "built in: photographs by linear MMSE under the spectrum that comes with each",
+}
 REQUIRED = ("contract", "role", "prediction", "time_embedding", "shape")
 CHOICES = {
     "prediction": ("x0", "eps", "v", "score", "flow"),
@@ -34,6 +39,11 @@ def run(args):
     """The report of a file or package. Raises UserError when there is no such thing."""
     if args.model.endswith(".py"):
         return scheme_report(args.model)
+    name, colon, keys = args.model.partition(":")
+    if colon and "=" in keys:
+        raise UserError(f"info says what a package holds, not what '{keys}' would make of it: give {name}")
+    if name in BUILT_IN:
+        return {"model": name, "path": name, "title": BUILT_IN[name], "content_hash": None, "problems": []}
     path, member = model_packages.locate(args.model)
     report = {"model": args.model, "path": str(path), "content_hash": None, "problems": []}
     if path.is_file():
@@ -137,6 +147,9 @@ def check_metadata(metadata, header):
     """What of the contract is missing or wrong, one sentence with its remedy each."""
     if "diffsem.role" not in metadata:
         return ["no diffsem metadata: give it in a sidecar model.onnx.json (docs/model_contract.md)"]
+    if metadata["diffsem.role"] == "image_denoiser":
+        keys = ("contract", "multiple", "scale", "band_edges")
+        return [f"diffsem.{key} is missing: export again" for key in keys if f"diffsem.{key}" not in metadata]
     if metadata["diffsem.role"] != "denoiser":
         return []
     found = []
@@ -200,11 +213,22 @@ def table(report):
             f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "sampler", "plan") if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
+        if _one_step(member):
+            lines.append(
+                "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
+            )
         lines += _graph_lines(member.get("graph"), "    ")
     for claim in report.get("claims") or []:
         lines.append(f"  claim         {_short(claim)}")
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
     return "\n".join(lines)
+
+
+def _one_step(member):
+    """Whether its plan has more steps than its sampler takes. The manifest may be anybody's."""
+    sampler, plan = member.get("sampler"), member.get("plan")
+    name = sampler.get("type") if isinstance(sampler, dict) else sampler
+    return name in (None, "one_step") and isinstance(plan, dict) and plan.get("steps", 10) != 1
 
 
 def _scheme_table(report):

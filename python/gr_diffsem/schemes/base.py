@@ -56,6 +56,11 @@ class Network:
     rate: float = 2e-3
 
 
+def typed(choice):
+    """A name, or a dict with a `type` and keys, as such a dict."""
+    return dict(choice) if isinstance(choice, dict) else {"type": choice}
+
+
 class Scheme:
     """Base of all schemes. Subclasses set the attributes and override `sample` at least."""
 
@@ -70,7 +75,8 @@ class Scheme:
     axes = ("carrier",)
     gain = "unit"
     default = "diffusion"
-    operator = "identity"
+    operator = "identity"  # or with its keys: {"type": "convolution", "taps": [1, 0.5]}
+    start = "matched"  # "noise" where the measurement is no look at the signal's own elements
     cost_unit = "estimate"  # what the multiply-adds of a network are counted for
     snr_definition = "mean signal power over noise variance, per complex element"
     snr_db = (-10, -5, 0, 5, 10, 15, 20)
@@ -134,8 +140,8 @@ class Scheme:
     def choices(self, member):
         """What the manifest says of a network besides its prior: operator, start, sampler and plan."""
         return {
-            "operator": {"type": self.operator},
-            "start": {"type": "matched"},
+            "operator": typed(self.operator),
+            "start": typed(self.start),
             "sampler": {"type": "one_step"},
             "plan": self.plan,
         }

@@ -129,9 +129,9 @@ class PhotoMmse(Photographs):
     def observations(self, rng, photograph):
         from itertools import islice
 
-        from ..models import photo_link
+        from ..models import link_photographs
 
-        return islice(photo_link.observations(rng, photograph), 6)
+        return islice(link_photographs.observations(rng, photograph), 6)
 
     def claims(self):
         return [

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Trains the small classifier whose features measure pictures (eval/photo_features.py): which photograph is this from?
 
-    build/env/lab/bin/python -m gr_diffsem.models.photo_features --images DIR --out models/photo_features/features.onnx
+    build/env/lab/bin/python -m gr_diffsem.models.feature_training --images DIR \\
+        --out models/photo_features/features.onnx
 
 Each of the photographs is a class, and the net tells the class of a 64 x 64 square of it, turned, flipped, reduced
 and of changed brightness and contrast (after Dosovitskiy et al., "Discriminative unsupervised feature learning with
