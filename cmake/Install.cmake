@@ -23,6 +23,8 @@ install(TARGETS gnuradio-diffsem EXPORT gnuradio-diffsemTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(NOT SKBUILD)
     install(EXPORT gnuradio-diffsemTargets NAMESPACE gnuradio:: DESTINATION "${DIFFSEM_CMAKE_DIR}")
+    # What an older version put there would still be found by its includes.
+    install(CODE "file(REMOVE_RECURSE \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/gnuradio/diffsem/core\")")
     install(DIRECTORY include/gnuradio DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
 
     configure_package_config_file(cmake/gnuradio-diffsemConfig.cmake.in gnuradio-diffsemConfig.cmake

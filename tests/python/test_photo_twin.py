@@ -117,3 +117,56 @@ def test_what_the_core_cannot_run_is_said():
         core.estimate_picture(core.picture_estimator("linear"), a, a, -a, a)
     with pytest.raises(ValueError, match=r"\[3, H, W\]"):
         core.estimate_picture(core.picture_estimator("linear"), a, a, a[:1], a)
+
+
+def answers(name, y, gains, v, spectrum, keys=""):
+    """(by the core, by the twin) of the shipped scheme, [H, W, 3]."""
+    member = json.loads((MODELS / name / "manifest.json").read_text())
+    member = member["members"][member["default"]]
+    g, seen = np.where(gains == 0, 1, gains), (gains != 0) & np.isfinite(v)
+    z = np.where(seen, y / g, 0) * picture_bands.SCALE
+    nv = np.where(seen, v / g**2, np.inf) * picture_bands.SCALE**2
+    net, how = photo.OnnxNet(MODELS / name / member["prior"]["file"]), member["plan"]
+    twin = photo.posterior(net, z, nv, spectrum * picture_bands.SCALE**2, how["steps"], how["inflation"], how["final"])
+    image, _, info = core.estimate_picture(core.picture_estimator(f"{MODELS / name}{keys}"), y, gains, v, spectrum)
+    assert not info["linear"] and info["evaluations"] == how["steps"]
+    return image, (twin / picture_bands.SCALE + 0.5).clip(0, 1)
+
+
+@pytest.mark.parametrize("keys", ["", ":sampler=ddim", ":sampler=heun", ":sampler=dpmpp_2m"])
+def test_exact_and_lost_coefficients_among_others(keys):
+    """Levels are of coefficients, pixels are none: what is known exactly must not hold a pixel back."""
+    rng = np.random.default_rng(3)
+    spectrum = np.full((3, 17, 23), 0.02, np.float32)
+    spectrum[rng.random(spectrum.shape) < 0.2] = 0
+    y = (np.sqrt(spectrum) * rng.standard_normal(spectrum.shape)).astype(np.float32)
+    gains, v = np.ones_like(y), np.full_like(y, 0.01)
+    v[rng.random(v.shape) < 0.3] = 0
+    v[rng.random(v.shape) < 0.2] = np.inf
+    v[0, 5, 5], v[0, 5, 6] = 1e-39, 1e31
+    y[~np.isfinite(v)] = np.nan
+    image, twin = answers("photo_posterior", np.nan_to_num(y), gains, v, spectrum, keys)
+    assert np.abs(image - twin).max() < 2e-4
+    again = core.estimate_picture(core.picture_estimator(f"{MODELS / 'photo_posterior'}{keys}"), y, gains, v, spectrum)
+    assert np.array_equal(again[0], image)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("gain=measured", "take 'unit'"),
+        ("start=level,sigma=1", "use start 'matched'"),
+        ("start=noise", "use start 'matched'"),
+        ("plan=karras", "take the plan 'proximal'"),
+        ("steps=true", "is not a number"),
+        ("final=1", "neither true nor false"),
+    ],
+)
+def test_what_photographs_cannot_have_is_refused(keys, words):
+    with pytest.raises(ValueError, match=words):
+        core.picture_estimator(f"{MODELS / 'photo_posterior'}:{keys}")
+
+
+def test_an_estimator_of_vectors_is_none_of_photographs():
+    with pytest.raises(ValueError, match="picture_estimator"):
+        core.Estimator("linear")

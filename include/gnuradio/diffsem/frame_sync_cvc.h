@@ -36,9 +36,9 @@ struct frame_format {
  * `ofdm_chanest_vcvc` (sync word: sync_reference(), H + F data symbols, largest offset 0), a frame
  * equaliser with `ofdm_equalizer_diffsem`, and `frame_to_pdu`.
  *
- * A known-preamble correlator (core/preamble.h) finds frames by their energy in all paths, at any
+ * A known-preamble correlator (core/link/preamble.h) finds frames by their energy in all paths, at any
  * carrier offset up to max_offset; the offset is refined on the preamble, then on pilots, and removed.
- * The header is decoded from soft bits (core/frame_header.h); one that fails in a fade is compared
+ * The header is decoded from soft bits (core/link/frame_header.h); one that fails in a fade is compared
  * with those that can follow the last one. A frame without a header is not passed on.
  *
  * Tags on the first vector of a frame: `diffsem_frame` (dict of longs `id`, `total`, `index`, `digital`),

@@ -124,6 +124,8 @@ std::string Fields::file(const std::string& key) const
 NpyArray Fields::array(const std::string& key, const std::vector<std::int64_t>& shape) const
 {
     NpyArray array;
+    if (has(key) && !d_object[key].is_array() && !d_object[key].is_string())
+        fail(key, "must be the name of a .npy file, or a list of numbers");
     if (!d_object[key].is_array())
         array = read_npy(file(key), d_files->max_bytes());
     else if (!read_list(d_object[key], array))

@@ -63,8 +63,9 @@ void Estimator::Impl::set_steps(int steps)
 {
     // one_step takes one, whatever the plan would offer others, and so does a regression.
     const bool one = d_parts.sampler->step_evaluations == 0 || !d_parts.plan.parameters().final;
+    const int most = d_parts.plan.measured() ? 1000 : 10000;
     const int wanted = one         ? 1
-                       : steps > 0 ? std::min(steps, 10000)
+                       : steps > 0 ? std::min(steps, most)
                                    : d_parts.plan.parameters().steps;
     d_plan = d_parts.plan.with_steps(wanted);
     if (d_run)
@@ -234,7 +235,7 @@ void Estimator::Impl::warm_up()
         if (trial == 1)
             d_trial_cost.clear();
         d_trial_cost.add(
-            took, d_updates + evaluations(sampler, d_run->levels.steps()), double(items));
+            took, d_updates + evaluations(sampler, d_plan, d_run->levels.steps()), double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }

@@ -53,16 +53,22 @@ void Estimator::Impl::begin_at_measurement()
     }
 }
 
+const float* Estimator::Impl::spectrum() const
+{
+    const Unknown* found = d_context.find("spectrum");
+    return found && found->x.elements() == d_n ? found->x.data() : nullptr;
+}
+
 // Linear MMSE under the spectrum that the item brought, at the level of its error: the step of a Gaussian prior.
 void Estimator::Impl::begin_at_linear_answer()
 {
     SamplerRun& run = *d_run;
-    const Unknown* spectrum = d_context.find("spectrum");
-    if (!spectrum || spectrum->x.elements() != d_n)
+    const float* of_x = spectrum();
+    if (!of_x)
         throw std::runtime_error("the item came without its spectrum");
     d_start.resize(1, d_n);
     for (std::size_t i = 0; i < d_n; i++)
-        d_start.item(0)[i] = std::sqrt(spectrum->x.data()[i]);
+        d_start.item(0)[i] = std::sqrt(of_x[i]);
     std::fill(run.x.data(), run.x.data() + run.x.size(), 0.0f);
     d_op->proximal(d_y, d_noise, run.x, d_start, run.x, d_scratch.data());
     d_op->proximal_variance(d_noise, d_start, run.variance.data());
@@ -77,12 +83,12 @@ void Estimator::Impl::draw_nearest()
     SamplerRun& run = *d_run;
     const std::size_t rows = std::size_t(d_shape[1]), columns = std::size_t(d_shape[2]);
     std::vector<float> prior(d_n);
-    const float *spectrum = d_context.find("spectrum")->x.data(),
+    const float *of_x = spectrum(),
                 *left = d_posterior ? run.estimate.variance.data() : run.variance.data();
     for (std::size_t k = 0; k < d_n; k++)
         prior[k] = d_posterior
                        ? std::pow(PosteriorDenoiser::prior_levels(*run.workspace).at(0, k), 2.0f)
-                       : spectrum[k];
+                       : of_x[k];
     std::vector<std::uint8_t> seen(rows * columns);
     for (std::size_t k = 0; k < seen.size(); k++)
         seen[k] = measured(k) && d_noise.at(0, k) < Sigma::unobserved();

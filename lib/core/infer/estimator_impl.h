@@ -20,10 +20,13 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
-//! Evaluations of the denoiser in so many steps.
-inline int evaluations(const SamplerEntry& sampler, int steps)
+//! Evaluations of the denoiser in so many steps. Of a plan that measures its levels each step is a last one.
+inline int evaluations(const SamplerEntry& sampler, const Plan& plan, int steps)
 {
-    return steps < 1 ? 0 : sampler.last_evaluations + (steps - 1) * sampler.step_evaluations;
+    if (steps < 1)
+        return 0;
+    const int others = plan.measured() ? sampler.last_evaluations : sampler.step_evaluations;
+    return sampler.last_evaluations + (steps - 1) * others;
 }
 
 class Estimator::Impl
@@ -104,7 +107,13 @@ private:
     {
         return measured(i) && item.noise[item.noise_stride == 1 ? 0 : i] < Sigma::unobserved();
     }
+    //! Its noise is infinite, for this item alone. (Of a whole item that is no noise to work with.)
+    static bool lost(const Item& item, std::size_t i)
+    {
+        return item.noise_stride > 1 && item.noise[i] == Sigma::unobserved();
+    }
     bool usable(float noise) const;
+    const float* spectrum() const; // that the item brought; null where there is none of its size
 
     std::shared_ptr<const Operator> d_op;
     const std::uint8_t* d_mask = nullptr; // of d_op; null where everything is measured

@@ -26,11 +26,11 @@ double square(const float* v, std::size_t parts)
 
 } // namespace
 
-// Of a measured element: above 0, unless the operator takes what is exact.
+// Of a measured element. What takes exact measurements takes nearly exact and nearly lost ones too.
 bool Estimator::Impl::usable(float v) const
 {
-    return (v >= std::numeric_limits<float>::min() && v <= absurd_noise) ||
-           (v == 0 && d_op->takes_exact());
+    return d_op->takes_exact() ? v >= 0 && v < Sigma::unobserved()
+                               : v >= std::numeric_limits<float>::min() && v <= absurd_noise;
 }
 
 void Estimator::Impl::run(const float* y,
@@ -46,6 +46,8 @@ void Estimator::Impl::run(const float* y,
                           ItemInfo* info,
                           const RunLimit& limit)
 {
+    if (!d_op)
+        throw Error("scheme '" + d_info.spec + "': give its operator first (set_operator)");
     for (std::size_t b = 0; b < items; b++) {
         Item item{};
         item.y = y + b * y_step;
@@ -67,8 +69,9 @@ void Estimator::Impl::run(const float* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_parts.prior ? d_parts.noise_updates + evaluations(*d_parts.sampler, d_plan.max_steps())
-                         : 0;
+    return d_parts.prior
+               ? d_parts.noise_updates + evaluations(*d_parts.sampler, d_plan, d_plan.max_steps())
+               : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -95,7 +98,11 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
         noise /= double(std::max<std::size_t>(item.measured, 1));
     }
     power /= double(std::max<std::size_t>(item.measured, 1));
-    item.info.noise_var = float(noise);
+    item.info.noise_var = item.measured ? float(noise) : Sigma::unobserved();
+    if (!item.measured && d_info.measured_gain) { // nothing that could say what the gain is
+        bypass(item, "noise");
+        return false;
+    }
     // Squares of floats cannot overflow a double: the sum is finite if every element is.
     if (!std::isfinite(power) || !good_noise) {
         bypass(item, std::isfinite(power) ? "noise" : "nan");
@@ -292,8 +299,9 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
         classical_variance(item);
     if (run.denoiser) {
         const SamplerEntry& sampler = *d_parts.sampler;
-        item.info.steps = d_updates + evaluations(sampler, run.levels.steps(slot));
-        item.info.planned = d_parts.noise_updates + evaluations(sampler, run.levels.planned(slot));
+        item.info.steps = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+        item.info.planned =
+            d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
         item.info.seconds = d_seconds;
     }
     if (item.out) {
@@ -307,22 +315,24 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
 // The classical answer. With an empty reason it is what the scheme asks for (`ls`).
 void Estimator::Impl::bypass(Item& item, const char* reason)
 {
-    const bool linear = d_linear_start && d_run && d_slots.size() == 1; // it was admitted
+    const bool linear = d_linear_start && d_slots.size() == 1 && spectrum(); // it was admitted
     if (linear) {
         set_levels();
         begin_at_linear_answer();
         write_mean(d_run->x.item(0), item.info.gain, item);
     } else if (d_op->keeps_elements_apart() && item.in_parts == d_parts_of_x) { // no need of a copy
         std::copy(item.y, item.y + item.in_parts * d_n, item.mean);
-        for (std::size_t j = 0; d_mask && j < item.in_parts * d_n; j++)
-            if (!d_mask[j / item.in_parts])
-                item.mean[j] = 0.0f;
+        if (d_mask || item.noise_stride > 1)
+            for (std::size_t j = 0; j < item.in_parts * d_n; j++)
+                if (!measured(j / item.in_parts) || lost(item, j / item.in_parts))
+                    item.mean[j] = 0.0f;
     } else {
         d_raw_y.set_batch(1);
         d_raw_x.set_batch(1);
         for (std::size_t i = 0; i < d_m; i++)
             for (std::size_t j = 0; j < d_parts_of_x; j++)
-                d_raw_y.data()[d_parts_of_x * i + j] = item.y[item.in_parts * i + j];
+                d_raw_y.data()[d_parts_of_x * i + j] =
+                    measured(i) && !lost(item, i) ? item.y[item.in_parts * i + j] : 0.0f;
         d_op->classical(d_raw_y, d_raw_x);
         write_mean(d_raw_x.data(), 1.0f, item);
     }
@@ -342,7 +352,7 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
 void Estimator::Impl::classical_variance(const Item& item) const
 {
     for (std::size_t i = 0; i < d_n; i++)
-        item.variance[i] = d_op->keeps_elements_apart() && measured(i)
+        item.variance[i] = d_op->keeps_elements_apart() && measured(i) && !lost(item, i)
                                ? item.noise_at(i)
                                : std::numeric_limits<float>::quiet_NaN();
 }

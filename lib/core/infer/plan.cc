@@ -58,7 +58,7 @@ constexpr float default_sigma_max = 100.0f;
 void require(bool fits, const char* key, double value, const char* remedy)
 {
     if (!fits)
-        throw Error("plan." + std::string(key) + " = " + std::to_string(value) + ": " + remedy);
+        throw Error("plan." + std::string(key) + " = " + Json(value).dump() + ": " + remedy);
 }
 
 const Key steps = {"steps", "evaluations from pure noise (10; of a grid: all its levels)"};
@@ -111,7 +111,8 @@ const std::vector<const PlanEntry*>& plans()
               {"inflation", "of the measurement's noise once the prior has seen it, 1 .. 1000 (1)"},
               {"final",
                "whether a proximal step follows each evaluation; false: one evaluation, a "
-               "regression (true)"},
+               "regression (true)",
+               true},
               {"realism", "0: the posterior's mean, 1: the draw nearest to it; experimental (0)"}}},
             nullptr,
             nullptr,

@@ -84,7 +84,12 @@ void descend(SamplerRun& run, Step step)
         run.levels.now(k, run.now);
         run.levels.next(k, run.next);
         run.evaluate(k);
-        step(k);
+        // To level 0 all of them go in one way, x <- D; and levels may be of a basis that x is not in (`transform`).
+        if (run.levels.measured())
+            std::copy(
+                run.estimate.mean.data(), run.estimate.mean.data() + run.x.size(), run.x.data());
+        else
+            step(k);
     }
 }
 

@@ -12,7 +12,8 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t most_elements = 2048; // its matrix is kept, 32 MiB at most
+constexpr std::size_t most_elements =
+    512; // a matrix is kept, and decomposed when an estimator is made: seconds
 
 /*
  * A Toeplitz matrix, kept as a matrix: so its proximal step is exact with unequal noise and at the edges, where the
@@ -67,7 +68,7 @@ OperatorEntry entry()
     OperatorEntry e{{"convolution",
                      "y = a * x + n with given taps a: intersymbol interference (Proakis, Digital "
                      "Communications, eq. 9.3-3). "
-                     "Complex signals of at most 2048 elements.",
+                     "Complex signals of at most 512 elements.",
                      {{"taps", "a [L]: file, or a list of numbers or of [real, imaginary]"},
                       {"boundary",
                        "`circular` (default; y has N values, as behind a cyclic prefix) or "

@@ -127,8 +127,8 @@ OperatorMaker read(const Fields& fields, const SignalShape&)
     const double step = fields.number("step", 1.0);
     if (bits < 1 || bits > 16)
         fields.fail("bits", "must lie in 1 .. 16");
-    if (!(step > 0 && step < 1e6))
-        fields.fail("step", "must lie above 0, in units of a signal of unit power");
+    if (!(step >= 1e-6 && step <= 1e6))
+        fields.fail("step", "must lie in 1e-6 .. 1e6, in units of a signal of unit power");
     return [bits, step](const OperatorInput& input) -> std::shared_ptr<const Operator> {
         refuse_observed(input);
         refuse_matrix(input, "quantiser");

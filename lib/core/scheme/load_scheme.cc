@@ -13,24 +13,27 @@ namespace core {
 
 namespace {
 
-Json number_of(const Spec& spec, const std::string& key, const std::string& text)
+Json value_of(const Spec& spec, const Key& key, const std::string& text)
 {
     try {
         const Json value = Json::parse(text);
-        if (value.is_number() || value.is_bool())
+        if (key.flag ? value.is_bool() : value.is_number())
             return value;
-    } catch (const Error&) { // as what is no number
+    } catch (const Error&) { // as what is no value
     }
-    throw Error("scheme '" + spec.name + "': " + key + " = '" + text + "' is not a number");
+    throw Error("scheme '" + spec.name + "': " + key.name + " = '" + text +
+                (key.flag ? "' is neither true nor false" : "' is not a number"));
 }
 
+// The key of that name that some entry of the table reads, or null.
 template <typename T>
-bool reads(const std::vector<const T*>& table, const std::string& key)
+const Key* find_key(const std::vector<const T*>& table, const std::string& name)
 {
-    return std::any_of(table.begin(), table.end(), [&](const T* entry) {
-        return std::any_of(
-            entry->keys.begin(), entry->keys.end(), [&](const Key& k) { return key == k.name; });
-    });
+    for (const T* entry : table)
+        for (const Key& key : entry->keys)
+            if (name == key.name)
+                return &key;
+    return nullptr;
 }
 
 // What the user gave in the string goes where the manifest would say it.
@@ -47,18 +50,20 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
     if (const std::string* type = spec.find("plan")) {
         Json changed = Json::object(); // grid keys of another plan mean nothing to this one
         changed.set("type", *type);
-        for (const char* key : {"steps", "sigma_min", "sigma_max"})
-            if (plan.has(key))
-                changed.set(key, plan[key]);
+        for (const PlanEntry* entry : plans())
+            for (const char* key : {"steps", "sigma_min", "sigma_max"})
+                if (entry->name == *type && find_key(std::vector<const PlanEntry*>{entry}, key) &&
+                    plan.has(key))
+                    changed.set(key, plan[key]);
         plan = changed;
     }
     for (const auto& [key, text] : spec.overrides) {
-        if (reads(plans(), key))
-            plan.set(key, number_of(spec, key, text));
-        else if (reads(samplers(), key))
-            sampler.set(key, number_of(spec, key, text));
-        else if (reads(starts(), key))
-            start.set(key, number_of(spec, key, text));
+        if (const Key* of_plan = find_key(plans(), key))
+            plan.set(key, value_of(spec, *of_plan, text));
+        else if (const Key* of_sampler = find_key(samplers(), key))
+            sampler.set(key, value_of(spec, *of_sampler, text));
+        else if (const Key* of_start = find_key(starts(), key))
+            start.set(key, value_of(spec, *of_start, text));
     }
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&

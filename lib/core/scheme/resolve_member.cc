@@ -83,13 +83,14 @@ void read_start(const Json& json, const std::string& where, SchemeParts& parts)
 {
     parts.start = &find(starts(), "start", type_of(json, where), where);
     std::vector<std::string> known = key_names(*parts.start);
-    known.push_back("noise_updates"); // refused below with a better sentence
+    if (std::find(known.begin(), known.end(), "noise_updates") == known.end())
+        known.push_back("noise_updates"); // refused below with a better sentence
     const Fields f(json, where, known);
     if (parts.start->needs_sigma) {
         parts.start_sigma = float(f.number("sigma", 0.0));
         if (!(parts.start_sigma > 0 && parts.start_sigma < 1e6f))
             throw Error(where + ": '" + parts.start->name +
-                        "' needs a 'sigma' above 0 (in a string: sigma_max)");
+                        "' needs a 'sigma' above 0 (in a string: sigma, or sigma_max)");
     }
     parts.noise_updates = f.integer("noise_updates", 0);
     if (parts.noise_updates < 0 || parts.noise_updates > max_noise_updates)
@@ -135,7 +136,11 @@ void check_together(const MemberText& text, const SchemeInfo& info, const Scheme
                     (parts.plan.measured()
                          ? "leaves no error that could be the next level: take another plan"
                          : "has its levels on coefficients: take the plan 'proximal'"));
-    if (parts.op->needs_spectrum && !parts.start->consumes_measurement)
+    if (parts.op->needs_spectrum && info.measured_gain)
+        throw Error(text.signal_where + ".gain = measured: the spectrum that comes with each "
+                                        "picture says its scale: take 'unit'");
+    if (parts.op->needs_spectrum &&
+        (!parts.start->consumes_measurement || parts.start->needs_sigma))
         throw Error(where + ": the operator '" + info.op +
                     "' begins at its linear answer: use start 'matched'");
     if (plan.realism > 0 && !plan.final)

@@ -87,6 +87,10 @@ static void bind_estimator(py::module& m)
                         std::uint64_t stream,
                         std::size_t max_batch) {
                 auto loaded = handle->get();
+                if (loaded->info().image)
+                    throw core::Error("scheme '" + loaded->info().spec +
+                                      "' is of photographs, whose size comes with each: take "
+                                      "core.picture_estimator");
                 return std::make_unique<core::Estimator>(
                     loaded,
                     estimator_options(

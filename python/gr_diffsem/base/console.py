@@ -42,8 +42,9 @@ def _drawn(titles, rows, left):
     least = 0
     for i, column in enumerate(zip(titles, *rows, strict=True)):
         words, width = i in left, max(map(len, column))
-        drawn.add_column(Text(titles[i]), justify="left" if words else "right", no_wrap=not words, overflow="fold")
-        least += 3 + (min(20, width) if words else width)
+        whole = i == 0 or not words  # a name that is broken cannot be copied
+        drawn.add_column(Text(titles[i]), justify="left" if words else "right", no_wrap=whole, overflow="fold")
+        least += 3 + (width if whole else min(20, width))
     for row in rows:
         drawn.add_row(*map(Text, row))  # as Text, a cell is never taken for markup
     console = Console()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counter-based noise: Philox4x32-10 (Salmon et al., SC 2011), vectorised; twin of `core/philox.h`.
+"""Counter-based noise: Philox4x32-10 (Salmon et al., SC 2011), vectorised; twin of `core/base/philox.h`.
 
 A sample depends only on (seed, stream, item, step, element), never on batch, thread or chunk.
 """

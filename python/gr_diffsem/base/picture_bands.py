@@ -52,5 +52,6 @@ def proximal(mean, variance, z, v):
     """Gaussian posterior (mean, variance) of coefficients with that prior and z = x + noise of variance
     v; inf: not observed."""
     seen = np.isfinite(v)
-    weight = variance / (variance + v)
+    total = np.asarray(variance + v)
+    weight = np.divide(variance, total, out=np.zeros_like(total), where=total > 0)  # both 0: nothing is left to weigh
     return mean + weight * np.where(seen, z - mean, 0), np.where(seen, weight * np.where(seen, v, 0), variance)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The signal convention, in one place (twin of `core/signal.h`).
+"""The signal convention, in one place (twin of `core/base/signal.h`).
 
 x is complex with E|x|^2 = 1 per complex element; y = x + n; rho = E|x|^2 / E|n|^2 per complex
 element; sigma = sqrt(1 / rho) is the noise standard deviation per complex element.

@@ -8,7 +8,7 @@ goes down to any rate without repeating code bits, and belief propagation decode
 capacity, where the K=7 convolutional code with repetition would need twice the symbols at -5 dB. Code
 bits are scattered over QPSK symbols, so that the bits of one parity check fade apart.
 
-The permutations come from `hash32`, so that the C++ core makes the same code (core/digital_code.h).
+The permutations come from `hash32`, so that the C++ core makes the same code (core/link/digital_code.h).
 """
 
 import zlib

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The `linear` encoder of photographs, and its linear MMSE decoder. The encoder has no twin in C++; what the decoder
-computes is, in the core, the scheme `linear` of core/photo.h over the operator `transform`.
+computes is, in the core, the scheme `linear` (core/picture/picture_receiver.h) over the operator `transform`.
 
 A photograph's cosine transform, in which each coefficient x_k has a variance lambda_k that the spectrum
 (zones.py) tells, is sent as it is: y = g x + n. Which coefficients and with which power is the closed form of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An adaptive binary arithmetic coder in 32-bit integers, the same bytes in C++ (core/range_coder.h).
+"""An adaptive binary arithmetic coder in 32-bit integers, the same bytes in C++ (core/link/range_coder.h).
 
 Each kind of decision has a context: the probability of a 1 in 1/65536 and how often it was met. It begins at
 what it is on photographs and learns from the picture at hand with weight 1 / (count + 2), the usual

@@ -184,7 +184,8 @@ void bad_manifests()
                  {"either 'covariances' or 'variances'"});
     CHECK_THROWS(with("\"means\": \"means.npy\"", "\"means\": \"other.npy\""),
                  {"'other.npy', which 'files' does not list", "SHA-256"});
-    CHECK_THROWS(with("\"means\": \"means.npy\"", "\"means\": 3"), {"means", "must be a string"});
+    CHECK_THROWS(with("\"means\": \"means.npy\"", "\"means\": 3"),
+                 {"means", "must be the name of a .npy file"});
     CHECK_THROWS(with("\"means\": \"means.npy\"", "\"means\": \"weights.npy\""),
                  {"its shape is 3"});
     CHECK_THROWS(with("\"operator\": \"mask\"", "\"operator\": \"masks\""),

@@ -19,6 +19,7 @@ namespace core {
 struct Key {
     const char* name;
     const char* documentation; //!< unit, range, default
+    bool flag = false;         //!< true or false, not a number
 };
 
 //! What all entries have. `gr-diffsem list --verbose`, docs/reference.md and the contract tests are made from it.

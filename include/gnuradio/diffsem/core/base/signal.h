@@ -7,7 +7,7 @@
  *   rho = E|x|^2 / E|sigma n|^2 = 1 / sigma^2;  SNR in dB = 10 log10 rho
  *
  * Both powers are per *complex* element. Counting one of them per real component puts a receiver
- * 3 dB off: that is the mistake tests/core/test_signal.cc is there to catch.
+ * 3 dB off: that is the mistake tests/core/base/test_signal.cc is there to catch.
  */
 #pragma once
 
