@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/base/types.h>
+
 #include <complex>
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +19,6 @@
 namespace gr {
 namespace diffsem {
 namespace core {
-
-using cfloat = std::complex<float>;
 
 /*!
  * Complex signals have E|x|^2 = 1 per element and are stored interleaved (re, im); real tensors
