@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "fields.h"
+#include "onnx_fields.h"
 
 #include <gnuradio/diffsem/onnx_inference.h>
 
@@ -63,7 +63,7 @@ std::vector<onnx_stream> streams_from(const py::sequence& said, const std::strin
 void bind_onnx_inference(py::module& m)
 {
     using o = onnx_inference_options;
-    using in = fields_of<o>;
+    using in = onnx_fields<o>;
 
     py::class_<onnx_inference, gr::block, gr::basic_block, std::shared_ptr<onnx_inference>> block(
         m,
@@ -77,47 +77,26 @@ void bind_onnx_inference(py::module& m)
     def_init<o>(
         block,
         &onnx_inference::make,
-        std::make_tuple(needed<std::string>{"model",
-                                            "path of the .onnx file; what is left empty below is "
-                                            "taken from its metadata, from its\n"
-                                            "  sidecar model.onnx.json, then from the graph."}),
+        std::make_tuple(onnx_model),
         std::tuple_cat(
+            std::make_tuple(in::line("input_type", &o::input_type, "'float', 'complex' or 'int'."),
+                            in::line("output_type", &o::output_type, "likewise.")),
+            in::layouts(),
             std::make_tuple(
-                in::line("input_type", &o::input_type, "'float', 'complex' or 'int'."),
-                in::line("output_type", &o::output_type, "likewise."),
-                in::line("layout",
-                         &o::layout,
-                         "of complex elements in the tensors: 'planar' [2, ...], 'interleaved' "
-                         "[..., 2],\n"
-                         "  'magnitude_phase' [2, ...]."),
-                in::line("output_layout", &o::output_layout, "likewise, of the output."),
-                in::line(
-                    "shape",
-                    &o::shape,
-                    "of one input item in elements of the stream, where the graph leaves it open."),
                 in::line("in_vlen",
                          &o::in_vlen,
                          "elements of one input item; 0: all that one inference takes."),
                 in::line("out_vlen",
                          &o::out_vlen,
-                         "elements of one output item; 0: all that one inference gives."),
-                in::line("input", &o::input, "name in the graph; empty: the first."),
-                in::line("output", &o::output, "likewise."),
-                in::line("batch_axis", &o::batch_axis, "'none' or its number."),
-                in::line("constants",
-                         &o::constants,
-                         "JSON with a number for each input that is not streamed, '{\"h0\": 0}'."),
+                         "elements of one output item; 0: all that one inference gives.")),
+            in::tensors(),
+            std::make_tuple(
                 in::line("max_batch", &o::max_batch, "inferences per call."),
                 in::line("tag_items",
                          &o::tag_items,
-                         "'diffsem_latency', 'diffsem_age', 'diffsem_model' on every inference."),
-                in::line("device", &o::device, "'cpu', 'cuda' or 'cuda:N'."),
-                in::line("intra_op_threads",
-                         &o::intra_op_threads,
-                         "of ONNX Runtime, inside one operator."),
-                in::line("spinning", &o::spinning, "its idle threads spin."),
-                in::line(
-                    "onnxruntime", &o::onnxruntime, "path of libonnxruntime.so; empty: searched."),
+                         "'diffsem_latency', 'diffsem_age', 'diffsem_model' on every inference.")),
+            in::session(),
+            std::make_tuple(
                 in::line(
                     "inputs",
                     &o::inputs,
