@@ -117,7 +117,7 @@ def test_chain_and_members_reach_the_runner(toy):
 @pytest.mark.parametrize(
     "argv, words",
     [
-        (("toy", "--realisations", "1"), "at least 2"),
+        (("toy", "--realisations", "1"), "2 or more"),
         (("toy", "--members", "lmse"), "did you mean 'lmmse'"),
         (("toy", "--package", "tooy"), "did you mean 'toy'"),
     ],

@@ -13,6 +13,7 @@ import time
 
 from ..base import jsonio
 from ..base.errors import UserError
+from ..base.number_options import real, whole
 from ..eval import photo_receivers
 from . import radio, transport, window
 
@@ -28,25 +29,21 @@ def add_arguments(parser):
         default=DEFAULT,
         help=f"one of {', '.join(photo_receivers.names())}, or a package's folder ({DEFAULT})",
     )
-    parser.add_argument("--steps", type=int, default=0, help="evaluations of the network; 0: the scheme's own")
-    parser.add_argument(
-        "--realism", type=float, default=0.0, help="experimental: 0, the posterior mean, to 1, a draw from it (0)"
-    )
+    whole(parser, "--steps", most=10000, default=0, help="evaluations of the network; 0: the scheme's own")
+    text = "experimental: 0, the posterior mean, to 1, a draw from it (0)"
+    real(parser, "--realism", least=0, most=1, default=0.0, help=text)
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
-    parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
-    parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
+    whole(parser, "--count", default=0, help="end after so many pictures; 0: when interrupted")
+    text = "end after so many seconds without a frame; 0: never"
+    real(parser, "--idle", "seconds", least=0, most=1e9, default=0.0, help=text)
     parser.add_argument("--view", action="store_true", help="show pictures in a window as they come; closing it ends")
-    parser.add_argument("--keep", type=int, default=1000, help="pictures that remain in DIR (1000)")
+    whole(parser, "--keep", "pictures", least=1, default=1000, help="pictures that remain in DIR (1000)")
     radio.add_arguments(parser, 30.0)
     parser.add_argument("--record", metavar="PATH", help="also keep the samples: air.sigmf-data")
 
 
 def run(args):
     at = transport.place(args.source, "--from")
-    if args.steps < 0 or args.count < 0 or args.idle < 0:
-        raise UserError("--steps, --count and --idle: 0 or more")
-    if not 0 <= args.realism <= 1:
-        raise UserError(f"--realism {args.realism:g}: give 0 (the mean) to 1 (a draw)")
     from gnuradio import gr
 
     tb = gr.top_block("receive")

@@ -8,13 +8,13 @@ import functools
 import sys
 import threading
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ..base import picture_files
 from ..base.errors import UserError
+from ..base.number_options import ratio, real, whole
 from ..codec import content, frame_header, frame_layout, frames, picture_codec
 from . import radio, transport
 
@@ -22,31 +22,24 @@ LEAD = 4000  #: idle samples before the first frame and behind the last, so that
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
 
 
-def rate_of(text):
-    """1/48 or 0.02 -> float; ValueError beyond 0..1."""
-    value = float(Fraction(text))
-    if not 0 < value <= 1:
-        raise ValueError(text)
-    return value
-
-
 def add_arguments(parser):
     parser.add_argument("files", nargs="*", metavar="FILE", help="photographs, folders of them, or arrays (.npy)")
     parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
     parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
     parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")
-    parser.add_argument("--cbr", type=rate_of, default=1 / 12, help="channel uses per value of a picture (1/12)")
-    parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
-    parser.add_argument("--repeat", type=int, default=1, help="times that each picture is sent; 0: until interrupted")
+    ratio(parser, "--cbr", default=1 / 12, help="channel uses per value of a picture (1/12)")
+    text = "longer pictures are reduced to this (768 pixels)"
+    whole(parser, "--max-side", "pixels", least=picture_files.LEAST, default=768, help=text)
+    whole(parser, "--repeat", "times", default=1, help="times that each picture is sent; 0: until interrupted")
     parser.add_argument(
         "--scheme",
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
     )
     radio.add_arguments(parser, 0.0)
-    parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
-    parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")
-    parser.add_argument("--gap", type=int, default=200, help="idle samples between frames (200)")
+    real(parser, "--papr", "dB", least=0, most=100, default=8.0, help="largest power over the mean one, dB (8)")
+    real(parser, "--amplitude", above=0, most=1e6, help="RMS of the samples (1; radios 0.2)")
+    whole(parser, "--gap", "samples", most=10**7, default=200, help="idle samples between frames (200)")
 
 
 def run(args):
@@ -101,16 +94,6 @@ def _array(path, domain):
 
 
 def _check(args):
-    if args.rate <= 0:
-        raise UserError(f"--rate {args.rate:g}: give samples a second, above 0")
-    if args.repeat < 0 or args.gap < 0:
-        raise UserError("--repeat and --gap: 0 or more")
-    if args.papr < 0:
-        raise UserError(f"--papr {args.papr:g}: give 0 dB or more")
-    if args.amplitude is not None and not 0 < args.amplitude < np.inf:
-        raise UserError(f"--amplitude {args.amplitude:g}: give the RMS of the samples, above 0")
-    if args.max_side < picture_files.LEAST:
-        raise UserError(f"--max-side {args.max_side}: at least {picture_files.LEAST} pixels")
     if args.repeat == 0 and args.to.startswith("file:"):
         raise UserError("--repeat 0 --to file: would fill the disk; give a number of times")
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import schemes
 from ..base import console, model_packages, philox
 from ..base.errors import UserError, unknown
+from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme
 from . import adaptive, scheme_runner, scores
@@ -24,28 +25,22 @@ def add_arguments(parser):
     """Arguments of `gr-diffsem eval SCHEME`."""
     parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list), or its .py file")
     parser.add_argument("--package", help="model package or path; default: the scheme's name")
-    parser.add_argument("--realisations", type=int, default=2000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, help="of test data and noise")
-    parser.add_argument("--snr", type=float, nargs="+", metavar="DB", help="default: the scheme's")
+    whole(parser, "--realisations", least=2, default=2000, metavar="N")
+    whole(parser, "--seed", default=1, help="of test data and noise")
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", metavar="DB", help="default: the scheme's")
     parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
     parser.add_argument(
         "--chain", choices=scheme_runner.CHAINS, default="core", help="C++ core, or block in a flowgraph"
     )
-    parser.add_argument(
-        "--evaluations", type=int, nargs="*", metavar="K",
-        help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--snr-error", type=float, metavar="DB",
-        help="also steps that follow the SNR, told an SNR off by so many dB, against the true one",
-    )  # fmt: skip
+    text = "also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)"
+    whole(parser, "--evaluations", least=1, most=10000, nargs="*", metavar="K", help=text)
+    text = "also steps that follow the SNR, told an SNR off by so many dB, against the true one"
+    real(parser, "--snr-error", "dB", least=-100, most=100, metavar="DB", help=text)
 
 
 def run(args):
     """The report of a scheme; where a name stands for several sizes, their claims together and the
     report of each. Raises UserError for what cannot be evaluated."""
-    if args.realisations < 2:
-        raise UserError(f"--realisations {args.realisations}: give at least 2")
     found = schemes.find(args.scheme)
     if len(found) > 1 and args.package:
         sizes = ", ".join(scheme.name for scheme in found)

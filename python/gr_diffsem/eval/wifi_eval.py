@@ -13,6 +13,7 @@ from functools import partial
 
 from ..base import console
 from ..base.errors import UserError, unknown
+from ..base.number_options import real, whole
 from ..receivers.wifi.wifi_capture import FORMAT_NAMES, Capture
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
 from . import wifi_scores as evaluation
@@ -31,23 +32,14 @@ METHODS = {
 def add_arguments(parser):
     """Arguments of ``gr-diffsem eval wifi``."""
     parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="recordings at 20 MS/s")
-    parser.add_argument(
-        "--snr",
-        nargs="+",
-        type=float,
-        default=list(evaluation.SNR_DB),
-        metavar="DB",
-        help="packet power over added noise power in 20 MHz (default: 0 5 10 15 20)",
-    )
+    text = "packet power over added noise power in 20 MHz (default: 0 5 10 15 20)"
+    default = list(evaluation.SNR_DB)
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", default=default, metavar="DB", help=text)
     parser.add_argument("--truth", help="JSON with the packets of each recording")
     parser.add_argument("--format", choices=FORMAT_NAMES, help="sample format (default: by file extension)")
-    parser.add_argument(
-        "--sample-rate",
-        type=float,
-        metavar="HZ",
-        help="rate of the recording (default: 20e6; SigMF says its own)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the added noise (default: 0)")
+    text = "rate of the recording (default: 20e6; SigMF says its own)"
+    real(parser, "--sample-rate", "samples a second", above=0, most=1e12, metavar="HZ", help=text)
+    whole(parser, "--seed", default=0, help="of the added noise (default: 0)")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -55,28 +47,16 @@ def add_arguments(parser):
         metavar="METHOD",
         help=f"any of {' '.join(METHODS)} (default: all)",
     )
-    parser.add_argument(
-        "--max-packets",
-        type=int,
-        default=MAX_PACKETS,
-        metavar="N",
-        help=f"keep at most so many packets per recording (default: {MAX_PACKETS})",
-    )
+    text = f"keep at most so many packets per recording (default: {MAX_PACKETS})"
+    whole(parser, "--max-packets", "packets", least=1, default=MAX_PACKETS, metavar="N", help=text)
     parser.add_argument("--plot", metavar="PNG", help="write constellations and NMSE as a picture")
     parser.add_argument("--json", action="store_true", help="print the report as strict JSON")
 
 
 def _check(args):
-    for snr in args.snr:
-        if not math.isfinite(snr) or abs(snr) > 100:
-            raise UserError(f"--snr {snr}: give dB between -100 and 100")
     for name in args.methods:
         if name not in METHODS:
             raise unknown("method", name, METHODS)
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: give 0 or more")
-    if args.max_packets < 1:
-        raise UserError(f"--max-packets {args.max_packets}: give 1 or more")
     if args.plot:
         if importlib.util.find_spec("matplotlib") is None:
             raise UserError("--plot: needs matplotlib; install it, or leave --plot out")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import schemes
 from ..base.errors import UserError, unknown
+from ..base.number_options import whole
 from ..models.training import load_checkpoint
 from . import package_writer
 
@@ -30,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--calibrate", metavar="DATA", help="for --int8: a folder of photographs, or x.npy or a folder of INPUT.npy"
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="for --int8: photographs (24) or signals (1024)")
+    whole(parser, "--samples", least=1, metavar="N", help="for --int8: photographs (24) or signals (1024)")
 
 
 def run(args):
