@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import picture_files
+from ..base import picture_files, regular_file
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
-from ..codec import content, frame_header, frame_layout, frames, picture_codec
-from . import radio, transport
+from ..codec import content, frame_header, frame_layout, frames
+from . import photographs, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -46,8 +46,8 @@ def run(args):
     at = transport.place(args.to, "--to")
     _check(args)
     amplitude = args.amplitude or (0.2 if at.kind in ("uhd", "soapy") else 1.0)
-    form, names, cut = frame_layout.Layout(), [], []
-    for number, (name, what, data, symbols) in enumerate(_contents(args)):
+    form, names, cut, skipped = frame_layout.Layout(), [], [], []
+    for number, (name, what, data, symbols) in enumerate(_contents(args, skipped.append)):
         try:
             made = frames.cut(data, symbols, number % 16)
         except ValueError as e:
@@ -55,13 +55,22 @@ def run(args):
         names.append(name)
         cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
         _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
-    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    if skipped and not names:
+        raise UserError(skipped[0] if len(skipped) == 1 else f"nothing is left to send: {'; '.join(skipped)}")
+    for why in skipped:
+        _say(f"skipped: {why}")
+    report = (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    return {**report, "skipped": len(skipped)}
 
 
-def _contents(args):
-    """(name, what it is, digital octets, symbols) of all that is to be sent."""
+def _contents(args, skip):
+    """(name, what it is, digital octets, symbols) of all that is to be sent; of a picture that cannot be, skip is told
+    why."""
     if not (args.files or args.text):
         raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
+    for path in args.files:
+        if Path(path).suffix != ".npy":
+            picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme = _hash(args.scheme)
     for words in args.text:
         try:
@@ -72,13 +81,7 @@ def _contents(args):
         if Path(path).suffix == ".npy":
             yield _array(Path(path), args.domain)
             continue
-        for name, picture in picture_files.folder(path, args.max_side).items():
-            try:
-                made = picture_codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
-            except ValueError as e:
-                raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
-            h, w = picture.shape[:2]
-            yield name, f"{w} x {h}", made.digital, made.symbols
+        yield from photographs.coded(path, args.max_side, args.cbr, scheme, _say, skip)
 
 
 def _array(path, domain):
@@ -86,6 +89,8 @@ def _array(path, domain):
     if not domain:
         raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
     try:
+        if fault := regular_file.fault(path):
+            raise ValueError(fault)
         values = np.load(path, allow_pickle=False)
         data, symbols = content.encode_array(values, domain)
     except (OSError, ValueError, TypeError, EOFError) as e:
@@ -224,4 +229,6 @@ def _say(text):
 
 def table(report):
     what = f"{report['contents']} contents, {report['samples']} samples"
-    return f"sent {what} to {report['to']}" + (f", {report['frames']} frames" if "frames" in report else "")
+    frames = f", {report['frames']} frames" if "frames" in report else ""
+    skipped = f", {report['skipped']} skipped" if report.get("skipped") else ""
+    return f"sent {what} to {report['to']}{frames}{skipped}"

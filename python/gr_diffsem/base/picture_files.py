@@ -6,6 +6,7 @@ of those in use are kept, and a colour profile is converted to sRGB (picture_pix
 is taken. Larger pictures than asked for are reduced; what is too small, too large to open or no picture is refused.
 """
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -73,6 +74,8 @@ def _load(path, max_side, say):
         raise UserError(f"{path}: {error}") from None
     if max_side and max(picture.size) > max_side:
         scale = max_side / max(picture.size)
+        if min(picture.size) * scale < LEAST - 0.5:
+            say(f"is too long for {max_side} pixels: it is squeezed, for its shorter side to keep {LEAST}")
         picture = picture.resize([max(round(n * scale), LEAST) for n in picture.size], Image.LANCZOS)
     return np.array(picture)
 
@@ -122,31 +125,34 @@ def left_out(path):
     return f"{path}: left out, no pictures by their names: {some}" if names else None
 
 
-def folder(path, max_side=None, count=None, say=None):
-    """The photographs of a folder (or one file) -> {name: uint8 [H, W, 3]}, in the order of their names.
+def each(path, max_side=None, say=None, skip=None):
+    """(name, uint8 [H, W, 3]) of each photograph of a folder, or of the one file, in the order of their names.
 
-    say: called with a sentence for each one that cannot be read and is skipped, and for each thing that was decided;
-    without it the first that cannot be read is a UserError. That none can be read always is.
+    say: called with a sentence for each thing that was decided in the user's place. skip: called with a sentence for
+    each picture that cannot be read; without it the first of them is a UserError.
     """
     chosen = files(path)
     if say and Path(path).is_dir() and (sentence := left_out(path)):
         say(sentence)
-    if not say:
-        chosen = chosen[:count]
     stems = [p.stem for p in chosen]
-    pictures, errors = {}, []
     for file in chosen:
-        if len(pictures) == count:
-            break
         try:
             picture = load(file, max_side, say)
         except UserError as error:
-            if not say or len(chosen) == 1:
+            if not skip:
                 raise
-            errors.append(error)
-            say(f"skipped: {error}")
+            skip(str(error))
         else:
-            pictures[file.stem if stems.count(file.stem) == 1 else file.name] = picture
+            yield file.stem if stems.count(file.stem) == 1 else file.name, picture
+
+
+def folder(path, max_side=None, count=None, say=None, skip=None):
+    """The first `count` photographs of `each`, as {name: picture}; UserError where none can be read."""
+    errors = []
+    found = each(path, max_side, say, skip and (lambda text: (errors.append(text), skip(text))))
+    pictures = dict(itertools.islice(found, count))
+    if len(errors) == 1 and not pictures:
+        raise UserError(errors[0])
     if not pictures:
         raise UserError(f"{path}: none of its {len(errors)} pictures can be read, the first because: {errors[0]}")
     return pictures

@@ -79,6 +79,10 @@ def run(args):
     net, distances = measures(args)
     chain = chain_of(args.chain)
     if args.images:
+
+        def say(text):
+            print(text, file=sys.stderr)
+
         pictures = picture_files.folder(
             args.images, args.max_side, args.count, lambda text: print(text, file=sys.stderr)
         )
