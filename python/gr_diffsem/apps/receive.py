@@ -15,6 +15,7 @@ from ..base import jsonio
 from ..base.errors import UserError
 from ..base.number_options import real, whole
 from ..eval import photo_receivers
+from ..receivers import recordings
 from . import radio, transport, window
 
 LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
@@ -23,6 +24,8 @@ DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/resul
 
 def add_arguments(parser):
     parser.add_argument("--from", dest="source", required=True, metavar="WHERE", help="zmq://, file:, uhd: or soapy:")
+    text = "of the samples of a file (default: by its name or description, else cf32)"
+    parser.add_argument("--format", choices=recordings.FORMATS, help=text)
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and their JSON are put")
     parser.add_argument(
         "--scheme",
@@ -66,7 +69,7 @@ class Chain:
         if at.kind == "zmq":
             self.source = zeromq.pull_source(gr.sizeof_gr_complex, 1, f"tcp://{at.rest}", 100, False, transport.WAITING)
         elif at.kind == "file":
-            self.source = transport.file_source(at)
+            self.source = transport.file_source(at, args.format)
         else:
             self.source = radio.block(at, args, False)
         self.rx = diffsem.semantic_rx(args.chanest)
@@ -90,6 +93,7 @@ class Chain:
         self._meta = None
         if args.record:
             path = transport.place(f"file:{args.record}", "--record")
+            transport.check_ending(path.rest, "--record")
             data, meta = transport.sigmf_names(path.rest) if path.sigmf else (path.rest, None)
             self._meta, self._file = meta, blocks.file_sink(gr.sizeof_gr_complex, str(data))
             tb.connect(self.source, self._file)

@@ -9,15 +9,18 @@ import importlib.util
 import math
 import os
 import sys
+import warnings
 from functools import partial
 
 from ..base import console
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
-from ..receivers.wifi.wifi_capture import FORMAT_NAMES, Capture
+from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
 from . import wifi_scores as evaluation
 
+#: Samples of a recording without packets that are looked at again, read in other ways.
+LOOK = 4 << 20
 #: Methods in the order of the report, and the scheme of each for the block `estimate`.
 METHODS = {
     "ls": "ls",
@@ -31,14 +34,18 @@ METHODS = {
 
 def add_arguments(parser):
     """Arguments of ``gr-diffsem eval wifi``."""
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="recordings at 20 MS/s")
-    text = "packet power over added noise power in 20 MHz (default: 0 5 10 15 20)"
+    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="recordings at 20 MS/s, or faster")
+    text = "packet power over added noise power in the channel (default: 0 5 10 15 20)"
     default = list(evaluation.SNR_DB)
     real(parser, "--snr", "dB", least=-100, most=100, nargs="+", default=default, metavar="DB", help=text)
     parser.add_argument("--truth", help="JSON with the packets of each recording")
     parser.add_argument("--format", choices=FORMAT_NAMES, help="sample format (default: by file extension)")
-    text = "rate of the recording (default: 20e6; SigMF says its own)"
+    text = "rate of the recording (default: the channel's width; SigMF says its own)"
     real(parser, "--sample-rate", "samples a second", above=0, most=1e12, metavar="HZ", help=text)
+    text = "20e6 (the default), 10e6 as in 802.11p, or 5e6: the same signal with a slower clock"
+    real(parser, "--channel-width", "Hz", least=5e6, most=20e6, default=WIDTHS[0], metavar="HZ", help=text)
+    text = "the recording's spectrum is mirrored: I and Q swapped, or a mixer on the other side"
+    parser.add_argument("--inverted", action="store_true", help=text)
     whole(parser, "--seed", default=0, help="of the added noise (default: 0)")
     parser.add_argument(
         "--methods",
@@ -108,7 +115,8 @@ def load_packets(args, say):
     """Known packets of all recordings (`args` as parsed; say: callable for one line of text)."""
     truth = load_truth(args.truth) if args.truth else None
     packets = []
-    captures = [Capture(path, args.format, args.sample_rate) for path in args.captures]
+    how = (args.format, args.sample_rate, args.channel_width, args.inverted)
+    captures = [Capture(path, *how) for path in args.captures]
     total = {}
     for c in captures:
         notes = []
@@ -131,9 +139,40 @@ def load_packets(args, say):
         raise UserError(
             "no legacy 802.11a/g packet with a good FCS in "
             + ", ".join(args.captures)
-            + ": check --format and --sample-rate (20 MS/s, channel at the centre)"
+            + (hint(args) or ": check --format and --sample-rate (20 MS/s, channel at the centre)")
         )
     return packets
+
+
+def hint(args):
+    """The end of a sentence: with which other options there are packets at the beginning of the first recording; or
+    ""."""
+    ways = [(w, i) for i in (args.inverted, not args.inverted) for w in (args.channel_width, *WIDTHS)]
+    for width, inverted in dict.fromkeys(ways):
+        if (width, inverted) == (args.channel_width, args.inverted):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                capture = Capture(args.captures[0], args.format, args.sample_rate or _rate(args), width, inverted)
+        except UserError:
+            continue  # too slow a recording for this width
+        capture.n_samples = min(capture.n_samples, LOOK)
+        found = from_receiver(capture, [])[1]["fcs_ok"]
+        if found:
+            options = [f"--channel-width {width:g}"] * (width != args.channel_width)
+            words = f"give {' '.join(options)}" if options else ""
+            if inverted != args.inverted:
+                turn = "--inverted" if inverted else "no --inverted"
+                words = f"{words} and {turn}" if words else f"give {turn}"
+                words += ": the spectrum is mirrored" if inverted else ": the spectrum is not mirrored"
+            return f"; there are {found} at its beginning if it is read otherwise: {words}"
+    return ""
+
+
+def _rate(args):
+    """Rate of the first recording as it is read now."""
+    return Capture(args.captures[0], args.format, args.sample_rate, args.channel_width).rate
 
 
 def run(args):
