@@ -353,6 +353,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     (b"ftypavif", "AVIF", "pillow_avif", "'pillow>=11.3'"),
     (b"ftypheic", "HEIC", "pillow_heif", "pillow-heif"),
     (b"ftypmif1", "HEIC", "pillow_heif", "pillow-heif"),
+    (b"ftypmif1\0\0\0\0mif1avif", "AVIF", "pillow_avif", "'pillow>=11.3'"),
     (b"JXL \r\n\x87\n", "JPEG XL", "pillow_jxl", "pillow-jxl-plugin"),
 ])  # fmt: skip
 def test_what_needs_a_plugin_is_named_with_it(tmp_path, monkeypatch, brand, kind, module, package):

@@ -26,7 +26,7 @@ LEAST = 16  #: pixels a side
 MOST = 64_000_000  #: pixels that are opened at all
 #: The photographs that scikit-image brings.
 BUNDLED = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png", "rocket.jpg")
-#: Brand in a file's first box -> what it is, the module that reads it where Pillow does not, the package to install.
+#: Brands in a file's first box -> what it is, the module that reads it where Pillow does not, the package to install.
 _BOXED = {
     b"avif": ("AVIF", "pillow_avif", "'pillow>=11.3'"),
     b"avis": ("AVIF", "pillow_avif", "'pillow>=11.3'"),
@@ -88,9 +88,11 @@ def _open(path):
         return Image.open(path)
     except UnidentifiedImageError:
         with open(path, "rb") as file:
-            head = file.read(12)
-        brand = head[4:8] if head[4:8] == b"JXL " else head[8:12] if head[4:8] == b"ftyp" else b""
-        if brand not in _BOXED:
+            head = file.read(64)
+        size = int.from_bytes(head[:4], "big") if head[4:8] == b"ftyp" else 0
+        brands = {head[i : i + 4] for i in range(8, min(size, len(head)), 4)} | {head[4:8]}
+        brand = next((b for b in _BOXED if b in brands), None)  # of several, AVIF is the one that is meant
+        if brand is None:
             raise
     kind, module, package = _BOXED[brand]
     try:
