@@ -122,6 +122,51 @@ def test_samples_that_mean_nothing_are_refused(tmp_path, worst):
         picture_files.load(tmp_path / "x.tif")
 
 
+@pytest.mark.parametrize(
+    "kind", ["planes", "premultiplied", "alpha", "signed", "32 bits", "float", "f16", "f64", "tiles"]
+)
+def test_tiffs_beyond_pillow(tmp_path, kind):
+    """What Pillow reads wrongly, or not at all."""
+    deep, grey, opaque = samples(12), COLOURS[..., 0], np.full((H, W), 4095, np.uint16)
+    values, options, channels = {
+        "planes": (deep.transpose(2, 0, 1).copy(), {"photometric": "rgb", "planarconfig": "separate"}, 3),
+        "premultiplied": (np.dstack([deep, opaque]), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, 3),
+        "alpha": (np.dstack([deep[..., 0], opaque]), {"extrasamples": ["unassalpha"]}, 1),
+        "signed": ((grey * 32767).astype(np.int16), {}, 1),
+        "32 bits": ((grey * (2**32 - 1)).astype(np.uint32), {}, 1),
+        "float": (COLOURS.astype(np.float32), {"photometric": "rgb", "compression": "zlib"}, 3),
+        "f16": (grey.astype(np.float16), {}, 1),
+        "f64": (grey.astype(np.float64), {}, 1),
+        "tiles": (deep, {"photometric": "rgb", "tile": (16, 16)}, 3),
+    }[kind]
+    tiff(tmp_path / "x.tif", values, **{"photometric": "minisblack", **options})
+    same(load(tmp_path / "x.tif")[0], 255 * COLOURS[..., :channels] * np.ones(3))
+
+
+def test_a_tiff_beyond_pillow_is_turned_and_converted_too(tmp_path):
+    icc, primaries, gamma = profile(0.6)
+    tags = [(274, "H", 1, 6, True), (34675, "B", len(icc), icc, True)]
+    stored = np.ascontiguousarray(samples(16).transpose(1, 0, 2)[::-1].transpose(2, 0, 1))
+    tiff(tmp_path / "x.tif", stored, photometric="rgb", planarconfig="separate", extratags=tags)
+    same(load(tmp_path / "x.tif")[0], srgb(((samples(16) >> 8) / 255) ** gamma @ primaries), 2)
+
+
+def test_without_tifffile_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+    tiff(tmp_path / "x.tif", COLOURS.astype(np.float32), photometric="rgb")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(
+        UserError, match="x.tif: is a TIFF that Pillow cannot read: .* -m pip install tifffile, or save"
+    ):
+        picture_files.load(tmp_path / "x.tif")
+
+
+def test_the_first_of_several_pages_is_taken(tmp_path):
+    tiff(tmp_path / "x.tif", np.stack([samples(16), samples(16)[::-1]]), photometric="rgb")
+    got, said = load(tmp_path / "x.tif")
+    same(got, 255 * COLOURS)
+    assert said == [f"{tmp_path}/x.tif: has several pages: the first is taken"]
+
+
 def test_white_may_be_zero(tmp_path):
     for bits, values in ((8, samples(8, 1).astype(np.uint8)), (12, samples(12, 1)), (16, samples(16, 1))):
         tiff(tmp_path / f"{bits}.tif", values[..., 0], photometric="miniswhite")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import picture_pixels, regular_file
+from . import picture_pixels, regular_file, tiff_samples
 from .errors import UserError
 
 SUFFIXES = (
@@ -62,7 +62,10 @@ def load(path, max_side=None, say=None):
 def _load(path, max_side, say):
     from PIL import Image
 
-    picture = _open(path)
+    try:
+        picture = _open(path, say)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     w, h = picture.size
     if w * h > MOST:
         raise UserError(f"{path}: {w} x {h} pixels; at most {MOST // 10**6} million are opened: scale it down first")
@@ -80,15 +83,19 @@ def _load(path, max_side, say):
     return np.array(picture)
 
 
-def _open(path):
-    """Image.open, with the plugin that the file needs where it is installed; UserError naming it where it is not."""
+def _open(path, say):
+    """Image.open, with the plugin that the file needs where it is installed; UserError, the end of a sentence, naming
+    it where it is not."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path)
+        picture = Image.open(path)
+        return tiff_samples.read(path, MOST, say) if tiff_samples.beyond_pillow(picture) else picture
     except UnidentifiedImageError:
         with open(path, "rb") as file:
             head = file.read(64)
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return tiff_samples.read(path, MOST, say)
         size = int.from_bytes(head[:4], "big") if head[4:8] == b"ftyp" else 0
         brands = {head[i : i + 4] for i in range(8, min(size, len(head)), 4)} | {head[4:8]}
         brand = next((b for b in _BOXED if b in brands), None)  # of several, AVIF is the one that is meant
@@ -101,7 +108,7 @@ def _open(path):
         return Image.open(path)
     except (ImportError, UnidentifiedImageError):
         remedy = f"{sys.executable} -m pip install {package}"
-        raise UserError(f"{path}: {kind}, which needs a plugin to be read: {remedy}, or save it as JPEG") from None
+        raise UserError(f"{kind}, which needs a plugin to be read: {remedy}, or save it as JPEG") from None
 
 
 def files(path):

@@ -14,7 +14,7 @@ import numpy as np
 from .errors import UserError
 
 BITS = (8, 10, 12, 14, 16)
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _MAX_SAMPLE_VALUE, _ORIENTATION = 258, 262, 281, 274
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE_VALUE, _SAMPLE_FORMAT = 258, 262, 274, 281, 339
 #: Which modes a profile of a colour space is for.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "LAB": "LAB"}
 
@@ -27,11 +27,15 @@ def colours(picture, say, again):
     """
     from PIL import Image
 
-    if _animated(picture):
-        say("is animated: its first frame is taken")
+    if _several(picture):
+        say(
+            "has several pages: the first is taken"
+            if picture.format == "TIFF"
+            else "is animated: its first frame is taken"
+        )
     layout = _deep_layout(picture)
     picture.load()
-    turn = None if picture.format == "TIFF" else _turn(picture, say)  # Pillow turns a TIFF itself, at loading
+    way = None if picture.format == "TIFF" else _turn(picture, say)  # Pillow turns a TIFF itself, at loading
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith(("I", "F")):
         picture = _eight_bits_of_grey(picture, say)
@@ -41,7 +45,7 @@ def colours(picture, say, again):
     picture = _to_srgb(picture, profile, say)
     if alpha is not None:
         picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
-    return picture if turn is None else picture.transpose(turn)
+    return picture if way is None else picture.transpose(way)
 
 
 def _apart(picture):
@@ -57,91 +61,85 @@ def _apart(picture):
     return picture.convert("L" if picture.mode == "1" else "RGB"), None
 
 
-def _animated(picture):
-    """Whether it has frames in time; the two views of a camera's MPO, and a TIFF's pages, are none."""
+def _several(picture):
+    """Whether it has frames in time, or pages; the two views of a camera's MPO are neither."""
     try:
-        return picture.format in ("GIF", "PNG", "WEBP", "AVIF") and bool(getattr(picture, "is_animated", False))
+        return picture.format in ("GIF", "PNG", "WEBP", "AVIF", "TIFF") and bool(getattr(picture, "is_animated", False))
     except Exception:  # what follows the first frame may be damaged
         return False
 
 
 def _turn(picture, say):
     """How EXIF wants the picture turned, or None."""
-    from PIL import Image
-
-    turns = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }
     try:
-        return turns.get(picture.getexif().get(_ORIENTATION))
+        return turn(picture.getexif().get(_ORIENTATION))
     except Exception as error:  # of any type: the pixels are whole all the same
         say(f"has EXIF that cannot be read ({error}): it is taken as upright")
         return None
 
 
+def turn(orientation):
+    """What Image.transpose does for a value of the tag, or None."""
+    from PIL import Image
+
+    way = Image.Transpose
+    ways = (way.FLIP_LEFT_RIGHT, way.ROTATE_180, way.FLIP_TOP_BOTTOM, way.TRANSPOSE, way.ROTATE_270)
+    return dict(enumerate((*ways, way.TRANSVERSE, way.ROTATE_90), 2)).get(orientation)
+
+
 # --- more than 8 bits ---------------------------------------------------------------------------------------
 
 
-def _bits(largest, said=None):
-    """Bits in use, by what the file says or by its largest sample; None where there are more than 16."""
-    return next((b for b in BITS if b >= (said or 0) and largest < 1 << b), None)
-
-
-def _said_bits(picture):
-    """Bits of a sample that the file speaks of, or None."""
-    if picture.format == "PPM":
-        return 16  # Pillow has scaled them by the header's largest value
-    tags = getattr(picture, "tag_v2", None)
-    if tags is None:
-        return None
+def depths(tags, kind=""):
+    """Numbers of bits that samples may have in use, by what a file says of them; tags: of a TIFF, kind: its format."""
+    if kind == "PPM":
+        return (16,)  # Pillow has scaled them by the header's largest value
     try:
-        if _MAX_SAMPLE_VALUE in tags:
-            return int(np.max(tags[_MAX_SAMPLE_VALUE])).bit_length()
         bits = int(np.max(tags.get(_BITS_PER_SAMPLE, 0)))
+        said = int(np.max(tags[_MAX_SAMPLE_VALUE])).bit_length() if _MAX_SAMPLE_VALUE in tags else bits
+        signed = 2 in np.atleast_1d(tags.get(_SAMPLE_FORMAT, 1))
     except (TypeError, ValueError, OverflowError):
-        return None
-    return bits if 8 < bits < 16 else None  # 16 are the container of fewer, often
+        return BITS
+    if bits == 32:
+        return (*BITS, 24, 31, 32)
+    least = said if 8 < said < 16 else 8  # 16 are the container of fewer, often
+    return tuple(b for b in ((*BITS[:-1], 15) if signed else BITS) if b >= least)
+
+
+def _bits(largest, possible=BITS):
+    """Bits in use, by the largest sample; None where there are more than possible."""
+    return next((b for b in possible if largest < 1 << b), None)
 
 
 def _eight_bits_of_grey(picture, say):
     """Modes I, I;16, F -> L, or LA where one value is said to be transparent."""
     from PIL import Image
 
-    values = np.asarray(picture)
-    octets = _octets(values, _said_bits(picture), say)
-    if octets is None:
-        raise UserError(
-            f"has samples of {values.min():g} to {values.max():g}; give 8 or 16 bits a colour, or floats from 0 to 1"
-        )
-    tags = getattr(picture, "tag_v2", {})
+    tags, values = getattr(picture, "tag_v2", {}), np.asarray(picture)
+    grey = octets(values, depths(tags, picture.format), say)
     if tags.get(_PHOTOMETRIC) == 0 and picture.mode != "I":
-        octets = 255 - octets  # WhiteIsZero, which Pillow heeds up to 8 bits
-    grey, clear = Image.fromarray(octets), picture.info.get("transparency")
+        grey = 255 - grey  # WhiteIsZero, which Pillow heeds up to 8 bits
+    grey, clear = Image.fromarray(grey), picture.info.get("transparency")
     if isinstance(clear, int):
         grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
     return grey
 
 
-def _octets(values, said, say):
-    """Integers or floats -> uint8, or None where it is not known what is white."""
+def octets(values, possible, say):
+    """Integers or floats -> uint8; UserError, the end of a sentence, where it is not known what is white."""
     low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)) or low < 0:
-        return None
-    if values.dtype.kind == "f" and (high <= 1 or (values != np.floor(values)).any()):
-        white = 1 if high <= 1 else 255 if 32 <= high <= 255 else None  # between: brighter than white, or very dark?
-        return white and np.rint(values * (255 / white)).astype(np.uint8)
-    bits = _bits(high, said)
-    return bits and _shifted(values.astype(np.uint32), bits, say)
+    if np.isfinite(low) and np.isfinite(high) and low >= 0:
+        if values.dtype.kind == "f" and (high <= 1 or (values != np.floor(values)).any()):
+            white = 1 if high <= 1 else 255 if 32 <= high <= 255 else None  # between: beyond white, or very dark?
+            if white:
+                return np.rint(values * (255 / white)).astype(np.uint8)
+        elif bits := _bits(high, possible):
+            return _shifted(values.astype(np.uint32), bits, say)
+    raise UserError(f"has samples of {low:g} to {high:g}; give 8 or 16 bits a colour, or floats from 0 to 1")
 
 
 def _shifted(values, bits, say):
-    if bits < 16:
+    if bits not in (8, 16, 32) or values.dtype.itemsize > 1 and bits == 8:
         say(f"has {bits} bits in use: {(1 << bits) - 1} is taken as white")
     return (values >> (bits - 8)).astype(np.uint8)
 
@@ -164,9 +162,9 @@ def _eight_bits_of_colours(picture, layout, again, say):
 
     bands = len(picture.getbands()) - (picture.mode in ("RGBA", "LA"))
     upper = np.asarray(picture)
-    said = _said_bits(picture)
-    bits = _bits((int(upper[..., :bands].max()) << 8) + 255, said)
-    if bits == 16:
+    possible = depths(getattr(picture, "tag_v2", {}))
+    bits = _bits((int(upper[..., :bands].max()) << 8) + 255, possible)
+    if bits in (16, None):
         return picture
     kind, _, order = layout.partition(";16")
     if kind not in ("RGB", "RGBA", "RGBX", "CMYK") or order not in _OTHER_ORDER:
@@ -175,11 +173,10 @@ def _eight_bits_of_colours(picture, layout, again, say):
     lower.tile = [_with_layout(part, f"{kind};16{_OTHER_ORDER[order]}") for part in lower.tile]
     lower.load()
     values = (upper.astype(np.uint32) << 8) + np.asarray(lower)
-    bits = _bits(int(values[..., :bands].max()), said)
-    octets = _shifted(values, bits, say)
-    if bands < octets.shape[-1]:  # alpha may use other bits than the colours
-        octets[..., bands:] = values[..., bands:] >> (_bits(int(values[..., bands:].max())) - 8)
-    out = Image.fromarray(octets, picture.mode)
+    parts = [octets(values[..., :bands], possible, say)]
+    if bands < values.shape[-1]:  # alpha may use other bits than the colours
+        parts.append(octets(values[..., bands:], possible, lambda text: None))
+    out = Image.fromarray(np.dstack(parts), picture.mode)
     clear = picture.info.get("transparency")
     if isinstance(clear, tuple):
         out.putalpha(Image.fromarray(np.where((values == clear).all(-1), 0, 255).astype(np.uint8)))
