@@ -3,20 +3,18 @@
 
 Samples of more than 8 bits: the upper 8 of the bits in use, 8, 10, 12, 14 or 16 of them. A TIFF may say how many
 (BitsPerSample, MaxSampleValue), a PPM always does; of another file the largest sample tells. Floats from 0 to 1 are
-black to white; whole ones count as integers. A colour profile is converted to sRGB by Little CMS, as browsers do.
+black to white; whole ones count as integers. Colours become sRGB (picture_colours.py).
 """
 
-import io
 import sys
 
 import numpy as np
 
+from . import picture_colours
 from .errors import UserError
 
 BITS = (8, 10, 12, 14, 16)
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE_VALUE, _SAMPLE_FORMAT = 258, 262, 274, 281, 339
-#: Which modes a profile of a colour space is for.
-_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "LAB": "LAB"}
 
 
 def colours(picture, say, again):
@@ -36,13 +34,13 @@ def colours(picture, say, again):
     layout = _deep_layout(picture)
     picture.load()
     way = None if picture.format == "TIFF" else _turn(picture, say)  # Pillow turns a TIFF itself, at loading
-    profile = picture.info.get("icc_profile")
+    space = picture_colours.said(picture)
     if picture.mode.startswith(("I", "F")):
         picture = _eight_bits_of_grey(picture, say)
     elif layout:
         picture = _eight_bits_of_colours(picture, layout, again, say)
     picture, alpha = _apart(picture)
-    picture = _to_srgb(picture, profile, say)
+    picture = picture_colours.to_srgb(picture, space, say)
     if alpha is not None:
         picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
     return picture if way is None else picture.transpose(way)
@@ -188,38 +186,3 @@ def _with_layout(part, layout):
     args = part[3]
     args = (layout, *args[1:]) if isinstance(args, tuple) else layout
     return part._replace(args=args) if hasattr(part, "_replace") else (*part[:3], args)
-
-
-# --- colour -------------------------------------------------------------------------------------------------
-
-
-def _to_srgb(picture, profile, say):
-    """Modes L, RGB, CMYK, LAB -> RGB as sRGB shows it."""
-    if picture.mode == "LAB" or profile:
-        try:
-            return _converted(picture, profile)
-        except Exception as error:  # of any type: a profile is a stranger's program of curves and tables
-            if picture.mode == "LAB":
-                raise UserError(f"is in LAB, which cannot be converted here ({error}); save it as RGB") from None
-            say(f"has a colour profile that cannot be used ({error}): it is taken as sRGB")
-    return picture.convert("RGB")
-
-
-def _converted(picture, profile):
-    from PIL import Image, ImageCms
-
-    if picture.mode == "LAB":
-        source = ImageCms.createProfile("LAB")
-    else:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = source.profile.xcolor_space.strip().upper()
-        if _SPACES.get(space) != picture.mode:
-            raise ValueError(f"it is for {space}, the picture is {picture.mode}")
-    change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), picture.mode, "RGB")
-    if picture.mode == "RGB":
-        steps = np.linspace(0, 255, 9).round().astype(np.uint8)
-        cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(27, 27, 3)
-        seen = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), change))
-        if np.abs(seen.astype(int) - cube).max() <= 1:
-            return picture  # it is sRGB: what is exact stays exact
-    return ImageCms.applyTransform(picture, change)
