@@ -130,6 +130,11 @@ def test_what_is_odd_is_said_and_read(tmp_path, capsys):
     path = write(tmp_path, data, captures=[{"core:sample_start": N}], offset=1)
     agree(path, expected)
     assert Capture(path).notes == []
+    path = write(tmp_path, data)
+    said = json.loads(path.read_text()) | {"annotations": [{"core:sample_start": N - 5, "core:sample_count": 9}]}
+    path.write_text(json.dumps(said))
+    agree(path, expected)
+    assert f"an annotation reaches to sample {N + 4}, but there are {N}" in Capture(path).notes[0]
     agree(write(tmp_path, data + b"odd"), expected)
     assert "3 octets at the end" in Capture(path).notes[0]
 

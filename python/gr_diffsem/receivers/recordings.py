@@ -228,6 +228,8 @@ class _Description:
             headers = [_count(capture, "core:header_bytes") for capture in captures]
             self.starts = [_count(capture, "core:sample_start") for capture in captures]
             self.carriers = [capture.get("core:frequency") for capture in captures]
+            parts = [(_count(a, "core:sample_start"), _count(a, "core:sample_count")) for a in said.get_annotations()]
+            self.told = max((start + count for start, count in parts), default=0)
             channels = int(about.get("core:num_channels", 1))
             rate = float(about.get("core:sample_rate", np.nan))
             alone = bool(about.get("core:metadata_only"))
@@ -257,6 +259,11 @@ class _Description:
         if behind:
             got.notes.append(
                 f"a capture begins at sample {behind[0]}, but there are {got.n_samples}: the recording was cut off"
+            )
+        if not behind and self.told - self.first > got.n_samples:
+            got.notes.append(
+                f"an annotation reaches to sample {self.told - self.first}, but there are {got.n_samples}: the recording "
+                "was cut off"
             )
         for before, carrier, start in zip(self.carriers, self.carriers[1:], self.starts[1:], strict=False):
             if carrier != before:
