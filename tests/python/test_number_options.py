@@ -66,11 +66,11 @@ def test_defaults_lie_within(command, action):
 
 def test_the_command_line_says_it(capsys):
     for words, sentence in {
-        ("send", "--rate", "nan"): "gr-diffsem: --rate nan: give more than 0 and at most 1e+12 samples a second\n",
-        ("receive", "--idle", "inf"): "gr-diffsem: --idle inf: give 0 to 1e+09 seconds\n",
+        ("send", "--rate", "nan"): "gr-diffsem: --rate nan: give more than 0 and at most 1e12 samples a second\n",
+        ("receive", "--idle", "inf"): "gr-diffsem: --idle inf: give 0 to 1e9 seconds\n",
         ("send", "--cbr", "5"): "gr-diffsem: --cbr 5: give a ratio like 1/48 or 0.02, more than 0 and at most 1\n",
         ("channel", "--snr", "nan"): "gr-diffsem: --snr nan: give -30 to 100\n",
-        ("send", "--gap", "-1"): "gr-diffsem: --gap -1: give 0 to 1e+07 samples\n",
+        ("send", "--gap", "-1"): "gr-diffsem: --gap -1: give 0 to 1e7 samples\n",
     }.items():
         assert cli.main(list(words)) == 2
         assert capsys.readouterr().err == sentence

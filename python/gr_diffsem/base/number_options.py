@@ -62,13 +62,18 @@ class Number:
         kind = "a whole number" if self.whole else "a ratio like 1/48 or 0.02" if self.ratio else "a number"
         most = None if self.whole and self.most == MOST_WHOLE else self.most
         if self.least is not None and most is not None:
-            return f"{kind + ', ' if self.ratio else ''}{self.least:g} to {most:g}"
-        low = None if self.least is None else f"{self.least:g} or more"
-        low = low if self.above is None else f"more than {self.above:g}"
-        high = None if most is None else f"at most {most:g}"
-        high = high if self.below is None else f"less than {self.below:g}"
+            return f"{kind + ', ' if self.ratio else ''}{_short(self.least)} to {_short(most)}"
+        low = None if self.least is None else f"{_short(self.least)} or more"
+        low = low if self.above is None else f"more than {_short(self.above)}"
+        high = None if most is None else f"at most {_short(most)}"
+        high = high if self.below is None else f"less than {_short(self.below)}"
         words = " and ".join(w for w in (low, high) if w)
         return words and not (self.ratio or self.whole) and words or f"{kind}{words and ', ' + words}"
+
+
+def _short(value):
+    """A number as people type it: 1e12, not 1e+12."""
+    return f"{value:g}".replace("e+0", "e").replace("e+", "e")
 
 
 def real(parser, option, unit="", least=None, above=None, most=None, below=None, **more):

@@ -15,7 +15,7 @@ from functools import partial
 from ..base import console
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
-from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture
+from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture, hertz
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
 from . import wifi_scores as evaluation
 
@@ -160,7 +160,7 @@ def hint(args):
         capture.n_samples = min(capture.n_samples, LOOK)
         found = from_receiver(capture, [])[1]["fcs_ok"]
         if found:
-            options = [f"--channel-width {width:g}"] * (width != args.channel_width)
+            options = [f"--channel-width {hertz(width)}"] * (width != args.channel_width)
             words = f"give {' '.join(options)}" if options else ""
             if inverted != args.inverted:
                 turn = "--inverted" if inverted else "no --inverted"

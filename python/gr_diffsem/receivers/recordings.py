@@ -261,10 +261,8 @@ class _Description:
                 f"a capture begins at sample {behind[0]}, but there are {got.n_samples}: the recording was cut off"
             )
         if not behind and self.told - self.first > got.n_samples:
-            got.notes.append(
-                f"an annotation reaches to sample {self.told - self.first}, but there are {got.n_samples}: the recording "
-                "was cut off"
-            )
+            reach = f"an annotation reaches to sample {self.told - self.first}"
+            got.notes.append(f"{reach}, but there are {got.n_samples}: the recording was cut off")
         for before, carrier, start in zip(self.carriers, self.carriers[1:], self.starts[1:], strict=False):
             if carrier != before:
                 got.notes.append(f"the radio was tuned again at sample {start}: it is read as if it were one piece")

@@ -29,6 +29,11 @@ _MAX_TERM = 1000  # a ratio so rounded is within 0.5 ppm of the rate
 WIDTHS = (20e6, 10e6, 5e6)
 
 
+def hertz(value):
+    """A rate or width as options take it: 10e6."""
+    return f"{value / 1e6:g}e6"
+
+
 def guess_format(path):
     """Format by file extension; RecordingError if the extension says nothing."""
     ext = os.path.splitext(path)[1].lower()
@@ -61,7 +66,7 @@ class Capture:
         if os.path.isdir(self.path):
             raise RecordingError(f"{self.path}: is a folder; name the recording inside it")
         if self.width not in WIDTHS:
-            raise RecordingError(f"--channel-width {channel_width:g}: give {', '.join(f'{w:g}' for w in WIDTHS)} (Hz)")
+            raise RecordingError(f"--channel-width {hertz(channel_width)}: give {', '.join(map(hertz, WIDTHS))} (Hz)")
         self.format = fmt or guess_format(self.path)
         self._recording = recordings.opened(self.path, self.format, fmt is not None)
         if self.format != "sigmf":
@@ -110,13 +115,13 @@ class Capture:
 def _resampling(rate, width, path):
     """Fraction from `rate` to the channel's; RecordingError where that cannot work."""
     if not np.isfinite(rate) or rate <= 0:
-        raise RecordingError(f"{path}: sample rate {rate} is not a rate; give --sample-rate {width:g}")
+        raise RecordingError(f"{path}: sample rate {rate} is not a rate; give --sample-rate {hertz(width)}")
     if rate < width * (1 - 1e-6):
         narrower = next((w for w in WIDTHS if w <= rate * (1 + 1e-6)), None)
-        hint = f", or if it is of a narrower channel (802.11p and others), give --channel-width {narrower or 0:g}"
+        hint = f", or if it is of a narrower channel (802.11p and others), give --channel-width {hertz(narrower or 0)}"
         raise RecordingError(
             f"{path}: sample rate is {rate / 1e6:g} MS/s, an 802.11 channel of {width / 1e6:g} MHz needs "
-            f"{width / 1e6:g} MS/s; record at {width:g} (or more){hint if narrower else ''}"
+            f"{width / 1e6:g} MS/s; record at {hertz(width)} (or more){hint if narrower else ''}"
         )
     ratio = Fraction(width / rate).limit_denominator(_MAX_TERM)
     if ratio != 1:
