@@ -8,8 +8,8 @@ import shlex
 
 import numpy as np
 import pytest
-from gr_diffsem.apps import photographs
 from gr_diffsem.apps.cli import main
+from gr_diffsem.codec import picture_fit
 from PIL import Image
 
 pytest.importorskip("gnuradio.diffsem")
@@ -96,8 +96,8 @@ def test_what_is_too_large_fits_when_reduced_as_its_sentence_says(tmp_path, size
     )
     side = int(said[3])
     w, h = (max(round(n * side / max(size)), 16) for n in size)
-    assert photographs.largest_side(h, w, cbr) == max(w, h) <= side
-    least = photographs.largest_side(*(round(n * (side + 8) / max(size)) or 16 for n in reversed(size)), cbr)
+    assert picture_fit.largest_side(h, w, cbr) == max(w, h) <= side
+    least = picture_fit.largest_side(*(round(n * (side + 8) / max(size)) or 16 for n in reversed(size)), cbr)
     assert least <= side + 1  # a little more would not fit
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from ..base import picture_files, regular_file
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
-from ..codec import content, frame_header, frame_layout, frames
-from . import photographs, radio, transport
+from ..codec import content, frame_header, frame_layout, frames, picture_fit
+from . import radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -81,7 +81,13 @@ def _contents(args, skip):
         if Path(path).suffix == ".npy":
             yield _array(Path(path), args.domain)
             continue
-        yield from photographs.coded(path, args.max_side, args.cbr, scheme, _say, skip)
+        for name, picture in picture_files.each(path, args.max_side, _say, skip):
+            try:
+                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme)
+            except UserError as e:
+                skip(str(e))
+            else:
+                yield name, f"{picture.shape[1]} x {picture.shape[0]}", made.digital, made.symbols
 
 
 def _array(path, domain):

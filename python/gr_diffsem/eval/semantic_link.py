@@ -78,17 +78,7 @@ def run(args):
     ratios = [ratio(text) for text in args.cbr]
     net, distances = measures(args)
     chain = chain_of(args.chain)
-    if args.images:
-
-        def say(text):
-            print(text, file=sys.stderr)
-
-        pictures = picture_files.folder(
-            args.images, args.max_side, args.count, lambda text: print(text, file=sys.stderr)
-        )
-    else:
-        pictures = picture_files.bundled(args.max_side, args.count)
-
+    pictures = fitting(args, ratios) if args.images else picture_files.bundled(args.max_side, args.count)
     ladders, reports, saved = {}, [], []
     with tqdm(total=len(ratios) * steps(methods, args, len(pictures)), unit="step", disable=None) as bar:
 
@@ -118,6 +108,34 @@ def run(args):
     for name in saved:
         print(f"contact sheet: {name}", file=sys.stderr)
     return reports[0] if len(reports) == 1 else reports
+
+
+def fitting(args, ratios):
+    """{name: picture} of --images that can be sent at every ratio; the others are named."""
+    from ..base import picture_files
+    from ..codec import picture_fit
+
+    def say(text):
+        print(text, file=sys.stderr)
+
+    def skip(text):
+        skipped.append(text)
+        say(f"skipped: {text}")
+
+    pictures, skipped = {}, []
+    for name, picture in picture_files.each(args.images, args.max_side, say, skip):
+        if len(pictures) == args.count:
+            break
+        try:
+            for cbr in ratios:
+                picture_fit.check(name, picture, args.max_side, cbr)
+        except UserError as error:
+            skip(str(error))
+        else:
+            pictures[name] = picture
+    if not pictures:
+        raise UserError(skipped[0] if len(skipped) == 1 else f"--images {args.images}: none can be sent: {skipped[0]}")
+    return pictures
 
 
 def steps(methods, args, pictures):

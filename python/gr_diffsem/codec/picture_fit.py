@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Photographs for `send`: read and coded; each that cannot be sent is named, with options that send it."""
+"""Whether a picture fits the link, and options of `send` and `eval semantic_link` that make it fit."""
 
 import math
 
@@ -7,23 +7,11 @@ import numpy as np
 
 from ..base import picture_files
 from ..base.errors import UserError
-from ..codec import frame_header, frames, picture_codec
-from ..codec.picture_plan import MAX_PIXELS, MAX_SIDE
+from . import frame_header, frames, picture_codec
+from .picture_plan import MAX_PIXELS, MAX_SIDE
 
+FEW_USES = 10_000  #: with more of them there is always room for headers and side information
 MOST_USES = frame_header.MAX_TOTAL * frames.CARRIERS  #: channel uses that a header can number, and some more
-
-
-def coded(path, max_side, cbr, scheme_hash, say, skip):
-    """(name, what it is, digital octets, symbols) of the pictures of a folder, or of one file; what cannot be read or
-    coded goes to `skip`, as a sentence."""
-    for name, picture in picture_files.each(path, max_side, say, skip):
-        try:
-            made = code(name, picture, max_side, cbr, scheme_hash)
-        except UserError as error:
-            skip(str(error))
-        else:
-            h, w = picture.shape[:2]
-            yield name, f"{w} x {h}", made.digital, made.symbols
 
 
 def code(name, picture, max_side, cbr, scheme_hash):
@@ -39,6 +27,12 @@ def code(name, picture, max_side, cbr, scheme_hash):
         raise UserError(f"{name}: {w} x {h} pixels are too few for --cbr {_short(cbr)}: {remedy}") from None
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
+
+
+def check(name, picture, max_side, cbr):
+    """UserError as `code` raises it, at little cost for pictures of a usual size."""
+    if int(picture.size * cbr) < FEW_USES or largest_side(*picture.shape[:2], cbr) < max(picture.shape[:2]):
+        code(name, picture, max_side, cbr, 0)
 
 
 def largest_side(h, w, cbr):
