@@ -56,7 +56,8 @@ def load(path, max_side=None, say=None):
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}: scale it down first") from None
     except Exception as error:  # of any type: decoders stumble over what is damaged
-        raise UserError(f"{path}: not a picture that can be read ({error}); give one of {' '.join(SUFFIXES)}") from None
+        kinds = "" if Path(path).suffix.lower() in SUFFIXES else f"; give one of {' '.join(SUFFIXES)}"
+        raise UserError(f"{path}: not a picture that can be read ({error}){kinds}") from None
 
 
 def _load(path, max_side, say):
