@@ -80,10 +80,18 @@ def test_a_profile_that_cannot_be_used_is_said_and_left(tmp_path, icc):
     assert len(said) == 1 and "x.png: has a colour profile that cannot be used" in said[0]
 
 
-def test_a_profile_of_another_kind_of_picture_is_left(tmp_path):
-    Image.fromarray(np.full((H, W), 90, np.uint8)).save(tmp_path / "x.png", icc_profile=profile(0.6)[0])
+def test_a_profile_of_another_kind_of_picture(tmp_path):
+    grey = np.rint(255 * COLOURS[..., 0]).astype(np.uint8)
+    icc, primaries, gamma = profile(0.6, 1.8)
+    Image.fromarray(grey).save(tmp_path / "grey.png", icc_profile=icc)
+    got, said = load(tmp_path / "grey.png")
+    same(got, srgb((grey[..., None] / 255) ** gamma * np.ones(3) @ primaries), 2)
+    assert not said
+    colours = RNG.integers(0, 256, (H, W, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "x.png", icc_profile=profile(0.6, 1.8, b"GRAY")[0])
     got, said = load(tmp_path / "x.png")
-    assert (got == 90).all() and "it is for RGB, the picture is L" in said[0]
+    np.testing.assert_array_equal(got, colours)
+    assert "it is for GRAY, the picture is RGB" in said[0]
 
 
 def test_cmyk_and_lab(tmp_path):

@@ -55,6 +55,8 @@ def _by_profile(picture, profile):
     else:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip().upper()
+        if (space, picture.mode) == ("RGB", "L"):  # not allowed, but many programs write it
+            picture = picture.convert("RGB")
         if _SPACES.get(space) != picture.mode:
             raise ValueError(f"it is for {space}, the picture is {picture.mode}")
     change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), picture.mode, "RGB")
