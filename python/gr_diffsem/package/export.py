@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import schemes
 from ..base.errors import UserError, unknown
+from ..models import provenance
 from ..models.training import load_checkpoint
 from . import package_writer
 
@@ -70,6 +71,7 @@ def export(checkpoint, model, refit=False, where=None):
         "multiply_adds": net.multiply_adds(),
         "bytes": path.stat().st_size,
         "largest_difference": error,
+        "scheme_changed": provenance.changed(scheme, state.get("scheme_file")),
     }
     if path is not model:
         tensors = package_writer.fit_missing(scheme, model, refit)
@@ -89,6 +91,8 @@ def table(report):
         f"{report['model']}: {report['bytes']} bytes, {report['multiply_adds']} multiply-adds, "
         f"differs from torch by {report['largest_difference']:.1e} at most"
     ]
+    if report["scheme_changed"]:
+        lines.append("the scheme's file has changed since the training: what it says now is in the model, beside the old hash")
     if "package" in report:
         lines.append(f"{report['package']}: content hash {report['content_hash']}")
     return "\n".join(lines)
@@ -103,5 +107,5 @@ def trained_on(scheme, state):
         "minutes": round(state.get("elapsed", 0) / 60, 1),
         "steps": state.get("step"),
         "batch": state.get("batch"),
-        **{name: state[name] for name in ("start", "device", "command") if state.get(name)},
+        **{name: state[name] for name in ("version", "scheme_file", "start", "device", "command") if state.get(name)},
     }

@@ -106,6 +106,12 @@ def read_contract_key(path, key):
     return {}
 
 
+def _code(fact):
+    """What it was trained with, in words."""
+    code = f"commit {fact['commit']}" if fact.get("commit") else f"gr-diffsem {fact.get('version') or '(no commit)'}"
+    return code + (f", scheme file {fact['scheme_file']}" if fact.get("scheme_file") else "")
+
+
 def _card(scheme, manifest, facts, networks):
     lines = [
         "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
@@ -132,7 +138,7 @@ def _card(scheme, manifest, facts, networks):
             continue
         lines.append(
             f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
-            f"seed {fact.get('seed')}, commit {fact.get('commit')}"
+            f"seed {fact.get('seed')}, {_code(fact)}"
             + (f", on {fact['device']}" if fact.get("device") else "")
             + (f", from the weights of {fact['start']}" if fact.get("start") else "")
             + (f": `{fact['command']}`" if fact.get("command") else "")
