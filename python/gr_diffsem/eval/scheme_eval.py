@@ -287,14 +287,14 @@ def report_claim(claim, run_member, package):
 
 def macs_of(package, member):
     """Multiply-adds of one evaluation of a member's network, or None."""
-    from ..package import onnx_cost
+    from ..package import info
 
     path = package
     if package.is_dir():
         prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
         path = package / prior["file"] if prior.get("type") == "onnx" else None
     try:
-        return onnx_cost.cost(path)["macs"] if path else None
+        return info.file_cost(path)["macs"] if path else None
     except (OSError, ValueError):
         return None
 

@@ -21,8 +21,8 @@ def of(scheme=None):
 
 
 def commit():
-    """The checkout's commit; ends in `-dirty` where a file was changed, or one of this package added, since. None for an
-    installed package: a repository that happens to lie around it is somebody else's."""
+    """The checkout's commit; ends in `-dirty` where a file was changed, or one of this package added, since. None for
+    an installed package: a repository that happens to lie around it is somebody else's."""
     root = checkout()
     if root is None or _git(root, "rev-parse", "--show-toplevel") != str(root):
         return None

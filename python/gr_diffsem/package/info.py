@@ -5,6 +5,7 @@ MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the se
 scheme, which says what it holds.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -112,12 +113,7 @@ def graph_report(path, problems, prefix=""):
         problems.append(f"{prefix}{path} cannot be read ({error}): export or download it again")
         return None
     metadata = {**sidecar(path, problems, prefix), **header.get("metadata", {})}
-    try:
-        cost = onnx_cost.cost(path)
-    except (ValueError, OSError):
-        cost = {"parameters": None, "macs": None}
-    if cost["macs"] is None and "diffsem.macs" in metadata:
-        cost["macs"] = int(float(metadata["diffsem.macs"]))
+    cost = graph_cost(path, metadata)
     problems += [prefix + text for text in check_metadata(metadata, header)]
     return {
         "file": str(path),
@@ -128,6 +124,39 @@ def graph_report(path, problems, prefix=""):
         "metadata": metadata,
         **cost,
     }
+
+
+def graph_cost(path, metadata):
+    """onnx_cost.cost of a file under what its metadata say of the shape of an item; where the graph cannot be counted,
+    what `diffsem.macs` states."""
+    try:
+        cost = onnx_cost.cost(path, planes(metadata))
+    except (ValueError, OSError):
+        cost = {"parameters": None, "macs": None}
+    if cost["macs"] is None and "diffsem.macs" in metadata:
+        with contextlib.suppress(ValueError, OverflowError):
+            cost = {"parameters": cost["parameters"], "macs": int(float(metadata["diffsem.macs"]))}
+            if metadata.get("diffsem.domain") == "image":
+                cost["per"] = "pixel"
+    return cost
+
+
+def file_cost(path):
+    """graph_cost of a file by what itself and its sidecar say."""
+    from .onnx_header import read_header
+
+    return graph_cost(path, {**sidecar(path, []), **read_header(str(path)).get("metadata", {})})
+
+
+def planes(metadata):
+    """Shape of one item as the graph has it, from shape, domain and layout; None where they do not say."""
+    try:
+        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    if metadata.get("diffsem.domain", "complex") != "complex":
+        return shape
+    return [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
 
 
 def sidecar(path, problems, prefix=""):
@@ -180,12 +209,9 @@ def check_metadata(metadata, header):
 
 def check_shape(metadata, header):
     """Whether the graph's first input has the shape that layout, domain and shape ask for."""
-    try:
-        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
-    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+    shape = planes(metadata)
+    if shape is None:
         return [] if "diffsem.shape" not in metadata else ["diffsem.shape is not a JSON list of sizes: correct it"]
-    if metadata.get("diffsem.domain", "complex") == "complex":
-        shape = [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
     given = (header.get("inputs") or [{}])[0].get("shape")
     fits = given is None or len(given) == len(shape) + 1
     if fits and given:
@@ -252,8 +278,8 @@ def _graph_lines(graph, indent):
         for kind in ("inputs", "outputs")
         for tensor in graph[kind]
     ]
-    macs = "unknown" if graph["macs"] is None else f"{graph['macs']:,}"
-    lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs} multiply-adds")
+    macs = onnx_cost.text(graph, graph["metadata"].get("diffsem.domain") == "image")
+    lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs}")
     for key, value in sorted(graph["metadata"].items()):
         lines.append(f"{indent}{key} = {_short(value)}")
     return lines
