@@ -60,6 +60,17 @@ class Attention(nn.Module):
         return torch.softmax(q @ k.mT, -1) @ v
 
 
+class Upsampling(nn.Module):
+    """A layer behind an upsampling by a scale, which the file holds as floats."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up, self.out = nn.Conv2d(3, 4, 2, 2), nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        return self.out(self.up(self.down(x)))
+
+
 class Sizes(nn.Module):
     """What computes shapes inside: padding, pooling, a resize and a reshape."""
 
@@ -91,6 +102,8 @@ def test_open_sizes_are_said_with_what_is_counted(tmp_path):
     assert (cost["macs"], cost["per"]) == (4 * 2 * 9 + 4 * 4 // 4, "rows x columns")
     assert onnx_cost.text(cost) == "76 multiply-adds per rows x columns"
     assert onnx_cost.text(cost, pixels=True) == "76 multiply-adds per pixel"
+    path = exported(tmp_path, Upsampling(), torch.randn(2, 3, 16, 24), x={0: "batch", 2: "rows", 3: "columns"})
+    assert onnx_cost.text(onnx_cost.cost(path), pixels=True) == "24 multiply-adds per pixel"
     path = exported(tmp_path, nn.Conv1d(2, 4, 5, padding=2), torch.randn(2, 2, 32), x={0: "batch", 2: "time"})
     assert onnx_cost.text(onnx_cost.cost(path)) == "40 multiply-adds per time"
     # told the shape of an item, as a scheme's metadata do, there is nothing open

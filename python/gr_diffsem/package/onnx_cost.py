@@ -15,7 +15,7 @@ from pathlib import Path
 from . import onnx_growth, onnx_shapes
 
 MAX_BYTES = 512 << 20
-INT64 = 7
+FLOAT, INT64 = 1, 7
 DENSE = ("MatMul", "Gemm", "Conv", "ConvTranspose", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv")
 RECURRENT = ("LSTM", "GRU", "RNN")
 UNKNOWN = ("If", "Loop", "Scan", "SequenceMap", "Attention", "DeformConv", "DFT", "STFT")
@@ -38,8 +38,8 @@ def cost(path, shape=None):
         if number == 1:
             nodes.append(_node(value))
         elif number == 5:
-            name, size, numbers = _tensor(value)
-            known[name], integers[name] = size, numbers
+            name, size, integers[name] = _tensor(value)
+            known[name] = size
             parameters += math.prod(size)
         elif number in (11, 12, 13):
             name, dims = _value_info(value)
@@ -49,6 +49,8 @@ def cost(path, shape=None):
     for node in nodes:
         if node["op"] == "Constant" and node["tensor"]:
             _, known[node["out"][0]], integers[node["out"][0]] = node["tensor"]
+    scales = {name for node in nodes if node["op"] in ("Resize", "Upsample") for name in node["in"][1:3]}
+    integers = {name: _whole(numbers, name in scales) for name, numbers in integers.items()}
     integers = {name: numbers for name, numbers in integers.items() if numbers is not None}
     inputs = [name for name in inputs if name not in known]
     one = dict.fromkeys(filter(None, (_batch(name, values[name]) for name in inputs)), 1)
@@ -177,7 +179,8 @@ def _text(value):
 def _tensor(message):
     """TensorProto: dims (1), data_type (2), int64_data (7), name (8), raw_data (9).
 
-    Returns (name, shape, values); values only of int64 tensors of up to 64 elements, else None.
+    Returns (name, shape, values); values only of int64 tensors of up to 64 elements, and of float ones of up to 8,
+    else None.
     """
     name, shape, kind, values, raw = "", [], 0, [], None
     for number, value in fields(message):
@@ -191,11 +194,19 @@ def _tensor(message):
             name = _text(value)
         elif number == 9:
             raw = value
-    if kind != INT64 or math.prod(shape) > 64:
+    if math.prod(shape) > {INT64: 64, FLOAT: 8}.get(kind, -1):
         return name, tuple(shape), None
-    if raw is not None and len(raw) % 8 == 0:
-        values = list(struct.unpack(f"<{len(raw) // 8}q", raw))
-    return name, tuple(shape), values
+    size, code = (8, "q") if kind == INT64 else (4, "f")
+    if not isinstance(raw, (int, type(None))) and len(raw) % size == 0:
+        values = list(struct.unpack(f"<{len(raw) // size}{code}", raw))
+    return name, tuple(shape), values if kind == INT64 or raw is not None else None
+
+
+def _whole(values, floats):
+    """The values as integers; None where they are none. floats: whether floats may stand for integers, as scales do."""
+    if values is None or any(isinstance(v, float) and not (floats and v.is_integer()) for v in values):
+        return None
+    return [int(v) for v in values]
 
 
 def _value_info(message):
