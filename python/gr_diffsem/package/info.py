@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 
 from .. import schemes
-from ..base import model_packages
+from ..base import console, model_packages
 from ..base.errors import UserError, unknown
+from ..schemes.base import nmse_claim
+from ..schemes.photo import photo_claim
 from . import onnx_cost
 
 #: Schemes that need no package.
@@ -233,6 +235,7 @@ def table(report):
             lines.append(f"  {key:<13} {_short(report[key])}")
     if "graph" in report:
         lines += _graph_lines(report["graph"], "  ")
+        lines += _claim_lines(_json_of((report["graph"] or {}).get("metadata", {}).get("diffsem.claims")))
     for name, member in report.get("members", {}).items():
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
@@ -244,10 +247,9 @@ def table(report):
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
             )
         lines += _graph_lines(member.get("graph"), "    ")
-    for claim in report.get("claims") or []:
-        lines.append(f"  claim         {_short(claim)}")
+    lines += _claim_lines(report.get("claims"))
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
-    return "\n".join(lines)
+    return "\n".join(map(console.printable, lines))
 
 
 def _one_step(member):
@@ -266,8 +268,31 @@ def _scheme_table(report):
             for member, title in scheme[kind].items():
                 mark = "*" if member == scheme["default"] else " "
                 lines.append(f" {mark}{member}: {title}" + (" (network)" if kind == "networks" else ""))
-        lines += [f"  claim         {_short(claim)}" for claim in scheme["claims"]]
-    return "\n".join(lines)
+        lines += _claim_lines(scheme["claims"])
+    return "\n".join(map(console.printable, lines))
+
+
+def _claim_lines(claims):
+    """Claims as sentences, those of photographs and of others; one of somebody else's form as it stands."""
+    return [f"  claim         {_claim_text(claim)}" for claim in (claims if isinstance(claims, list) else [])]
+
+
+def _claim_text(claim):
+    kinds = (nmse_claim, photo_claim)
+    for text in kinds:
+        try:
+            return text(claim)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return _short(claim)
+
+
+def _json_of(text):
+    """What a metadata value holds; None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _graph_lines(graph, indent):
@@ -281,6 +306,8 @@ def _graph_lines(graph, indent):
     macs = onnx_cost.text(graph, graph["metadata"].get("diffsem.domain") == "image")
     lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs}")
     for key, value in sorted(graph["metadata"].items()):
+        if key == "diffsem.claims" and isinstance(_json_of(value), list):
+            continue  # said as sentences
         lines.append(f"{indent}{key} = {_short(value)}")
     return lines
 
