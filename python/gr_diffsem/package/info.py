@@ -97,8 +97,8 @@ def scheme_report(file):
 def member_report(folder, name, description, problems):
     """A member's five choices and, for a network, what its graph says."""
     report = dict(description)
-    prior = description.get("prior", {})
-    if prior.get("type") == "onnx":
+    prior = description.get("prior")
+    if isinstance(prior, dict) and prior.get("type") == "onnx":
         path = Path(folder) / str(prior.get("file"))
         if path.is_file():
             report["graph"] = graph_report(path, problems, prefix=f"member {name}: ")
