@@ -182,7 +182,7 @@ def test_what_is_called_a_file_and_is_none_hides_itself_alone(kind, folder):
     assert [source.path.name for source in schemes.broken()] == ["gone.py" if kind == "dangling" else "odd.py"]
 
 
-@pytest.mark.parametrize("part", ["~nobody_of_this_name/schemes", "a" * 5000])
+@pytest.mark.parametrize("part", ["~nobody_of_this_name/schemes", "a" * 5000], ids=["no_user", "too_long"])
 def test_a_folder_that_cannot_be_is_named(part, folder, monkeypatch):
     monkeypatch.setenv("DIFFSEM_SCHEMES", f"{part}:{folder}")
     assert "whole_one" in schemes.names()
