@@ -81,7 +81,7 @@ def test_sourcing_twice_changes_nothing(shell, before, made, decoy):
 
 
 def test_no_name_is_left_behind(made, decoy):
-    left = run("bash", made, '. "$env"; compgen -v; compgen -A function', decoy)
+    left = run("bash", made, '. "$env"; compgen -v; compgen -A function; true', decoy)
     assert "PYTHONPATH" in left and "rest" not in left and not [name for name in left if "diffsem_" in name]
 
 
