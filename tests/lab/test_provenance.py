@@ -12,7 +12,7 @@ from gr_diffsem import schemes
 from gr_diffsem.apps import train
 from gr_diffsem.base import model_packages, places
 from gr_diffsem.models import provenance, training
-from gr_diffsem.package import export
+from gr_diffsem.package import export, info
 
 pytest.importorskip("torch")
 
@@ -134,6 +134,8 @@ def test_package_and_card_say_what_trained_it(tmp_path, monkeypatch):
     assert facts["scheme_file"] == f"mine.py (SHA-256 {was})"
     card = (tmp_path / "mine" / "README.md").read_text()
     assert "commit 111111111111-dirty, then 222222222222, scheme file mine.py (SHA-256" in card
+    said = info.table(call(info, tmp_path / "mine"))
+    assert f"commit 111111111111-dirty, then 222222222222, scheme file mine.py (SHA-256 {was})" in said
     assert not first["scheme_changed"] and "has changed" not in export.table(first)
 
     file.write_text(SCHEME + "\n# edited\n")

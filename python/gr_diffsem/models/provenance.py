@@ -56,6 +56,19 @@ def continued(before, now):
     return THEN.join([*parts, now] if now and parts[-1:] != [now] else parts) or None
 
 
+def text(facts):
+    """What a manifest's `trained_on` says of a training, as one line of a card."""
+    code = f"commit {facts['commit']}" if facts.get("commit") else f"gr-diffsem {facts.get('version') or '(no commit)'}"
+    return (
+        f"{facts.get('steps')} steps of {facts.get('batch')} items, {facts.get('minutes')} minutes, "
+        f"seed {facts.get('seed')}, {code}"
+        + (f", scheme file {facts['scheme_file']}" if facts.get("scheme_file") else "")
+        + (f", on {facts['device']}" if facts.get("device") else "")
+        + (f", from the weights of {facts['start']}" if facts.get("start") else "")
+        + (f": `{facts['command']}`" if facts.get("command") else "")
+    )
+
+
 def _git(root, *words):
     """What git says, without the last line's end; None where it refuses or is not there."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}  # in a hook they name another repository

@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import schemes
 from ..base import console, model_packages
 from ..base.errors import UserError, unknown
+from ..models import provenance
 from ..schemes.base import nmse_claim
 from ..schemes.photo import photo_claim
 from . import onnx_cost
@@ -233,6 +234,9 @@ def table(report):
     for key in ("title", "version", "licence", "reference", "signal", "trained_on"):
         if report.get(key):
             lines.append(f"  {key:<13} {_short(report[key])}")
+    facts = report.get("trained_on")
+    if isinstance(facts, dict) and facts.get("steps"):  # whole: the commit's mark stands at its end
+        lines.append(f"  trained by    {provenance.text(facts)}")
     if "graph" in report:
         lines += _graph_lines(report["graph"], "  ")
         lines += _claim_lines(_json_of((report["graph"] or {}).get("metadata", {}).get("diffsem.claims")))

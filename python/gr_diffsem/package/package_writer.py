@@ -9,6 +9,7 @@ import numpy as np
 
 from ..base import model_packages
 from ..base.errors import UserError
+from ..models import provenance
 from . import info
 
 
@@ -108,12 +109,6 @@ def read_contract_key(path, key):
     return {}
 
 
-def _code(fact):
-    """What it was trained with, in words."""
-    code = f"commit {fact['commit']}" if fact.get("commit") else f"gr-diffsem {fact.get('version') or '(no commit)'}"
-    return code + (f", scheme file {fact['scheme_file']}" if fact.get("scheme_file") else "")
-
-
 def _card(scheme, manifest, facts, costs):
     lines = [
         "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
@@ -139,13 +134,7 @@ def _card(scheme, manifest, facts, costs):
                 f"against fp32 on {fact['measured_on']}"
             )
             continue
-        lines.append(
-            f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
-            f"seed {fact.get('seed')}, {_code(fact)}"
-            + (f", on {fact['device']}" if fact.get("device") else "")
-            + (f", from the weights of {fact['start']}" if fact.get("start") else "")
-            + (f": `{fact['command']}`" if fact.get("command") else "")
-        )
+        lines.append(f"- `{name}`: {provenance.text(fact)}")
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:
         if claim["gate"] is not None:
