@@ -3,6 +3,8 @@
 
 import argparse
 import importlib
+import inspect
+import json
 import re
 import shlex
 from fractions import Fraction
@@ -150,6 +152,36 @@ def test_targets_and_variables_that_are_named_exist():
                 assert match[1] in targets, f"{page.name}: {code}"
         assert set(re.findall(r"DIFFSEM_[A-Z_]+", text)) <= read, page.name
     assert len(asked) > 8
+
+
+def test_members_that_are_named_exist():
+    """`NAME/MEMBER` of the shipped packages, alone or with keys behind a colon."""
+    packages = {path.parent.name: json.loads(path.read_text()) for path in ROOT.glob("models/*/manifest.json")}
+    seen = set()
+    for page in PAGES:
+        for _, code in code_of(page.read_text(encoding="utf-8")):
+            for name, member in re.findall(r"(?<![\w/.-])(\w+)/(\w+)(?![\w/.])", code):
+                if name in packages:
+                    assert member in packages[name]["members"], f"{page.name}: {code}"
+                    seen.add((name, member))
+    assert len(seen) > 3
+
+
+def test_parameters_of_blocks_that_are_named_exist():
+    """`BLOCK(parameter=...)` in a sentence or an example: the block has it."""
+    diffsem = pytest.importorskip("gnuradio.diffsem")
+    seen = 0
+    for page in PAGES:
+        for _, code in code_of(page.read_text(encoding="utf-8")):
+            for name, inside in re.findall(r"(?:diffsem\.)?\b(\w+)\(([^()]*)\)", code):
+                block = getattr(diffsem, name, None)
+                if isinstance(block, type):
+                    said = block.__init__.__doc__ if type(block).__name__ == "pybind11_type" else ""
+                    known = re.findall(r"(\w+):", said or "") or list(inspect.signature(block.__init__).parameters)
+                    for word in re.findall(r"(\w+)=", re.sub(r'"[^"]*"', '""', inside)):
+                        assert word in known, f"{page.name}: {code}"
+                        seen += 1
+    assert seen >= 4
 
 
 def test_defaults_that_pages_state():
