@@ -14,7 +14,7 @@ from ..base import console, model_packages, philox
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
-from ..schemes.base import Scheme
+from ..schemes.base import Scheme, published_on
 from . import adaptive, scheme_runner, scores
 
 CALIBRATED_DB = (0.0, 25.0)
@@ -256,6 +256,7 @@ def report_claim(claim, run_member, package):
     """One entry of "claims"."""
     names = [claim.member] + ([claim.against] if claim.against else [])
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None}
+    entry["published_on"] = published_on(vars(claim))
     entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
     if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):
         return entry
@@ -282,14 +283,14 @@ def report_claim(claim, run_member, package):
 
 def macs_of(package, member):
     """Multiply-adds of one evaluation of a member's network, or None."""
-    from ..package import onnx_cost
+    from ..package import info
 
     path = package
     if package.is_dir():
         prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
         path = package / prior["file"] if prior.get("type") == "onnx" else None
     try:
-        return onnx_cost.cost(path)["macs"] if path else None
+        return info.file_cost(path)["macs"] if path else None
     except (OSError, ValueError):
         return None
 
@@ -316,12 +317,27 @@ def table(report):
         lines.append(
             f"  log-likelihood {entry['log_likelihood']:.3f}, table by SNR {entry['log_likelihood_snr_table']:.3f} nats"
         )
-    lines += ["", "claims (dB; lower is better)"]
-    verdicts = {True: "holds", False: "FAILS", None: "-"}
-    numbers = ("ours", "gate", "published")
-    rows = [(verdicts[c.get("holds")], c["name"], *(_number(c[key]) for key in numbers)) for c in report["claims"]]
-    lines += console.table(("", "claim", *numbers), rows, left=(0, 1))
+    lines += ["", "claims (dB; lower is better)", *claims_table(report["claims"])]
     return "\n".join(lines)
+
+
+def claims_table(claims):
+    """The claims as lines; each published number refers to the data that it was measured on, which stand below."""
+    verdicts = {True: "holds", False: "FAILS", None: "-"}
+    notes = list(dict.fromkeys(c["published_on"] for c in claims if c["published_on"]))
+
+    def row(c):
+        note = f" ({notes.index(c['published_on']) + 1})" if c["published_on"] else ""
+        return (
+            verdicts[c.get("holds")],
+            c["name"],
+            _number(c["ours"]),
+            _number(c["gate"]),
+            _number(c["published"]) + note,
+        )
+
+    lines = console.table(("", "claim", "ours", "gate", "published"), [row(c) for c in claims], left=(0, 1))
+    return lines + [f"({i}) measured on {note}" for i, note in enumerate(notes, 1)]
 
 
 def _number(value):
