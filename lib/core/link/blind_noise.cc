@@ -41,6 +41,17 @@ BlindNoise::BlindNoise(Options options) : d(std::move(options))
         d_tail = std::make_unique<DelayTailNoise>(
             d.observed.empty() ? std::vector<std::uint8_t>(d.size, 1) : d.observed,
             d.delay_window > 0 ? d.delay_window : 0.25f * d.size);
+    const auto seen = [](std::uint8_t o) { return o != 0; };
+    d_one = d_tail                                 ? std::size_t(d_tail->freedom())
+            : d.source == Source::null_carriers    ? d.null_carriers.size()
+            : d.observed.empty()                   ? d.size
+                                                   : std::size_t(std::count_if(
+                                       d.observed.begin(), d.observed.end(), seen));
+}
+
+float BlindNoise::freedom() const
+{
+    return float(double(d_one) / d_share);
 }
 
 float BlindNoise::operator()(const cfloat* y)
@@ -59,6 +70,8 @@ float BlindNoise::averaged(float noise, const cfloat* y)
     if (!std::isfinite(noise))
         return noise;
     if (d.weight < 1) {
+        const double old = 1 - double(d.weight);
+        d_share = d_average < 0 ? 1 : old * old * d_share + double(d.weight) * d.weight;
         d_average = d_average < 0 ? noise : d_average + d.weight * (noise - d_average);
         noise = static_cast<float>(d_average);
     }
