@@ -41,17 +41,20 @@ BlindNoise::BlindNoise(Options options) : d(std::move(options))
         d_tail = std::make_unique<DelayTailNoise>(
             d.observed.empty() ? std::vector<std::uint8_t>(d.size, 1) : d.observed,
             d.delay_window > 0 ? d.delay_window : 0.25f * d.size);
-    const auto seen = [](std::uint8_t o) { return o != 0; };
-    d_one = d_tail                                 ? std::size_t(d_tail->freedom())
-            : d.source == Source::null_carriers    ? d.null_carriers.size()
-            : d.observed.empty()                   ? d.size
-                                                   : std::size_t(std::count_if(
-                                       d.observed.begin(), d.observed.end(), seen));
+    if (d_tail) {
+        d_one = d_tail->freedom();
+    } else if (d.source == Source::null_carriers) {
+        d_one = double(d.null_carriers.size());
+    } else { // the rotation that is fitted costs one of two real numbers
+        const auto seen = std::count_if(
+            d.observed.begin(), d.observed.end(), [](std::uint8_t o) { return o != 0; });
+        d_one = (d.observed.empty() ? double(d.size) : double(seen)) - 0.5;
+    }
 }
 
 float BlindNoise::freedom() const
 {
-    return float(double(d_one) / d_share);
+    return float(d_one / d_share);
 }
 
 float BlindNoise::operator()(const cfloat* y)

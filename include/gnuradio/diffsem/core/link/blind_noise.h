@@ -62,7 +62,7 @@ private:
     std::unique_ptr<DelayTailNoise> d_tail;
     double d_average = -1; // < 0: none yet
     double d_share = 1;    // variance of the average over that of one estimate
-    std::size_t d_one = 0; // elements of noise in one estimate
+    double d_one = 0;      // elements of noise in one estimate
 };
 
 } // namespace core
