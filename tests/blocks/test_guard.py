@@ -48,12 +48,13 @@ def package(folder, prior, **more):
     """A package of one member with such a prior, and what stands beside it; its path."""
     folder.mkdir(exist_ok=True)
     member = {"prior": prior, "operator": "mask", "start": "matched", "sampler": "one_step", "plan": "geometric"}
+    other = {**member, "prior": {"type": "gaussian", "variance": [1.0] * N}}
     manifest = {
         "diffsem.contract": model_packages.CONTRACT,
         "name": folder.name,
         "signal": {"domain": "complex", "shape": [N], "gain": "measured"},
         "default": "wrong",
-        "members": {"wrong": {**member, **more}, "other": {**member, "prior": {"type": "gaussian", "variance": [1.0] * N}}},
+        "members": {"wrong": {**member, **more}, "other": other},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return str(folder)
@@ -153,7 +154,7 @@ def test_the_twin_says_the_same(freedom):
 
 
 def through_chanest(scheme, observed, snr_db, count=60, **more):
-    """(block, guarded and bypassed by frame, taps, true channels, least squares) behind sync words on these carriers."""
+    """(block, guarded and bypassed by frame, taps, channels, least squares) behind sync words on these carriers."""
     rng = np.random.default_rng(8)
     one, two = sync_words(rng, N, np.flatnonzero(observed))
     h = four_taps(rng, count)

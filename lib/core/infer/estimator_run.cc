@@ -349,8 +349,8 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
         const SamplerEntry& sampler = *d_parts.sampler;
         item.info.steps =
             item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
-        item.info.planned =
-            item.spent_planned + d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
+        item.info.planned = item.spent_planned + d_parts.noise_updates +
+                            evaluations(sampler, d_plan, run.levels.planned(slot));
         item.info.seconds = item.spent_seconds + d_seconds;
     }
     if (item.out) {
