@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Run state of one stream. estimator.cc makes it, estimator_run.cc takes a batch through it.
+ * Run state of one stream. estimator.cc makes it, estimator_run.cc takes a batch through it, estimator_guard.cc refuses what
+ * contradicts its measurement.
  */
 #pragma once
 

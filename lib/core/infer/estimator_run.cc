@@ -5,7 +5,6 @@
  * normalisation. Nothing here allocates, and nothing throws to the caller.
  */
 #include "infer/estimator_impl.h"
-#include "infer/guard.h"
 
 #include <algorithm>
 #include <chrono>
@@ -195,46 +194,6 @@ void Estimator::Impl::flush(const RunLimit& limit)
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
-}
-
-// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
-bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
-{
-    const float *y = d_y.item(slot), *x = d_run->x.item(slot);
-    double energy = 0;
-    for (std::size_t i = 0; i < d_n; i++) {
-        if (!measured(item, i))
-            continue;
-        double residual = 0;
-        for (std::size_t j = d_parts_of_x * i; j < d_parts_of_x * (i + 1); j++)
-            residual += (double(y[j]) - x[j]) * (double(y[j]) - x[j]);
-        const double sigma = d_noise.at(slot, i);
-        energy += residual / (sigma * sigma);
-    }
-    return contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
-}
-
-// Another member answers it, or least squares.
-void Estimator::Impl::fall_back(std::size_t slot, Item& item)
-{
-    item.info.guarded = true;
-    item.info.residual = 0; // of what was refuted
-    item.spent = item.info.steps;
-    if (!d_fallback)
-        return bypass(item, "guard");
-    Item again{};
-    again.y = item.y;
-    again.in_parts = item.in_parts;
-    again.noise = item.noise;
-    again.noise_stride = item.noise_stride;
-    again.mean = item.mean;
-    again.variance = item.variance;
-    again.out = item.out;
-    again.info.guarded = true;
-    again.spent = item.info.steps;
-    again.spent_planned = item.info.planned;
-    again.spent_seconds = item.info.seconds;
-    d_fallback->admit(again, d_run->items[slot]);
 }
 
 void Estimator::Impl::infer(int most_steps, int noise_updates)
