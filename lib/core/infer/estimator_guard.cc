@@ -37,14 +37,16 @@ bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
         const double sigma = d_noise.at(slot, i);
         energy += residual / (sigma * sigma);
     }
-    return contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
+    // An answer that is no number is a failure, and said to be one.
+    return std::isfinite(energy) &&
+           contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
 }
 
 // Another member answers it, or least squares.
 void Estimator::Impl::fall_back(std::size_t slot, Item& item)
 {
+    account(slot, item);
     item.info.guarded = true;
-    item.info.residual = 0; // of what was refuted
     item.spent = item.info.steps;
     if (!d_fallback)
         return bypass(item, "guard");

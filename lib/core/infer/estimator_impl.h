@@ -101,6 +101,7 @@ private:
     void begin_at_linear_answer();
     void begin_in_noise();
     void draw_nearest();
+    void account(std::size_t slot, Item& item) const;
     bool finish(std::size_t slot, Item& item);
     void bypass(Item& item, const char* reason);
     void write_mean(const float* from, float gain, Item& item) const;

@@ -193,6 +193,10 @@ void fallbacks()
     CHECK(ls.info[7].bypassed && std::string(ls.info[7].reason) == "guard");
     CHECK_EQUAL(ls.info[7].steps, 2);
     CHECK(ls.mean == alien.y);
+    Trials same = alien; // the answer may lie where the measurement does
+    Estimator in_place(load_scheme(path), {});
+    in_place.run(same.y.data(), 200, same.told.data(), 1, 0, same.y.data(), nullptr, nullptr);
+    CHECK(same.y == alien.y);
 
     // A limit of evaluations leaves the fallback its last step.
     Estimator walk(load_scheme(path + ":sampler=posterior_mean,steps=6,sigma_min=0.0001"), {});
