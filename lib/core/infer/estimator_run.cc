@@ -183,8 +183,15 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     for (std::size_t slot = 0; slot < d_slots.size(); slot++) {
         Item& item = d_slots[slot];
-        if (failure || !finish(slot, item))
+        if (!failure && d_info.guard && contradicted(item, slot)) // the mean may lie where y does
+            fall_back(slot, item);
+        else if (failure || !finish(slot, item))
             bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
+    }
+    if (d_fallback && !d_fallback->d_slots.empty()) {
+        // Its last step at least: something has to be answered.
+        const int left = std::max(limit.evaluations - d_run->levels.steps(), 1);
+        d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
 }
@@ -282,6 +289,19 @@ void Estimator::Impl::write_mean(const float* from, float gain, Item& item) cons
                 j < d_parts_of_x ? gain * from[d_parts_of_x * i + j] : 0.0f;
 }
 
+// What inference has taken.
+void Estimator::Impl::account(std::size_t slot, Item& item) const
+{
+    const SamplerRun& run = *d_run;
+    if (!run.denoiser)
+        return;
+    const SamplerEntry& sampler = *d_parts.sampler;
+    item.info.steps = item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+    item.info.planned = item.spent_planned + d_parts.noise_updates +
+                        evaluations(sampler, d_plan, run.levels.planned(slot));
+    item.info.seconds = item.spent_seconds + d_seconds;
+}
+
 // Result of one slot in the units of y; false where it is not finite.
 bool Estimator::Impl::finish(std::size_t slot, Item& item)
 {
@@ -297,13 +317,7 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
     else if (item.variance)
         classical_variance(item);
-    if (run.denoiser) {
-        const SamplerEntry& sampler = *d_parts.sampler;
-        item.info.steps = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
-        item.info.planned =
-            d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
-        item.info.seconds = d_seconds;
-    }
+    account(slot, item);
     if (item.out) {
         if (d_options.residual)
             item.info.residual = residual(item, slot);
@@ -341,7 +355,7 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
             d_run->variance.begin(), d_run->variance.begin() + std::ptrdiff_t(d_n), item.variance);
     else if (item.variance)
         classical_variance(item);
-    item.info.steps = 0;
+    item.info.steps = item.spent;
     item.info.gain = 1;
     item.info.bypassed = *reason != '\0';
     item.info.reason = reason;
