@@ -79,7 +79,7 @@ InterferenceFilter::Found InterferenceFilter::found() const
     return out;
 }
 
-// Adds a block to the average.
+// Adds a block to the average, by its own power: where a frame begins behind silence, one block would outweigh all.
 void InterferenceFilter::look(const cfloat* block)
 {
     d_block.resize(d_size);
@@ -87,9 +87,13 @@ void InterferenceFilter::look(const cfloat* block)
         d_block[i] = d_hann[i] * block[i];
     d_transforms->fft.fwd(d_spectrum, d_block);
     d_blocks = std::min(d_blocks + 1, averaged);
+    double power = 0;
+    for (std::size_t k = 0; k < d_size; k++)
+        power += d_inside[k] ? std::norm(d_spectrum[k]) : 0.0f;
+    const float scale = power > 0 ? static_cast<float>(d_size / power) : 0.0f;
     const float share = 1.0f / d_blocks;
     for (std::size_t k = 0; k < d_size; k++)
-        d_power[k] += share * (std::norm(d_spectrum[k]) - d_power[k]);
+        d_power[k] += share * (scale * std::norm(d_spectrum[k]) - d_power[k]);
     mark();
 }
 
