@@ -20,6 +20,8 @@ constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
 constexpr double allowance = 200;       // headers that may fail in a row at no price
 constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond it
+constexpr double image_memory = 0.8;    // of frames
+constexpr double image_doubt = 4;       // standard deviations of what no image would give: 1e-7
 
 std::vector<int> in_use(const FrameLayout& layout)
 {
@@ -57,7 +59,9 @@ void FrameFinder::spectrum(int symbol, cfloat* out)
     auto now = std::polar(1.0, turn * static_cast<double>(first - d_start));
     for (int i = 0; i < d_len; i++) {
         const float re = static_cast<float>(now.real()), im = static_cast<float>(now.imag());
-        const cfloat x = d_samples[first + i];
+        const cfloat y = d_samples[first + i];
+        const cfloat x = {y.real() - d_image.real() * y.real() - d_image.imag() * y.imag(),
+                          y.imag() - d_image.imag() * y.real() + d_image.real() * y.imag()};
         d_turned[i] = {re * x.real() - im * x.imag(), re * x.imag() + im * x.real()};
         now = {now.real() * step.real() - now.imag() * step.imag(),
                now.real() * step.imag() + now.imag() * step.real()};
@@ -153,12 +157,41 @@ bool FrameFinder::read_header()
     return true;
 }
 
+// The w for which y - w conj(y) has no mean square, if that of y, here behind the sync words, is no chance.
+void FrameFinder::learn_image(std::size_t end)
+{
+    d_squares *= image_memory;
+    d_powers *= image_memory;
+    d_counted *= image_memory;
+    for (std::size_t i = d_start + 2 * static_cast<std::size_t>(d_symbol); i < end; i++) {
+        const double re = d_samples[i].real(), im = d_samples[i].imag();
+        d_squares += std::complex<double>(re * re - im * im, 2 * re * im);
+        d_powers += re * re + im * im;
+    }
+    d_counted += double(end - d_start) - 2 * d_symbol;
+    d_image = 0;
+    if (!(d_powers > 0))
+        return;
+    const auto rho = d_squares / d_powers;
+    const double size = std::norm(rho);
+    if (size > image_doubt * image_doubt / d_counted && size < 0.99)
+        d_image = cfloat((1 - std::sqrt(1 - size)) / std::conj(rho));
+}
+
 bool FrameFinder::read_frame()
 {
     const int headers = layout().header_symbols(), full = headers + layout().frame_symbols;
     const std::size_t end = d_start + static_cast<std::size_t>(2 + headers + d_payload) * d_symbol;
     if (d_samples.size() < end)
         return false;
+    const cfloat before = d_image;
+    learn_image(end);
+    if (d_image != before) { // the sync words were read without it
+        std::vector<cfloat> words(2 * static_cast<std::size_t>(d_len));
+        spectrum(0, &words[0]);
+        spectrum(1, &words[static_cast<std::size_t>(d_len)]);
+        d_front.sync(&words[0], &words[static_cast<std::size_t>(d_len)]);
+    }
     auto& vectors = d_frame.vectors;
     vectors.assign(static_cast<std::size_t>(1 + full) * d_len, 0);
     std::copy(d_front.combined().begin(), d_front.combined().end(), vectors.begin());

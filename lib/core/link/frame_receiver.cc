@@ -312,24 +312,44 @@ float FrameNoise::measure(cfloat* frame,
     d_loss = 0; // noise of a symbol all of whose samples are lost: the mean power of a bin
     for (int k = 0; k < len; k++)
         d_loss += (std::norm(taps[k]) + noise_var) / len;
+    struct Look {
+        double error, should;
+    };
+    const auto look = [&](const Known& p) -> Look {
+        const int k = p.carrier;
+        return {std::norm(taps[k]) * std::norm(frame[p.symbol * len + k] - p.value),
+                noise_var + error_var[k] * std::norm(p.value) +
+                    (lost ? lost[p.symbol] * d_loss : 0)};
+    };
+    // Of each carrier, by the symbols in which all are known: what changes within the frame is the same for all there.
     std::vector<double> found(len), stated(len);
     std::vector<int> count(len);
+    for (const auto& p : known)
+        if (p.symbol < headers && std::norm(taps[p.carrier]) > 0) {
+            const auto at = look(p);
+            found[p.carrier] += at.error;
+            stated[p.carrier] += at.should;
+            count[p.carrier]++;
+        }
+    d_carriers.add(found, stated, count);
+    // Then of all together, and of each symbol: a gain step, a gap or a burst of interference spoils some.
+    const auto& factor = d_carriers.factors();
+    std::vector<double> sum(headers + payload), looks(headers + payload);
     double all_found = 0, all_stated = 0;
     for (const auto& p : known) {
-        const int k = p.carrier;
-        const double error = std::norm(taps[k]) * std::norm(frame[p.symbol * len + k] - p.value);
-        const double should = noise_var + error_var[k] * std::norm(p.value) +
-                              (lost ? lost[p.symbol] * d_loss : 0);
-        all_found += error;
+        const auto at = look(p);
+        const double should = at.should * factor[p.carrier];
+        all_found += at.error;
         all_stated += should;
-        if (std::norm(taps[k]) > 0) {
-            found[k] += error;
-            stated[k] += should;
-            count[k]++;
+        if (std::norm(taps[p.carrier]) > 0 && should > 0) {
+            sum[p.symbol] += at.error / should;
+            looks[p.symbol]++;
         }
     }
     error_scale = all_stated > 0 ? static_cast<float>(all_found / all_stated) : 1.0f;
-    d_carriers.add(found, stated, count);
+    for (auto& v : sum)
+        v /= std::max(1e-30f, error_scale);
+    d_symbols = noise_factors(sum, looks);
     return noise_var * error_scale;
 }
 
@@ -361,12 +381,14 @@ FramePayload FrameNoise::read(cfloat* frame,
         // Samples taken out as impulses are missing on all carriers alike.
         const int at = d_layout.header_symbols() + s;
         const double missing = lost ? lost[at] * d_loss * error_scale : 0;
+        const auto here = static_cast<float>(d_symbols[at]);
         for (std::size_t i = 0; i < carriers; i++) {
             out.symbols.push_back(symbol[d_layout.data[i]]);
             const float power = std::norm(taps[d_layout.data[i]]);
             out.noise_var.push_back(
-                missing > 0 && power > 0 ? of_carrier[i] + static_cast<float>(missing / power)
-                                         : of_carrier[i]);
+                here * (missing > 0 && power > 0
+                            ? of_carrier[i] + static_cast<float>(missing / power)
+                            : of_carrier[i]));
         }
     }
     const double snr = noise > 0 ? power / noise : 1e9;

@@ -13,11 +13,16 @@ namespace diffsem {
 namespace core {
 
 /*!
- * How far the noise of each carrier lies above that of most. A carrier was seen C times and its noise, in units of what
- * was stated, added up to N (so N/g is gamma distributed with shape C). Its factor g is one of 1, 2, 4 ... 1024 times
- * a level common to all, most carriers having 1; the level and how common each factor is are found by expectation and
- * maximisation. So flat noise stays flat, with two looks at a carrier, and ten times the noise is seen with two.
- * What earlier frames said is remembered, each a share less.
+ * How far the noise of each of some things (carriers, symbols) lies above that of most of them. One was seen \p count times
+ * and its squared errors, in units of what was stated, added up to \p sum: then sum / g is gamma distributed with the
+ * shape count. Its factor g is one of 1, 2, 4 ... 1024 times a level common to all, most having 1; the level and how
+ * common each factor is are found by expectation and maximisation. So flat noise stays flat, with two looks at each, and
+ * ten times the noise is seen with two. Gives 1/E[1/g] for each, all 1 where nothing was seen.
+ */
+std::vector<double> noise_factors(const std::vector<double>& sum, const std::vector<double>& count);
+
+/*!
+ * The factors of carriers, over frames: what earlier ones said is remembered, each a share less.
  */
 class CarrierNoise
 {
@@ -33,7 +38,6 @@ public:
     void add(const std::vector<double>& found,
              const std::vector<double>& stated,
              const std::vector<int>& count);
-    //! Factor of each carrier: 1/E[1/g], times the level; about 1 in the mean over what was seen.
     const std::vector<double>& factors() const { return d_factor; }
 
 private:

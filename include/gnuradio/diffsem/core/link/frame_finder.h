@@ -42,7 +42,8 @@ struct FoundFrame {
  * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out.
  * Results do not depend on the size of the pieces.
  *
- * Impulses, lines and neighbours are taken out first (ImpulseBlanker, InterferenceFilter). What else looks like preambles
+ * Impulses, lines and neighbours are taken out first (ImpulseBlanker, InterferenceFilter). I and Q that are not alike
+ * make an image of the signal; OFDM has E[x^2] = 0 without one, so it is measured on each frame and taken out. What else looks like preambles
  * must not cost more than a share of a core: headers that fail are paid for from an allowance, and while there is a
  * debt only higher scores are looked at, the higher the larger it is. Noise alone stays far below the allowance, and a
  * frame passes over what is weaker than itself.
@@ -79,6 +80,7 @@ public:
     std::uint64_t blanked() const { return d_blanked; } //!< samples that count as 0
     std::uint64_t impulses() const { return d_blanker.blanked(); } //!< samples taken out as impulses
     std::uint64_t skipped() const { return d_skipped; } //!< peaks that the allowance did not reach for
+    cfloat image() const { return d_image; } //!< relative amplitude of the mirror image that is taken out
     InterferenceFilter::Found interference() const { return d_filter.found(); }
 
     //! Samples for one header that fails, in the mean of long.
@@ -92,6 +94,7 @@ private:
     void spectrum(int symbol, cfloat* out);
     void forget();
     void fail();
+    void learn_image(std::size_t end);
     double debt(std::uint64_t at) const;
     int impulses_in(int symbol) const;
 
@@ -122,6 +125,10 @@ private:
     double d_offset = 0, d_step = 0; // carrier spacings; rad per symbol that are left
     FrameHeader d_header;
     int d_payload = 0;
+    // I and Q that are not alike: x + image * conj(x) is received for x. Sums over the frames of late.
+    cfloat d_image = 0;
+    std::complex<double> d_squares = 0;
+    double d_powers = 0, d_counted = 0;
     std::vector<cfloat> d_turned; // samples of one symbol
     FoundFrame d_frame;
 

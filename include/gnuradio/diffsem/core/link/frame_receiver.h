@@ -98,8 +98,8 @@ struct FramePayload {
  * The equaliser has taken out the phase common to all carriers; what a clock error leaves is a phase that
  * grows with carrier and symbol. It is fitted to pilots and header (whose symbols are known once it is
  * decoded) and turned back. Their residual then measures the noise as it is, with all that the
- * estimate of the sync words did not see; and it is looked at carrier by carrier (CarrierNoise), because interference
- * is not the same on all.
+ * estimate of the sync words did not see; and it is looked at carrier by carrier and symbol by symbol
+ * (noise_factors), because interference is not the same on all.
  */
 class FrameNoise
 {
@@ -143,6 +143,7 @@ private:
     FrameLayout d_layout;
     HeaderCode d_code;
     CarrierNoise d_carriers;
+    std::vector<double> d_symbols; // factor of the noise of each, header and payload
     double d_clock = 0, d_loss = 0;
 };
 
