@@ -20,6 +20,7 @@ namespace {
 constexpr double pi = 3.14159265358979323846;
 //! Symbols from the middle of the sync words to the first symbol behind them.
 constexpr double lever = 1.5;
+static_assert(lever == 1.5, "residual() turns by three halves");
 constexpr double residual_range = 1.2, residual_step = 0.02; // rad per symbol
 constexpr double residual_deviation = 0.35;                  // of what the preamble leaves at -5 dB
 //! A carrier is hit whose sync words miss the channel of the others by this times the noise, and this share of the power:
@@ -227,13 +228,23 @@ double FrameFront::residual(const cfloat* symbols, int n) const
     }
     double best = 0, top = -1e300;
     const int steps = static_cast<int>(residual_range / residual_step);
+    static const auto turns = [steps] { // of each step; half of one turns the lever too
+        std::vector<std::complex<double>> half;
+        for (int i = -steps; i <= steps; i++)
+            half.push_back(std::polar(1.0, -0.5 * i * residual_step));
+        return half;
+    }();
     for (int i = -steps; i <= steps; i++) {
         const double step = i * residual_step;
         double sum = -0.5 * step * step / (residual_deviation * residual_deviation);
-        const auto one = std::polar(1.0, -step);
-        auto turn = std::polar(1.0, -step * lever);
-        for (int s = 0; s < n; s++, turn *= one)
+        const auto half = turns[static_cast<std::size_t>(i + steps)];
+        const auto one = half * half;
+        auto turn = one * half; // the lever is 1.5 symbols
+        for (int s = 0; s < n; s++) {
             sum += z[s].real() * turn.real() - z[s].imag() * turn.imag();
+            turn = {turn.real() * one.real() - turn.imag() * one.imag(),
+                    turn.real() * one.imag() + turn.imag() * one.real()};
+        }
         if (sum > top) {
             top = sum;
             best = step;

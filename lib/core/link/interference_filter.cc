@@ -22,10 +22,13 @@ namespace {
 constexpr double pi = 3.14159265358979323846;
 constexpr int per_carrier = 8;      // values of the spectrum
 constexpr int averaged = 8;         // blocks, about
-constexpr int held = 16;            // blocks that interference is remembered for
+constexpr int every = 4;            // blocks, of which one is looked at
+constexpr int held = 8;             // looks that interference is remembered for
 constexpr double rare = 1e-8;       // probability that a value of noise passes for a line
 constexpr double ring_doubt = 1.3;  // how far the mean of a ring may lie below the truth
-constexpr double least_line = 5;    // times the ring; weaker ones cost less than their notch
+// Times the ring. Pilots that are always the same stand out by 5; and what is weaker costs little more than its notch.
+constexpr double least_line = 12;
+constexpr double least_of_band = 5; // times the band's median: between the zeros of a channel is no line
 constexpr int ring_near = 4, ring_far = 20; // values away from the line, on each side
 constexpr double strong = 10;       // times the median of the band: a selective channel stays below
 constexpr double most_strong = 0.4; // of the band; more of it, and it may be the signal
@@ -134,7 +137,7 @@ void InterferenceFilter::mark()
     again(d_hold_outside, loud);
     for (std::size_t k = 0; k < d_size; k++)
         again(d_hold[k],
-              d_dense && !d_outside[k] && d_power[k] > 0 &&
+              d_dense && !d_outside[k] && d_power[k] > least_of_band * median &&
                   (narrow(k, line) || (parts && d_power[k] > strong * median)));
 
     std::vector<bool> cut(d_size, false);
@@ -196,8 +199,8 @@ void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<c
     for (;;) {
         // The first block goes by what it is itself, the others by those before them.
         if (d_looked == 0 ? end >= d_size : d_looked + d_size == d_done) {
-            // every other one is enough once the average stands
-            if (d_blocks < averaged || d_looked / d_size % 2)
+            // one of some is enough once the average stands
+            if (d_blocks < averaged || d_looked / d_size % every == 0)
                 look(&d_past[static_cast<std::size_t>(d_looked - d_first)]);
             d_looked += d_size;
             continue;

@@ -315,8 +315,12 @@ double PreambleCorrelator::refine(const cfloat* samples, int grid) const
                 add(seg[d * d_segments + s], std::conj(d_template[i]), samples[i + d]);
     std::vector<cdouble> turns(d_segments);
     const auto power = [&](double f) {
-        for (int s = 0; s < d_segments; s++)
-            turns[s] = std::polar(1.0, -2 * pi * f * s * d_segment / d_fft_len);
+        const cdouble step = std::polar(1.0, -2 * pi * f * d_segment / d_fft_len);
+        turns[0] = 1;
+        for (int s = 1; s < d_segments; s++) {
+            turns[s] = 0;
+            add(turns[s], turns[s - 1], step);
+        }
         double sum = 0;
         for (int d = 0; d <= d_cp; d++) {
             cdouble c = 0;

@@ -17,7 +17,7 @@ namespace diffsem {
 namespace core {
 
 /*!
- * Watches the spectrum of the stream in blocks of eight symbols, averaged over some of them, and takes out by a filter of
+ * Watches the spectrum of the stream in blocks of eight symbols, of which it averages some, and takes out by a filter of
  * linear phase and no delay what cannot be OFDM of this layout:
  *
  * - lines: far above the spectrum around them, and narrower than a carrier. DC with a carrier offset is one;
@@ -69,7 +69,7 @@ private:
     std::vector<float> d_power;            // spectrum, averaged
     std::vector<double> d_sum;             // of d_power up to each value, three times around
     int d_blocks = 0;                      // looked at
-    std::vector<int> d_hold;               // blocks that a value is still taken out for
+    std::vector<int> d_hold;               // looks that a value is still taken out for
     std::vector<bool> d_cut;
     int d_hold_outside = 0;
     std::vector<cfloat> d_response;        // of the filter, 2 * d_size values; empty: nothing is taken out
