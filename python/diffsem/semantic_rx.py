@@ -19,7 +19,8 @@ class semantic_rx(gr.hier_block2):
     phase_memory: of `ofdm_equalizer_diffsem`.
 
     Port ``stats``: dictionaries with ``in`` (preambles found), ``out`` (frames), ``dropped`` (without a header: false
-    alarms and lost frames), ``recognised``, ``interference`` and more of `frame_sync_cvc`. Raises ValueError naming the parameter, its value and the remedy.
+    alarms and lost frames), ``recognised``, ``interference`` and more: see `frame_sync_cvc`. Raises ValueError naming
+    the parameter, its value and the remedy.
     """
 
     def __init__(

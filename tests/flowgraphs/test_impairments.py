@@ -8,7 +8,7 @@ import pytest
 from gr_diffsem.air import impairments as air
 
 pytest.importorskip("gnuradio.diffsem")
-from gr_diffsem.apps import impair  # noqa: E402
+from gr_diffsem.apps import impair
 
 ROWS = ("dc -10", "iq image", "dc 20", "tone 0", "neighbour 20", "impulses")
 

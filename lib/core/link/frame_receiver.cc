@@ -260,8 +260,7 @@ void FrameFront::soft_bits(const cfloat* symbols, double step, HeaderSoftBits& s
         const int s = i / carriers, k = d_layout.data[i % carriers];
         const cfloat y = symbols[s * d_layout.fft_len() + k] * turn_back(step, s);
         const cfloat matched =
-            std::conj(d_taps[k]) * y *
-            (2 * std::sqrt(2.0f) / (d_noise + d_error[k] + d_excess[k]));
+            std::conj(d_taps[k]) * y * (2 * std::sqrt(2.0f) / (d_noise + d_error[k] + d_excess[k]));
         soft[2 * i] = std::clamp(matched.real(), -most_soft, most_soft);
         soft[2 * i + 1] = std::clamp(matched.imag(), -most_soft, most_soft);
     }
@@ -373,7 +372,8 @@ FramePayload FrameNoise::read(cfloat* frame,
                               const float* lost)
 {
     float error_scale = 1;
-    const float noise = measure(frame, symbols, header, taps, noise_var, error_var, error_scale, lost);
+    const float noise =
+        measure(frame, symbols, header, taps, noise_var, error_var, error_scale, lost);
     const std::size_t carriers = d_layout.data.size();
     std::vector<float> of_carrier(carriers);
     double power = 0;
@@ -396,10 +396,10 @@ FramePayload FrameNoise::read(cfloat* frame,
         for (std::size_t i = 0; i < carriers; i++) {
             out.symbols.push_back(symbol[d_layout.data[i]]);
             const float power = std::norm(taps[d_layout.data[i]]);
-            out.noise_var.push_back(
-                here * (missing > 0 && power > 0
-                            ? of_carrier[i] + static_cast<float>(missing / power)
-                            : of_carrier[i]));
+            out.noise_var.push_back(here *
+                                    (missing > 0 && power > 0
+                                         ? of_carrier[i] + static_cast<float>(missing / power)
+                                         : of_carrier[i]));
         }
     }
     const double snr = noise > 0 ? power / noise : 1e9;

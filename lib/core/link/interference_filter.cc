@@ -20,21 +20,24 @@ namespace core {
 namespace {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr int per_carrier = 8;      // values of the spectrum
-constexpr int averaged = 8;         // blocks, about
-constexpr int every = 4;            // blocks, of which one is looked at
-constexpr int held = 8;             // looks that interference is remembered for
-constexpr double rare = 1e-8;       // probability that a value of noise passes for a line
-constexpr double ring_doubt = 1.3;  // how far the mean of a ring may lie below the truth
+constexpr int per_carrier = 8;     // values of the spectrum
+constexpr int averaged = 8;        // blocks, about
+constexpr int every = 4;           // blocks, of which one is looked at
+constexpr int held = 8;            // looks that interference is remembered for
+constexpr double rare = 1e-8;      // probability that a value of noise passes for a line
+constexpr double ring_doubt = 1.3; // how far the mean of a ring may lie below the truth
 // Times the ring. Pilots that are always the same stand out by 5; and what is weaker costs little more than its notch.
 constexpr double least_line = 12;
-constexpr double least_of_band = 5; // times the band's median: between the zeros of a channel is no line
+constexpr double least_of_band =
+    5; // times the band's median: between the zeros of a channel is no line
 constexpr int ring_near = 4, ring_far = 20; // values away from the line, on each side
 constexpr double strong = 10;       // times the median of the band: a selective channel stays below
 constexpr double most_strong = 0.4; // of the band; more of it, and it may be the signal
 constexpr double most_outside = 2.5; // times the band's median
-constexpr int wide_notch = 3;       // values on each side of one
-constexpr double margin = 1;        // carriers between the signal and what may be cut
+constexpr int wide_notch = 3;        // values on each side of one
+constexpr std::size_t stretch = 16;  // samples of which it is asked whether the filter rings
+constexpr float rings = 2;           // times the power that came in
+constexpr double margin = 1;         // carriers between the signal and what may be cut
 
 } // namespace
 
@@ -188,8 +191,19 @@ void InterferenceFilter::filter(std::vector<cfloat>& out)
     for (std::size_t k = 0; k < 2 * d_size; k++)
         d_spectrum[k] *= d_response[k];
     d_transforms->fft.inv(d_result, d_spectrum);
-    const auto begin = d_result.begin() + static_cast<std::ptrdiff_t>(reach);
-    out.insert(out.end(), begin, begin + static_cast<std::ptrdiff_t>(d_size));
+    // Where interference ends at once the filter still rings; what is weaker without it stays as it is.
+    const std::uint64_t first = d_done - d_first;
+    for (std::size_t at = 0; at < d_size; at += stretch) {
+        const auto* raw = &d_past[static_cast<std::size_t>(first) + at];
+        const auto* filtered = &d_result[reach + at];
+        float before = 0, behind = 0;
+        for (std::size_t i = 0; i < stretch; i++) {
+            before += std::norm(raw[i]);
+            behind += std::norm(filtered[i]);
+        }
+        const auto* better = behind > rings * before ? raw : filtered;
+        out.insert(out.end(), better, better + stretch);
+    }
 }
 
 void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<cfloat>& out)
@@ -222,7 +236,8 @@ void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<c
             d_done = border;
         }
     }
-    const std::uint64_t keep = std::min(d_looked, std::max<std::uint64_t>(d_done, d_size / 4) - d_size / 4);
+    const std::uint64_t keep =
+        std::min(d_looked, std::max<std::uint64_t>(d_done, d_size / 4) - d_size / 4);
     if (keep > d_first + 16 * d_size) {
         d_past.erase(d_past.begin(), d_past.begin() + static_cast<std::ptrdiff_t>(keep - d_first));
         d_first = keep;

@@ -14,7 +14,8 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t frames_looked_at = 4; // at half the rate two, one of them whole wherever the stretch begins
+constexpr std::size_t frames_looked_at =
+    4; // at half the rate two, one of them whole wherever the stretch begins
 constexpr std::uint64_t most_apart = 4000000;
 constexpr double false_alarm = 1e-4; // per sample
 constexpr double pi = 3.14159265358979323846;
@@ -142,7 +143,8 @@ std::string LinkProbe::look() const
     for (auto& v : mirrored)
         v = std::conj(v);
     if (finds(d_layout, mirrored))
-        return "the sender's spectrum comes mirrored: I and Q are swapped at one end; swap them back";
+        return "the sender's spectrum comes mirrored: I and Q are swapped at one end; swap them "
+               "back";
     if (finds(d_layout, slower(d_samples)))
         return "the sender's rate is half of this receiver's: set the same rate at both ends";
     if (finds(d_layout, faster(d_samples)))

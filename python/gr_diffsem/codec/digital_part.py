@@ -26,8 +26,8 @@ OVERHEAD = 5
 SYMBOLS_PER_BIT = 3.2
 EXTRA = 80
 ITERATIONS = 200
-#: Largest soft bit that counts. A symbol may be hit by interference that its noise variance does not tell of: it must not
-#: outweigh the others. At the SNRs where the code is needed, none is as large.
+#: Largest soft bit that counts. A symbol may be hit by interference that its noise variance does not tell of: it must
+#: not outweigh the others. At the SNRs where the code is needed, none is as large.
 MOST_SOFT = 6
 #: Every other information bit has this many repetitions, the others share the rest (about twice that).
 LIGHT = 3

@@ -190,7 +190,8 @@ void idle_air_costs_less_than_the_definition()
     double best_plain = 1e9, best_finder = 1e9, sink = 0;
     for (int round = 0; round < 5; round++) {
         const double begin = cpu_seconds();
-        std::vector<float> re(chunk + cp), im(chunk + cp), a(chunk + cp), b(chunk + cp), power(chunk);
+        std::vector<float> re(chunk + cp), im(chunk + cp), a(chunk + cp), b(chunk + cp),
+            power(chunk);
         std::vector<float> seg_re(segments * (chunk + cp)), seg_im(seg_re.size());
         for (std::size_t at = 0; at + chunk + form.size() + cp < x.size(); at += chunk) {
             const int wide = chunk + cp;

@@ -78,9 +78,18 @@ public:
         return d_recognised;
     } //!< whose header was recognised, not decoded
     std::uint64_t blanked() const { return d_blanked; } //!< samples that count as 0
-    std::uint64_t impulses() const { return d_blanker.blanked(); } //!< samples taken out as impulses
-    std::uint64_t skipped() const { return d_skipped; } //!< peaks that the allowance did not reach for
-    cfloat image() const { return d_image; } //!< relative amplitude of the mirror image that is taken out
+    std::uint64_t impulses() const
+    {
+        return d_blanker.blanked();
+    } //!< samples taken out as impulses
+    std::uint64_t skipped() const
+    {
+        return d_skipped;
+    } //!< peaks that the allowance did not reach for
+    cfloat image() const
+    {
+        return d_image;
+    } //!< relative amplitude of the mirror image that is taken out
     InterferenceFilter::Found interference() const { return d_filter.found(); }
 
     //! Samples for one header that fails, in the mean of long.
@@ -110,7 +119,7 @@ private:
     ImpulseBlanker d_blanker;
     InterferenceFilter d_filter;
     std::vector<cfloat> d_sane, d_even; // scratch: samples that are numbers, without impulses
-    std::vector<cfloat> d_samples; // from sample d_base on, d_lead of which are those zeros
+    std::vector<cfloat> d_samples;      // from sample d_base on, d_lead of which are those zeros
     std::uint64_t d_base = 0;
     std::uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;
@@ -132,8 +141,7 @@ private:
     std::vector<cfloat> d_turned; // samples of one symbol
     FoundFrame d_frame;
 
-    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0,
-                  d_skipped = 0;
+    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0, d_skipped = 0;
 };
 
 } // namespace core

@@ -60,8 +60,9 @@ public:
     std::array<cfloat, FrameHeader::symbols> modulate(const FrameHeader& header) const;
     //! What soft bits say, so that many headers can be compared with them at little cost.
     struct Evidence {
-        double common = 0;                               //!< the same for all headers
-        std::array<double, 2 * FrameHeader::bits> ratio{}; //!< of each code bit, its repetitions added
+        double common = 0; //!< the same for all headers
+        std::array<double, 2 * FrameHeader::bits>
+            ratio{}; //!< of each code bit, its repetitions added
         //! Log-likelihood ratio, in nats, of this header against random bits.
         double of(const FrameHeader& header) const;
     };
