@@ -21,7 +21,9 @@ constexpr double pi = 3.14159265358979323846;
 constexpr double allowance = 200;       // headers that may fail in a row at no price
 constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond it
 constexpr double image_memory = 0.8;    // of frames
-constexpr double image_doubt = 4;       // standard deviations of what no image would give: 1e-7
+// Of E[x^2]/E|x|^2: standard deviations of independent samples, which those of OFDM are not quite; and what pilots that
+// are mirrored to each other give in a selective channel.
+constexpr double image_doubt = 6, image_least = 0.12;
 
 std::vector<int> in_use(const FrameLayout& layout)
 {
@@ -174,7 +176,8 @@ void FrameFinder::learn_image(std::size_t end)
         return;
     const auto rho = d_squares / d_powers;
     const double size = std::norm(rho);
-    if (size > image_doubt * image_doubt / d_counted && size < 0.99)
+    if (size > std::max(image_doubt * image_doubt / d_counted, image_least * image_least) &&
+        size < 0.99)
         d_image = cfloat((1 - std::sqrt(1 - size)) / std::conj(rho));
 }
 

@@ -34,10 +34,12 @@ constexpr int ring_near = 4, ring_far = 20; // values away from the line, on eac
 constexpr double strong = 10;       // times the median of the band: a selective channel stays below
 constexpr double most_strong = 0.4; // of the band; more of it, and it may be the signal
 constexpr double most_outside = 2.5; // times the band's median
-constexpr int wide_notch = 3;        // values on each side of one
-constexpr std::size_t stretch = 16;  // samples of which it is asked whether the filter rings
-constexpr float rings = 2;           // times the power that came in
-constexpr double margin = 1;         // carriers between the signal and what may be cut
+constexpr double least_removed =
+    0.05;                          // of a block's power: the notch itself takes 0.02 of a signal
+constexpr std::size_t stretch = 8; // samples that come filtered or as they were
+constexpr double strongly = 4, ringing = 1.2; // times what is left
+constexpr int wide_notch = 3;                 // values on each side of one
+constexpr double margin = 1;                  // carriers between the signal and what may be cut
 
 } // namespace
 
@@ -95,7 +97,7 @@ void InterferenceFilter::look(const cfloat* block)
     d_blocks = std::min(d_blocks + 1, averaged);
     double power = 0;
     for (std::size_t k = 0; k < d_size; k++)
-        power += d_inside[k] ? std::norm(d_spectrum[k]) : 0.0f;
+        power += d_outside[k] ? 0.0f : std::norm(d_spectrum[k]);
     const float scale = power > 0 ? static_cast<float>(d_size / power) : 0.0f;
     const float share = 1.0f / d_blocks;
     for (std::size_t k = 0; k < d_size; k++)
@@ -191,17 +193,24 @@ void InterferenceFilter::filter(std::vector<cfloat>& out)
     for (std::size_t k = 0; k < 2 * d_size; k++)
         d_spectrum[k] *= d_response[k];
     d_transforms->fft.inv(d_result, d_spectrum);
-    // Where interference ends at once the filter still rings; what is weaker without it stays as it is.
-    const std::uint64_t first = d_done - d_first;
+    const cfloat* raw = &d_past[static_cast<std::size_t>(d_done - d_first)];
+    const cfloat* filtered = &d_result[reach];
+    const auto power = [](const cfloat* x, std::size_t n) {
+        double sum = 0;
+        for (std::size_t i = 0; i < n; i++)
+            sum += std::norm(x[i]);
+        return sum;
+    };
+    const double all = power(raw, d_size), left = power(filtered, d_size);
+    const double removed = std::max(0.0, all - left), lately = std::max(removed, d_removed);
+    d_removed = removed;
+    // What was taken out is hardly there any more: rather the signal whole.
+    const bool gone = removed < least_removed * all;
     for (std::size_t at = 0; at < d_size; at += stretch) {
-        const auto* raw = &d_past[static_cast<std::size_t>(first) + at];
-        const auto* filtered = &d_result[reach + at];
-        float before = 0, behind = 0;
-        for (std::size_t i = 0; i < stretch; i++) {
-            before += std::norm(raw[i]);
-            behind += std::norm(filtered[i]);
-        }
-        const auto* better = behind > rings * before ? raw : filtered;
+        // And where strong interference ends within a block, the filter still rings.
+        const bool rings = lately > strongly * left &&
+                           power(raw + at, stretch) < ringing * power(filtered + at, stretch);
+        const cfloat* better = (gone || rings ? raw : filtered) + at;
         out.insert(out.end(), better, better + stretch);
     }
 }

@@ -75,6 +75,7 @@ private:
     int d_hold_outside = 0;
     std::vector<cfloat> d_response; // of the filter, 2 * d_size values; empty: nothing is taken out
 
+    double d_removed = 0;       // power of the last block that was taken out
     std::vector<cfloat> d_past; // samples from d_first on
     std::uint64_t d_first = 0, d_done = 0,
                   d_looked = 0; // sample numbers: held from, given out, blocks looked at up to
