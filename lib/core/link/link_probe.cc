@@ -3,8 +3,11 @@
  */
 #include <gnuradio/diffsem/core/link/link_probe.h>
 
+#include "base/vector_clones.h"
+
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -20,7 +23,8 @@ constexpr std::uint64_t most_apart = 4000000;
 constexpr double false_alarm = 1e-4; // per sample
 constexpr double pi = 3.14159265358979323846;
 constexpr int half_taps = 16; // of a filter for half the band
-constexpr double doubt = 4;   // standard deviations of a correlation of noise: 1e-7
+constexpr double doubt = 6;   // standard deviations of a correlation of noise: 1e-15
+constexpr int apart = 3;      // lags beside the best, which OFDM does not repeat after
 
 std::size_t samples_of(const FrameLayout& layout)
 {
@@ -63,6 +67,26 @@ std::vector<cfloat> faster(const std::vector<cfloat>& x)
     return y;
 }
 
+DIFFSEM_VECTOR_CLONES void
+correlate_at(const float* re, const float* im, int lag, int count, double& a, double& b)
+{
+    constexpr int run = 256; // in single precision, several sums side by side
+    constexpr int lanes = 8;
+    for (int first = 0; first + run <= count; first += run) {
+        float sa[lanes] = {}, sb[lanes] = {};
+        for (int t = first; t < first + run; t += lanes)
+            for (int i = 0; i < lanes; i++) {
+                const float x = re[t + i], y = im[t + i], u = re[t + i + lag], v = im[t + i + lag];
+                sa[i] += x * u + y * v;
+                sb[i] += x * v - y * u;
+            }
+        for (int i = 0; i < lanes; i++) {
+            a += double(sa[i]);
+            b += double(sb[i]);
+        }
+    }
+}
+
 } // namespace
 
 LinkProbe::LinkProbe(const FrameLayout& layout, float max_offset, FrameFinder::Dft dft)
@@ -85,7 +109,7 @@ void LinkProbe::take(const cfloat* samples, std::size_t n, std::uint64_t frames)
         return;
     }
     d_silent += n;
-    if (d_silent < d_next)
+    if (d_silent + d_stretch < d_next)
         return;
     for (std::size_t i = 0; i < n && d_samples.size() < d_stretch; i++) {
         const bool sane = std::norm(samples[i]) < 1e30f;
@@ -114,30 +138,40 @@ bool LinkProbe::finds(const FrameLayout& layout, const std::vector<cfloat>& samp
     return false;
 }
 
-// Whether the samples repeat after the useful part of a symbol, at one of the rates, as a prefix makes them do: noise
-// does not, and need not be searched.
-bool LinkProbe::repeats() const
+// The lag after which samples repeat most, as a prefix makes them do, of those for a quarter to four times the rate; 0
+// where none does. A carrier repeats after all.
+int LinkProbe::repeats_after() const
 {
-    const auto n = static_cast<std::size_t>(d_layout.fft_len());
+    const int n = d_layout.fft_len(), first = n / 4, last = 4 * n;
+    std::vector<float> re, im;
     double power = 0;
-    for (const auto& v : d_samples)
+    for (const auto& v : d_samples) {
+        re.push_back(v.real());
+        im.push_back(v.imag());
         power += std::norm(v);
-    for (const std::size_t lag : {n / 2, n, 2 * n}) {
-        double re = 0, im = 0;
-        for (std::size_t t = 0; t + lag < d_samples.size(); t++) {
-            const cfloat a = d_samples[t], b = d_samples[t + lag];
-            re += a.real() * b.real() + a.imag() * b.imag();
-            im += a.real() * b.imag() - a.imag() * b.real();
-        }
-        if (std::hypot(re, im) > doubt * power / std::sqrt(double(d_samples.size())))
-            return true;
     }
-    return false;
+    const int count = static_cast<int>(re.size()) - last;
+    if (!(power > 0) || count < 1)
+        return 0;
+    std::vector<double> size(static_cast<std::size_t>(last) + 1, 0);
+    for (int lag = first; lag <= last; lag++) {
+        double a = 0, b = 0;
+        correlate_at(re.data(), im.data(), lag, count, a, b);
+        size[static_cast<std::size_t>(lag)] = std::hypot(a, b) / power;
+    }
+    const auto best = static_cast<int>(std::max_element(size.begin(), size.end()) - size.begin());
+    const double most = size[static_cast<std::size_t>(best)];
+    for (int aside : {-apart, apart})
+        if (best + aside >= first && best + aside <= last &&
+            size[static_cast<std::size_t>(best + aside)] > 0.5 * most)
+            return 0;
+    return most > doubt / std::sqrt(double(count)) ? best : 0;
 }
 
 std::string LinkProbe::look() const
 {
-    if (!repeats())
+    const int after = repeats_after(), n = d_layout.fft_len();
+    if (!after)
         return "";
     auto mirrored = d_samples;
     for (auto& v : mirrored)
@@ -149,7 +183,6 @@ std::string LinkProbe::look() const
         return "the sender's rate is half of this receiver's: set the same rate at both ends";
     if (finds(d_layout, faster(d_samples)))
         return "the sender's rate is twice this receiver's: set the same rate at both ends";
-    const int n = d_layout.fft_len();
     for (const int sixteenths : {1, 2, 3, 4, 6, 8, 16}) {
         auto other = d_layout;
         other.cp_len = sixteenths * n / 16;
@@ -157,6 +190,13 @@ std::string LinkProbe::look() const
             return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
                    " samples, this receiver's " + std::to_string(d_layout.cp_len) +
                    ": set the same cp_len at both ends";
+    }
+    if (std::abs(after - n) > 1) {
+        char ratio[16];
+        std::snprintf(ratio, sizeof ratio, "%.3g", double(n) / after);
+        return "what comes repeats after " + std::to_string(after) + " samples, as symbols of " +
+               std::to_string(n) + " do at " + ratio +
+               " times this receiver's rate: set the same rate at both ends";
     }
     return "";
 }

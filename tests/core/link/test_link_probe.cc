@@ -86,6 +86,10 @@ void says_what_differs()
     CHECK(hint_of(air(32, 1)).find("cyclic prefix is 32") != std::string::npos);
     CHECK(hint_of(air(cp, 0.5)).find("rate is half") != std::string::npos);
     CHECK(hint_of(air(cp, 2)).find("rate is twice") != std::string::npos);
+    // another ratio: 64 * 1.25 samples
+    CHECK(
+        hint_of(air(cp, 0.8)).find("repeats after 80 samples, as symbols of 64 do at 0.8 times") !=
+        std::string::npos);
 }
 
 void says_nothing_of_noise_or_while_frames_come()
@@ -94,7 +98,10 @@ void says_nothing_of_noise_or_while_frames_come()
     Rng(3).fill(0, 0, Domain::complex, noise.size(), reinterpret_cast<float*>(noise.data()));
     CHECK_EQUAL(hint_of(noise), "");
     CHECK_EQUAL(hint_of(Samples(40000, cfloat(NAN, 0))), "");
-    const auto x = air(8, 1);
+    for (std::size_t t = 0; t < noise.size(); t++) // a carrier
+        noise[t] += cfloat(std::polar(3.0, 0.3 * double(t)));
+    CHECK_EQUAL(hint_of(noise), "");
+    const auto x = air(32, 1);
     LinkProbe probe(layout(), 2.25f, dft);
     std::uint64_t frames = 0;
     for (std::size_t at = 0; at + 1000 < x.size(); at += 1000)

@@ -19,7 +19,7 @@ namespace core {
 /*!
  * Where no frame has come for long, takes a stretch of some frames and looks for frames as they would be with other
  * settings: mirrored (I and Q swapped), another cyclic prefix, twice or half the rate. A header that decodes then is no
- * chance, so what it says is no guess. Only what repeats after a symbol's length is looked at, which noise does not, and
+ * chance. For any other ratio of rates only the lag after which samples repeat speaks. Only what repeats after a symbol's length is looked at, which noise does not, and
  * looks are ever further apart, up to four million samples: they take a small part of what the search itself does.
  */
 class LinkProbe
@@ -32,12 +32,12 @@ public:
     //! What the sender's setting is, in a sentence with a remedy; "" if nothing is known, or frames come.
     const std::string& hint() const { return d_hint; }
 
-    //! Samples without a frame before the first look; as many are looked at.
+    //! Samples without a frame before the first look, which are looked at; as many each time.
     std::size_t stretch() const { return d_stretch; }
 
 private:
     std::string look() const;
-    bool repeats() const;
+    int repeats_after() const;
     bool finds(const FrameLayout& layout, const std::vector<cfloat>& samples) const;
 
     const FrameLayout d_layout;
