@@ -18,9 +18,10 @@ constexpr float largest_power = 1e30f; // of a sample; its square is still a num
 constexpr int look_symbols = 6; // whose pilots refine the offset before the header is decoded
 constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
-constexpr double allowance = 200;       // headers that may fail in a row at no price
-constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond it
-constexpr double image_memory = 0.8;    // of frames
+constexpr double allowance = 200;                // headers that may fail in a row at no price
+constexpr double price_per_debt = 0.02;          // of the threshold, for each one beyond it
+constexpr float inside = 0.6f, inside_least = 2; // of the frame's own score, and of the threshold
+constexpr double image_memory = 0.8;             // of frames
 // Of E[x^2]/E|x|^2: standard deviations of independent samples, which those of OFDM are not quite; and what pilots that
 // are mirrored to each other give in a selective channel.
 constexpr double image_doubt = 6, image_least = 0.12;
@@ -106,6 +107,8 @@ bool FrameFinder::search()
         if (score < threshold)
             continue;
         const std::uint64_t at = d_base + d_position;
+        if (at < d_inside_until && score < d_inside_score)
+            continue;
         if (score >= threshold * (1 + price_per_debt * std::max(0.0, debt(at))))
             break;
         if (at >= d_skipped_at) {
@@ -217,8 +220,11 @@ bool FrameFinder::read_frame()
     d_frame.score = d_score[d_start] / d_correlator.threshold();
     d_out++;
     d_heard = d_base + end;
-    // the next frame may follow at once, and begin a little early
-    d_position = end - layout().cp_len;
+    // The next frame may follow at once, and begin a little early; or within this one, where samples were lost. But its
+    // payload must not be taken for preambles: there only what is as clear as its own counts.
+    d_position = d_start + static_cast<std::size_t>(2 + headers) * d_symbol;
+    d_inside_until = d_base + end - layout().cp_len;
+    d_inside_score = std::max(inside * d_score[d_start], inside_least * d_correlator.threshold());
     d_state = State::search;
     return true;
 }

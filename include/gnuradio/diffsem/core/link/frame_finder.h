@@ -124,8 +124,10 @@ private:
     std::uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;
     std::vector<std::uint8_t> d_grid;
-    std::size_t d_position = 0; // first one not examined
-    double d_debt = 0;          // failed headers beyond the allowance at sample d_debt_at
+    std::size_t d_position = 0;       // first one not examined
+    std::uint64_t d_inside_until = 0; // up to here lies the last frame, if no sample was lost
+    float d_inside_score = 0;         // that a preamble within it must have
+    double d_debt = 0;                // failed headers beyond the allowance at sample d_debt_at
     std::uint64_t d_debt_at = 0, d_skipped_at = 0;
 
     enum class State { search, header, frame } d_state = State::search;
