@@ -22,9 +22,10 @@ constexpr std::size_t frames_looked_at =
 constexpr std::uint64_t most_apart = 4000000;
 constexpr double false_alarm = 1e-4; // per sample
 constexpr double pi = 3.14159265358979323846;
-constexpr int half_taps = 16; // of a filter for half the band
-constexpr double doubt = 6;   // standard deviations of a correlation of noise: 1e-15
-constexpr int apart = 3;      // lags beside the best, which OFDM does not repeat after
+constexpr int half_taps = 16;         // of a filter for half the band
+constexpr double doubt = 6;           // standard deviations of a correlation of noise: 1e-15
+constexpr int most_correlated = 8192; // samples, the latest
+constexpr int apart = 3;              // lags beside the best, which OFDM does not repeat after
 
 std::size_t samples_of(const FrameLayout& layout)
 {
@@ -120,7 +121,7 @@ void LinkProbe::take(const cfloat* samples, std::size_t n, std::uint64_t frames)
     if (const auto found = look(); !found.empty())
         d_hint = found;
     d_samples.clear();
-    d_next = d_silent + std::min<std::uint64_t>(most_apart, 2 * d_silent);
+    d_next = d_silent + std::min<std::uint64_t>(most_apart, 3 * d_silent);
 }
 
 bool LinkProbe::finds(const FrameLayout& layout, const std::vector<cfloat>& samples) const
@@ -148,15 +149,19 @@ int LinkProbe::repeats_after() const
     for (const auto& v : d_samples) {
         re.push_back(v.real());
         im.push_back(v.imag());
-        power += std::norm(v);
     }
-    const int count = static_cast<int>(re.size()) - last;
-    if (!(power > 0) || count < 1)
+    const int count = std::min(most_correlated, static_cast<int>(re.size()) - last);
+    if (count < 1)
+        return 0;
+    const auto begin = static_cast<std::ptrdiff_t>(re.size()) - last - count;
+    for (auto i = static_cast<std::size_t>(begin); i < re.size(); i++)
+        power += double(re[i]) * re[i] + double(im[i]) * im[i];
+    if (!(power > 0))
         return 0;
     std::vector<double> size(static_cast<std::size_t>(last) + 1, 0);
     for (int lag = first; lag <= last; lag++) {
         double a = 0, b = 0;
-        correlate_at(re.data(), im.data(), lag, count, a, b);
+        correlate_at(re.data() + begin, im.data() + begin, lag, count, a, b);
         size[static_cast<std::size_t>(lag)] = std::hypot(a, b) / power;
     }
     const auto best = static_cast<int>(std::max_element(size.begin(), size.end()) - size.begin());
