@@ -6,6 +6,7 @@
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
+#include <string>
 
 namespace gr {
 namespace diffsem {
@@ -26,14 +27,26 @@ frame_sync_cvc_impl::frame_sync_cvc_impl(core::FrameLayout layout,
                 gr::io_signature::make(1, 1, sizeof(gr_complex) * layout.fft_len())),
       d_len(layout.fft_len()),
       d_fft(d_len),
-      d_finder(std::move(layout), std::move(correlator), [this](const gr_complex* samples) {
-          std::copy_n(samples, d_len, d_fft.get_inbuf());
-          d_fft.execute();
-          return d_fft.get_outbuf();
-      })
+      d_probe(layout, correlator.max_offset(), dft()),
+      d_finder(std::move(layout), std::move(correlator), dft())
 {
     set_tag_propagation_policy(TPP_DONT); // samples are not vectors
     message_port_register_out(d_keys.stats);
+}
+
+core::FrameFinder::Dft frame_sync_cvc_impl::dft()
+{
+    return [this](const gr_complex* samples) {
+        std::copy_n(samples, d_len, d_fft.get_inbuf());
+        d_fft.execute();
+        return d_fft.get_outbuf();
+    };
+}
+
+std::string frame_sync_cvc_impl::hint() const
+{
+    std::lock_guard<std::mutex> lock(d_hint_mutex);
+    return d_hint;
 }
 
 void frame_sync_cvc_impl::forecast(int, gr_vector_int& ninput_items_required)
@@ -63,6 +76,15 @@ int frame_sync_cvc_impl::general_work(int noutput_items,
     d_found = d_finder.found();
     d_out = d_finder.out();
     d_recognised = d_finder.recognised();
+    d_skipped = d_finder.skipped();
+    if (taken)
+        d_probe.take(in, taken, d_finder.out());
+    if (d_probe.hint() != d_hint) {
+        std::lock_guard<std::mutex> lock(d_hint_mutex);
+        d_hint = d_probe.hint();
+        if (!d_hint.empty())
+            d_logger->warn("no frames are found, but {}", d_hint);
+    }
     report();
     consume_each(taken);
     return produced;
@@ -95,6 +117,23 @@ void frame_sync_cvc_impl::tag_frame(uint64_t at)
     add("diffsem_carrier_offset", pmt::from_double(frame.carrier_offset));
     add("diffsem_start", pmt::from_uint64(frame.start));
     add("diffsem_score", pmt::from_double(frame.score));
+    if (!frame.lost.empty())
+        add("diffsem_lost", pmt::init_f32vector(frame.lost.size(), frame.lost));
+}
+
+// What is taken out now, in words; "" for nothing.
+std::string frame_sync_cvc_impl::interference() const
+{
+    const auto found = d_finder.interference();
+    std::string words;
+    const auto add = [&words](bool there, const char* word) {
+        if (there)
+            words += (words.empty() ? "" : ", ") + std::string(word);
+    };
+    add(found.dc, "DC");
+    add(found.tone, "tone");
+    add(found.neighbour, "neighbour");
+    return words;
 }
 
 void frame_sync_cvc_impl::report()
@@ -111,6 +150,10 @@ void frame_sync_cvc_impl::report()
     add("dropped", d_finder.found() - d_finder.out());
     add("recognised", d_finder.recognised());
     add("blanked", d_finder.blanked());
+    add("impulses", d_finder.impulses());
+    add("skipped", d_finder.skipped());
+    stats = pmt::dict_add(stats, pmt::mp("interference"), pmt::intern(interference()));
+    stats = pmt::dict_add(stats, pmt::mp("hint"), pmt::intern(d_hint));
     message_port_pub(d_keys.stats, stats);
 }
 

@@ -20,7 +20,9 @@ namespace diffsem {
  * channel state*, for the taps) on the first symbol of each frame.
  *
  * The phase that a clock error leaves (in proportion to carrier and time) is fitted to pilots and header,
- * whose symbols are known, and turned back; what then remains on them measures the noise.
+ * whose symbols are known, and turned back; what then remains on them measures the noise,
+ * of each carrier and of each OFDM symbol (core/link/carrier_noise.h): what interference, a gap or a gain step
+ * hits has more of it, and so have symbols some of whose samples were impulses (tag `diffsem_lost`).
  *
  * Message port `pdus`: a pair of a dictionary (`id`, `total`, `index`, `digital`: longs; `snr_db`: double,
  * mean |h|^2 over noise, per data carrier; `noise_var`: f32vector, one value a symbol, (noise +

@@ -55,7 +55,10 @@ def run(args):
         chain = Chain(tb, at, args, view)
     except ValueError as e:
         raise UserError(str(e)) from None
-    return chain.run(args)
+    report = chain.run(args)
+    if hint := chain.rx.hint():
+        report["hint"] = hint
+    return report
 
 
 class Chain:
@@ -188,4 +191,5 @@ def _progress(frames):
 def table(report):
     lost = ", ".join(f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name])
     end = f" ({lost})" if lost else ""
-    return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}"
+    hint = f"\nno frames are found, but {report['hint']}" if "hint" in report else ""
+    return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}{hint}"

@@ -148,6 +148,24 @@ void a_long_silence_is_forgotten_and_positions_stay_right()
         CHECK(std::abs(double(all[i].start) - double(silence + start_of(int(i)))) < cp);
 }
 
+// Samples that are lost within a frame cost that frame, and not the next one too.
+void lost_samples_cost_one_frame()
+{
+    auto x = stream(1e-3f);
+    const auto cut = [&](int frame) { // the next frame begins within what this one would have been
+        const auto from = x.begin() + start_of(frame) + 5 * symbol;
+        x.erase(from, from + gap + 100);
+    };
+    cut(3);
+    cut(1);
+    auto finds = finder();
+    const auto all = found(finds, x, 1000);
+    for (int i : {0, 2, 4, 5})
+        CHECK(std::any_of(
+            all.begin(), all.end(), [&](const auto& f) { return f.header == header(i); }));
+    CHECK_BELOW(all.size(), frames + 1);
+}
+
 // A weaker peak about a symbol earlier, as of another sender, does not end the search on the slope of the right one.
 void the_best_peak_wins_wherever_the_search_begins()
 {
@@ -198,6 +216,7 @@ void what_is_no_frame_does_not_go_out()
 
 int main()
 {
+    lost_samples_cost_one_frame();
     what_was_sent_comes_back();
     pieces_do_not_matter();
     a_long_silence_is_forgotten_and_positions_stay_right();

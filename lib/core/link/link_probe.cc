@@ -1,0 +1,211 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/link/link_probe.h>
+
+#include "base/vector_clones.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr std::size_t frames_looked_at =
+    4; // at half the rate two, one of them whole wherever the stretch begins
+constexpr std::uint64_t most_apart = 4000000;
+constexpr double false_alarm = 1e-4; // per sample
+constexpr double pi = 3.14159265358979323846;
+constexpr int half_taps = 16;         // of a filter for half the band
+constexpr double doubt = 6;           // standard deviations of a correlation of noise: 1e-15
+constexpr int most_correlated = 8192; // samples, the latest
+constexpr int apart = 3;              // lags beside the best, which OFDM does not repeat after
+
+std::size_t samples_of(const FrameLayout& layout)
+{
+    return static_cast<std::size_t>(2 + layout.header_symbols() + layout.frame_symbols) *
+           static_cast<std::size_t>(layout.fft_len() + layout.cp_len);
+}
+
+// A windowed sinc that passes half the band: at lag i.
+float half_band(int i)
+{
+    const double x = 0.5 * pi * i, window = 0.5 + 0.5 * std::cos(pi * i / (half_taps + 1));
+    return static_cast<float>(window * (i ? std::sin(x) / x : 1.0));
+}
+
+// Every other sample, filtered; gain 1.
+std::vector<cfloat> slower(const std::vector<cfloat>& x)
+{
+    std::vector<cfloat> y;
+    for (std::size_t t = half_taps; t + half_taps < x.size(); t += 2) {
+        cfloat sum = 0;
+        for (int i = 0; i <= 2 * half_taps; i++)
+            sum += 0.5f * half_band(i - half_taps) * x[t - half_taps + static_cast<std::size_t>(i)];
+        y.push_back(sum);
+    }
+    return y;
+}
+
+// A sample between each two.
+std::vector<cfloat> faster(const std::vector<cfloat>& x)
+{
+    constexpr std::size_t reach = half_taps / 2;
+    std::vector<cfloat> y;
+    for (std::size_t t = reach; t + reach < x.size(); t++) {
+        y.push_back(x[t]);
+        cfloat sum = 0; // at t + 1/2: lags of odd halves
+        for (int i = -half_taps + 1; i < half_taps; i += 2)
+            sum += half_band(i) * x[t + reach - static_cast<std::size_t>((i - 1) / 2 + int(reach))];
+        y.push_back(sum);
+    }
+    return y;
+}
+
+DIFFSEM_VECTOR_CLONES void
+correlate_at(const float* re, const float* im, int lag, int count, double& a, double& b)
+{
+    constexpr int run = 256; // in single precision, several sums side by side
+    constexpr int lanes = 8;
+    for (int first = 0; first + run <= count; first += run) {
+        float sa[lanes] = {}, sb[lanes] = {};
+        for (int t = first; t < first + run; t += lanes)
+            for (int i = 0; i < lanes; i++) {
+                const float x = re[t + i], y = im[t + i], u = re[t + i + lag], v = im[t + i + lag];
+                sa[i] += x * u + y * v;
+                sb[i] += x * v - y * u;
+            }
+        for (int i = 0; i < lanes; i++) {
+            a += double(sa[i]);
+            b += double(sb[i]);
+        }
+    }
+}
+
+} // namespace
+
+LinkProbe::LinkProbe(const FrameLayout& layout, float max_offset, FrameFinder::Dft dft)
+    : d_layout(layout),
+      d_max_offset(max_offset),
+      d_dft(std::move(dft)),
+      d_stretch(frames_looked_at * samples_of(layout)),
+      d_next(d_stretch)
+{
+}
+
+void LinkProbe::take(const cfloat* samples, std::size_t n, std::uint64_t frames)
+{
+    if (frames != d_frames) {
+        d_frames = frames;
+        d_silent = 0;
+        d_next = d_stretch;
+        d_samples.clear();
+        d_hint.clear();
+        return;
+    }
+    d_silent += n;
+    if (d_silent + d_stretch < d_next)
+        return;
+    for (std::size_t i = 0; i < n && d_samples.size() < d_stretch; i++) {
+        const bool sane = std::norm(samples[i]) < 1e30f;
+        d_samples.push_back(sane ? samples[i] : cfloat(0, 0));
+    }
+    if (d_samples.size() < d_stretch)
+        return;
+    if (const auto found = look(); !found.empty())
+        d_hint = found;
+    d_samples.clear();
+    d_next = d_silent + std::min<std::uint64_t>(most_apart, 3 * d_silent);
+}
+
+bool LinkProbe::finds(const FrameLayout& layout, const std::vector<cfloat>& samples) const
+{
+    FrameFinder finder(
+        layout,
+        PreambleCorrelator(layout.word1, layout.word2, layout.cp_len, d_max_offset, false_alarm),
+        d_dft);
+    for (std::size_t at = 0; at < samples.size();) {
+        at += static_cast<std::size_t>(
+            finder.take(&samples[at], static_cast<int>(samples.size() - at)));
+        if (finder.next())
+            return true;
+    }
+    return false;
+}
+
+// The lag after which samples repeat most, as a prefix makes them do, of those for a quarter to four times the rate; 0
+// where none does. A carrier repeats after all.
+int LinkProbe::repeats_after() const
+{
+    const int n = d_layout.fft_len(), first = n / 4, last = 4 * n;
+    std::vector<float> re, im;
+    double power = 0;
+    for (const auto& v : d_samples) {
+        re.push_back(v.real());
+        im.push_back(v.imag());
+    }
+    const int count = std::min(most_correlated, static_cast<int>(re.size()) - last);
+    if (count < 1)
+        return 0;
+    const auto begin = static_cast<std::ptrdiff_t>(re.size()) - last - count;
+    for (auto i = static_cast<std::size_t>(begin); i < re.size(); i++)
+        power += double(re[i]) * re[i] + double(im[i]) * im[i];
+    if (!(power > 0))
+        return 0;
+    std::vector<double> size(static_cast<std::size_t>(last) + 1, 0);
+    for (int lag = first; lag <= last; lag++) {
+        double a = 0, b = 0;
+        correlate_at(re.data() + begin, im.data() + begin, lag, count, a, b);
+        size[static_cast<std::size_t>(lag)] = std::hypot(a, b) / power;
+    }
+    const auto best = static_cast<int>(std::max_element(size.begin(), size.end()) - size.begin());
+    const double most = size[static_cast<std::size_t>(best)];
+    for (int aside : {-apart, apart})
+        if (best + aside >= first && best + aside <= last &&
+            size[static_cast<std::size_t>(best + aside)] > 0.5 * most)
+            return 0;
+    return most > doubt / std::sqrt(double(count)) ? best : 0;
+}
+
+std::string LinkProbe::look() const
+{
+    const int after = repeats_after(), n = d_layout.fft_len();
+    if (!after)
+        return "";
+    auto mirrored = d_samples;
+    for (auto& v : mirrored)
+        v = std::conj(v);
+    if (finds(d_layout, mirrored))
+        return "the sender's spectrum comes mirrored: I and Q are swapped at one end; swap them "
+               "back";
+    if (finds(d_layout, slower(d_samples)))
+        return "the sender's rate is half of this receiver's: set the same rate at both ends";
+    if (finds(d_layout, faster(d_samples)))
+        return "the sender's rate is twice this receiver's: set the same rate at both ends";
+    for (const int sixteenths : {1, 2, 3, 4, 6, 8, 16}) {
+        auto other = d_layout;
+        other.cp_len = sixteenths * n / 16;
+        if (other.cp_len != d_layout.cp_len && finds(other, d_samples))
+            return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
+                   " samples, this receiver's " + std::to_string(d_layout.cp_len) +
+                   ": set the same cp_len at both ends";
+    }
+    if (std::abs(after - n) > 1) {
+        char ratio[16];
+        std::snprintf(ratio, sizeof ratio, "%.3g", double(n) / after);
+        return "what comes repeats after " + std::to_string(after) + " samples, as symbols of " +
+               std::to_string(n) + " do at " + ratio +
+               " times this receiver's rate: set the same rate at both ends";
+    }
+    return "";
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
