@@ -17,8 +17,10 @@ class image_source(gr.basic_block):
     path: a picture, or a folder of pictures, taken in the order of their names. max_side: longer ones are reduced to
     this many pixels, 0: as they are. rate: pictures a second, 0: all at once. repeat: begin again behind the last.
 
-    Pictures are turned as EXIF says; transparency lies on white, of 16 bits the upper 8 are kept. The first picture is
-    read at construction; one that cannot be read later is counted and skipped.
+    Pictures are turned as EXIF says, and converted to sRGB where they carry a colour profile; transparency lies on
+    white; of more than 8 bits the upper 8 of those in use are kept; of an animation the first frame is sent. At
+    construction pictures are read up to the first that can be; one that cannot is counted and skipped when its turn
+    comes, and the log says why.
 
     Port ``stats``: ``out``, ``dropped``. Raises ValueError naming the parameter, its value and the remedy.
     """
@@ -37,7 +39,7 @@ class image_source(gr.basic_block):
         self._load, self._error, self._max_side = picture_files.load, UserError, int(max_side) or None
         try:
             self._files = picture_files.files(path)
-            self._load(self._files[0], self._max_side)
+            picture_files.folder(path, self._max_side, 1, skip=lambda text: None)
         except UserError as e:
             raise ValueError(f"path: {e}") from None
         self._rate, self._repeat = rate, repeat
@@ -79,7 +81,7 @@ class image_source(gr.basic_block):
 
     def _send(self, file, number):
         try:
-            picture = self._load(file, self._max_side)
+            picture = self._load(file, self._max_side, log.info)
         except self._error as e:
             self._dropped += 1
             log.warning("%s", e)

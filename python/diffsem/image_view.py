@@ -108,7 +108,7 @@ def load_reference(path, max_side):
     from gr_diffsem.base.errors import UserError
 
     try:
-        return picture_files.load(picture_files.files(path)[0], max_side or None)
+        return next(iter(picture_files.folder(path, max_side or None, 1).values()))
     except UserError as e:
         raise ValueError(f"reference: {e}") from None
 

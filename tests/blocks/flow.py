@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run flowgraphs with a time limit: an exception in a block's thread would let wait() wait forever."""
 
-import threading
 import time
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr
+from gr_diffsem.eval.flowgraph import run_limited
 
 
 class Stuck(AssertionError):
@@ -15,14 +15,10 @@ class Stuck(AssertionError):
 
 def run(tb, seconds=20):
     """Run a flowgraph until it is done, at most so long."""
-    tb.start()
-    waiter = threading.Thread(target=tb.wait, daemon=True)
-    waiter.start()
-    waiter.join(seconds)
-    if waiter.is_alive():
-        tb.stop()
-        waiter.join(2)
-        raise Stuck(f"not finished after {seconds} s")
+    try:
+        run_limited(tb, seconds)
+    except RuntimeError as error:
+        raise Stuck(str(error)) from None
 
 
 def tag(offset, key, value):

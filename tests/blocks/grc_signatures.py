@@ -133,10 +133,13 @@ def complaints(said, rendered, blocks):
         wrong.append(f"{name} has other arguments as a value")
     _, positional, keywords = call_in(rendered)
     for argument, tree in (dict(zip(signature.names, positional, strict=False)) | keywords).items():
-        if argument not in signature.defaults or (name, argument) in OTHER_DEFAULT:
+        if argument not in signature.defaults or OTHER_DEFAULT.get((name, argument)) == "variables":
             continue
         default, here = signature.defaults[argument], value_of(ast.unparse(tree))
-        if not same(here, default):
+        if (name, argument) in OTHER_DEFAULT:
+            if same(here, default) or f"in Python {argument}" not in " ".join(said["documentation"].split()):
+                wrong.append(f"{argument} of {name} has another default in Python: its documentation is to say so")
+        elif not same(here, default):
             wrong.append(f"{argument} of {name} is {default!r}, in the file {here!r}")
     return wrong + complaints_of_callbacks(said, getattr(blocks, name), signature)
 

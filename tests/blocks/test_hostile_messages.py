@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import struct
+import time
 
 import flow
 import numpy as np
@@ -98,11 +99,10 @@ class Flow:
 
 
 def until(condition, seconds=30):
-    flow_end = flow.threading.Event()
     for _ in range(int(seconds * 100)):
         if condition():
             return True
-        flow_end.wait(0.01)
+        time.sleep(0.01)
     return False
 
 

@@ -47,6 +47,17 @@ def test_a_folder_is_sent_in_order_and_what_is_no_picture_is_counted(tmp_path):
     assert source.counts() == {"out": 2, "dropped": 1}
 
 
+def test_the_first_picture_of_a_folder_may_be_the_broken_one(tmp_path):
+    (tmp_path / "0.png").write_text("not a picture")
+    Image.fromarray(picture(1, (8, 8))).save(tmp_path / "1.png")
+    Image.fromarray(picture(2)).save(tmp_path / "2.gif")
+    source = diffsem.image_source(str(tmp_path), 0, 0)
+    assert [said["name"] for said, _ in emitted(source, 1)] == ["2"] and source.counts() == {"out": 1, "dropped": 2}
+    (tmp_path / "2.gif").unlink()
+    with pytest.raises(ValueError, match="path: .*none of its 2 pictures can be read, the first because: .*0.png"):
+        diffsem.image_source(str(tmp_path), 0, 0)
+
+
 def test_pictures_repeat_at_their_pace(tmp_path):
     Image.fromarray(picture(1, (40, 80))).save(tmp_path / "a.png")
     begin = time.monotonic()

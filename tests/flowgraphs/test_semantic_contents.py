@@ -69,7 +69,11 @@ def test_a_text_an_array_and_a_photograph_share_a_link(tmp_path, photograph, cap
         (lambda p: p.write_bytes(b"no picture"), (), "not a picture that can be read"),
         (lambda p: Image.new("1", (20000, 9000)).save(p, "PNG"), (), "scale it down first"),
         (lambda p: Image.new("RGB", (1, 1)).save(p, "PNG"), (), "needs 16 a side"),
-        (lambda p: Image.new("RGB", (900, 900)).save(p, "PNG"), ("--cbr", "1", "--max-side", "900"), "may have"),
+        (
+            lambda p: Image.new("RGB", (900, 900)).save(p, "PNG"),
+            ("--cbr", "1", "--max-side", "900"),
+            "give --max-side 511",
+        ),
         (None, (), "send what?"),
         (None, ("--text", "x" * 2000), "--text: text: 2000 octets"),
         (None, ("none.npy", "--domain", "csi"), "none.npy: no array"),

@@ -15,6 +15,7 @@ from gr_diffsem.base.errors import UserError
 from gr_diffsem.models import link_photographs, onnx_export, photo_data
 from gr_diffsem.package import export
 from gr_diffsem.reference import photo
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -120,10 +121,13 @@ def test_training_without_photographs_is_refused(tmp_path, words, message):
         call(train, "photo_posterior", "--out", tmp_path, *words)
 
 
-def test_a_broken_picture_is_named(tmp_path):
+def test_a_broken_picture_is_named_and_skipped(tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
-    with pytest.raises(UserError, match=r"broken\.jpg"):
+    with pytest.raises(UserError, match=r"no photograph .*broken\.jpg: not a picture"):
         photo_data.load(tmp_path)
+    Image.new("RGB", (200, 170)).save(tmp_path / "whole.gif")
+    assert [p.shape for p in photo_data.load(tmp_path)] == [(170, 200, 3)]
+    assert "skipped: " in capsys.readouterr().err
 
 
 @pytest.mark.timeout(400)

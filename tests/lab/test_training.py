@@ -168,8 +168,8 @@ def test_export_into_a_package(trained, tmp_path):
     [
         (("known_mixtur",), "known_mixture"),
         (("known_mixture", "--member", "diffusio"), "diffusion"),
-        (("known_mixture", "--minutes", "-1"), "positive"),
-        (("known_mixture", "--workers", "-1"), "workers is -1"),
+        (("known_mixture", "--minutes", "-1"), "--minutes -1: give more than 0"),
+        (("known_mixture", "--workers", "-1"), "--workers -1: give 0 to"),
         (("known_mixture", "--resume", "--out", "/nonexistent/there"), "exist|Permission|denied"),
     ],
 )

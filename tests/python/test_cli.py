@@ -97,6 +97,49 @@ def test_list_finds_packages_and_members(tmp_path):
     assert "did you mean 'a'" in one_sentence(call("info", "toy/aa", DIFFSEM_MODELS=str(tmp_path)))
 
 
+BROKEN_MANIFESTS = {
+    "no_json": "?",
+    "no_members": "{}",
+    "members_listed": '{"members": ["a"]}',
+    "a_member_that_is_a_number": '{"members": {"a": 7}}',
+    "a_prior_that_is_a_number": '{"members": {"a": {"prior": 7}}}',
+    "a_prior_that_is_a_word": '{"members": {"a": {"prior": "gaussian"}}}',
+    "a_signal_that_is_a_word": '{"signal": "x", "members": {"a": {}}}',
+    "a_domain_that_is_a_list": '{"signal": {"domain": []}, "members": {"a": {}}}',
+    "a_default_that_is_a_list": '{"default": [], "title": {}, "members": {"a": {"title": 3}}}',
+    "claims_of_another_kind": '{"claims": {"a": 1}, "files": {}, "members": {"a": {}}}',
+    "bytes": b"\xff\xfe",
+}
+
+
+def test_a_broken_package_hides_itself_alone(tmp_path):
+    """Each beside a whole one, in the folder of models; asked for, it says what is wrong in a sentence or a report."""
+    members = {"a": {"title": "first", "prior": {"type": "none"}}}
+    for name, text in {"whole": json.dumps({"default": "a", "members": members}), **BROKEN_MANIFESTS}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "a_folder" / "manifest.json").mkdir()
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "net.onnx").write_text("no network")
+    where = f"{tmp_path}:~nobody_of_this_name/models:{'a' * 300}"
+    result = call("list", "--json", DIFFSEM_MODELS=where)
+    assert result.returncode == 0, result.stderr
+    found = {entry["name"]: entry for entry in json.loads(result.stdout)["packages"]}
+    assert found["whole"]["members"] == {"a": "first"} and "ofdm_chanest" in found
+    assert {*BROKEN_MANIFESTS, "net"} <= set(found)
+    for name in ("no_json", "no_members", "members_listed", "a_member_that_is_a_number", "bytes"):
+        assert "problem" in found[name]
+    assert call("list", DIFFSEM_MODELS=where).returncode == 0
+    from gr_diffsem.package import info
+
+    for name in BROKEN_MANIFESTS:
+        try:
+            info.table(info.run(types.SimpleNamespace(model=str(tmp_path / name))))
+        except errors.UserError as error:
+            assert "\n" not in str(error)
+
+
 def test_json_has_no_nan():
     value = {"a": np.float32("nan"), "b": np.array([1.0, np.inf]), "c": (np.int64(3), Path("x"))}
     assert json.loads(jsonio.dumps(value)) == {"a": None, "b": [1.0, None], "c": [3, "x"]}

@@ -4,9 +4,11 @@
 import argparse
 import json
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
+from gr_diffsem import schemes
 from gr_diffsem.base import jsonio, signal
 from gr_diffsem.eval import scheme_eval as evaluation
 from gr_diffsem.eval import scheme_runner, scores
@@ -117,7 +119,7 @@ def test_chain_and_members_reach_the_runner(toy):
 @pytest.mark.parametrize(
     "argv, words",
     [
-        (("toy", "--realisations", "1"), "at least 2"),
+        (("toy", "--realisations", "1"), "2 or more"),
         (("toy", "--members", "lmse"), "did you mean 'lmmse'"),
         (("toy", "--package", "tooy"), "did you mean 'toy'"),
     ],
@@ -177,6 +179,44 @@ def test_calibration_sees_a_wrong_variance():
     assert report["log_likelihood"] > report["log_likelihood_snr_table"] + 0.5
     nothing = scores.calibration(np.append(predicted, np.nan), np.append(actual, 1.0))
     assert nothing["count"] == 20_000
+
+
+def test_a_published_number_stands_with_the_data_that_it_is_of(toy, monkeypatch):
+    """Beside ours in the table, and in the JSON; also where a claim forgot to say."""
+    scheme = Toy()
+    scheme.claims = lambda: [
+        base.Claim("one", "lmmse", 0.0, published=-3.0, published_on="their channels, not these"),
+        base.Claim("two", "lmmse", 10.0, published=-9.0, published_on="their channels, not these", gate=1.0),
+        base.Claim("three", "lmmse", 0.0, published=-2.0),
+        base.Claim("four", "lmmse", 0.0, gate=-2.8),
+    ]
+    stand_in(monkeypatch, scheme)
+    report = json.loads(jsonio.dumps(evaluation.run(arguments("toy", "--realisations", "50", "--evaluations"))))
+    assert [c["published_on"] for c in report["claims"]] == [
+        *["their channels, not these"] * 2,
+        base.DATA_UNKNOWN,
+        None,
+    ]
+    lines = evaluation.table(report).splitlines()
+    rows = [line for line in lines if line.split()[:1] in (["-"], ["holds"], ["FAILS"])]
+    assert [line.split()[-1] for line in rows] == ["(1)", "(1)", "(2)", "-"]
+    assert "(1) measured on their channels, not these" in lines and f"(2) measured on {base.DATA_UNKNOWN}" in lines
+    text = base.nmse_claim(vars(scheme.claims()[1]))
+    assert text.endswith("at 10 dB at most 1.0 dB; published -9.0 dB, on their channels, not these")
+
+
+def test_every_published_number_that_is_shipped_says_its_data():
+    """In the schemes, the packages, and the tables of the pages."""
+    root = Path(__file__).resolve().parents[2]
+    claims = [c for scheme in schemes.shipped().values() for c in scheme.claims_json()]
+    for manifest in root.glob("models/*/manifest.json"):
+        claims += json.loads(manifest.read_text())["claims"]
+    published = [c for c in claims if c.get("published") is not None]
+    assert len(published) == 28, "14 of mimo_chanest_16x64, in the scheme and in the package"
+    assert all(c["published_on"] for c in published)
+    pages = [root / "README.md", *root.glob("docs/*.md"), *root.glob("bench/*.md"), *root.glob("models/*/README.md")]
+    rows = [line for page in pages for line in page.read_text().splitlines() if line.startswith("| published")]
+    assert len(rows) == 2 and all("data" in row.split("|")[1] for row in rows)
 
 
 class TwoKinds(Toy):

@@ -255,9 +255,19 @@ def test_photographs(tmp_path):
 
     image = Image.fromarray(np.random.default_rng(3).integers(0, 256, (20, 24, 3), np.uint8))
     corpus = []
-    for kind in ("png", "jpeg", "bmp", "tiff", "webp", "ppm"):
+    for kind in ("png", "jpeg", "bmp", "tiff", "webp", "ppm", "gif", "jpeg2000"):
         out = io.BytesIO()
         image.save(out, kind)
+        corpus.append(out.getvalue())
+    deep = np.arange(20 * 24 * 3, dtype=np.uint16).reshape(20, 24, 3)
+    tifffile = pytest.importorskip("tifffile", reason="the package tifffile is not installed")
+    for values, options in (
+        (deep, {}),
+        (deep.transpose(2, 0, 1).copy(), {"planarconfig": "separate"}),
+        (deep / 1500, {}),
+    ):
+        out = io.BytesIO()
+        tifffile.imwrite(out, values, photometric="rgb", **options)
         corpus.append(out.getvalue())
 
     def read(data):

@@ -4,6 +4,7 @@
 import argparse
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,6 +251,63 @@ def test_info_names_wrong_metadata(tmp_path, change, words):
     metadata = {k: v for k, v in {**METADATA, **change}.items() if v is not None}
     report = report_of(small_net(tmp_path / "net.onnx", metadata))
     assert any(words in text for text in report["problems"]), report["problems"]
+
+
+def test_claims_are_sentences(package, tmp_path):
+    """Of a package, of a file, of a scheme; what has another form stands as it is, and none is obeyed by a terminal."""
+    nmse = {"name": "a claim", "member": "net", "snr_db": 5, "against": "lmmse", "published": -3.0, "gate": -0.5}
+    photo = {"name": "fading", "gate": 0.4, "goal": 0.8, "unit": "dB"}
+    claims = [nmse, {**nmse, "published_on": "others"}, photo, {"name": "\x1b[2Jelse"}, 7]
+    wanted = [
+        "a claim: NMSE of `net` minus that of `lmmse` at 5 dB at most -0.5 dB; published -3.0 dB, on data that the "
+        "claim does not name: perhaps others than these",
+        "a claim: NMSE of `net` minus that of `lmmse` at 5 dB at most -0.5 dB; published -3.0 dB, on others",
+        "fading: at least +0.4 dB over `linear` (goal 0.8)",
+        json.dumps(claims[3]),
+        "7",
+    ]
+    write(package, {**json.loads((package / "manifest.json").read_text()), "claims": claims})
+    small_net(package / "net.onnx", {**METADATA, "diffsem.claims": json.dumps(claims)})
+    for what in (package, package / "net.onnx"):
+        said = info.table(report_of(what))
+        lines = [line.removeprefix("  claim").strip() for line in said.splitlines() if line.startswith("  claim")]
+        assert lines == wanted and "diffsem.claims" not in said and "\x1b" not in said
+    write(package, {**json.loads((package / "manifest.json").read_text()), "claims": "none", "title": "\x1b[2Jtitle"})
+    assert "?[2Jtitle" in info.table(report_of(package))
+
+
+def test_open_sizes_take_the_shape_that_the_metadata_say(tmp_path):
+    """A convolution over any length, for items of 16: counted for one; without metadata, per step."""
+    graph = node("Conv", ["x", "k"], "out") + weights("k", 4, 2, 1) + value_info(11, "x", "batch", 2, "time")
+    (tmp_path / "net.onnx").write_bytes(model(graph, METADATA))
+    report = report_of(tmp_path / "net.onnx")
+    assert report["graph"]["macs"] == 16 * 8 and "128 multiply-adds\n" in info.table(report)
+    (tmp_path / "net.onnx").write_bytes(model(graph, {}))
+    assert "8 multiply-adds per time" in info.table(report_of(tmp_path / "net.onnx"))
+
+
+def test_pictures_are_counted_per_pixel():
+    models = Path(__file__).resolve().parents[2] / "models"
+    for name, macs in (
+        ("photo_mmse", "98,592"),
+        ("photo_posterior", "57,120"),
+        ("photo_features/features.onnx", "4,986"),
+    ):
+        assert f"parameters, {macs} multiply-adds per pixel" in info.table(report_of(models / name))
+
+
+def test_what_multiplies_in_an_unknown_way_is_unknown(tmp_path):
+    """Another domain's operator, and a loop: not a count without them."""
+    known = node("Conv", ["x", "k"], "maps") + weights("k", 4, 2, 1) + value_info(11, "x", "batch", 2, 16)
+    for other in (
+        node("Loop", ["maps"], "y"),
+        field(1, field(1, "maps") + field(2, "y") + field(4, "FusedGemm") + field(7, "com.microsoft")),
+    ):
+        (tmp_path / "net.onnx").write_bytes(model(known + other, METADATA))
+        assert onnx_cost.cost(tmp_path / "net.onnx") == {"parameters": 8, "macs": None}
+        assert "unknown multiply-adds" in info.table(report_of(tmp_path / "net.onnx"))
+        (tmp_path / "net.onnx").write_bytes(model(known + other, {**METADATA, "diffsem.macs": "123"}))
+        assert ", 123 multiply-adds" in info.table(report_of(tmp_path / "net.onnx"))
 
 
 def test_info_of_garbage_is_a_problem_not_a_crash(tmp_path):

@@ -2,6 +2,13 @@
 """Schemes in files of one's own: found by path and by $DIFFSEM_SCHEMES; a broken one hides itself alone."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
 
 import pytest
 from gr_diffsem import schemes
@@ -23,6 +30,13 @@ BROKEN = {
     "syntax": ("x = 1\ndef f(:\n", "line 2: SyntaxError: "),
     "raises": ("import math\n\nmath.sqrt('x')\n", "line 3: TypeError: must be real number, not str"),
     "leaves": ("import sys\nsys.exit(3)\n", "line 2: SystemExit: 3"),
+    "interrupts": ("x = 1\nraise KeyboardInterrupt\n", "line 2: KeyboardInterrupt"),
+    "cancels": ("import asyncio\nraise asyncio.CancelledError\n", "line 2: CancelledError"),
+    "unspeakable": ("class E(Exception):\n    def __str__(self):\n        raise E\nraise E\n", "line 4: E"),
+    "keeps_its_source": (
+        WHOLE.format(name="a").replace("\nSCHEME", "    source = property(lambda self: None)\nSCHEME"),
+        "AttributeError: ",
+    ),
     "lacks_a_module": ("import no_such_module\n", "'no_such_module'; install it, or import it inside the function"),
     "no_scheme": ("x = 1\n", "defines no SCHEME"),
     "a_class": (WHOLE.format(name="a").replace("Mine()\n", "Mine\n"), "make an instance, SCHEME = Mine()"),
@@ -135,6 +149,102 @@ def test_of_two_schemes_of_one_name_the_first_is_found(folder, tmp_path, monkeyp
         assert schemes.get("whole_one").source == str(first)
         assert [s.path for s in schemes.broken()] == [other]
         assert schemes.get(other).source == str(other), "a path always reaches its file"
+
+
+def test_a_real_ctrl_c_is_not_taken_for_a_broken_file(folder):
+    write(folder / "slow.py", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    with pytest.raises(KeyboardInterrupt):
+        schemes.names()
+    (folder / "slow.py").unlink()
+    assert "whole_one" in schemes.names() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_a_file_prints_is_no_part_of_a_report(folder, capsys):
+    write(folder / "talks.py", "print('hello')\n" + WHOLE.format(name="talks"))
+    assert "talks" in report(capsys, "list")["schemes"]
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert "hello" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["circle", "pipe", "folder", "dangling"])
+def test_what_is_called_a_file_and_is_none_hides_itself_alone(kind, folder):
+    path = folder / "odd.py"
+    if kind == "circle":
+        path.symlink_to(path)
+    elif kind == "pipe":
+        os.mkfifo(path)  # reading would wait for ever
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(folder / "gone.py")
+    assert set(schemes.names()) == {*SHIPPED, "whole_one"}
+    assert [source.path.name for source in schemes.broken()] == ["gone.py" if kind == "dangling" else "odd.py"]
+
+
+@pytest.mark.parametrize("part", ["~nobody_of_this_name/schemes", "a" * 5000], ids=["no_user", "too_long"])
+def test_a_folder_that_cannot_be_is_named(part, folder, monkeypatch):
+    monkeypatch.setenv("DIFFSEM_SCHEMES", f"{part}:{folder}")
+    assert "whole_one" in schemes.names()
+    (source,) = schemes.broken()
+    assert "no folder and no .py file" in source.problem
+    with pytest.raises(UserError, match="no file of a scheme"):
+        schemes.find(f"{part}/x.py")
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    """A copy of the package, whose own folder of schemes holds every broken file, and two whole ones of one name."""
+    root = tmp_path_factory.mktemp("copy")
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(schemes.HERE.parent, root / "gr_diffsem", ignore=ignore)
+    own = root / "gr_diffsem" / "schemes"
+    for kind, (text, _) in BROKEN.items():
+        write(own / f"{kind}.py", text)
+    write(own / "zz_first.py", WHOLE.format(name="doubled"))
+    write(own / "zz_second.py", WHOLE.format(name="doubled"))
+    for name in ("read", "re", "names"):  # of what the package itself is made of
+        write(own / f"{name}.py", WHOLE.format(name=f"called_{name}"))
+    return root
+
+
+def of_copy(installation, *words):
+    env = {**os.environ, "PYTHONPATH": str(installation)}
+    env.pop("DIFFSEM_SCHEMES", None)
+    command = [sys.executable, "-m", "gr_diffsem", *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_a_broken_file_of_the_package_s_own_folder_hides_itself_alone(installation):
+    done = of_copy(installation, "list", "--json")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(done.stdout)
+    fine = {"doubled", "called_read", "called_re", "called_names", "a"}  # "a": no `source` is put on a shipped one
+    assert set(listed["schemes"]) == SHIPPED | fine
+    problems = {Path(e["path"]).name: e["problem"] for e in listed["broken_schemes"]}
+    assert "zz_first.py was there first" in problems.pop("zz_second.py")
+    wanted = {f"{kind}.py": said for kind, (_, said) in BROKEN.items() if kind != "keeps_its_source"}
+    assert set(problems) == set(wanted)
+    for name, said in wanted.items():
+        if name == "taken.py":  # it comes behind the shipped one in the alphabet
+            said = "ofdm_chanest.py was there first"
+        assert said in problems[name], name
+    assert of_copy(installation, "train", "--help").returncode == 0
+    asked = of_copy(installation, "eval", "syntax")
+    assert asked.returncode == 2 and "syntax.py cannot be used as a scheme: line 2: SyntaxError" in asked.stderr
+    path = str(installation / "gr_diffsem" / "schemes" / "read.py")
+    assert "called_read" in of_copy(installation, "info", path).stdout
+
+
+def test_shipped_schemes_are_the_first_of_their_names(monkeypatch):
+    """shipped() and sources() agree on which of two files it is."""
+    source = schemes.Source
+    first, second = types.SimpleNamespace(name="x"), types.SimpleNamespace(name="x")
+    files = {"a": source(Path("a.py"), (first,)), "b": source(Path("b.py"), (second,))}
+    monkeypatch.setattr(schemes, "_files", lambda folder: sorted(files))
+    monkeypatch.setattr(schemes, "_shipped", files.get)
+    monkeypatch.delenv("DIFFSEM_SCHEMES", raising=False)
+    assert schemes.shipped()["x"] is first and schemes.all_schemes()["x"] is first
 
 
 def test_what_was_not_found_may_be_in_a_broken_file(folder, capsys):

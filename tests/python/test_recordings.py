@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings as people have them: what `eval wifi` and `receive` read of them, and what is refused how."""
+"""Recordings as people have them, SigMF and raw: what `eval wifi` and `receive` read of them, and what is refused."""
 
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -58,12 +59,12 @@ def archive(folder, *members):
     return path
 
 
-def received(path):
+def received(path, form=None):
     """What the source of `receive --from file:` puts out."""
     blocks = pytest.importorskip("gnuradio.blocks", reason="GNU Radio is not installed in this Python")
     from gnuradio import gr
 
-    source = transport.file_source(transport.place(f"file:{path}", "--from"))
+    source = transport.file_source(transport.place(f"file:{path}", "--from"), form)
     tb, sink = gr.top_block("received"), blocks.vector_sink_c()
     tb.connect(source, sink)
     tb.run()
@@ -129,6 +130,11 @@ def test_what_is_odd_is_said_and_read(tmp_path, capsys):
     path = write(tmp_path, data, captures=[{"core:sample_start": N}], offset=1)
     agree(path, expected)
     assert Capture(path).notes == []
+    path = write(tmp_path, data)
+    said = json.loads(path.read_text()) | {"annotations": [{"core:sample_start": N - 5, "core:sample_count": 9}]}
+    path.write_text(json.dumps(said))
+    agree(path, expected)
+    assert f"an annotation reaches to sample {N + 4}, but there are {N}" in Capture(path).notes[0]
     agree(write(tmp_path, data + b"odd"), expected)
     assert "3 octets at the end" in Capture(path).notes[0]
 
@@ -185,6 +191,82 @@ def test_files_that_are_no_recording_are_one_sentence(tmp_path):
         for read in (Capture, received):
             with pytest.raises(UserError, match=sentence):
                 read(tmp_path / name)
+
+
+# --- raw files -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "datatype"),
+    [
+        *(("a.cs16", "ci16_le"), ("a.sc16", "ci16_le"), ("a.ci8", "ci8"), ("a.cs8", "ci8"), ("a.sc8", "ci8")),
+        *(("a.cf32", "cf32_le"), ("a.fc32", "cf32_le"), ("a.cfile", "cf32_le")),
+    ],
+)
+def test_a_name_says_the_format_of_a_raw_file_to_both_commands(tmp_path, name, datatype):
+    data, expected = octets(datatype)
+    (tmp_path / name).write_bytes(data)
+    agree(tmp_path / name, expected)
+
+
+def test_the_format_of_a_raw_file_can_be_given(tmp_path):
+    data, expected = octets("ci8")
+    (tmp_path / "a.bin").write_bytes(data)
+    np.testing.assert_array_equal(Capture(tmp_path / "a.bin", "sc8").samples(), expected)
+    np.testing.assert_array_equal(received(tmp_path / "a.bin", "sc8"), expected)
+    (tmp_path / "b.cu8").write_bytes(bytes(range(256)))
+    np.testing.assert_array_equal(Capture(tmp_path / "b.cu8").samples(), received(tmp_path / "b.cu8"))
+    (tmp_path / "c.dat").write_bytes(octets("cf32_le")[0])  # the ending that says nothing: what `send` wrote
+    np.testing.assert_array_equal(received(tmp_path / "c.dat"), octets("cf32_le")[1])
+
+
+def test_samples_that_cannot_be_of_the_format_are_one_sentence(tmp_path):
+    (tmp_path / "a.iq").write_bytes(RNG.integers(0, 256, 8 * N, np.uint8).tobytes())
+    with pytest.raises(UserError, match="a.iq: .* % of the values are not numbers .*say what it is with --format"):
+        received(tmp_path / "a.iq")
+    np.save(tmp_path / "x.npy", octets("cf32_le")[1])
+    for head, what in {
+        b"RIFF": "a WAV file",
+        b"\x1f\x8b\x08": "packed",
+        (tmp_path / "x.npy").read_bytes(): "NumPy",
+    }.items():
+        (tmp_path / "b.cf32").write_bytes(head + octets("cf32_le")[0])
+        for read in (Capture, received):
+            with pytest.raises(UserError, match=f"b.cf32: is .*{what}.*"):
+                read(tmp_path / "b.cf32")
+    (tmp_path / "c.cf32").mkdir()
+    os.mkfifo(tmp_path / "d.cf32")
+    os.mkfifo(tmp_path / "e.sigmf-data")
+    (tmp_path / "e.sigmf-meta").write_bytes(write(tmp_path, b"").read_bytes())
+    (tmp_path / "f.cf32").write_bytes(b"")
+    for name, sentence in {
+        "c.cf32": "is a folder",
+        "d.cf32": "is a pipe",
+        "e.sigmf-data": "(is a pipe|no such file)",
+        "f.cf32": "it is empty",
+        "g.cf32": "there is no such file",
+    }.items():
+        for read in (Capture, received):
+            with pytest.raises(UserError, match=f"{name}: .*{sentence}"):
+                read(tmp_path / name)
+
+
+def test_values_that_are_no_numbers_are_refused_or_zero(tmp_path):
+    values = X.copy()
+    values[7] = np.nan
+    (tmp_path / "a.cf32").write_bytes(values.tobytes())
+    capture = Capture(tmp_path / "a.cf32")
+    assert capture.samples()[7] == 0 and "not finite" in capture.notes[0]
+    (tmp_path / "b.cf32").write_bytes(np.full_like(values, np.nan).tobytes())
+    with pytest.raises(UserError, match="b.cf32: 100 % of the values"):
+        received(tmp_path / "b.cf32")
+
+
+def test_what_is_written_is_named_as_it_is(tmp_path):
+    for name in ("a.cs8", "a.sc16", "a.cu8"):
+        with pytest.raises(UserError, match="--to .*: cf32 is written; end its name in .cf32"):
+            transport.writer(transport.place(f"file:{tmp_path / name}", "--to"), 1e6)
+        assert not (tmp_path / name).exists()
 
 
 def test_a_header_of_an_archive_does_not_say_how_much_is_read(tmp_path):

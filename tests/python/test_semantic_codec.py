@@ -166,12 +166,20 @@ def test_strong_coefficients_survive_the_loss_of_symbols():
         (np.zeros((0, 8, 3), np.uint8), 999, "must be"),
         (np.zeros((1, 1, 3), np.uint8), 99999, "one pixel"),
         (np.zeros((1, 5000, 3), np.uint8), 99999, "a side may have 4096"),
-        (np.zeros((64, 64, 3), np.uint8), 256, "needs about"),
+        (np.zeros((64, 64, 3), np.uint8), 256, r"needs 6064 .CBR 1/2.03"),
     ],
 )
 def test_what_cannot_be_sent_is_said(image, uses, message):
     with pytest.raises(picture_codec.ContentError, match=message):
         picture_codec.encode(image, uses)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 31), (1, 2), (3, 90), (16, 768), (40, 40)])
+def test_as_many_uses_as_are_asked_for_are_enough(shape):
+    for image in (np.zeros((*shape, 3), np.uint8), np.random.default_rng(7).integers(0, 256, (*shape, 3), np.uint8)):
+        with pytest.raises(picture_codec.TooFewUses) as e:
+            picture_codec.encode(image, image.size // 48)
+        assert picture_codec.encode(image, e.value.needed).symbols.size and f"needs {e.value.needed} " in str(e.value)
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,23 @@ def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):
     assert message in said and said.count("\n") == 1
 
 
+def test_pictures_that_cannot_be_sent_are_named_and_the_others_measured(tmp_path, capsys):
+    Image.fromarray(photograph(120, 160)).save(tmp_path / "a.png")
+    Image.fromarray(photograph(20, 30)).save(tmp_path / "b.png")
+    Image.fromarray(photograph(600, 900)).save(tmp_path / "c.png")
+    (tmp_path / "d.jpg").write_bytes(_truncated())
+    words = ["eval", "semantic_link", "--images", str(tmp_path), "--max-side", "900", "--cbr", "1/8", "3/5"]
+    words += ["--snr", "10"]
+    assert cli.main([*words, "--methods", "linear", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert all(report["images"] == 1 for report in json.loads(out))
+    assert "skipped: b: 30 x 20 pixels are too few for --cbr 1/8" in err
+    assert "skipped: c: 900 x 600 pixels are too many for --cbr 0.6: give --max-side" in err and "d.jpg: not a" in err
+    (tmp_path / "a.png").unlink()
+    assert cli.main([*words, "--methods", "linear"]) == 2
+    assert "none can be sent: b: 30 x 20" in capsys.readouterr().err
+
+
 def test_too_small_and_too_large_for_the_ratio():
     with pytest.raises(UserError, match="spend more"):
         photo_trials.budget(16, 16, 1 / 48)

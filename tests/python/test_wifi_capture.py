@@ -135,7 +135,7 @@ def test_faster_recordings_are_resampled(tmp_path, air, rate):
 
 
 def test_what_cannot_be_opened(tmp_path):
-    with pytest.raises(RecordingError, match="No such file"):
+    with pytest.raises(RecordingError, match="there is no such file"):
         Capture(tmp_path / "none.dat")
     with pytest.raises(RecordingError, match="folder"):
         Capture(tmp_path)

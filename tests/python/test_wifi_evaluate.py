@@ -147,7 +147,7 @@ def test_command_refusals(made, tmp_path):
         ((dat, "--plot", "/nowhere/p.png"), "--plot"),
         ((dat, "--truth", "/nowhere.json"), "--truth"),
         ((dat, "--sample-rate", "1e6"), "20 MS/s"),
-        (("/nowhere.dat",), "cannot be opened"),
+        (("/nowhere.dat",), "there is no such file"),
     ]:
         with pytest.raises(UserError, match=sentence):
             wifi_eval.run(options(*words))

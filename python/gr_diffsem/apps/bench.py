@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import UserError
+from ..base.number_options import real, whole
 from . import bench_nets, environments
 
 #: name: (writer of the net, its sizes, floats in, floats out)
@@ -33,8 +34,9 @@ PROGRAM = "bench_ort_loop"
 
 def add_arguments(parser):
     """--pairs, --seconds, --skip."""
-    parser.add_argument("--pairs", type=int, default=9, metavar="N", help="interleaved pairs of each comparison (9)")
-    parser.add_argument("--seconds", type=float, default=0.3, metavar="S", help="length of one measurement (0.3)")
+    whole(parser, "--pairs", least=1, default=9, metavar="N", help="interleaved pairs of each comparison (9)")
+    text = "length of one measurement (0.3)"
+    real(parser, "--seconds", "seconds", least=0.01, most=60, default=0.3, metavar="S", help=text)
     parser.add_argument(
         "--skip",
         default="",
@@ -45,8 +47,6 @@ def add_arguments(parser):
 
 def run(args):
     """{"ratios": {...}, "details": {...}, "notes": {...}}; notes say why a ratio is null."""
-    if args.pairs < 1 or not 0.01 <= args.seconds <= 60:
-        raise UserError("--pairs must be at least 1 and --seconds between 0.01 and 60")
     skip = {word for word in args.skip.split(",") if word}
     if skip - {"ort", "python", "torch", "receiver"}:
         raise UserError(f"--skip '{args.skip}': choose of ort, python, torch, receiver")

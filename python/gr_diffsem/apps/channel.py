@@ -7,9 +7,10 @@ The air itself is air/burst_channel.py.
 import json
 import sys
 
-from ..air.burst_channel import BurstChannel
+from ..air.burst_channel import SETTINGS, BurstChannel
 from ..air.fading import SEMANTIC_LINK
 from ..base.errors import UserError
+from ..base.number_options import real, whole
 from . import transport
 
 
@@ -17,11 +18,11 @@ def add_arguments(parser):
     parser.add_argument("words", nargs="*", metavar="set NAME VALUE", help="change a running channel: set snr 5")
     parser.add_argument("--from", dest="source", metavar="zmq://HOST:PORT", help="where a sender is")
     parser.add_argument("--to", metavar="zmq://HOST:PORT", help="where a receiver will connect")
-    parser.add_argument("--snr", type=float, default=10.0, help="dB (10)")
+    for name, default in (("snr", 10.0), ("offset", 0.0), ("loss", 0.0)):
+        low, high, text = SETTINGS[name]
+        real(parser, f"--{name}", least=low, most=high, default=default, help=f"{text} ({default:g})")
     parser.add_argument("--fading", default="tdl", help=f"one of {', '.join(SEMANTIC_LINK)} (tdl)")
-    parser.add_argument("--offset", type=float, default=0.0, help="carrier offset, carrier spacings (0)")
-    parser.add_argument("--loss", type=float, default=0.0, help="share of lost frames (0)")
-    parser.add_argument("--seed", type=int, default=1)
+    whole(parser, "--seed", default=1, help="of everything random (1)")
     parser.add_argument("--control", default="127.0.0.1:5599", metavar="HOST:PORT", help="for `channel set`")
 
 

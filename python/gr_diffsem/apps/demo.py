@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import UserError
+from ..base.number_options import whole
 
 CONFIGS = {"qpsk_short_ideal": "short delay spread", "qpsk_long_ideal": "long delay spread"}
 SNR_DB = np.arange(2.0, 17.0, 2.0)
@@ -26,16 +27,14 @@ def add_arguments(parser):
     """argparse arguments of `gr-diffsem demo`."""
     parser.add_argument("--capture", metavar="FILE", help="a 20 MS/s recording of 802.11 packets")
     parser.add_argument("--out", metavar="DIR", help="where pictures go (default: build/demo)")
-    parser.add_argument("--packets", type=int, default=200, help="packets per SNR (default: 200)")
-    parser.add_argument("--seed", type=int, default=1, help="of payloads, channels and noise")
+    whole(parser, "--packets", least=1, most=4096, default=200, help="packets per SNR (default: 200)")
+    whole(parser, "--seed", default=1, help="of payloads, channels and noise")
 
 
 def run(args):
     """Everything; the report has the link's, the capture's and the pictures' names."""
     if args.capture and not Path(args.capture).exists():
         raise UserError(f"--capture {args.capture}: there is no such file")
-    if not 1 <= args.packets <= 4096:
-        raise UserError(f"--packets {args.packets}: give 1 to 4096")
     out = Path(args.out) if args.out else _default_out()
     out.mkdir(parents=True, exist_ok=True)
     entries, pictures = _link(args, out)

@@ -85,6 +85,19 @@ def command(python, argv):
     return [str(python), *safe, "-m", "gr_diffsem", *argv]
 
 
+def python_path(name):
+    """PYTHONPATH for environment `name`: without the modules of the other one, which setup_env.sh puts there (Sionna
+    cannot use GNU Radio's NumPy)."""
+    others = [build_dir() / "env" / other for other in NEEDED_MODULES if other != name]
+    if sys.prefix != sys.base_prefix:
+        others.append(Path(sys.prefix))
+    given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    kept = [part for part in given if not any(Path(part).is_relative_to(other) for other in others)]
+    # The package must be found there even where no link to it was made (DIFFSEM_LAB_PYTHON).
+    own = [str(checkout() / "python")] if checkout() else []
+    return os.pathsep.join([*own, *(part for part in kept if part not in own)])
+
+
 def ensure(name, argv=None):
     """Return if this interpreter serves as environment `name`; else run ``gr-diffsem ARGV`` there instead.
 
@@ -112,8 +125,5 @@ def ensure(name, argv=None):
     print(f"gr-diffsem: continuing in the environment {name!r} ({python})", file=sys.stderr, flush=True)
     os.environ[_REEXEC_VARIABLE] = name
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    # The package must be found there even where no link to it was made (DIFFSEM_LAB_PYTHON).
-    if checkout():
-        path = [str(checkout() / "python"), os.environ.get("PYTHONPATH", "")]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    os.environ["PYTHONPATH"] = python_path(name)
     os.execv(str(python), command(python, sys.argv[1:] if argv is None else argv))

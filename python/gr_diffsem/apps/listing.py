@@ -77,10 +77,15 @@ def _package(name, path):
         return {**entry, "problem": str(error)}
     entry.update(title=manifest.get("title"), default=manifest.get("default"))
     entry["members"] = {
-        member: description.get("title") or description.get("prior", {}).get("type")
+        member: description.get("title") or _kind(description.get("prior"))
         for member, description in manifest["members"].items()
     }
     return entry
+
+
+def _kind(prior):
+    """The prior's type; the manifest may be anybody's."""
+    return prior.get("type") if isinstance(prior, dict) else prior
 
 
 def table(report):

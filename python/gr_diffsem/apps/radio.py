@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from ..base.errors import UserError
+from ..base.number_options import real
 
 FIND = {
     "uhd": "`uhd_find_devices` lists the radios that UHD sees",
@@ -15,9 +16,11 @@ FIND = {
 
 def add_arguments(parser, gain):
     """The options of a radio; gain: its default, dB."""
-    parser.add_argument("--rate", type=float, default=1e6, help="samples a second, the same at both ends (1e6)")
-    parser.add_argument("--freq", type=float, metavar="HZ", help="carrier of a radio, Hz, which you may use here")
-    parser.add_argument("--gain", type=float, default=gain, metavar="DB", help=f"of a radio, dB ({gain:g})")
+    text = "samples a second, the same at both ends (1e6)"
+    real(parser, "--rate", "samples a second", above=0, most=1e12, default=1e6, help=text)
+    text = "carrier of a radio, Hz, which you may use here"
+    real(parser, "--freq", "Hz", least=0, most=1e15, metavar="HZ", help=text)
+    real(parser, "--gain", "dB", least=-1000, most=1000, default=gain, metavar="DB", help=f"of a radio, dB ({gain:g})")
     parser.add_argument("--antenna", metavar="NAME", help="of a radio (its own first one)")
 
 

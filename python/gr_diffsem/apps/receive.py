@@ -13,7 +13,9 @@ import time
 
 from ..base import jsonio
 from ..base.errors import UserError
+from ..base.number_options import real, whole
 from ..eval import photo_receivers
+from ..receivers import recordings
 from . import radio, transport, window
 
 LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
@@ -22,31 +24,29 @@ DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/resul
 
 def add_arguments(parser):
     parser.add_argument("--from", dest="source", required=True, metavar="WHERE", help="zmq://, file:, uhd: or soapy:")
+    text = "of the samples of a file (default: by its name or description, else cf32)"
+    parser.add_argument("--format", choices=recordings.FORMATS, help=text)
     parser.add_argument("--out", required=True, metavar="DIR", help="where pictures and their JSON are put")
     parser.add_argument(
         "--scheme",
         default=DEFAULT,
         help=f"one of {', '.join(photo_receivers.names())}, or a package's folder ({DEFAULT})",
     )
-    parser.add_argument("--steps", type=int, default=0, help="evaluations of the network; 0: the scheme's own")
-    parser.add_argument(
-        "--realism", type=float, default=0.0, help="experimental: 0, the posterior mean, to 1, a draw from it (0)"
-    )
+    whole(parser, "--steps", most=10000, default=0, help="evaluations of the network; 0: the scheme's own")
+    text = "experimental: 0, the posterior mean, to 1, a draw from it (0)"
+    real(parser, "--realism", least=0, most=1, default=0.0, help=text)
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
-    parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
-    parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
+    whole(parser, "--count", default=0, help="end after so many pictures; 0: when interrupted")
+    text = "end after so many seconds without a frame; 0: never"
+    real(parser, "--idle", "seconds", least=0, most=1e9, default=0.0, help=text)
     parser.add_argument("--view", action="store_true", help="show pictures in a window as they come; closing it ends")
-    parser.add_argument("--keep", type=int, default=1000, help="pictures that remain in DIR (1000)")
+    whole(parser, "--keep", "pictures", least=1, default=1000, help="pictures that remain in DIR (1000)")
     radio.add_arguments(parser, 30.0)
     parser.add_argument("--record", metavar="PATH", help="also keep the samples: air.sigmf-data")
 
 
 def run(args):
     at = transport.place(args.source, "--from")
-    if args.steps < 0 or args.count < 0 or args.idle < 0:
-        raise UserError("--steps, --count and --idle: 0 or more")
-    if not 0 <= args.realism <= 1:
-        raise UserError(f"--realism {args.realism:g}: give 0 (the mean) to 1 (a draw)")
     from gnuradio import gr
 
     tb = gr.top_block("receive")
@@ -69,7 +69,7 @@ class Chain:
         if at.kind == "zmq":
             self.source = zeromq.pull_source(gr.sizeof_gr_complex, 1, f"tcp://{at.rest}", 100, False, transport.WAITING)
         elif at.kind == "file":
-            self.source = transport.file_source(at)
+            self.source = transport.file_source(at, args.format)
         else:
             self.source = radio.block(at, args, False)
         self.rx = diffsem.semantic_rx(args.chanest)
@@ -93,6 +93,7 @@ class Chain:
         self._meta = None
         if args.record:
             path = transport.place(f"file:{args.record}", "--record")
+            transport.check_ending(path.rest, "--record")
             data, meta = transport.sigmf_names(path.rest) if path.sigmf else (path.rest, None)
             self._meta, self._file = meta, blocks.file_sink(gr.sizeof_gr_complex, str(data))
             tb.connect(self.source, self._file)

@@ -8,26 +8,18 @@ import functools
 import sys
 import threading
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ..base import picture_files
+from ..base import picture_files, regular_file
 from ..base.errors import UserError
-from ..codec import content, frame_header, frame_layout, frames, picture_codec
+from ..base.number_options import ratio, real, whole
+from ..codec import content, frame_header, frame_layout, frames, picture_fit
 from . import radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
-
-
-def rate_of(text):
-    """1/48 or 0.02 -> float; ValueError beyond 0..1."""
-    value = float(Fraction(text))
-    if not 0 < value <= 1:
-        raise ValueError(text)
-    return value
 
 
 def add_arguments(parser):
@@ -35,26 +27,27 @@ def add_arguments(parser):
     parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
     parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
     parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")
-    parser.add_argument("--cbr", type=rate_of, default=1 / 12, help="channel uses per value of a picture (1/12)")
-    parser.add_argument("--max-side", type=int, default=768, help="longer pictures are reduced to this (768 pixels)")
-    parser.add_argument("--repeat", type=int, default=1, help="times that each picture is sent; 0: until interrupted")
+    ratio(parser, "--cbr", default=1 / 12, help="channel uses per value of a picture (1/12)")
+    text = "longer pictures are reduced to this (768 pixels)"
+    whole(parser, "--max-side", "pixels", least=picture_files.LEAST, default=768, help=text)
+    whole(parser, "--repeat", "times", default=1, help="times that each picture is sent; 0: until interrupted")
     parser.add_argument(
         "--scheme",
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
     )
     radio.add_arguments(parser, 0.0)
-    parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
-    parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")
-    parser.add_argument("--gap", type=int, default=200, help="idle samples between frames (200)")
+    real(parser, "--papr", "dB", least=0, most=100, default=8.0, help="largest power over the mean one, dB (8)")
+    real(parser, "--amplitude", above=0, most=1e6, help="RMS of the samples (1; radios 0.2)")
+    whole(parser, "--gap", "samples", most=10**7, default=200, help="idle samples between frames (200)")
 
 
 def run(args):
     at = transport.place(args.to, "--to")
     _check(args)
     amplitude = args.amplitude or (0.2 if at.kind in ("uhd", "soapy") else 1.0)
-    form, names, cut = frame_layout.Layout(), [], []
-    for number, (name, what, data, symbols) in enumerate(_contents(args)):
+    form, names, cut, skipped = frame_layout.Layout(), [], [], []
+    for number, (name, what, data, symbols) in enumerate(_contents(args, skipped.append)):
         try:
             made = frames.cut(data, symbols, number % 16)
         except ValueError as e:
@@ -62,13 +55,22 @@ def run(args):
         names.append(name)
         cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
         _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
-    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    if skipped and not names:
+        raise UserError(skipped[0] if len(skipped) == 1 else f"nothing is left to send: {'; '.join(skipped)}")
+    for why in skipped:
+        _say(f"skipped: {why}")
+    report = (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    return {**report, "skipped": len(skipped)}
 
 
-def _contents(args):
-    """(name, what it is, digital octets, symbols) of all that is to be sent."""
+def _contents(args, skip):
+    """(name, what it is, digital octets, symbols) of all that is to be sent; of a picture that cannot be, skip is told
+    why."""
     if not (args.files or args.text):
         raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
+    for path in args.files:
+        if Path(path).suffix != ".npy":
+            picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme = _hash(args.scheme)
     for words in args.text:
         try:
@@ -79,13 +81,13 @@ def _contents(args):
         if Path(path).suffix == ".npy":
             yield _array(Path(path), args.domain)
             continue
-        for name, picture in picture_files.folder(path, args.max_side).items():
+        for name, picture in picture_files.each(path, args.max_side, _say, skip):
             try:
-                made = picture_codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
-            except ValueError as e:
-                raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
-            h, w = picture.shape[:2]
-            yield name, f"{w} x {h}", made.digital, made.symbols
+                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme)
+            except UserError as e:
+                skip(str(e))
+            else:
+                yield name, f"{picture.shape[1]} x {picture.shape[0]}", made.digital, made.symbols
 
 
 def _array(path, domain):
@@ -93,6 +95,8 @@ def _array(path, domain):
     if not domain:
         raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
     try:
+        if fault := regular_file.fault(path):
+            raise ValueError(fault)
         values = np.load(path, allow_pickle=False)
         data, symbols = content.encode_array(values, domain)
     except (OSError, ValueError, TypeError, EOFError) as e:
@@ -101,16 +105,6 @@ def _array(path, domain):
 
 
 def _check(args):
-    if args.rate <= 0:
-        raise UserError(f"--rate {args.rate:g}: give samples a second, above 0")
-    if args.repeat < 0 or args.gap < 0:
-        raise UserError("--repeat and --gap: 0 or more")
-    if args.papr < 0:
-        raise UserError(f"--papr {args.papr:g}: give 0 dB or more")
-    if args.amplitude is not None and not 0 < args.amplitude < np.inf:
-        raise UserError(f"--amplitude {args.amplitude:g}: give the RMS of the samples, above 0")
-    if args.max_side < picture_files.LEAST:
-        raise UserError(f"--max-side {args.max_side}: at least {picture_files.LEAST} pixels")
     if args.repeat == 0 and args.to.startswith("file:"):
         raise UserError("--repeat 0 --to file: would fill the disk; give a number of times")
 
@@ -241,4 +235,6 @@ def _say(text):
 
 def table(report):
     what = f"{report['contents']} contents, {report['samples']} samples"
-    return f"sent {what} to {report['to']}" + (f", {report['frames']} frames" if "frames" in report else "")
+    frames = f", {report['frames']} frames" if "frames" in report else ""
+    skipped = f", {report['skipped']} skipped" if report.get("skipped") else ""
+    return f"sent {what} to {report['to']}{frames}{skipped}"

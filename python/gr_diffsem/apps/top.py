@@ -14,6 +14,7 @@ from collections import deque
 
 from ..base import console, jsonio, pmt_flat
 from ..base.errors import UserError
+from ..base.number_options import real
 
 ADDRESS = "tcp://127.0.0.1:5590"
 SILENT = 5.0  #: seconds without a message until a block counts as silent
@@ -31,21 +32,17 @@ WORDS = ("model", "scheme", "overload")
 def add_arguments(parser):
     parser.add_argument("addresses", nargs="*", metavar="ADDRESS", help=f"of the flowgraphs ({ADDRESS})")
     parser.add_argument("--once", action="store_true", help="listen for a moment, print one table, end")
-    parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds between two tables (1)")
-    parser.add_argument(
-        "--seconds", type=float, metavar="N", help=f"end after so many (--once: {LISTEN:g}, else when interrupted)"
-    )
+    text = "seconds between two tables (1)"
+    real(parser, "--interval", "seconds", least=0.1, most=3600, default=1.0, metavar="S", help=text)
+    text = f"end after so many (--once: {LISTEN:g}, else when interrupted)"
+    real(parser, "--seconds", "seconds", above=0, metavar="N", help=text)
     # The command line holds standard output back for one report at the end; this prints a line at each refresh.
     parser.add_argument("--json", dest="lines", action="store_true", help="print a line of strict JSON at each refresh")
     parser.set_defaults(json=False)
 
 
 def run(args):
-    if not 0.1 <= args.interval <= 3600:
-        raise UserError(f"--interval {args.interval:g}: give 0.1 to 3600 seconds")
     seconds = args.seconds if args.seconds is not None else LISTEN if args.once else math.inf
-    if not seconds > 0:
-        raise UserError(f"--seconds {seconds:g}: give more than 0")
     addresses = [endpoint(a) for a in dict.fromkeys(args.addresses or [ADDRESS])]
     try:
         with contextlib.closing(Ears(addresses)) as ears, _show(args) as show:

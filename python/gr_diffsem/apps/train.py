@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import schemes
 from ..base.errors import UserError, unknown
+from ..base.number_options import real, whole
 from ..base.places import checkout
 
 
@@ -15,22 +16,22 @@ def add_arguments(parser):
     """Arguments of `gr-diffsem train`."""
     parser.add_argument("scheme", help="a .py file, or one of: " + ", ".join(schemes.names()))
     parser.add_argument("--member", help="one network of the scheme (default: all of them)")
-    parser.add_argument("--minutes", type=float, help="time for each network (default: the scheme's)")
+    text = "time for each network (default: the scheme's)"
+    real(parser, "--minutes", "minutes", above=0, most=1e6, help=text)
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if PyTorch sees one"
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch; one more draws data")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="processes that draw data in place of that thread; a GPU wants many"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="seed of weights and data")
+    whole(parser, "--threads", least=1, most=1024, default=1, help="threads of PyTorch; one more draws data")
+    text = "processes that draw data in place of that thread; a GPU wants many"
+    whole(parser, "--workers", most=1024, default=0, help=text)
+    whole(parser, "--seed", default=1, help="seed of weights and data")
     parser.add_argument(
         "--out",
         help="folder for checkpoints and logs (default: build/train/SCHEME of the checkout, train/SCHEME for your own)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--batch", type=int, help="items a step (default: the scheme's)")
-    parser.add_argument("--rate", type=float, help="learning rate at the beginning (default: the scheme's)")
+    whole(parser, "--batch", "items", least=1, help="items a step (default: the scheme's)")
+    real(parser, "--rate", above=0, most=1e3, help="learning rate at the beginning (default: the scheme's)")
     parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
     parser.add_argument("--validate", help="folder of other photographs, to report on")
     parser.add_argument("--start", help="checkpoint whose weights to begin from, of an equal network")
@@ -53,12 +54,6 @@ def run_one(scheme, args, out):
         raise UserError(f"scheme '{scheme.name}' has no networks to train: give it some in networks()")
     if args.member and args.member not in networks:
         raise unknown("network of " + scheme.name, args.member, networks)
-    for name in ("minutes", "batch", "rate", "threads"):
-        value = getattr(args, name)
-        if value is not None and value <= 0:
-            raise UserError(f"--{name} is {value}: give a positive number")
-    if args.workers < 0:
-        raise UserError(f"--workers is {args.workers}: give 0, which draws in a thread, or how many processes")
     chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
     training = scheme.training()
     return [training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]

@@ -55,6 +55,12 @@ def sigmf_names(path):
     return stem.with_suffix(".sigmf-data"), stem.with_suffix(".sigmf-meta")
 
 
+def check_ending(path, option):
+    """UserError where a name says another format than the one that is written."""
+    if recordings.said_by_name(path) not in (None, "cf32", "sigmf"):
+        raise UserError(f"{option} {path}: cf32 is written; end its name in .cf32, or .sigmf-data")
+
+
 class ZmqWriter:
     """Sends complex64 arrays; waits while no one listens, and calls waiting() ten times a second then."""
 
@@ -120,6 +126,7 @@ class FileWriter:
     def __init__(self, at, rate, frequency=None):
         self.stopped = False
         self._meta, path = None, Path(at.rest)
+        check_ending(path, "--to")
         if at.sigmf:
             path, self._meta = sigmf_names(path)
         self._rate, self._frequency = rate, frequency
@@ -159,24 +166,18 @@ def writer(at, rate, frequency=None, waiting=None):
     return ZmqWriter(at, waiting) if at.kind == "zmq" else FileWriter(at, rate, frequency)
 
 
-def file_source(at):
-    """GNU Radio source of a recording: cf32 as it is, SigMF as its description says; notes go to stderr."""
+def file_source(at, form=None):
+    """GNU Radio source of a recording, in the format that is given, else that its name or its description says, else
+    cf32; notes go to stderr."""
     from gnuradio import blocks, gr
 
-    if not recordings.is_sigmf(at.rest):
-        path = Path(at.rest)
-        if not path.is_file():
-            raise UserError(f"--from file:{at.rest}: there is no such file")
-        if path.stat().st_size < 8:
-            raise UserError(f"--from file:{at.rest}: there are no samples in it")
-        return blocks.file_source(gr.sizeof_gr_complex, str(path), False)
     try:
-        recording = recordings.sigmf(at.rest)
+        recording = recordings.opened(at.rest, form or recordings.said_by_name(at.rest) or "cf32", form is not None)
     except UserError as e:
         raise UserError(f"--from file:{e}") from None
     for note in recording.notes:
         print(f"--from file:{at.rest}: {note}", file=sys.stderr, flush=True)
-    if recording.format == "cf32_le" and recording.offset % 8 == 0:
+    if recording.format in ("cf32", "cf32_le") and recording.offset % 8 == 0:
         extent = recording.offset // 8, recording.n_samples
         return blocks.file_source(gr.sizeof_gr_complex, recording.path, False, *extent)
     return _converted(recording)

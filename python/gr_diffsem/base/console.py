@@ -11,12 +11,17 @@ def on_terminal():
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and importlib.util.find_spec("rich") is not None
 
 
+def printable(text):
+    """The text without what a terminal obeys."""
+    return "".join(c if c.isprintable() else "?" for c in str(text))
+
+
 def table(titles, rows, left=(0,)):
     """The lines of a table. Columns whose number is in `left` are flush left, the others flush right.
 
     Nothing that a terminal obeys gets through: names and titles of models may be anybody's.
     """
-    rows = [["".join(c if c.isprintable() else "?" for c in str(cell)) for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     return _drawn(titles, rows, left) if on_terminal() else plain(titles, rows, left)
 
 

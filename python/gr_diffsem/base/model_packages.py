@@ -5,6 +5,7 @@ The same rules as the C++ core (docs/model_contract.md): search path, manifest, 
 """
 
 import configparser
+import contextlib
 import hashlib
 import json
 import os
@@ -31,11 +32,12 @@ def search_paths(checkout_first=False):
     prefixes = [Path(sys.prefix), *here.parents[2:6], Path("/usr/local"), Path("/usr")]
     paths += [prefix / "share" / "gr-diffsem" / "models" for prefix in prefixes]
     paths += [here / "share" / "models", *checkout]
-    return [path for path in dict.fromkeys(paths) if path.is_dir()]
+    return [path for path in dict.fromkeys(paths) if os.path.isdir(path)]
 
 
 def _split(text):
-    return [Path(part).expanduser() for part in text.split(":") if part]
+    # os.path's functions: pathlib's raise where a user does not exist, or a name is too long to be any file's.
+    return [Path(os.path.expanduser(part)) for part in text.split(":") if part]
 
 
 def _preference():
@@ -43,7 +45,7 @@ def _preference():
     override = os.environ.get("GR_CONF_DIFFSEM_MODELS_PATH")
     if override:
         return override
-    home = Path(os.environ.get("GR_PREFS_PATH", "~/.gnuradio")).expanduser()
+    home = Path(os.path.expanduser(os.environ.get("GR_PREFS_PATH", "~/.gnuradio")))
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     try:
         parser.read(home / "config.conf")
@@ -56,11 +58,12 @@ def find_packages(checkout_first=False):
     """{name: folder or .onnx file}; the first on the search path wins."""
     found = {}
     for folder in search_paths(checkout_first):
-        for entry in sorted(folder.iterdir()):
-            if (entry / MANIFEST).is_file():
-                found.setdefault(entry.name, entry)
-            elif entry.suffix == ".onnx" and entry.is_file():
-                found.setdefault(entry.stem, entry)
+        with contextlib.suppress(OSError):  # a folder that may not be read hides itself alone
+            for entry in sorted(folder.iterdir()):
+                if os.path.isfile(entry / MANIFEST):
+                    found.setdefault(entry.name, entry)
+                elif entry.suffix == ".onnx" and os.path.isfile(entry):
+                    found.setdefault(entry.stem, entry)
     return found
 
 
@@ -77,6 +80,11 @@ def read_manifest(folder):
         raise UserError(f"{path} is not JSON ({error}): export the package again") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("members"), dict):
         raise UserError(f"{path} has no 'members': see docs/model_contract.md for what it needs")
+    odd = next((name for name, member in manifest["members"].items() if not isinstance(member, dict)), None)
+    if odd is not None:
+        raise UserError(f"{path}: member '{odd}' is no object with a prior: see docs/model_contract.md")
+    if not isinstance(manifest.get("signal", {}), dict):
+        raise UserError(f"{path}: 'signal' must be an object: see docs/model_contract.md")
     if not isinstance(manifest.get("files", {}), dict):
         raise UserError(f"{path}: 'files' must be an object of file names and SHA-256 sums")
     return manifest
@@ -88,7 +96,7 @@ def locate(model, checkout_first=False):
     Anything after a colon (overrides) is left out of account.
     """
     spec = str(model).split(":")[0]
-    path = Path(spec).expanduser()
+    path = Path(os.path.expanduser(spec))
     # os.path's questions: pathlib's raise where a name is too long to be any file's.
     if os.path.isfile(path) or os.path.isfile(path / MANIFEST):
         return path, None

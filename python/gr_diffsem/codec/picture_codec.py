@@ -34,7 +34,7 @@ from .range_coder import Encoder
 from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, fit_power_law, power_law
 from .zones import zones as make_zones
 
-__all__ = ["ContentError", "Encoded", "Plan", "encode", "linear", "measurement"]
+__all__ = ["ContentError", "Encoded", "Plan", "TooFewUses", "encode", "linear", "measurement"]
 
 #: Headers and digital part together take at most this share of the channel uses.
 OVERHEAD = 0.15
@@ -81,15 +81,38 @@ def encode(
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
     spectrum = picture_transform.forward(image / 255.0 - 0.5)
     budget = _Budget(int(uses), carriers, frame_symbols)
-    for _, draft in sorted(_drafts(spectrum, design, int(scheme_hash), budget), key=lambda d: d[0]):
+    plan = _best(spectrum, design, int(scheme_hash), budget)
+    if plan is not None:
+        return _send(spectrum, plan)
+    least = budget.smallest()
+    for needed in range(least, 2 * least, 48):
+        if _best(spectrum, design, int(scheme_hash), _Budget(needed, carriers, frame_symbols)) is not None:
+            break
+    else:
+        raise ContentError(f"image: {h} x {w} pixels leave nothing to send beside what goes digitally: enlarge it")
+    cbr = needed / image.size
+    raise TooFewUses(
+        f"uses: {uses} are too few for a picture of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, "
+        f"so it needs {needed} (CBR {f'1/{1 / cbr:.3g}' if cbr < 1 else f'{cbr:.3g}'}); spend more, or send it larger",
+        needed,
+    )
+
+
+class TooFewUses(ContentError):
+    """A picture that needs more channel uses: `needed` are enough."""
+
+    def __init__(self, text, needed):
+        super().__init__(text)
+        self.needed = needed
+
+
+def _best(spectrum, design, scheme_hash, budget):
+    """The plan of least error that the channel uses have room for, or None."""
+    for _, draft in sorted(_drafts(spectrum, design, scheme_hash, budget), key=lambda d: d[0]):
         plan = _settle(draft, spectrum, budget)
         if plan is not None:
-            return _send(spectrum, plan)
-    needed = budget.smallest()
-    raise ContentError(
-        f"uses: {uses} are too few for a picture of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, "
-        f"so it needs about {needed} (CBR 1/{3 * h * w / needed:.3g}); spend more, or send it larger"
-    )
+            return plan
+    return None
 
 
 class _Budget:

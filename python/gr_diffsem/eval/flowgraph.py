@@ -18,6 +18,7 @@ def run_limited(tb, seconds=120.0):
     waiter.join(seconds)
     if waiter.is_alive():
         tb.stop()
+        waiter.join(2)
         raise RuntimeError(
             f"flowgraph '{tb.name()}' did not end within {seconds:.0f} s; "
             "a block's error message stands above, if one failed"

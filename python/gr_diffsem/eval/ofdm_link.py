@@ -6,16 +6,17 @@ import sys
 
 from ..base import console
 from ..base.errors import UserError, unknown
+from ..base.number_options import real, whole
 
 
 def add_arguments(parser):
     """argparse arguments of `gr-diffsem eval ofdm_link`."""
-    parser.add_argument("--packets", type=int, help="packets per SNR (default 300; 60 with --quick)")
+    whole(parser, "--packets", least=1, most=4096, help="packets per SNR (default 300; 60 with --quick)")
     parser.add_argument("--quick", action="store_true", help="QPSK, ideal timing, every second SNR")
     parser.add_argument("--config", nargs="+", metavar="NAME", help="only these configurations")
     parser.add_argument("--method", nargs="+", metavar="NAME", help="only these methods")
-    parser.add_argument("--snr", nargs="+", type=float, metavar="dB", help="SNRs instead of the default")
-    parser.add_argument("--seed", type=int, default=1, help="of payloads, channels and noise")
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", metavar="dB", help="SNRs instead of the default")
+    whole(parser, "--seed", default=1, help="of payloads, channels and noise")
 
 
 def run(args):
@@ -35,8 +36,6 @@ def run(args):
         if name not in link_scores.METHODS:
             raise unknown("method", name, link_scores.METHODS)
     packets = args.packets if args.packets is not None else (60 if args.quick else 300)
-    if not 1 <= packets <= 4096:
-        raise UserError(f"--packets {packets}: give 1 to 4096")
 
     configs = [everything[name] for name in names]
     usable, missing = link_scores.available(args.method or link_scores.METHODS)

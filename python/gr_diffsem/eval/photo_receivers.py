@@ -4,6 +4,7 @@
 The schemes are the model packages of the domain `image` that are found: nothing here knows one by name.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,10 @@ def names():
 
 def name_of(spec):
     """What a receiver is called in reports, plots and folders: NAME[/MEMBER]; a package by its path, as its folder."""
-    path = Path(spec).expanduser()
-    if (path / model_packages.MANIFEST).is_file():
+    path = Path(os.path.expanduser(spec))
+    if os.path.isfile(path / model_packages.MANIFEST):
         return path.resolve().name
-    if (path.parent / model_packages.MANIFEST).is_file():
+    if os.path.isfile(path.parent / model_packages.MANIFEST):
         return f"{path.parent.resolve().name}/{path.name}"
     return str(spec)
 

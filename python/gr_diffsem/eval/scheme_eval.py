@@ -12,8 +12,9 @@ import numpy as np
 from .. import schemes
 from ..base import console, model_packages, philox
 from ..base.errors import UserError, unknown
+from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
-from ..schemes.base import Scheme
+from ..schemes.base import Scheme, published_on
 from . import adaptive, scheme_runner, scores
 
 CALIBRATED_DB = (0.0, 25.0)
@@ -24,28 +25,22 @@ def add_arguments(parser):
     """Arguments of `gr-diffsem eval SCHEME`."""
     parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list), or its .py file")
     parser.add_argument("--package", help="model package or path; default: the scheme's name")
-    parser.add_argument("--realisations", type=int, default=2000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, help="of test data and noise")
-    parser.add_argument("--snr", type=float, nargs="+", metavar="DB", help="default: the scheme's")
+    whole(parser, "--realisations", least=2, default=2000, metavar="N")
+    whole(parser, "--seed", default=1, help="of test data and noise")
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", metavar="DB", help="default: the scheme's")
     parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
     parser.add_argument(
         "--chain", choices=scheme_runner.CHAINS, default="core", help="C++ core, or block in a flowgraph"
     )
-    parser.add_argument(
-        "--evaluations", type=int, nargs="*", metavar="K",
-        help="also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--snr-error", type=float, metavar="DB",
-        help="also steps that follow the SNR, told an SNR off by so many dB, against the true one",
-    )  # fmt: skip
+    text = "also the default member with posterior_mean in K evaluations (none: leave out; default: the scheme's)"
+    whole(parser, "--evaluations", least=1, most=10000, nargs="*", metavar="K", help=text)
+    text = "also steps that follow the SNR, told an SNR off by so many dB, against the true one"
+    real(parser, "--snr-error", "dB", least=-100, most=100, metavar="DB", help=text)
 
 
 def run(args):
     """The report of a scheme; where a name stands for several sizes, their claims together and the
     report of each. Raises UserError for what cannot be evaluated."""
-    if args.realisations < 2:
-        raise UserError(f"--realisations {args.realisations}: give at least 2")
     found = schemes.find(args.scheme)
     if len(found) > 1 and args.package:
         sizes = ", ".join(scheme.name for scheme in found)
@@ -261,6 +256,7 @@ def report_claim(claim, run_member, package):
     """One entry of "claims"."""
     names = [claim.member] + ([claim.against] if claim.against else [])
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None}
+    entry["published_on"] = published_on(vars(claim))
     entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
     if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):
         return entry
@@ -287,14 +283,14 @@ def report_claim(claim, run_member, package):
 
 def macs_of(package, member):
     """Multiply-adds of one evaluation of a member's network, or None."""
-    from ..package import onnx_cost
+    from ..package import info
 
     path = package
     if package.is_dir():
         prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
         path = package / prior["file"] if prior.get("type") == "onnx" else None
     try:
-        return onnx_cost.cost(path)["macs"] if path else None
+        return info.file_cost(path)["macs"] if path else None
     except (OSError, ValueError):
         return None
 
@@ -321,12 +317,27 @@ def table(report):
         lines.append(
             f"  log-likelihood {entry['log_likelihood']:.3f}, table by SNR {entry['log_likelihood_snr_table']:.3f} nats"
         )
-    lines += ["", "claims (dB; lower is better)"]
-    verdicts = {True: "holds", False: "FAILS", None: "-"}
-    numbers = ("ours", "gate", "published")
-    rows = [(verdicts[c.get("holds")], c["name"], *(_number(c[key]) for key in numbers)) for c in report["claims"]]
-    lines += console.table(("", "claim", *numbers), rows, left=(0, 1))
+    lines += ["", "claims (dB; lower is better)", *claims_table(report["claims"])]
     return "\n".join(lines)
+
+
+def claims_table(claims):
+    """The claims as lines; each published number refers to the data that it was measured on, which stand below."""
+    verdicts = {True: "holds", False: "FAILS", None: "-"}
+    notes = list(dict.fromkeys(c["published_on"] for c in claims if c["published_on"]))
+
+    def row(c):
+        note = f" ({notes.index(c['published_on']) + 1})" if c["published_on"] else ""
+        return (
+            verdicts[c.get("holds")],
+            c["name"],
+            _number(c["ours"]),
+            _number(c["gate"]),
+            _number(c["published"]) + note,
+        )
+
+    lines = console.table(("", "claim", "ours", "gate", "published"), [row(c) for c in claims], left=(0, 1))
+    return lines + [f"({i}) measured on {note}" for i, note in enumerate(notes, 1)]
 
 
 def _number(value):

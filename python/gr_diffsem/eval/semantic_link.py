@@ -13,6 +13,9 @@ from pathlib import Path
 
 from ..base import console
 from ..base.errors import UserError, unknown
+from ..base.number_options import Number, real, whole
+from ..base.number_options import ratio as ratio_option
+from ..base.picture_files import LEAST
 from . import photo_receivers, photo_trials
 
 MAX_SIDE = 768
@@ -22,12 +25,14 @@ FEATURES = "Feature distance of our classifier (not LPIPS), smaller is nearer"
 def add_arguments(parser):
     """argparse arguments of `gr-diffsem eval semantic_link`."""
     parser.add_argument("--images", metavar="DIR", help="photographs, or one (default: scikit-image's)")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N of them")
-    parser.add_argument("--max-side", type=int, default=MAX_SIDE, metavar="N", help="larger ones are reduced (768)")
-    parser.add_argument("--cbr", nargs="+", default=["1/48"], metavar="R", help="channel uses per pixel and colour")
-    parser.add_argument("--snr", nargs="+", type=float, default=[-5, 0, 5, 10, 15], metavar="dB")
+    whole(parser, "--count", least=1, metavar="N", help="only the first N of them")
+    text = "larger ones are reduced (768)"
+    whole(parser, "--max-side", "pixels", least=LEAST, default=MAX_SIDE, metavar="N", help=text)
+    text = "channel uses per pixel and colour"
+    ratio_option(parser, "--cbr", keep=True, nargs="+", default=["1/48"], metavar="R", help=text)
+    real(parser, "--snr", "dB", least=-30, most=60, nargs="+", default=[-5, 0, 5, 10, 15], metavar="dB")
     parser.add_argument("--channel", default="awgn", help="|".join(photo_trials.CHANNELS))
-    parser.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of frames lost besides")
+    real(parser, "--loss", least=0, below=1, default=0.0, metavar="P", help="share of frames lost besides")
     parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
     parser.add_argument(
         "--methods",
@@ -35,10 +40,9 @@ def add_arguments(parser):
         metavar="NAME",
         help=f"{' '.join(photo_trials.methods())}, or a package of photographs: NAME/MEMBER, ./folder",
     )
-    parser.add_argument(
-        "--realisations", type=int, default=1, metavar="N", help="of the channel, per photograph and SNR"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of channels, noise and losses")
+    text = "of the channel, per photograph and SNR"
+    whole(parser, "--realisations", least=1, most=10000, default=1, metavar="N", help=text)
+    whole(parser, "--seed", default=1, help="of channels, noise and losses")
     parser.add_argument(
         "--save",
         metavar="DIR",
@@ -46,23 +50,17 @@ def add_arguments(parser):
     )
     parser.add_argument("--features", action="store_true", help="also the feature distance of our classifier")
     parser.add_argument("--lpips", action="store_true", help="also LPIPS, where the package lpips is installed")
-    parser.add_argument(
-        "--realism", nargs="+", type=float, metavar="T", help="0 (mean) to 1 (draw): the knob of a posterior "
-        "(the first of --methods that is one; experimental) beside an unsharp mask "
-        "and added noise at equal PSNR; brings --features",
-    )  # fmt: skip
+    text = (
+        "0 (mean) to 1 (draw): the knob of a posterior (the first of --methods that is one; experimental) beside an "
+        "unsharp mask and added noise at equal PSNR; brings --features"
+    )
+    real(parser, "--realism", least=0, most=1, nargs="+", metavar="T", help=text)
     parser.add_argument("--plot", metavar="FILE", help="PSNR against SNR, as PNG")
 
 
 def ratio(text):
     """ "1/48" or "0.02" -> float."""
-    try:
-        value = float(fractions.Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        raise UserError(f"--cbr {text}: give a ratio like 1/48 or 0.02") from None
-    if not 0 < value <= 1:
-        raise UserError(f"--cbr {text}: give more than 0 and at most 1")
-    return value
+    return Number("--cbr", above=0, most=1, ratio=True)(text)
 
 
 def run(args):
@@ -76,29 +74,11 @@ def run(args):
     methods = list(receivers)
     if args.channel not in photo_trials.CHANNELS:
         raise unknown("channel", args.channel, photo_trials.CHANNELS)
-    if not 0 <= args.loss < 1:
-        raise UserError(f"--loss {args.loss:g}: give 0 up to, not including, 1")
-    if not 1 <= args.realisations <= 10000:
-        raise UserError(f"--realisations {args.realisations}: give 1 to 10000")
-    if args.count is not None and args.count < 1:
-        raise UserError(f"--count {args.count}: give 1 or more")
-    if args.max_side < picture_files.LEAST:
-        raise UserError(f"--max-side {args.max_side}: give {picture_files.LEAST} pixels or more")
-    for snr in args.snr:
-        if not -30 <= snr <= 60:
-            raise UserError(f"--snr {snr:g}: give -30 to 60 dB")
-    for value in args.realism or ():
-        if not 0 <= value <= 1:
-            raise UserError(f"--realism {value:g}: give 0 (the mean) to 1 (a draw)")
     knob = photo_realism.scheme_of(receivers) if args.realism else None
     ratios = [ratio(text) for text in args.cbr]
     net, distances = measures(args)
     chain = chain_of(args.chain)
-    if args.images:
-        pictures = picture_files.folder(args.images, args.max_side, args.count)
-    else:
-        pictures = picture_files.bundled(args.max_side, args.count)
-
+    pictures = fitting(args, ratios) if args.images else picture_files.bundled(args.max_side, args.count)
     ladders, reports, saved = {}, [], []
     with tqdm(total=len(ratios) * steps(methods, args, len(pictures)), unit="step", disable=None) as bar:
 
@@ -128,6 +108,34 @@ def run(args):
     for name in saved:
         print(f"contact sheet: {name}", file=sys.stderr)
     return reports[0] if len(reports) == 1 else reports
+
+
+def fitting(args, ratios):
+    """{name: picture} of --images that can be sent at every ratio; the others are named."""
+    from ..base import picture_files
+    from ..codec import picture_fit
+
+    def say(text):
+        print(text, file=sys.stderr)
+
+    def skip(text):
+        skipped.append(text)
+        say(f"skipped: {text}")
+
+    pictures, skipped = {}, []
+    for name, picture in picture_files.each(args.images, args.max_side, say, skip):
+        if len(pictures) == args.count:
+            break
+        try:
+            for cbr in ratios:
+                picture_fit.check(name, picture, args.max_side, cbr)
+        except UserError as error:
+            skip(str(error))
+        else:
+            pictures[name] = picture
+    if not pictures:
+        raise UserError(skipped[0] if len(skipped) == 1 else f"--images {args.images}: none can be sent: {skipped[0]}")
+    return pictures
 
 
 def steps(methods, args, pictures):

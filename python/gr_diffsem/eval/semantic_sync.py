@@ -16,6 +16,7 @@ from ..air import sample_channel, symbol_channel
 from ..air.fading import SEMANTIC_LINK
 from ..air.impairments import noise
 from ..base.errors import UserError
+from ..base.number_options import real, whole
 from ..codec import frame_header, frame_layout
 
 FRAMES_PER_PICTURE = 40
@@ -26,17 +27,16 @@ STOCK_THRESHOLDS = (0.9, 0.5)
 
 def add_arguments(parser):
     """argparse arguments of `gr-diffsem eval semantic_sync`."""
-    parser.add_argument("--frames", type=int, default=500, help="frames for each channel and SNR")
-    parser.add_argument("--snr", type=float, nargs="+", default=[-5.0, 0.0, 5.0], metavar="DB")
+    whole(parser, "--frames", least=10, most=100000, default=500, help="frames for each channel and SNR")
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", default=[-5.0, 0.0, 5.0], metavar="DB")
     parser.add_argument("--channel", nargs="+", default=list(SEMANTIC_LINK), metavar="NAME")
-    parser.add_argument("--noise", type=float, default=1.0, metavar="M", help="million samples of noise alone")
-    parser.add_argument("--seed", type=int, default=1)
+    text = "million samples of noise alone"
+    real(parser, "--noise", "million samples", least=0, most=1e5, default=1.0, metavar="M", help=text)
+    whole(parser, "--seed", default=1)
 
 
 def run(args):
     """{"snr_definition", "results": [...], "noise": {...}}; shares with the frames they are of."""
-    if not 10 <= args.frames <= 100000:
-        raise UserError(f"--frames {args.frames}: give 10 to 100000")
     for kind in args.channel:
         if kind not in SEMANTIC_LINK:
             raise UserError(f"--channel {kind}: give one of {', '.join(SEMANTIC_LINK)}")

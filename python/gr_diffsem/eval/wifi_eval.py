@@ -9,14 +9,18 @@ import importlib.util
 import math
 import os
 import sys
+import warnings
 from functools import partial
 
 from ..base import console
 from ..base.errors import UserError, unknown
-from ..receivers.wifi.wifi_capture import FORMAT_NAMES, Capture
+from ..base.number_options import real, whole
+from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture, hertz
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
 from . import wifi_scores as evaluation
 
+#: Samples of a recording without packets that are looked at again, read in other ways.
+LOOK = 4 << 20
 #: Methods in the order of the report, and the scheme of each for the block `estimate`.
 METHODS = {
     "ls": "ls",
@@ -30,24 +34,19 @@ METHODS = {
 
 def add_arguments(parser):
     """Arguments of ``gr-diffsem eval wifi``."""
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="recordings at 20 MS/s")
-    parser.add_argument(
-        "--snr",
-        nargs="+",
-        type=float,
-        default=list(evaluation.SNR_DB),
-        metavar="DB",
-        help="packet power over added noise power in 20 MHz (default: 0 5 10 15 20)",
-    )
+    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="recordings at 20 MS/s, or faster")
+    text = "packet power over added noise power in the channel (default: 0 5 10 15 20)"
+    default = list(evaluation.SNR_DB)
+    real(parser, "--snr", "dB", least=-100, most=100, nargs="+", default=default, metavar="DB", help=text)
     parser.add_argument("--truth", help="JSON with the packets of each recording")
     parser.add_argument("--format", choices=FORMAT_NAMES, help="sample format (default: by file extension)")
-    parser.add_argument(
-        "--sample-rate",
-        type=float,
-        metavar="HZ",
-        help="rate of the recording (default: 20e6; SigMF says its own)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the added noise (default: 0)")
+    text = "rate of the recording (default: the channel's width; SigMF says its own)"
+    real(parser, "--sample-rate", "samples a second", above=0, most=1e12, metavar="HZ", help=text)
+    text = "20e6 (the default), 10e6 as in 802.11p, or 5e6: the same signal with a slower clock"
+    real(parser, "--channel-width", "Hz", least=5e6, most=20e6, default=WIDTHS[0], metavar="HZ", help=text)
+    text = "the recording's spectrum is mirrored: I and Q swapped, or a mixer on the other side"
+    parser.add_argument("--inverted", action="store_true", help=text)
+    whole(parser, "--seed", default=0, help="of the added noise (default: 0)")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -55,28 +54,16 @@ def add_arguments(parser):
         metavar="METHOD",
         help=f"any of {' '.join(METHODS)} (default: all)",
     )
-    parser.add_argument(
-        "--max-packets",
-        type=int,
-        default=MAX_PACKETS,
-        metavar="N",
-        help=f"keep at most so many packets per recording (default: {MAX_PACKETS})",
-    )
+    text = f"keep at most so many packets per recording (default: {MAX_PACKETS})"
+    whole(parser, "--max-packets", "packets", least=1, default=MAX_PACKETS, metavar="N", help=text)
     parser.add_argument("--plot", metavar="PNG", help="write constellations and NMSE as a picture")
     parser.add_argument("--json", action="store_true", help="print the report as strict JSON")
 
 
 def _check(args):
-    for snr in args.snr:
-        if not math.isfinite(snr) or abs(snr) > 100:
-            raise UserError(f"--snr {snr}: give dB between -100 and 100")
     for name in args.methods:
         if name not in METHODS:
             raise unknown("method", name, METHODS)
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: give 0 or more")
-    if args.max_packets < 1:
-        raise UserError(f"--max-packets {args.max_packets}: give 1 or more")
     if args.plot:
         if importlib.util.find_spec("matplotlib") is None:
             raise UserError("--plot: needs matplotlib; install it, or leave --plot out")
@@ -128,7 +115,8 @@ def load_packets(args, say):
     """Known packets of all recordings (`args` as parsed; say: callable for one line of text)."""
     truth = load_truth(args.truth) if args.truth else None
     packets = []
-    captures = [Capture(path, args.format, args.sample_rate) for path in args.captures]
+    how = (args.format, args.sample_rate, args.channel_width, args.inverted)
+    captures = [Capture(path, *how) for path in args.captures]
     total = {}
     for c in captures:
         notes = []
@@ -151,9 +139,40 @@ def load_packets(args, say):
         raise UserError(
             "no legacy 802.11a/g packet with a good FCS in "
             + ", ".join(args.captures)
-            + ": check --format and --sample-rate (20 MS/s, channel at the centre)"
+            + (hint(args) or ": check --format and --sample-rate (20 MS/s, channel at the centre)")
         )
     return packets
+
+
+def hint(args):
+    """The end of a sentence: with which other options there are packets at the beginning of the first recording; or
+    ""."""
+    ways = [(w, i) for i in (args.inverted, not args.inverted) for w in (args.channel_width, *WIDTHS)]
+    for width, inverted in dict.fromkeys(ways):
+        if (width, inverted) == (args.channel_width, args.inverted):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                capture = Capture(args.captures[0], args.format, args.sample_rate or _rate(args), width, inverted)
+        except UserError:
+            continue  # too slow a recording for this width
+        capture.n_samples = min(capture.n_samples, LOOK)
+        found = from_receiver(capture, [])[1]["fcs_ok"]
+        if found:
+            options = [f"--channel-width {hertz(width)}"] * (width != args.channel_width)
+            words = f"give {' '.join(options)}" if options else ""
+            if inverted != args.inverted:
+                turn = "--inverted" if inverted else "no --inverted"
+                words = f"{words} and {turn}" if words else f"give {turn}"
+                words += ": the spectrum is mirrored" if inverted else ": the spectrum is not mirrored"
+            return f"; there are {found} at its beginning if it is read otherwise: {words}"
+    return ""
+
+
+def _rate(args):
+    """Rate of the first recording as it is read now."""
+    return Capture(args.captures[0], args.format, args.sample_rate, args.channel_width).rate
 
 
 def run(args):

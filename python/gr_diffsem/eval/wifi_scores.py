@@ -2,7 +2,7 @@
 """Channel estimators on received packets: added noise, NMSE, EVM, FCS.
 
 What is measured. A packet's mean power over the power of the noise that is added to its samples,
-in the whole 20 MHz, is its SNR; a recording's own noise stays beneath and is not counted. Noise
+in the channel's whole width, is its SNR; a recording's own noise stays beneath and is not counted. Noise
 depends on (seed, file, position, SNR) alone, so every method sees the same samples. Carrier offset
 and timing are those found without added noise: the estimate decides, not the synchroniser. What is
 left for the receiver is the phase of each symbol, which it follows by the pilots with the estimate
@@ -42,6 +42,7 @@ def add_noise(packet, snr_db, seed):
     if snr_db is None:
         return packet.samples
     file, position = packet.name
+    position %= 1 << 64  # a recording may begin inside its first preamble: below 0
     entropy = [seed, zlib.crc32(file.encode()), position, round(1000 * snr_db) + 10**6]
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
     return packet.samples + noise(rng, len(packet.samples), packet.power * 10 ** (-snr_db / 10))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import photo_data
+from . import photo_data, provenance
 
 SIDE = 64
 SCALES = (1.0, 0.75, 0.5)
@@ -89,6 +89,7 @@ def train(photographs, minutes, seed, batch=64, rate=2e-3):
     pyramids = reduced(photographs)
     net = Classifier(len(photographs)).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.01)
+    code = provenance.of()
     began, step, right = time.monotonic(), 0, []
     while (gone := (time.monotonic() - began) / (60 * minutes)) < 1:
         for group in optimiser.param_groups:
@@ -103,12 +104,14 @@ def train(photographs, minutes, seed, batch=64, rate=2e-3):
         step += 1
         if step % 200 == 0:
             print(f"{gone:5.1%} step {step}: loss {loss:.3f}, right {np.mean(right[-200:]):.3f}", flush=True)
+    print(f" 100% step {step}: loss {loss:.3f}, right {np.mean(right[-200:]):.3f}", flush=True)
     facts = {
         "minutes": minutes,
         "steps": step,
         "batch": batch,
         "seed": seed,
         "right": round(float(np.mean(right[-200:])), 3),
+        **{key: value for key, value in code.items() if value},
     }
     return net.eval(), facts
 

@@ -48,21 +48,28 @@ def write(net, path, scheme, network, facts):
     import torch
 
     shape = tuple(scheme.shape)
-    example = (torch.randn(4, 2, *shape), torch.rand(4, 1, *shape) + 0.1)
+    example = {"x": torch.randn(4, 2, *shape), "sigma": torch.rand(4, 1, *shape) + 0.1}
     batch = torch.export.Dim("batch", min=1, max=1 << 20)
     net = net.for_export()
+    model = graph_of(net, example, ({0: batch}, {0: batch}))
+    return save(model, channel_contract(scheme, network, facts), path, lambda file: compare(net, file, shape))
+
+
+def graph_of(net, example, open_sizes):
+    """A torch module as an ONNX model. example: {input: tensor}; open_sizes: {axis: torch.export.Dim} of each input."""
+    import torch
+
     program = torch.onnx.export(
         net,
-        example,
+        tuple(example.values()),
         dynamo=True,
         opset_version=OPSET,
-        input_names=["x", "sigma"],
-        dynamic_shapes=({0: batch}, {0: batch}),
+        input_names=list(example),
+        dynamic_shapes=open_sizes,
         optimize=True,
         verbose=False,
     )
-    contract = channel_contract(scheme, network, facts)
-    return save(program.model_proto, contract, path, lambda file: compare(net, file, shape))
+    return program.model_proto
 
 
 def save(model, metadata, path, difference):

@@ -7,16 +7,17 @@ spectrum is the net's input. Such a denoiser is E[x | x + noise] for whatever no
 is diagonal in this transform leaves.
 """
 
+import sys
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from ..base import picture_files
 from ..base.errors import UserError
 from ..base.picture_bands import SCALE
 from ..base.picture_transform import forward
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 SMALLEST = 160  # pixels along the shorter side of a photograph that can be used
 LONGEST = 512  # pixels along the longer side; what is larger is reduced
 
@@ -26,20 +27,25 @@ def load(folder):
     from PIL import Image
 
     folder = Path(folder)
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-    photographs = []
+    suffixes = picture_files.SUFFIXES
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes) if folder.is_dir() else []
+    photographs, errors = [], []
     for path in paths:
         try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except Exception as error:  # of any type: decoders stumble over what is damaged
-            raise UserError(f"{path} cannot be read as a picture ({error}): take it out of {folder}") from None
+            image = Image.fromarray(picture_files.load(path))
+        except UserError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            errors.append(error)
+            continue
         if max(image.size) > LONGEST:
             image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
         if min(image.size) >= SMALLEST:
             photographs.append(np.asarray(image))
     if not photographs:
-        raise UserError(f"{folder} holds no photograph of at least {SMALLEST} pixels a side: give --images a folder")
+        why = f" (the first of {len(errors)} that were skipped: {errors[0]})" if errors else ""
+        raise UserError(
+            f"{folder} holds no photograph of {SMALLEST} pixels a side or more{why}: give --images a folder"
+        )
     return photographs
 
 

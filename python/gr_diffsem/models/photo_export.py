@@ -4,7 +4,7 @@
 import numpy as np
 
 from ..base import picture_bands
-from .onnx_export import OPSET, as_metadata, save, session
+from .onnx_export import as_metadata, graph_of, save, session
 
 
 def photo_contract(scheme, network, facts):
@@ -30,20 +30,11 @@ def write(net, path, scheme, network, facts):
     import torch
 
     net = net.for_export()
-    example = (torch.randn(2, 3, 48, 64), torch.rand(2, 20) + 0.1)
+    example = {"x": torch.randn(2, 3, 48, 64), "level": torch.rand(2, 20) + 0.1}
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     sides = [picture_bands.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
-    program = torch.onnx.export(
-        net,
-        example,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["x", "level"],
-        dynamic_shapes=({0: batch, 2: sides[0], 3: sides[1]}, {0: batch}),
-        optimize=True,
-        verbose=False,
-    )
-    return save(program.model_proto, photo_contract(scheme, network, facts), path, lambda file: compare(net, file))
+    model = graph_of(net, example, ({0: batch, 2: sides[0], 3: sides[1]}, {0: batch}))
+    return save(model, photo_contract(scheme, network, facts), path, lambda file: compare(net, file))
 
 
 def compare(net, path):

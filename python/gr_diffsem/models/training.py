@@ -14,7 +14,6 @@ import copy
 import math
 import os
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import UserError
-from ..base.places import PACKAGE
+from . import provenance
 from .batches import Data
 
 OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
@@ -58,15 +57,6 @@ def command(args, member):
         value = getattr(args, name)
         words += [f"--{name}", Path(value).name] if value else []
     return shlex.join(map(str, words))
-
-
-def commit():
-    """The checkout's commit, or None."""
-    command = ["git", "-C", str(PACKAGE), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def planes(x):
@@ -109,7 +99,7 @@ class Training:
     """One network's training: state, schedule, checkpoints, reports."""
 
     WARM_UP = 300
-    EVALUATE_EVERY = 120.0  # seconds
+    EVALUATE_FIRST, EVALUATE_EVERY = 10.0, 120.0  # seconds until the first report; between two, at most
 
     def __init__(self, scheme, member, network, args, folder):
         import torch
@@ -127,6 +117,7 @@ class Training:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-4)
         self.step, self.elapsed = 0, 0.0
         self.start = None  # what its weights began from, in words
+        self.code = provenance.of(scheme)
         self.checkpoint = self.folder / "checkpoint.pt"
         if args.start and not self.resume:
             self.begin_from(args.start)
@@ -166,8 +157,11 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.resume:
             self._load()
+            if self.elapsed >= self.seconds:
+                print(f"{self.folder} has had its {self.seconds / 60:g} minutes: give more with --minutes")
         data = self.draws()
-        writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step)
+        # What was written after the checkpoint is of steps that are made again.
+        writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step + 1)
         validation = self.scheme.validation()
         bar = tqdm(
             total=round(self.seconds),
@@ -176,26 +170,29 @@ class Training:
             desc=f"{self.scheme.name}/{self.member}",
             mininterval=0.5 if sys.stderr.isatty() else 60,
         )
-        start, reported, recent = time.monotonic() - self.elapsed, self.elapsed, []
+        start, due, recent = time.monotonic() - self.elapsed, self.elapsed + self.EVALUATE_FIRST, []
         try:
             while self.elapsed < self.seconds:
                 recent.append(self._advance(data.next()))
                 self.elapsed = time.monotonic() - start
                 bar.update(min(round(self.elapsed), bar.total) - bar.n)
-                if self.elapsed - reported > self.EVALUATE_EVERY:
-                    reported = self.elapsed
-                    fit, spread = np.mean(recent, axis=0)
+                if self.elapsed > due or self.elapsed >= self.seconds:
+                    bar.write(f"{self._losses(recent, writer)}: {self._validate(validation, writer)}")
+                    writer.flush()
                     recent = []
-                    writer.add_scalar("loss/mean", fit, self.step)
-                    writer.add_scalar("loss/variance", spread, self.step)
-                    line = self._validate(validation, writer)
-                    bar.write(f"step {self.step}, loss {fit:.3f} {spread:.3f}: {line}")
                     self.save()
+                    took = time.monotonic() - start - self.elapsed
+                    wait = max(self.elapsed, self.EVALUATE_FIRST, 10 * took)  # often at first, a tenth of the time
+                    due = self.elapsed + min(wait, self.EVALUATE_EVERY)
         finally:
             data.close()
-            self.save()
+            if recent:  # it was interrupted
+                self.save()
+                words = self._losses(recent, writer)
             writer.close()
             bar.close()
+            if recent:
+                print(words)
         return {
             "member": self.member,
             "steps": self.step,
@@ -204,6 +201,13 @@ class Training:
             "checkpoint": str(self.checkpoint),
             "multiply_adds": self.net.multiply_adds(),
         }
+
+    def _losses(self, recent, writer):
+        """Writes the means of the steps since the last report; returns them as text."""
+        fit, spread = np.mean(recent, axis=0)
+        writer.add_scalar("loss/mean", fit, self.step)
+        writer.add_scalar("loss/variance", spread, self.step)
+        return f"step {self.step}, loss {fit:.3f} {spread:.3f}"
 
     def _advance(self, batch):
         import torch
@@ -252,7 +256,7 @@ class Training:
             "elapsed": self.elapsed,
             "seed": self.seed,
             "batch": self.batch,
-            "commit": commit(),
+            **self.code,
             "start": self.start,
             "device": device_name(self.device),
             "command": self.command,
@@ -272,6 +276,7 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.elapsed, self.start = state["step"], state["elapsed"], state.get("start")
+        self.code = {key: provenance.continued(state.get(key), now) for key, now in self.code.items()}
 
 
 def load_checkpoint(path):

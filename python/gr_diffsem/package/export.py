@@ -12,8 +12,10 @@ from pathlib import Path
 
 from .. import schemes
 from ..base.errors import UserError, unknown
+from ..base.number_options import whole
+from ..models import provenance
 from ..models.training import load_checkpoint
-from . import package_writer
+from . import info, onnx_cost, package_writer
 
 
 def add_arguments(parser):
@@ -30,7 +32,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--calibrate", metavar="DATA", help="for --int8: a folder of photographs, or x.npy or a folder of INPUT.npy"
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="for --int8: photographs (24) or signals (1024)")
+    whole(parser, "--samples", least=1, metavar="N", help="for --int8: photographs (24) or signals (1024)")
 
 
 def run(args):
@@ -65,11 +67,14 @@ def export(checkpoint, model, refit=False, where=None):
     net = network.build()
     net.load_state_dict(state["average"])
     error = scheme.write_network(net, path, network, trained_on(scheme, state))
+    cost = counted(path, net)
     report = {
         "model": str(path),
-        "multiply_adds": net.multiply_adds(),
+        "multiply_adds": cost["macs"],
+        "cost": onnx_cost.text(cost, scheme.domain == "image"),
         "bytes": path.stat().st_size,
         "largest_difference": error,
+        "scheme_changed": provenance.changed(scheme, state.get("scheme_file")),
     }
     if path is not model:
         tensors = package_writer.fit_missing(scheme, model, refit)
@@ -79,6 +84,20 @@ def export(checkpoint, model, refit=False, where=None):
     return report
 
 
+def counted(path, net):
+    """The cost of a graph, as `info` will find it. A graph that cannot be counted is told what its network says."""
+    cost = info.file_cost(path)
+    said = getattr(net, "multiply_adds", None)
+    if cost["macs"] is None and said:
+        import onnx
+
+        model = onnx.load(str(path))
+        model.metadata_props.add(key="diffsem.macs", value=str(said()))
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        cost = info.file_cost(path)
+    return cost
+
+
 def table(report):
     """What `run` returned, for people."""
     if "time_ratio" in report:
@@ -86,9 +105,11 @@ def table(report):
 
         return quantize.table(report)
     lines = [
-        f"{report['model']}: {report['bytes']} bytes, {report['multiply_adds']} multiply-adds, "
+        f"{report['model']}: {report['bytes']} bytes, {report['cost']}, "
         f"differs from torch by {report['largest_difference']:.1e} at most"
     ]
+    if report["scheme_changed"]:
+        lines.append("the scheme's file has changed since the training; the model names the one that it was trained by")
     if "package" in report:
         lines.append(f"{report['package']}: content hash {report['content_hash']}")
     return "\n".join(lines)
@@ -103,5 +124,5 @@ def trained_on(scheme, state):
         "minutes": round(state.get("elapsed", 0) / 60, 1),
         "steps": state.get("step"),
         "batch": state.get("batch"),
-        **{name: state[name] for name in ("start", "device", "command") if state.get(name)},
+        **{name: state[name] for name in ("version", "scheme_file", "start", "device", "command") if state.get(name)},
     }

@@ -5,12 +5,16 @@ MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the se
 scheme, which says what it holds.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
 from .. import schemes
-from ..base import model_packages
+from ..base import console, model_packages
 from ..base.errors import UserError, unknown
+from ..models import provenance
+from ..schemes.base import nmse_claim
+from ..schemes.photo import photo_claim
 from . import onnx_cost
 
 #: Schemes that need no package.
@@ -94,8 +98,8 @@ def scheme_report(file):
 def member_report(folder, name, description, problems):
     """A member's five choices and, for a network, what its graph says."""
     report = dict(description)
-    prior = description.get("prior", {})
-    if prior.get("type") == "onnx":
+    prior = description.get("prior")
+    if isinstance(prior, dict) and prior.get("type") == "onnx":
         path = Path(folder) / str(prior.get("file"))
         if path.is_file():
             report["graph"] = graph_report(path, problems, prefix=f"member {name}: ")
@@ -112,12 +116,7 @@ def graph_report(path, problems, prefix=""):
         problems.append(f"{prefix}{path} cannot be read ({error}): export or download it again")
         return None
     metadata = {**sidecar(path, problems, prefix), **header.get("metadata", {})}
-    try:
-        cost = onnx_cost.cost(path)
-    except (ValueError, OSError):
-        cost = {"parameters": None, "macs": None}
-    if cost["macs"] is None and "diffsem.macs" in metadata:
-        cost["macs"] = int(float(metadata["diffsem.macs"]))
+    cost = graph_cost(path, metadata)
     problems += [prefix + text for text in check_metadata(metadata, header)]
     return {
         "file": str(path),
@@ -128,6 +127,39 @@ def graph_report(path, problems, prefix=""):
         "metadata": metadata,
         **cost,
     }
+
+
+def graph_cost(path, metadata):
+    """onnx_cost.cost of a file under what its metadata say of the shape of an item; where the graph cannot be counted,
+    what `diffsem.macs` states."""
+    try:
+        cost = onnx_cost.cost(path, planes(metadata))
+    except (ValueError, OSError):
+        cost = {"parameters": None, "macs": None}
+    if cost["macs"] is None and "diffsem.macs" in metadata:
+        with contextlib.suppress(ValueError, OverflowError):
+            cost = {"parameters": cost["parameters"], "macs": int(float(metadata["diffsem.macs"]))}
+            if metadata.get("diffsem.domain") == "image":
+                cost["per"] = "pixel"
+    return cost
+
+
+def file_cost(path):
+    """graph_cost of a file by what itself and its sidecar say."""
+    from .onnx_header import read_header
+
+    return graph_cost(path, {**sidecar(path, []), **read_header(str(path)).get("metadata", {})})
+
+
+def planes(metadata):
+    """Shape of one item as the graph has it, from shape, domain and layout; None where they do not say."""
+    try:
+        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    if metadata.get("diffsem.domain", "complex") != "complex":
+        return shape
+    return [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
 
 
 def sidecar(path, problems, prefix=""):
@@ -180,12 +212,9 @@ def check_metadata(metadata, header):
 
 def check_shape(metadata, header):
     """Whether the graph's first input has the shape that layout, domain and shape ask for."""
-    try:
-        shape = [int(n) for n in json.loads(metadata["diffsem.shape"])]
-    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+    shape = planes(metadata)
+    if shape is None:
         return [] if "diffsem.shape" not in metadata else ["diffsem.shape is not a JSON list of sizes: correct it"]
-    if metadata.get("diffsem.domain", "complex") == "complex":
-        shape = [*shape, 2] if metadata.get("diffsem.layout") == "interleaved" else [2, *shape]
     given = (header.get("inputs") or [{}])[0].get("shape")
     fits = given is None or len(given) == len(shape) + 1
     if fits and given:
@@ -205,8 +234,12 @@ def table(report):
     for key in ("title", "version", "licence", "reference", "signal", "trained_on"):
         if report.get(key):
             lines.append(f"  {key:<13} {_short(report[key])}")
+    facts = report.get("trained_on")
+    if isinstance(facts, dict) and facts.get("steps"):  # whole: the commit's mark stands at its end
+        lines.append(f"  trained by    {provenance.text(facts)}")
     if "graph" in report:
         lines += _graph_lines(report["graph"], "  ")
+        lines += _claim_lines(_json_of((report["graph"] or {}).get("metadata", {}).get("diffsem.claims")))
     for name, member in report.get("members", {}).items():
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
@@ -218,10 +251,9 @@ def table(report):
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
             )
         lines += _graph_lines(member.get("graph"), "    ")
-    for claim in report.get("claims") or []:
-        lines.append(f"  claim         {_short(claim)}")
+    lines += _claim_lines(report.get("claims"))
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
-    return "\n".join(lines)
+    return "\n".join(map(console.printable, lines))
 
 
 def _one_step(member):
@@ -240,8 +272,31 @@ def _scheme_table(report):
             for member, title in scheme[kind].items():
                 mark = "*" if member == scheme["default"] else " "
                 lines.append(f" {mark}{member}: {title}" + (" (network)" if kind == "networks" else ""))
-        lines += [f"  claim         {_short(claim)}" for claim in scheme["claims"]]
-    return "\n".join(lines)
+        lines += _claim_lines(scheme["claims"])
+    return "\n".join(map(console.printable, lines))
+
+
+def _claim_lines(claims):
+    """Claims as sentences, those of photographs and of others; one of somebody else's form as it stands."""
+    return [f"  claim         {_claim_text(claim)}" for claim in (claims if isinstance(claims, list) else [])]
+
+
+def _claim_text(claim):
+    kinds = (nmse_claim, photo_claim)
+    for text in kinds:
+        try:
+            return text(claim)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return _short(claim)
+
+
+def _json_of(text):
+    """What a metadata value holds; None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _graph_lines(graph, indent):
@@ -252,9 +307,11 @@ def _graph_lines(graph, indent):
         for kind in ("inputs", "outputs")
         for tensor in graph[kind]
     ]
-    macs = "unknown" if graph["macs"] is None else f"{graph['macs']:,}"
-    lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs} multiply-adds")
+    macs = onnx_cost.text(graph, graph["metadata"].get("diffsem.domain") == "image")
+    lines.append(f"{indent}cost     {graph['parameters'] or 0:,} parameters, {macs}")
     for key, value in sorted(graph["metadata"].items()):
+        if key == "diffsem.claims" and isinstance(_json_of(value), list):
+            continue  # said as sentences
         lines.append(f"{indent}{key} = {_short(value)}")
     return lines
 

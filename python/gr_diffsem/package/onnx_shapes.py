@@ -2,20 +2,24 @@
 """Shapes of a graph's tensors for one item, by propagation: enough operators for exported networks.
 
 Used where the exporter wrote no shapes of its own. Shapes are tuples of int; a tensor that cannot
-be derived has none, and nothing is guessed.
+be derived has none, and nothing is guessed. Small integer tensors are followed too: graphs for pictures of
+any size compute the shapes that they ask for.
 """
 
 import math
+
+from . import onnx_integers
 
 _SAME_SHAPE = (
     "Abs Add And Cast Ceil Clip Cos Div Dropout Elu Equal Erf Exp Floor Gelu Greater HardSigmoid HardSwish "
     "Identity InstanceNormalization BatchNormalization LayerNormalization GroupNormalization LeakyRelu Less Log "
     "Max Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softmax Softplus Sqrt "
-    "Sub Tanh Where QuantizeLinear DequantizeLinear"
+    "Sub Tanh Where QuantizeLinear DequantizeLinear LogSoftmax Hardmax CumSum LRN Celu "
+    "LpNormalization ThresholdedRelu Softsign Sinh Cosh Tan Atan IsNaN IsInf GreaterOrEqual LessOrEqual BitShift"
 )
 _PARAMETRIC = (
     "InstanceNormalization BatchNormalization LayerNormalization GroupNormalization Clip Dropout Softmax "
-    "QuantizeLinear DequantizeLinear"
+    "QuantizeLinear DequantizeLinear LogSoftmax Hardmax CumSum"
 )
 ELEMENTWISE = frozenset(_SAME_SHAPE.split())
 FIRST_INPUT_ONLY = frozenset(_PARAMETRIC.split())
@@ -28,13 +32,14 @@ def propagate(nodes, shapes, integers):
     constant int64 tensors.
     """
     for node in nodes:
+        onnx_integers.fold(node, shapes, integers)
         rule = RULES.get(node["op"], _elementwise if node["op"] in ELEMENTWISE else None)
         first = node["in"][0] if node["in"] else None
         if rule is None or shapes.get(first) is None:
             continue
         try:
             found = rule(node, shapes, integers)
-        except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError):
+        except (KeyError, TypeError, IndexError, ValueError, ArithmeticError):
             continue
         found = found if isinstance(found, list) else [found]
         for name, shape in zip(node["out"], found):  # noqa: B905 (optional outputs may be absent)
@@ -70,8 +75,13 @@ def _elementwise(node, shapes, integers):
     return broadcast(*_inputs(node, shapes))
 
 
+def operands(node, shapes):
+    """Shapes of what an operator multiplies: (data, weight). The quantised ones have scales between them."""
+    return shapes.get(node["in"][0]), shapes.get(node["in"][WEIGHT.get(node["op"], 1)])
+
+
 def _matmul(node, shapes, integers):
-    a, b = _inputs(node, shapes)
+    a, b = operands(node, shapes)
     a, b = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
     if a[-1] != b[-2]:
         raise ValueError("inner sizes differ")
@@ -86,17 +96,81 @@ def _gemm(node, shapes, integers):
 
 
 def _conv(node, shapes, integers):
-    x, w = shapes[node["in"][0]], shapes[node["in"][1]]
+    x, w = operands(node, shapes)
+    return (x[0], w[0], *_windows(node, x, w[2:]))
+
+
+def _windows(node, x, kernel):
+    """How many places a window has along each axis of x [B, C, ...]."""
     at, rank = node["attributes"], len(x) - 2
     strides, dilations = at.get("strides", [1] * rank), at.get("dilations", [1] * rank)
     pads = at.get("pads", [0] * 2 * rank)
     same = at.get("auto_pad_same", [0])[0]
     out = []
+    up = at.get("ceil_mode", [0])[0]
     for i in range(rank):
-        reach = dilations[i] * (w[2 + i] - 1) + 1
+        reach = dilations[i] * (kernel[i] - 1) + 1
         whole = x[2 + i] + pads[i] + pads[rank + i] - reach
-        out.append(-(-x[2 + i] // strides[i]) if same else whole // strides[i] + 1)
-    return (x[0], w[0], *out)
+        steps = -(-whole // strides[i]) if up else whole // strides[i]
+        out.append(-(-x[2 + i] // strides[i]) if same else steps + 1)
+    return out
+
+
+def _pool(node, shapes, integers):
+    x = shapes[node["in"][0]]
+    return (*x[:2], *_windows(node, x, node["attributes"]["kernel_shape"]))
+
+
+def _global_pool(node, shapes, integers):
+    x = shapes[node["in"][0]]
+    return (*x[:2], *(1 for _ in x[2:]))
+
+
+def _pad(node, shapes, integers):
+    x = list(shapes[node["in"][0]])
+    pads = node["attributes"].get("pads") or integers[node["in"][1]]
+    axes = integers[node["in"][3]] if len(node["in"]) > 3 and node["in"][3] else range(len(x))
+    for i, axis in enumerate(axes):
+        x[axis] += pads[i] + pads[len(axes) + i]
+    return tuple(x)
+
+
+def _tile(node, shapes, integers):
+    return tuple(n * k for n, k in zip(shapes[node["in"][0]], integers[node["in"][1]], strict=True))
+
+
+def _resize(node, shapes, integers):
+    """By sizes or by scales; of the latter only whole ones come here, as integers."""
+    x, at = shapes[node["in"][0]], node["in"]
+    if len(at) > 3 and at[3]:
+        wanted = integers[at[3]]
+        return tuple(wanted) if len(wanted) == len(x) else None
+    return tuple(n * k for n, k in zip(x, integers[at[2] if node["op"] == "Resize" else at[1]], strict=True))
+
+
+def _recurrent(node, shapes, integers):
+    """Y, Y_h and, of an LSTM, Y_c."""
+    x, r = shapes[node["in"][0]], shapes[node["in"][2]]
+    if node["attributes"].get("layout", [0])[0]:
+        batch, steps, last = x[0], x[1], (x[0], r[0], r[2])
+        return [(batch, steps, r[0], r[2]), last, last]
+    return [(x[0], r[0], x[1], r[2]), (r[0], x[1], r[2]), (r[0], x[1], r[2])]
+
+
+def labels(node, shapes):
+    """Of an Einsum: ({label: size}, labels of the result). Ellipses are not followed: KeyError."""
+    terms, _, out = node["texts"]["equation"].replace(" ", "").partition("->")
+    if "." in terms or not out:
+        raise KeyError("equation")
+    sizes = {}
+    for term, name in zip(terms.split(","), node["in"], strict=True):
+        sizes.update(zip(term, shapes[name], strict=True))
+    return sizes, out
+
+
+def _einsum(node, shapes, integers):
+    sizes, out = labels(node, shapes)
+    return tuple(sizes[label] for label in out)
 
 
 def _conv_transpose(node, shapes, integers):
@@ -206,10 +280,18 @@ def _expand(node, shapes, integers):
     return broadcast(shapes[node["in"][0]], integers[node["in"][1]])
 
 
+WEIGHT = {"QLinearConv": 3, "QLinearMatMul": 3}  # which input the weight is, where it is not the second
 RULES = {
-    "MatMul": _matmul,
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matmul),
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _conv),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
+    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"), _global_pool),
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    "Pad": _pad,
+    "Tile": _tile,
+    "Einsum": _einsum,
     "Gemm": _gemm,
-    "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Reshape": _reshape,
     "Transpose": _transpose,

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..base import model_packages
 from ..base.errors import UserError
+from ..models import provenance
+from . import info
 
 
 def fit_missing(scheme, folder, again=False):
@@ -57,9 +59,10 @@ def write(scheme, folder):
     returns the content hash. Members whose files are not there yet are left out."""
     folder = Path(folder)
     members, facts = {}, {}
-    networks = graphs(scheme, folder)
-    for name, network in networks.items():
+    costs = {}
+    for name, network in graphs(scheme, folder).items():
         graph = f"{name}.onnx"
+        costs[name] = info.file_cost(folder / graph)["macs"]
         members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
         facts[name] = read_contract_key(folder / graph, "quantised") or read_contract_key(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
@@ -88,7 +91,7 @@ def write(scheme, folder):
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (folder / model_packages.MANIFEST).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(_card(scheme, manifest, facts, networks), encoding="utf-8")
+    (folder / "README.md").write_text(_card(scheme, manifest, facts, costs), encoding="utf-8")
     trouble = model_packages.problems(folder)
     if trouble:
         raise UserError(f"{folder} is not whole: {trouble[0]}")
@@ -106,7 +109,7 @@ def read_contract_key(path, key):
     return {}
 
 
-def _card(scheme, manifest, facts, networks):
+def _card(scheme, manifest, facts, costs):
     lines = [
         "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
         f"# {manifest['name']}: {manifest['title']}",
@@ -120,7 +123,8 @@ def _card(scheme, manifest, facts, networks):
     ]
     for name, member in manifest["members"].items():
         mark = " (default)" if name == manifest["default"] else ""
-        cost = f"{networks[name].build().multiply_adds():,}" if name in networks else "closed form"
+        cost = costs.get(name)
+        cost = "closed form" if name not in costs else "unknown" if cost is None else f"{cost:,}"
         lines.append(f"| `{name}`{mark} | {member['title']} | {cost} |")
     lines += ["", "## Data", "", (scheme.data[:1].upper() + scheme.data[1:] + ".") if scheme.data else "", ""]
     for name, fact in facts.items():
@@ -130,13 +134,7 @@ def _card(scheme, manifest, facts, networks):
                 f"against fp32 on {fact['measured_on']}"
             )
             continue
-        lines.append(
-            f"- `{name}`: {fact.get('steps')} steps of {fact.get('batch')} items, {fact.get('minutes')} minutes, "
-            f"seed {fact.get('seed')}, commit {fact.get('commit')}"
-            + (f", on {fact['device']}" if fact.get("device") else "")
-            + (f", from the weights of {fact['start']}" if fact.get("start") else "")
-            + (f": `{fact['command']}`" if fact.get("command") else "")
-        )
+        lines.append(f"- `{name}`: {provenance.text(fact)}")
     lines += ["", "## Claims", ""]
     for claim in manifest["claims"]:
         if claim["gate"] is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings on disk: raw interleaved IQ, or SigMF by its description (two files, or a .sigmf archive).
+"""Recordings on disk: raw interleaved IQ, or SigMF by its description (two files, or a .sigmf archive). One reader for
+every command that takes a recording.
 
 A file is mapped, not read: memory use does not grow with its size. It may come from a stranger: every size is bounded
 before anything is read, and what cannot be used is refused in one sentence. The package `sigmf` reads descriptions
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..base import regular_file
 from ..base.errors import UserError
 
 #: raw format -> (component type, offset of zero, full scale)
@@ -22,9 +24,29 @@ RAW = {
     "cu8": ("u1", 127.5, 128.0),
     "cf32": ("<f4", 0.0, 1.0),
 }
+FORMATS = (*RAW, "sigmf")
+#: What the ending of a raw file says; `.dat` and others say nothing.
+ENDINGS = {
+    **dict.fromkeys((".sc16", ".cs16", ".ci16"), "sc16"),
+    **dict.fromkeys((".sc8", ".cs8", ".ci8"), "sc8"),
+    ".cu8": "cu8",
+    **dict.fromkeys((".cf32", ".fc32", ".cfile"), "cf32"),
+}
+_PROBE = 1 << 18  # values that are looked at, to see whether the format can be right
 _MAX_META = 64 << 20  # octets of a description
 _MAX_MEMBERS = 10_000  # of an archive
 _PACKED = (".gz", ".xz", ".bz2", ".zip")
+_TOOL = "take the samples out of it, as `sox FILE.wav -t raw FILE.sc16` does"
+#: How files begin that hold samples among other things, and what to do with them.
+_NOT_RAW = {
+    b"RIFF": f"a WAV file; {_TOOL}",
+    b"RF64": f"a WAV file; {_TOOL}",
+    b"\x93NUMPY": "a NumPy array; write it by `numpy.load(FILE).astype('complex64').tofile('FILE.cf32')`",
+    b"\x1f\x8b\x08": "a packed file; unpack it",
+    b"PK\x03\x04": "a zip archive; unpack it",
+    b"\x89HDF\r\n": "an HDF5 file; write its samples as cf32",
+    b"MATLAB": "a MATLAB file; write its samples as cf32",
+}
 _PAIR = "a SigMF recording is a .sigmf-meta beside a .sigmf-data"
 
 
@@ -38,6 +60,26 @@ def is_sigmf(path):
     return bool(suffixes) and (
         suffixes[-1].startswith(".sigmf") or (suffixes[-1] in _PACKED and suffixes[0] == ".sigmf" != suffixes[-1])
     )
+
+
+def opened(path, form, given):
+    """The Recording of a file; RecordingError where it is none, or its values cannot be of this format.
+
+    form: a name of FORMATS; given: whether a person said so (a guess may be wrong in other ways).
+    """
+    path = os.fspath(path)
+    if form not in FORMATS:
+        raise RecordingError(f"--format: '{form}' is not known; use {'|'.join(FORMATS)}")
+    if os.path.isdir(path):
+        raise RecordingError(f"{path}: is a folder; name the recording inside it")
+    recording = sigmf(path) if form == "sigmf" else raw(path, form)
+    recording.probe(given)
+    return recording
+
+
+def said_by_name(path):
+    """The format that a file's name tells, a name of FORMATS, or None."""
+    return "sigmf" if is_sigmf(path) else ENDINGS.get(os.path.splitext(path)[1].lower())
 
 
 class Recording:
@@ -56,10 +98,11 @@ class Recording:
         """
         self.path, self.format, self.offset, self.rate, self.notes = path, form, offset, rate, list(notes)
         self.dtype, self._zero, self._scale = np.dtype(stored[0]), *stored[1:]
-        try:
-            size = os.path.getsize(path)
-        except OSError as e:
-            raise RecordingError(f"{path}: cannot be opened ({e.strerror})") from None
+        if fault := regular_file.fault(path):
+            raise RecordingError(f"{path}: {fault}; give a recording on disk")
+        size = os.path.getsize(path)
+        if not size:
+            raise RecordingError(f"{path}: holds no complete {form} sample: it is empty, there are no samples in it")
         if n_bytes is not None and size - offset < n_bytes:
             self.notes.append(f"the archive ends {n_bytes - (size - offset)} octets early")
         available = (size - offset if n_bytes is None else min(size - offset, n_bytes)) - trailing
@@ -80,6 +123,35 @@ class Recording:
         except (OSError, ValueError) as e:
             raise RecordingError(f"{path}: cannot be read ({e})") from None
 
+    def probe(self, given):
+        """Refuse what cannot be in the stated format (looks at the start, middle and end); note what is odd."""
+        n = self.n_samples
+        part = min(n, _PROBE // 3)
+        raw = np.concatenate([self.data[s : s + part] for s in (0, (n - part) // 2, n - part)])
+        remedy = "check --format" if given else "say what it is with --format"
+        if self.dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                bad = ~np.isfinite(raw) | (np.abs(raw) > 1e9)
+                tiny = (raw != 0) & (np.abs(raw) < 1e-25)
+            share = float(np.mean(bad | tiny))
+            if share > 0.01:
+                raise RecordingError(
+                    f"{self.path}: {100 * share:.0f} % of the values are not numbers or absurdly "
+                    f"large or small when read as {self.format}: it is probably not complex "
+                    f"float; {remedy} (sc16, sc8, cu8)"
+                )
+        elif self.format == "sc16" and not given and n > 512:
+            as_float = np.ascontiguousarray(raw[: len(raw) // 2 * 2]).view("<f4")
+            with np.errstate(all="ignore"):
+                size = np.abs(as_float)
+                plausible = np.isfinite(as_float) & (size < 1e3) & ((size > 1e-7) | (size == 0))
+            if np.mean(plausible) > 0.995 and np.mean(as_float != 0) > 0.5:
+                raise RecordingError(
+                    f"{self.path}: looks like 32-bit float, not sc16; {remedy} cf32 (or --format sc16 to insist)"
+                )
+        if not np.any(raw != raw[0]):
+            self.notes.append("all samples looked at are equal: was the receiver connected?")
+
     def read(self, start, stop):
         """Samples [start, stop) as complex64, full scale 1. Values that are not finite become 0 and are noted."""
         raw = self.data[max(start, 0) : max(stop, 0)]
@@ -99,7 +171,13 @@ class Recording:
 
 def raw(path, form):
     """A Recording of interleaved IQ; form: a name of RAW."""
-    return Recording(os.fspath(path), form, RAW[form])
+    recording = Recording(os.fspath(path), form, RAW[form])
+    with open(path, "rb") as file:
+        head = file.read(8)
+    for begins, what in _NOT_RAW.items():
+        if head.startswith(begins):
+            raise RecordingError(f"{path}: is {what}")
+    return recording
 
 
 # --- SigMF --------------------------------------------------------------------------------------------------
@@ -150,6 +228,8 @@ class _Description:
             headers = [_count(capture, "core:header_bytes") for capture in captures]
             self.starts = [_count(capture, "core:sample_start") for capture in captures]
             self.carriers = [capture.get("core:frequency") for capture in captures]
+            parts = [(_count(a, "core:sample_start"), _count(a, "core:sample_count")) for a in said.get_annotations()]
+            self.told = max((start + count for start, count in parts), default=0)
             channels = int(about.get("core:num_channels", 1))
             rate = float(about.get("core:sample_rate", np.nan))
             alone = bool(about.get("core:metadata_only"))
@@ -180,6 +260,9 @@ class _Description:
             got.notes.append(
                 f"a capture begins at sample {behind[0]}, but there are {got.n_samples}: the recording was cut off"
             )
+        if not behind and self.told - self.first > got.n_samples:
+            reach = f"an annotation reaches to sample {self.told - self.first}"
+            got.notes.append(f"{reach}, but there are {got.n_samples}: the recording was cut off")
         for before, carrier, start in zip(self.carriers, self.carriers[1:], self.starts[1:], strict=False):
             if carrier != before:
                 got.notes.append(f"the radio was tuned again at sample {start}: it is read as if it were one piece")

@@ -11,11 +11,15 @@ other file is left out and says why; its path still reaches it. A broken file hi
 Importing needs only NumPy; torch and sionna are imported by what trains.
 """
 
+import contextlib
 import hashlib
 import importlib
 import os
 import re
+import signal
+import stat
 import sys
+import threading
 import traceback
 import types
 from dataclasses import dataclass, replace
@@ -49,8 +53,13 @@ class Source:
 
 def sources():
     """A `Source` for every file: those here, then those of $DIFFSEM_SCHEMES. Never raises for what is in one."""
+    return _one_of_each_name([*map(_shipped, _files(HERE)), *_listed()])
+
+
+def _one_of_each_name(every):
+    """The same `Source`s, those left out whose schemes' names were there before."""
     found, holders = [], {}
-    for source in [*map(_shipped, _files(HERE)), *_listed()]:
+    for source in every:
         taken = next((s.name for s in source.schemes if s.name in holders), None)
         if taken:
             text = f"the scheme '{taken}' of {holders[taken]} was there first: give this one another name, or its path"
@@ -62,7 +71,8 @@ def sources():
 
 def shipped():
     """{name: Scheme} of those here; no file of anybody's own is run."""
-    return {scheme.name: scheme for path in _files(HERE) for scheme in _shipped(path).schemes}
+    every = _one_of_each_name(map(_shipped, _files(HERE)))
+    return {scheme.name: scheme for source in every for scheme in source.schemes}
 
 
 def broken():
@@ -141,10 +151,10 @@ def is_file_name(what):
 
 def read(file):
     """The `Source` of one file by its path; UserError where there is none or it is broken."""
-    path = Path(file).expanduser()
+    path = Path(os.path.expanduser(file))
     if not os.path.isfile(path) or path.suffix != ".py":
         raise UserError(f"{file} is no file of a scheme: give the path of a .py ({RECIPE}), or a scheme's name")
-    source = _read(path.resolve())
+    source = _read(_real(path))
     if source.problem:
         raise source.error()
     return source
@@ -158,18 +168,28 @@ def _files(folder):
     return sorted(p for p in folder.glob("*.py") if not p.name.startswith("_") and p != HERE / "base.py")
 
 
+def _real(path):
+    """The path without links. os.path, not pathlib: that raises where links go round in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def _listed():
     """A `Source` for every file of $DIFFSEM_SCHEMES, each once."""
     seen = {*_files(HERE), HERE / "base.py", HERE / "__init__.py"}
     for part in filter(None, os.environ.get("DIFFSEM_SCHEMES", "").split(":")):
-        path = Path(part).expanduser().resolve()
-        if not path.is_dir() and (path.suffix != ".py" or not path.is_file()):
+        path = _real(os.path.expanduser(part))
+        if not os.path.isdir(path) and (path.suffix != ".py" or not os.path.isfile(path)):
             yield Source(path, problem="$DIFFSEM_SCHEMES names it, but it is no folder and no .py file: correct that")
             continue
-        for file in _files(path) if path.is_dir() else [path]:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield _read(file.resolve())
+        try:
+            files = [_real(file) for file in _files(path)] if os.path.isdir(path) else [path]
+        except OSError as error:
+            yield Source(path, problem=f"$DIFFSEM_SCHEMES names it, but it cannot be read ({error.strerror})")
+            continue
+        for file in files:
+            if file not in seen:
+                seen.add(file)
+                yield _read(file)
 
 
 def _tell(everything):
@@ -184,7 +204,15 @@ def _tell(everything):
 
 
 def _shipped(path):
-    return _checked(path, lambda: importlib.import_module(f"{__name__}.{path.stem}"))
+    return _checked(path, lambda: _import(path.stem))
+
+
+def _import(name):
+    before = globals().get(name)
+    module = importlib.import_module(f"{__name__}.{name}")
+    if before is not None:  # a file called read.py must not take the place of read()
+        globals()[name] = before
+    return module
 
 
 def _read(path):
@@ -193,11 +221,11 @@ def _read(path):
         state = path.stat()
     except OSError as error:
         return Source(path, problem=f"it cannot be read ({error.strerror})")
+    if not stat.S_ISREG(state.st_mode):
+        return Source(path, problem="it is no ordinary file")
     key = path, state.st_mtime_ns, state.st_size
     if key not in _own:
-        _own[key] = _checked(path, lambda: _execute(path))
-        for scheme in _own[key].schemes:
-            object.__setattr__(scheme, "source", str(path))  # a frozen dataclass may be a scheme, too
+        _own[key] = _checked(path, lambda: _execute(path), str(path))
     return _own[key]
 
 
@@ -215,13 +243,38 @@ def _execute(path):
     return module
 
 
-def _checked(path, load):
+def _checked(path, load, source=None):
+    """The `Source` of a file that load() runs, whatever is in it. What it prints is no part of a report."""
     try:
-        module = load()
-        found = _schemes_of(module)
-    except (Exception, SystemExit) as error:
+        with _sigint() as pressed, contextlib.redirect_stdout(sys.stderr):
+            module = load()
+            found = _schemes_of(module)
+            for scheme in found if source else ():
+                object.__setattr__(scheme, "source", source)  # a frozen dataclass may be a scheme, too
+    except BaseException as error:
+        if pressed and isinstance(error, KeyboardInterrupt):
+            raise
         return Source(path, problem=_words(error, path))
     return Source(path, tuple(found))
+
+
+@contextlib.contextmanager
+def _sigint():
+    """A list that is empty until Ctrl-C is pressed: a KeyboardInterrupt without that is a file's own."""
+    pressed, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield pressed  # Python raises no KeyboardInterrupt here
+        return
+
+    def heard(number, frame):
+        pressed.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _schemes_of(module):
@@ -262,11 +315,14 @@ def _words(error, path):
     if isinstance(error, UserError):
         return str(error)
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:  # a file may bring its own exceptions
+        text = ""
     if isinstance(error, SyntaxError):
         lines, text = [error.lineno], error.msg
     where = f"line {lines[-1]}: " if lines and lines[-1] else ""
-    said = " ".join(f"{type(error).__name__}: {text}".split())
+    said = " ".join(f"{type(error).__name__}{': ' if text else ''}{text}".split())
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("gr_diffsem"):
         said += "; install it, or import it inside the function that uses it"
     return where + said

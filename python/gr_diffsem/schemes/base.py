@@ -17,7 +17,9 @@ from ..air import measure
 class Claim:
     """One number a scheme is held to: the NMSE of `member` at `snr_db`, in dB; with `against` (a
     member or an estimator of the test data) the difference to that one's. Holds if <= `gate`.
-    `data`: the part of the test data that counts (its `TestData.name`; None: all of it)."""
+    `data`: the part of the test data that counts (its `TestData.name`; None: all of it). `published`: the
+    literature's number, and `published_on` the data that it was measured on, in words that say whether they are
+    these: the two stand beside each other in tables."""
 
     name: str
     member: str
@@ -26,6 +28,7 @@ class Claim:
     published: float | None = None
     gate: float | None = None
     data: str | None = None
+    published_on: str | None = None
 
 
 @dataclass
@@ -59,6 +62,25 @@ class Network:
 def typed(choice):
     """A name, or a dict with a `type` and keys, as such a dict."""
     return dict(choice) if isinstance(choice, dict) else {"type": choice}
+
+
+DATA_UNKNOWN = "data that the claim does not name: perhaps others than these"
+
+
+def published_on(claim):
+    """What data a claim's published number (the claim as a dict) was measured on; None where there is none."""
+    return None if claim.get("published") is None else claim.get("published_on") or DATA_UNKNOWN
+
+
+def nmse_claim(claim):
+    """A `Claim` of a manifest (a dict) as a line: what is measured, its gate, what is published and on which data."""
+    against = f" minus that of `{claim['against']}`" if claim.get("against") else ""
+    text = f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB"
+    if claim.get("gate") is not None:
+        text += f" at most {claim['gate']} dB"
+    if claim.get("published") is not None:
+        text += f"; published {claim['published']} dB, on {published_on(claim)}"
+    return text
 
 
 class Scheme:
@@ -155,11 +177,7 @@ class Scheme:
 
     def claim_text(self, claim):
         """One claim of the manifest (a dict), as a line of the card."""
-        against = f" minus that of `{claim['against']}`" if claim["against"] else ""
-        return (
-            f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB "
-            f"at most {claim['gate']} dB"
-        )
+        return nmse_claim(claim)
 
     def tensors(self, progress=print):
         """{file name: array} of the classical members, fitted to the same data."""

@@ -34,6 +34,12 @@ class PhotoClaim:
     unit: str = "dB"
 
 
+def photo_claim(claim):
+    """A `PhotoClaim` of a manifest (a dict) as a line."""
+    goal = f" (goal {claim['goal']:g})" if claim["goal"] else ""
+    return f"{claim['name']}: at least {claim['gate']:+g} {claim['unit']} over `linear`{goal}"
+
+
 class Photographs(Scheme):
     """What both schemes share."""
 
@@ -64,8 +70,7 @@ class Photographs(Scheme):
         return "Signal: photographs, RGB, any size of at least 16 pixels a side."
 
     def claim_text(self, claim):
-        goal = f" (goal {claim['goal']:g})" if claim["goal"] else ""
-        return f"{claim['name']}: at least {claim['gate']:+g} {claim['unit']} over `linear`{goal}"
+        return photo_claim(claim)
 
     def test_data(self, count, seed):
         raise NotImplementedError("photographs are measured by gr-diffsem eval semantic_link")

@@ -16,7 +16,7 @@ import numpy as np
 from ...phy import constellation, convolutional
 from . import phase_tracking, wifi_bits, wifi_decoder, wifi_frontend, wifi_phy
 from .wifi_sync import Sync
-from .wifi_tables import DATA, LTF, N_FFT, N_SYM, RATES, SIGNAL_OFFSET, USED
+from .wifi_tables import DATA, LTF, N_FFT, N_SYM, RATES, SAMPLE_RATE, SIGNAL_OFFSET, USED
 
 
 @dataclass
@@ -109,7 +109,7 @@ def add_reference(packet, with_ltf=False):
         h, theta, drift, floor = _all_known(ltf, symbols, packet.sent, with_ltf)
         t = np.arange(len(theta)) + phase_tracking.T0
         per_symbol = float(np.sum(t * theta) / np.sum(t**2))
-        s = replace(s, cfo_hz=s.cfo_hz + per_symbol / (2 * np.pi * N_SYM) * 20e6)
+        s = replace(s, cfo_hz=s.cfo_hz + per_symbol / (2 * np.pi * N_SYM) * SAMPLE_RATE)
         end = s.start + SIGNAL_OFFSET + N_SYM * packet.n_symbols + 8
         if abs(drift) * packet.n_symbols < 0.5 or end > len(packet.samples):
             drift = 0.0
@@ -137,7 +137,8 @@ def from_truth(capture, entry, file=""):
     `seed`. ValueError, with the reason, if the packet is not whole in the recording or its
     symbols do not fit.
     """
-    s = Sync(int(entry["start"]), float(entry["cfo_hz"]))
+    # Everything here counts as if the channel were 20 MHz wide.
+    s = Sync(int(entry["start"]), float(entry["cfo_hz"]) * SAMPLE_RATE / capture.width)
     if not (0 <= s.start <= len(capture) and abs(s.cfo_hz) < 1e7):
         raise ValueError(f"start {s.start}, cfo_hz {s.cfo_hz:g}: not within the recording and its band")
     psdu, mbps = bytes.fromhex(entry["psdu"]), int(entry["rate"])

@@ -4,6 +4,7 @@
 import json
 import os
 
+from ...base import regular_file
 from ...base.errors import UserError
 from . import reference_channel, wifi_finder
 
@@ -17,11 +18,11 @@ def load_truth(path):
     JSON, an object with a list per recording, by file name. An entry is an object with `start`,
     `cfo_hz`, `rate`, `psdu` (see `reference_channel.from_truth`), optionally `seed`, `fcs_ok`, `ht`.
     """
+    if fault := regular_file.fault(path):
+        raise UserError(f"--truth {path}: {fault}")
     try:
         with open(path, encoding="utf-8") as f:
             truth = json.load(f)
-    except OSError as e:
-        raise UserError(f"--truth {path}: cannot be opened ({e.strerror})") from None
     except (ValueError, RecursionError) as e:
         raise UserError(f"--truth {path}: is not JSON ({e})") from None
     needed = {"start", "cfo_hz", "rate", "psdu"}
