@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan asan-blocks tsan fuzz soak bench impair format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan asan-blocks tsan fuzz onnx-suite soak bench impair format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo '  make fuzz                a million inputs for each reader of files (libFuzzer; RUNS=, TARGETS=)'
 	@echo '  make asan-blocks         the tests of the blocks under the address sanitizer (long; K=: only those)'
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
+	@echo "  make onnx-suite          ONNX's own tests of operators through onnx_inference (K=: only those)"
 	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
 	@echo '  make impair              a picture through what real radios do to samples, against floors'
@@ -53,6 +54,9 @@ tsan: build
 
 fuzz: build
 	@scripts/fuzz.sh
+
+onnx-suite: build
+	@scripts/onnx_suite.sh $(if $(K),-k '$(K)')
 
 MINUTES ?= 60
 SEED ?= 1

@@ -17,6 +17,7 @@ inline core::OnnxRunnerOptions runner_options(const onnx_graph_options& options,
     core::OnnxRunnerOptions o;
     o.batch_axis = options.batch_axis;
     o.constants = options.constants;
+    o.state = options.state;
     o.max_batch = max_batch;
     o.ort.library = options.onnxruntime;
     o.ort.device = options.device;

@@ -3,8 +3,6 @@
  */
 #include "onnx_inference_impl.h"
 
-#include "finite.h"
-
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
@@ -56,6 +54,7 @@ onnx_inference_impl::onnx_inference_impl(plan p)
       d_to(d.out.size()),
       d_try_to(d.out.size()),
       d_tags(d.in.size()),
+      d_reset_key(pmt::mp(d.options.reset_tag)),
       d_ledger(*this, d_logger, d.options.live, offered(d.options))
 {
     for (const port& out : d.out) {
@@ -137,6 +136,8 @@ bool onnx_inference_impl::start()
     // New buffers begin with zeros; after lock() and unlock() the stream goes on.
     if (d.m->overlap && nitems_read(0) == 0)
         d.m->overlap->reset();
+    if (nitems_read(0) == 0)
+        d.m->run->reset();
     return block::start();
 }
 
@@ -170,6 +171,7 @@ int onnx_inference_impl::general_work(int noutput_items,
     const std::size_t most = std::min<std::size_t>(d_max_batch, d.m->run->max_batch());
     const auto verdict = d_ledger.decide(d_first, queued, most);
     const int taken = static_cast<int>(verdict.items);
+    find_resets(queued);
     if (verdict.evaluations == 0 && d_ledger.drops()) {
         drop(taken);
         return 0;
@@ -231,10 +233,35 @@ int onnx_inference_impl::compute(int waits,
     }
 }
 
+//! Which of the inferences that wait a tag tells to begin anew.
+void onnx_inference_impl::find_resets(int count)
+{
+    d_resets.clear();
+    if (!d.m->run->stateful())
+        return;
+    for (std::size_t i = 0; i < d.in.size(); i++) {
+        const uint64_t read = nitems_read(i), items = d.in[i].items;
+        get_tags_in_range(d_reset_tags, i, read, read + count * items, d_reset_key);
+        for (const tag_t& tag : d_reset_tags)
+            d_resets.push_back(d_first + (tag.offset - read) / items);
+    }
+}
+
+//! Before inference `index` of this call.
+void onnx_inference_impl::reset_where_said(int index)
+{
+    const bool said = std::count(d_resets.begin(), d_resets.end(), d_first + index);
+    if (said || d_reset_next)
+        d.m->run->reset();
+    d_reset_next = false;
+}
+
 //! `count` inferences that wait at `in`: their answers to `out`.
 void onnx_inference_impl::batch(const sources& in, int count, const targets& out, const char* skip)
 {
     model& m = *d.m;
+    if (m.run->stateful())
+        reset_where_said(d_done); // one at a time
     if (!m.overlap) {
         infer(in, count, out, skip);
         return;
@@ -249,6 +276,8 @@ void onnx_inference_impl::batch(const sources& in, int count, const targets& out
 void onnx_inference_impl::drop(int count)
 {
     d_done = 0;
+    for (const uint64_t at : d_resets)
+        d_reset_next = d_reset_next || at < d_first + static_cast<uint64_t>(count);
     move_tags(count, false);
     d_ledger.dropped(count);
     d_ledger.report(NAN);
@@ -262,15 +291,14 @@ bool onnx_inference_impl::clean(const sources& in, int count)
 {
     bool dirty = false;
     for (std::size_t i = 0; i < d.in.size(); i++)
-        dirty = dirty || (!d.in[i].integer() && !all_finite(in[i], d.in[i].bytes * count));
+        dirty = dirty || !d.in[i].finite(static_cast<const char*>(in[i]), d.in[i].bytes * count);
     if (!dirty)
         return false;
     for (int k = 0; k < count; k++) {
         bool finite = true;
         for (std::size_t i = 0; i < d.in.size(); i++)
-            finite = finite && (d.in[i].integer() ||
-                                all_finite(static_cast<const char*>(in[i]) + k * d.in[i].bytes,
-                                           d.in[i].bytes));
+            finite = finite && d.in[i].finite(static_cast<const char*>(in[i]) + k * d.in[i].bytes,
+                                              d.in[i].bytes);
         d.m->dirty[k] = !finite;
         for (std::size_t i = 0; i < d.in.size(); i++) {
             char* to = &d.m->clean[i][k * d.in[i].bytes];
@@ -293,17 +321,19 @@ void onnx_inference_impl::infer(const sources& in, int count, const targets& out
     if (!clean(in, count)) {
         attempt(in, 0, count, out);
     } else {
-        attempt(d.m->clean_from, 0, count, out);
+        if (!d.m->run->stateful()) // whose state must not go on from zeros that nobody sent
+            attempt(d.m->clean_from, 0, count, out);
         for (int k = 0; k < count; k++)
             if (d.m->dirty[k])
                 bypass(in, k, out, false, "nan");
     }
     for (std::size_t j = 0; j < d.out.size(); j++) {
         const std::size_t bytes = d.out[j].bytes;
-        if (d.out[j].integer() || all_finite(out[j], bytes * count))
+        const auto* answers = static_cast<const char*>(out[j]);
+        if (d.out[j].finite(answers, bytes * count))
             continue; // an infinite result may be meant, one that is no number is not
         for (int k = 0; k < count; k++)
-            if (any_nan(static_cast<const char*>(out[j]) + k * bytes, bytes))
+            if (d.out[j].no_number(answers + k * bytes, bytes))
                 bypass(in, k, out, true, "inference");
     }
 }

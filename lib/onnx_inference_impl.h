@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "finite.h"
 #include "inference_ledger.h"
 #include "scheme_swap.h"
 
@@ -32,7 +33,16 @@ public:
 
         int item_bytes() const { return static_cast<int>(core::stream_size(type)) * vlen; }
         std::size_t step() const { return static_cast<std::size_t>(items) * item_bytes(); }
-        bool integer() const { return type == core::StreamType::integer; }
+        bool finite(const char* data, std::size_t size) const
+        {
+            return type == core::StreamType::integer ||
+                   all_finite(data, size, type == core::StreamType::real64);
+        }
+        bool no_number(const char* data, std::size_t size) const
+        {
+            return type != core::StreamType::integer &&
+                   any_nan(data, size, type == core::StreamType::real64);
+        }
     };
 
     using sources = std::vector<const void*>; //!< one for each input
@@ -109,6 +119,8 @@ private:
     void attempt(const sources& in, int first, int count, const targets& out);
     void bypass(const sources& in, int index, const targets& out, bool pass, const char* reason);
     void drop(int count);
+    void find_resets(int count);
+    void reset_where_said(int index);
     uint64_t written(std::size_t port, int index);
     void move_tags(int count, bool kept);
     void tag_outputs(int count);
@@ -122,10 +134,13 @@ private:
     sources d_from, d_try_from; // where this batch lies
     targets d_to, d_try_to;
     std::vector<std::vector<tag_t>> d_tags;
-    std::vector<tag_t> d_moved;
-    uint64_t d_first = 0; // index of the oldest inference that waits
-    int d_done = 0;       // inferences of this call before this batch
-    bool d_told = false;  // of this batch some were bypassed: model::info says which
+    std::vector<tag_t> d_moved, d_reset_tags;
+    std::vector<uint64_t> d_resets; // inferences that begin with the first state
+    const pmt::pmt_t d_reset_key;
+    bool d_reset_next = false; // one that was dropped should have
+    uint64_t d_first = 0;      // index of the oldest inference that waits
+    int d_done = 0;            // inferences of this call before this batch
+    bool d_told = false;       // of this batch some were bypassed: model::info says which
     rate_limit d_log_limit{5.0};
     inference_ledger d_ledger;
     scheme_swap<model> d_swap; // last: its thread ends before what it calls

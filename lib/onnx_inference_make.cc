@@ -145,11 +145,16 @@ core::CostModel trial_cost(onnx_inference_impl::model& m, const std::vector<port
         to.push_back(answers.back().data());
     }
     const auto started = clock::now();
-    m.run->run(m.clean_from.data(), count, to.data());
+    try {
+        m.run->run(m.clean_from.data(), count, to.data());
+    } catch (const core::Error&) {
+        // Zeros may be what it does not take: a divisor, a state that is no number. It took something before.
+    }
     core::CostModel cost;
     cost.add(std::chrono::duration<double>(clock::now() - started).count(),
              1,
              static_cast<double>(count));
+    m.run->reset();
     return cost;
 }
 
@@ -247,6 +252,12 @@ onnx_inference_impl::plan onnx_inference_impl::check(const std::string& path,
     const auto out_vlens = vlens_of(out, m.run->outputs().size(), "out");
     p.in = make_ports(m.run->inputs(), in_vlens, "in");
     p.out = make_ports(m.run->outputs(), out_vlens, "out");
+    if (overlap && m.run->stateful())
+        throw core::Error(
+            "overlap is " + options.overlap +
+            ", but state is given: windows would see samples twice. Give overlap none");
+    if (options.reset_tag.empty())
+        throw core::Error("reset_tag is empty: give the name of a tag, such as diffsem_reset");
     if (overlap)
         make_overlap(options, in_vlens, out_vlens, p);
     m.make_buffers(p.in, p.out);

@@ -24,10 +24,36 @@ using clock = std::chrono::steady_clock;
 
 using Models = std::vector<std::unique_ptr<OnnxPduModel>>;
 
+//! Which PDUs begin with the first state: that one, or, if it was dropped, the next.
+class Resets
+{
+public:
+    void add(uint64_t sequence)
+    {
+        const std::lock_guard<std::mutex> lock(d_mutex);
+        d_waiting.push_back(sequence);
+    }
+
+    bool due(uint64_t sequence)
+    {
+        const std::lock_guard<std::mutex> lock(d_mutex);
+        const auto later = std::find_if(
+            d_waiting.begin(), d_waiting.end(), [&](uint64_t at) { return at > sequence; });
+        const bool found = later != d_waiting.begin();
+        d_waiting.erase(d_waiting.begin(), later);
+        return found;
+    }
+
+private:
+    std::mutex d_mutex;
+    std::vector<uint64_t> d_waiting; // in the order in which they came
+};
+
 //! A PDU on its way.
 struct Pdu : core::WorkerPool::Job {
-    Pdu(Models& models, const pmt::pmt_t& message, uint64_t sequence)
+    Pdu(Models& models, Resets& resets, const pmt::pmt_t& message, uint64_t sequence)
         : models(models),
+          resets(resets),
           dict(pmt::car(message)),
           data(pmt::cdr(message)),
           sequence(sequence),
@@ -38,6 +64,8 @@ struct Pdu : core::WorkerPool::Job {
     void run(std::size_t worker) override
     {
         OnnxPduModel& model = *models[worker];
+        if (model.stateful() && resets.due(sequence))
+            model.reset();
         reason = model.load(data);
         if (reason) {
             answer = model.substitute(data, reason != model.nan);
@@ -51,6 +79,7 @@ struct Pdu : core::WorkerPool::Job {
     }
 
     Models& models;
+    Resets& resets;
     const pmt::pmt_t dict, data;
     const uint64_t sequence;
     const clock::time_point arrived;
@@ -72,6 +101,7 @@ public:
           d_scheme(pmt::mp(std::filesystem::path(path).stem().string())),
           d_models(std::move(models)),
           d_queue(options.queue),
+          d_reset(pmt::mp(options.reset_tag)),
           d_drop_oldest(options.overload == "drop_oldest")
     {
         message_port_register_in(d_in_port);
@@ -81,6 +111,9 @@ public:
         message_port_register_out(d_keys.stats);
         if (!model().note().empty())
             d_logger->info("{}", model().note());
+        if (static_cast<int>(d_models.size()) < options.workers)
+            d_logger->info("a PDU goes on from the state of the one before: one worker, not {}",
+                           options.workers);
     }
 
     int in_length() const override { return static_cast<int>(model().in_length()); }
@@ -95,6 +128,7 @@ public:
     bool start() override
     {
         d_done = nullptr;
+        d_resets.add(d_counts.seen);
         d_pool = std::make_unique<core::WorkerPool>(
             d_models.size(),
             d_queue,
@@ -136,8 +170,11 @@ private:
             drop(1, "is no PDU (a dictionary and a uniform vector)");
             return;
         }
+        if (model().stateful() &&
+            !pmt::eqv(pmt::dict_ref(pmt::car(message), d_reset, pmt::PMT_F), pmt::PMT_F))
+            d_resets.add(sequence);
         std::unique_ptr<core::WorkerPool::Job> pdu =
-            std::make_unique<Pdu>(d_models, message, sequence);
+            std::make_unique<Pdu>(d_models, d_resets, message, sequence);
         if (d_pool->submit(pdu))
             return;
         if (d_drop_oldest && d_pool->withdraw())
@@ -274,6 +311,8 @@ private:
     const pmt::pmt_t d_model, d_scheme;
     Models d_models;
     const std::size_t d_queue;
+    const pmt::pmt_t d_reset;
+    Resets d_resets;
     const bool d_drop_oldest;
     uint64_t d_next = 0; // sequence that follows the last output's
 
@@ -298,6 +337,8 @@ Models load(const std::string& path, const onnx_inference_pdu_options& options)
     if (options.overload != "drop_newest" && options.overload != "drop_oldest")
         throw core::Error("overload is '" + options.overload +
                           "': give drop_newest or drop_oldest");
+    if (options.reset_tag.empty())
+        throw core::Error("reset_tag is empty: give the name of a key, such as diffsem_reset");
     const bool byte = options.output_type == "byte";
     auto o = runner_options(options, 1);
     o.inputs = {{options.input,
@@ -311,7 +352,8 @@ Models load(const std::string& path, const onnx_inference_pdu_options& options)
 
     Models models;
     models.push_back(std::make_unique<OnnxPduModel>(path, o, byte));
-    for (int i = 1; i < options.workers; i++)
+    const int workers = models[0]->stateful() ? 1 : options.workers;
+    for (int i = 1; i < workers; i++)
         models.push_back(std::make_unique<OnnxPduModel>(*models[0]));
     return models;
 }

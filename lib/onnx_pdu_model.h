@@ -22,11 +22,12 @@ namespace gr {
 namespace diffsem {
 
 //! The vectors of PDUs that a graph can take or give.
-enum class Vector { none, f32, c32, u8, s32 };
+enum class Vector { none, f32, f64, c32, u8, s32 };
 
 inline Vector kind_of_pdu(const pmt::pmt_t& data)
 {
     return pmt::is_f32vector(data)   ? Vector::f32
+           : pmt::is_f64vector(data) ? Vector::f64
            : pmt::is_c32vector(data) ? Vector::c32
            : pmt::is_u8vector(data)  ? Vector::u8
            : pmt::is_s32vector(data) ? Vector::s32
@@ -38,6 +39,7 @@ inline const char* name_of(Vector kind)
     return kind == Vector::c32   ? "complex"
            : kind == Vector::u8  ? "byte"
            : kind == Vector::s32 ? "int"
+           : kind == Vector::f64 ? "double"
                                  : "float";
 }
 
@@ -63,13 +65,16 @@ public:
     std::size_t in_length() const { return d_run.inputs()[0].elements; }
     std::size_t out_length() const { return d_run.outputs()[0].elements; }
     const std::string& note() const { return d_run.note(); }
+    bool stateful() const { return d_run.stateful(); }
+    void reset() { d_run.reset(); }
 
     //! Puts a vector into the buffer; what is wrong with it, else null.
     const char* load(const pmt::pmt_t& data)
     {
         const Vector kind = kind_of_pdu(data);
         const bool exact = kind == d_in_kind, octets = kind == Vector::u8;
-        if (!exact && (d_in_kind == Vector::c32 || (!octets && kind != Vector::s32)))
+        const bool widened = d_in_kind == Vector::f64 && kind == Vector::f32;
+        if (!exact && !widened && (d_in_kind == Vector::c32 || (!octets && kind != Vector::s32)))
             return "type";
         if (pmt::length(data) != in_length())
             return "size";
@@ -79,11 +84,17 @@ public:
             std::memcpy(d_in.data(), from, bytes);
         else if (d_in_kind == Vector::s32)
             convert<std::uint8_t, std::int32_t>(from);
+        else if (d_in_kind == Vector::f64)
+            widened  ? convert<float, double>(from)
+            : octets ? convert<std::uint8_t, double>(from)
+                     : convert<std::int32_t, double>(from);
         else if (octets)
             convert<std::uint8_t, float>(from);
         else
             convert<std::int32_t, float>(from);
-        return d_in_kind == Vector::s32 || all_finite(d_in.data(), d_in.size()) ? nullptr : nan;
+        const bool doubles = d_in_kind == Vector::f64;
+        return d_in_kind == Vector::s32 || all_finite(d_in.data(), d_in.size(), doubles) ? nullptr
+                                                                                         : nan;
     }
 
     //! The answer to what is loaded; null if it holds NaN. Throws what the runtime does.
@@ -93,9 +104,12 @@ public:
         void* out = d_out.data();
         d_run.run(&in, 1, &out);
         const std::size_t n = out_length();
-        if (d_out_kind == Vector::f32 || d_out_kind == Vector::c32) {
-            if (any_nan(d_out.data(), d_out.size()))
+        const bool doubles = d_out_kind == Vector::f64;
+        if (d_out_kind == Vector::f32 || d_out_kind == Vector::c32 || doubles) {
+            if (any_nan(d_out.data(), d_out.size(), doubles))
                 return nullptr; // an infinite result may be meant, one that is no number is not
+            if (doubles)
+                return pmt::init_f64vector(n, reinterpret_cast<const double*>(d_out.data()));
             if (d_out_kind == Vector::f32)
                 return pmt::init_f32vector(n, reinterpret_cast<const float*>(d_out.data()));
             return pmt::init_c32vector(n, reinterpret_cast<const gr_complex*>(d_out.data()));
@@ -117,6 +131,7 @@ public:
         if (pass && kind_of_pdu(input) == d_out_kind && pmt::length(input) == n)
             return input;
         return d_out_kind == Vector::c32   ? pmt::make_c32vector(n, 0)
+               : d_out_kind == Vector::f64 ? pmt::make_f64vector(n, 0)
                : d_out_kind == Vector::s32 ? pmt::make_s32vector(n, 0)
                : d_out_kind == Vector::u8  ? pmt::make_u8vector(n, 0)
                                            : pmt::make_f32vector(n, 0);
@@ -126,6 +141,7 @@ private:
     static Vector kind_of(core::StreamType type)
     {
         return type == core::StreamType::complex   ? Vector::c32
+               : type == core::StreamType::real64  ? Vector::f64
                : type == core::StreamType::integer ? Vector::s32
                                                    : Vector::f32;
     }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx_maker
 import pytest
 from gnuradio import diffsem
 
@@ -174,6 +175,15 @@ def test_ports_are_those_of_the_block(model, options):
         "inputs": [{"type": block.in_type(i), "vlen": block.in_vlen(i)} for i in range(block.in_ports())],
         "outputs": [{"type": block.out_type(i), "vlen": block.out_vlen(i)} for i in range(block.out_ports())],
     }
+
+
+def test_doubles_are_f64_for_the_companion(tmp_path):
+    model = tmp_path / "m.onnx"
+    ends = [("x", "float64", ["n", 3])], [("y", "float64", ["n", 3])]
+    model.write_bytes(onnx_maker.model([onnx_maker.node("Identity", ["x"], ["y"])], *ends))
+    for side in ("inputs", "outputs"):
+        said = {"model": str(model), "state": "", "constants": ""}
+        assert onnx_header.grc_port(said, side, 0) == {"type": "f64", "vlen": 3, "hide": False}
 
 
 def test_unreadable_files_do_not_raise(tmp_path):

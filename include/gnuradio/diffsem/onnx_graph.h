@@ -14,9 +14,10 @@ namespace diffsem {
  * the file or of its sidecar `model.onnx.json`, then from the graph.
  */
 struct onnx_graph_options {
-    std::string input_type; //!< `float`, `complex` or `int`; without any hint: float
-    //! As \p input_type, or `byte` of PDUs; without any hint: float, int for integers
-    std::string output_type;
+    //! `float`, `double`, `complex` or `int`; without any hint as in the graph: double for float64, int for
+    //! integers, float for the others
+    std::string input_type;
+    std::string output_type; //!< likewise, or `byte` of PDUs
     /*!
      * How complex elements lie in the tensors: `planar` [2, ...] (re, im), `interleaved` [..., 2],
      * `magnitude_phase` [2, ...] (phase in radians)
@@ -29,8 +30,14 @@ struct onnx_graph_options {
      */
     std::vector<int> shape;
     std::string input, output; //!< names in the graph; empty: the first of each
-    std::string batch_axis;    //!< `none`, or its number; empty: found from the shape
-    std::string constants;     //!< JSON with a number for each further input: {"h0": 0}
+    //! `none`, or its number; empty: the first dimension, if it is open or 1 and the graph keeps its rows apart
+    std::string batch_axis;
+    std::string
+        constants; //!< JSON with a number or lists of them for each further input: {"h0": 0, "w": [1, 2]}
+    //! JSON with inputs that take what an output gave in the inference before, {"h0": "hn"}; first \p constants, or 0
+    std::string state;
+    //! Name of the tag (of PDUs: of the key in their dictionary) by which the state begins anew
+    std::string reset_tag = "diffsem_reset";
 
     std::string device = "cpu"; //!< `cpu`, `cuda`, `cuda:N`; never replaced by another
     int intra_op_threads = 1;   //!< of ONNX Runtime, inside one operator

@@ -17,10 +17,9 @@ namespace diffsem {
 
 //! One streamed input or output of a graph. What is left empty (or 0) is taken from the file.
 struct onnx_stream {
-    std::string name; //!< in the graph
-    std::string
-        type; //!< `float`, `complex` or `int`; without any hint: float, int for integer outputs
-    std::string layout;     //!< of complex elements, as onnx_graph_options::layout
+    std::string name;   //!< in the graph
+    std::string type;   //!< `float`, `double`, `complex` or `int`; without any hint as in the graph
+    std::string layout; //!< of complex elements, as onnx_graph_options::layout
     std::vector<int> shape; //!< of one item, of inputs only, as onnx_graph_options::shape
     int vlen = 0; //!< elements of one stream item; 0: all of one inference, with overlap one sample
 };
@@ -48,7 +47,7 @@ struct onnx_inference_options : onnx_graph_options {
  * \ingroup diffsem
  *
  * \details
- * Ports: float, complex or int, as many as \p inputs and \p outputs list (at most 16 of each);
+ * Ports: float, double, complex or int, as many as \p inputs and \p outputs list (at most 16 of each);
  * without a list those that the file lists in its metadata, else one of each. An *inference* takes
  * as many elements of each input as the graph does, from items of vlen elements: a whole
  * vector, or for instance 128 single samples; and gives items likewise. All inputs advance together,
@@ -56,11 +55,17 @@ struct onnx_inference_options : onnx_graph_options {
  * stream; inputs that are not listed are \p constants.
  *
  * Batches: of what waits in the buffer as many inferences are computed at once as the graph and
- * \p max_batch allow; the block never waits for more. A graph of fixed batch is filled up with zeros,
- * whose results are dropped.
+ * \p max_batch allow; the block never waits for more. What an inference gives does not depend on how many wait:
+ * a first dimension counts inferences only where it is said to (\p batch_axis, \p shape, the metadata), is 1, or is open
+ * and random rows give the same alone and together; one by one where that cannot be tried. A fixed one above 1 is part of
+ * the item. A graph of fixed batch is filled up with zeros, whose results are dropped.
  *
- * Types: the graph may take float32, float64, int64, int32, int8 or uint8 (floats are rounded and
- * saturate) and give these or bool. int64 outputs become 32-bit ints and saturate.
+ * Types: the graph may take and give all floats and integers of 8 to 64 bits, and bool. Halves are converted to floats
+ * and back; floats that become integers are rounded and saturate, as do wider integers than 32 bits.
+ *
+ * State: with \p state an inference goes on from the one before, which is computed first. It begins with the first values
+ * at the start of the stream, with the inference in whose input a tag \p reset_tag lies, and with another model. One
+ * that is bypassed, dropped or fails leaves the state as it was. Not with overlap.
  *
  * Overlap: with `discard` or `add` a stream of samples is cut into windows of the graph's length W
  * that begin \p hop (H) samples apart; an item is one sample. Inputs have W samples in a window, an
@@ -124,8 +129,8 @@ public:
     // A port that is not there raises core::Error.
     virtual int in_vlen(int port = 0) const = 0;
     virtual int out_vlen(int port = 0) const = 0;
-    virtual std::string in_type(int port = 0) const = 0;  //!< float, complex, int
-    virtual std::string out_type(int port = 0) const = 0; //!< float, complex, int
+    virtual std::string in_type(int port = 0) const = 0;  //!< float, double, complex, int
+    virtual std::string out_type(int port = 0) const = 0; //!< float, double, complex, int
     virtual int window() const = 0;                       //!< input samples; 0 without overlap
     virtual int hop() const = 0;                          //!< likewise
     virtual int delay(int port = 0) const = 0;            //!< of an output, in its items

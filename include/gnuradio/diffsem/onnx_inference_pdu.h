@@ -31,8 +31,13 @@ struct onnx_inference_pdu_options : onnx_graph_options {
  * uniform vector) on port `in` is one inference; `workers` threads compute them, and the results leave port
  * `out` in the order in which the PDUs came, whichever was ready first.
  *
- * Complex inputs take c32vectors, float ones f32, u8 or s32vectors, int ones u8 or s32vectors. The result is an f32, c32 or
- * s32vector, with `byte` a u8vector (rounded, saturated). Lengths are those of the graph.
+ * Complex inputs take c32vectors, float ones f32, u8 or s32vectors, double ones these and f64vectors, int ones u8 or
+ * s32vectors. The result is an f32, f64, c32 or s32vector, with `byte` a u8vector (rounded, saturated). Lengths are those
+ * of the graph.
+ *
+ * State: with \p state a PDU goes on from the one before, so one worker computes them in turn. It begins with the first
+ * values at the start of the flowgraph, and with a PDU whose dictionary has the key \p reset_tag (any value but false). A
+ * bypassed PDU leaves the state as it was, dropped ones too.
  *
  * Overload: the message queues of GNU Radio know no bound, so the block empties its own at once and keeps at most
  * workers + queue PDUs (those included that are ready and wait for an earlier one). Of what is too much, one PDU is
@@ -74,8 +79,8 @@ public:
 
     virtual int in_length() const = 0;        //!< elements of the vector
     virtual int out_length() const = 0;       //!< likewise
-    virtual std::string in_type() const = 0;  //!< float, complex, int
-    virtual std::string out_type() const = 0; //!< float, complex, int, byte
+    virtual std::string in_type() const = 0;  //!< float, double, complex, int
+    virtual std::string out_type() const = 0; //!< float, double, complex, int, byte
     virtual uint64_t items_in() const = 0;    //!< messages, of which none is held any more
     virtual uint64_t items_out() const = 0;
     virtual uint64_t items_dropped() const = 0;

@@ -7,6 +7,7 @@
 #include "onnx/onnx_walker.h"
 #include "onnx/protobuf_reader.h"
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -61,7 +62,10 @@ std::string elem_type_name(ElemType type)
                                         "float16",
                                         "float64",
                                         "uint32",
-                                        "uint64"};
+                                        "uint64",
+                                        "complex64",
+                                        "complex128",
+                                        "bfloat16"};
     const auto index = static_cast<std::size_t>(type);
     return index < sizeof names / sizeof *names ? names[index] : "type " + std::to_string(index);
 }
@@ -85,6 +89,59 @@ std::string OnnxFile::meta(const std::string& key, const std::string& fallback) 
     return it == metadata.end() ? fallback : it->second;
 }
 
+namespace {
+
+/*!
+ * What other kinds of model files begin with, and what to do with one; null for none of them. Looked at before the
+ * file is read as ONNX: their bytes may well look like a damaged one.
+ */
+const char* other_format(const std::string& bytes)
+{
+    static const struct {
+        std::size_t at;
+        const char* mark;
+        const char* remedy;
+    } known[] = {
+        {4,
+         "ORTM",
+         "is in ONNX Runtime's own format (.ort), which can be neither checked nor bounded here. "
+         "Give the "
+         ".onnx file that it was made from"},
+        {4, "TFL3", "is a TensorFlow Lite model. Convert it: python -m tf2onnx.convert --tflite"},
+        {0,
+         "PK\x03\x04",
+         "is a zip archive, as PyTorch (.pt) and Keras (.keras) save models. Export it to .onnx, "
+         "with "
+         "torch.onnx.export or tf2onnx"},
+        {0,
+         "\x80\x02",
+         "is a Python pickle. Export the model to .onnx, with torch.onnx.export or skl2onnx"},
+        {0,
+         "\x80\x04",
+         "is a Python pickle. Export the model to .onnx, with torch.onnx.export or skl2onnx"},
+        {0,
+         "\x80\x05",
+         "is a Python pickle. Export the model to .onnx, with torch.onnx.export or skl2onnx"},
+        {0,
+         "\x89HDF",
+         "is an HDF5 file, as Keras (.h5) saves models. Export it to .onnx, with tf2onnx"},
+        {8,
+         "{\"",
+         "is a safetensors file, which holds weights but no graph. Export the model to .onnx"},
+        {0, "GGUF", "is a GGUF file. Give the model as .onnx"},
+        {0, "\x1f\x8b", "is compressed with gzip. Unpack it first"},
+        {0,
+         "<?xml",
+         "is XML, as OpenVINO keeps its models. Give the .onnx file that it was made from"},
+    };
+    for (const auto& k : known)
+        if (bytes.size() > k.at && bytes.compare(k.at, std::strlen(k.mark), k.mark) == 0)
+            return k.remedy;
+    return nullptr;
+}
+
+} // namespace
+
 OnnxFile parse_onnx(std::string bytes, const std::string& path, std::size_t max_bytes)
 {
     OnnxFile file;
@@ -95,6 +152,8 @@ OnnxFile parse_onnx(std::string bytes, const std::string& path, std::size_t max_
     if (file.bytes.compare(0, 24, "version https://git-lfs.") == 0)
         refuse_file(
             path, "is a Git LFS pointer, not the model itself. Run `git lfs pull` in its checkout");
+    if (const char* remedy = other_format(file.bytes))
+        refuse_file(path, remedy);
     try {
         walk_onnx(file, max_bytes);
     } catch (const WireError& e) {

@@ -3,11 +3,13 @@
  */
 #include "onnx/onnx_plan.h"
 
+#include "onnx/onnx_constants.h"
 #include "onnx/onnx_sidecar.h"
 #include "onnx/onnx_streams.h"
 #include "onnx/tensor_convert.h"
 
 #include <algorithm>
+#include <cctype>
 #include <vector>
 
 namespace gr {
@@ -15,25 +17,15 @@ namespace diffsem {
 namespace core {
 namespace {
 
-//! A streamed input before all agree on a batch.
-struct Input {
-    const TensorInfo* info;
-    StreamEnd end;
-    Shape dims; // of one item, in the tensor
-    int axis = no_axis;
-    std::size_t fixed = 0; // the batch that the graph insists on; 0: any
-};
-
 /*
- * Which axis counts inferences. Said by the user or the file; else by the rank, where the item's shape
- * is known; else the first axis is the batch if it is open, or 1 of several, or holds no re and im.
+ * Which axis counts inferences. Said by the user or the file; else by the rank, where the item's shape is known; else
+ * the first, if it is open or 1. A fixed one of several is part of the item: it may as well be time, and answers must
+ * not depend on how many items wait. Whether an open one really counts, settle_batch() tries out.
  */
 int find_batch_axis(const OnnxFile& file,
                     const TensorInfo& x,
                     const std::string& said,
-                    const Shape& item,
-                    bool is_complex,
-                    Layout layout)
+                    const Shape& item)
 {
     const int rank = static_cast<int>(x.shape.size());
     if (said == "none")
@@ -47,14 +39,20 @@ int find_batch_axis(const OnnxFile& file,
     }
     if (rank == 0)
         return no_axis;
+    if (!item.empty() && fits_all(x.shape, item))
+        return no_axis; // it names every dimension
     if (!item.empty())
         return agree(without(x.shape, 0), item) ? 0 : no_axis;
-    if (x.shape[0] == open_dim)
-        return 0;
-    if (rank == 1)
-        return no_axis;
-    const bool planes = is_complex && layout != Layout::interleaved && x.shape[0] == 2;
-    return planes ? no_axis : 0;
+    return x.shape[0] == open_dim || (rank > 1 && x.shape[0] == 1) ? 0 : no_axis;
+}
+
+//! A dimension that is called a batch is one.
+bool is_called_batch(std::string name)
+{
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+        return static_cast<char>(std::tolower(c));
+    });
+    return name.find("batch") != std::string::npos;
 }
 
 //! The dimensions of one item in the tensor, those that the graph leaves open filled in.
@@ -86,19 +84,23 @@ Shape item_dims(const OnnxFile& file, const TensorInfo& x, int axis, const Shape
 }
 
 //! `alone`: what the metadata says of "the" item is about this one.
-Input read_input(const OnnxFile& file,
-                 const OnnxStreamOptions& options,
-                 const std::string& batch_axis,
-                 bool alone)
+StreamedInput read_input(const OnnxFile& file,
+                         const OnnxStreamOptions& options,
+                         const std::string& batch_axis,
+                         bool alone)
 {
-    Input in;
+    StreamedInput in;
     const TensorInfo& x = pick(file, file.inputs, options.name, "input");
     in.info = &x;
     if (!convertible(x.type))
-        throw Error(file.path + ": its input '" + x.describe() +
-                    "' is of a type that no stream is converted to. Export it with float32");
+        throw Error(
+            file.path + ": its input '" + x.describe() +
+            "' is of a type that no stream is converted to. Export the model with float32 in its "
+            "place, or name another input");
     if (!x.has_shape)
-        throw Error(file.path + ": its input '" + x.name + "' has no shape. Export it with one");
+        throw Error(file.path + ": its input '" + x.name +
+                    "' has no shape. Add one: onnx.shape_inference.infer_shapes, or export the "
+                    "model again");
 
     const std::string layout =
         options.layout.empty() && alone ? file.meta("diffsem.layout") : options.layout;
@@ -106,7 +108,7 @@ Input read_input(const OnnxFile& file,
     if (alone)
         domain = meta_choice(file, "diffsem.domain", {"complex", "real"}, domain);
     in.end.stream = options.type.empty()
-                        ? (domain == "complex" ? StreamType::complex : StreamType::real)
+                        ? (domain == "complex" ? StreamType::complex : natural_stream(x.type))
                         : parse_type(file, options.type, "input_type");
     in.end.layout = layout.empty() ? Layout::planar : parse_layout(file, layout, "layout");
     const bool is_complex = in.end.stream == StreamType::complex;
@@ -116,7 +118,9 @@ Input read_input(const OnnxFile& file,
     if (shape.size() > 4 || std::any_of(shape.begin(), shape.end(), [](auto d) { return d < 1; }))
         throw Error(file.path + ": shape must be of 1 to 4 positive numbers");
     const Shape item = shape.empty() ? Shape() : in_planes(shape, is_complex, in.end.layout);
-    in.axis = find_batch_axis(file, x, batch_axis, item, is_complex, in.end.layout);
+    in.axis = find_batch_axis(file, x, batch_axis, item);
+    in.counted = !batch_axis.empty() || !item.empty() || in.axis == no_axis ||
+                 x.shape[in.axis] != open_dim || is_called_batch(x.dims[in.axis]);
     in.dims = item_dims(file, x, in.axis, item);
 
     // A batch that is not in front would have to be transposed: such graphs run one by one.
@@ -134,71 +138,22 @@ Input read_input(const OnnxFile& file,
 }
 
 //! The batch that all inputs are of; 0: any.
-std::size_t common_batch(const OnnxFile& file, const std::vector<Input>& inputs)
+std::size_t common_batch(const OnnxFile& file, const std::vector<StreamedInput>& inputs)
 {
-    const Input* first = nullptr;
-    for (const Input& in : inputs) {
+    const StreamedInput* first = nullptr;
+    for (const StreamedInput& in : inputs) {
         if (!in.fixed)
             continue;
         if (first && first->fixed != in.fixed)
-            throw Error(file.path + ": its inputs '" + first->info->describe() + "' and '" +
-                        in.info->describe() + "' are of a batch of " +
-                        std::to_string(first->fixed) + " and " + std::to_string(in.fixed) +
-                        ". Give one of them a number in constants, or export the model again");
+            throw Error(
+                file.path + ": its inputs '" + first->info->describe() + "' and '" +
+                in.info->describe() + "' are of a batch of " + std::to_string(first->fixed) +
+                " and " + std::to_string(in.fixed) +
+                ". Give batch_axis none, and their first dimensions are part of an item; or "
+                "give one of them its values in constants");
         first = &in;
     }
     return first ? first->fixed : 0;
-}
-
-std::vector<GraphPlan::Constant> read_constants(const OnnxFile& file,
-                                                const std::string& said,
-                                                const std::vector<Input>& streamed,
-                                                std::size_t fixed_batch)
-{
-    const Json given = said.empty() ? meta_json(file, "diffsem.constants")
-                                    : Json::parse(said, file.path + ": constants");
-    const auto is_streamed = [&](const TensorInfo& t) {
-        return std::any_of(
-            streamed.begin(), streamed.end(), [&](const Input& in) { return in.info == &t; });
-    };
-    const auto counts_items = [&](const std::string& symbol) {
-        return std::any_of(streamed.begin(), streamed.end(), [&](const Input& in) {
-            return in.axis != no_axis && in.info->dims[in.axis] == symbol;
-        });
-    };
-    std::vector<GraphPlan::Constant> constants;
-    for (const auto& [name, value] :
-         given.is_object() ? given.members() : std::vector<Json::Member>())
-        if (is_streamed(pick(file, file.inputs, name, "constants")) && !said.empty())
-            throw Error(file.path + ": constants has '" + name +
-                        "', which is streamed. Leave it out, or give inputs without it");
-    for (const auto& t : file.inputs) {
-        if (is_streamed(t))
-            continue;
-        const Json& value = given[t.name];
-        if (!value.is_number())
-            throw Error(file.path + ": besides '" + streamed.front().info->name +
-                        "' the graph has the input '" + t.describe() +
-                        "'. Give it a number in constants, such as {\"" + t.name +
-                        "\": 0}, or list it in inputs" +
-                        (file.meta("diffsem.role") == "denoiser"
-                             ? "; or run this denoiser with the block estimate"
-                             : ""));
-        OrtTensor tensor{t.name, t.type, t.shape};
-        for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-            if (tensor.shape[i] != open_dim)
-                continue;
-            if (i != 0 && !counts_items(t.dims[i]))
-                throw Error(file.path + ": the dimension '" + t.dims[i] + "' of '" + t.describe() +
-                            "' is open. Export the model with it fixed");
-            if (fixed_batch)
-                tensor.shape[i] = static_cast<std::int64_t>(fixed_batch);
-        }
-        if (!convertible(t.type))
-            throw Error(file.path + ": its input '" + t.describe() + "' cannot be a constant");
-        constants.push_back({tensor, value.as_double()});
-    }
-    return constants;
 }
 
 } // namespace
@@ -210,27 +165,41 @@ std::vector<OrtTensor> GraphPlan::input_tensors() const
         tensors.push_back(end.tensor);
     for (const auto& c : constants)
         tensors.push_back(c.tensor);
+    for (const auto& s : states)
+        tensors.push_back(s.tensor);
+    return tensors;
+}
+
+std::vector<OrtTensor> GraphPlan::output_tensors() const
+{
+    std::vector<OrtTensor> tensors;
+    for (const auto& end : outputs)
+        tensors.push_back(end.tensor);
+    tensors.insert(tensors.end(), unseen.begin(), unseen.end());
     return tensors;
 }
 
 GraphPlan plan_graph(const OnnxFile& file, const OnnxRunnerOptions& options)
 {
     check_contract(file, false);
-    const auto streams = wanted_streams(file, options.inputs, "input");
+    const GivenInputs given(file, options.constants, options.state);
+    const auto streams = wanted_streams(file, options.inputs, "input", given.names());
     const std::string batch_axis =
         options.batch_axis.empty() ? file.meta("diffsem.batch_axis") : options.batch_axis;
-    std::vector<Input> inputs;
+    std::vector<StreamedInput> inputs;
     for (const auto& s : streams)
         inputs.push_back(read_input(file, s, batch_axis, streams.size() == 1));
 
     GraphPlan plan;
     const std::size_t batch = common_batch(file, inputs);
-    for (Input& in : inputs) {
+    for (StreamedInput& in : inputs) {
         Shape full = in.dims;
         if (in.axis != no_axis)
             full.insert(full.begin() + in.axis,
                         batch ? static_cast<std::int64_t>(batch) : open_dim);
         in.end.tensor = {in.info->name, in.info->type, full};
+        if (!in.counted && !plan.doubtful)
+            plan.doubtful = in.info;
         in.end.width = product(in.dims);
         if (in.end.width < 1 || in.end.width > max_stream_elements)
             throw Error(file.path + ": one item of '" + in.info->name + "' would have " +
@@ -238,7 +207,7 @@ GraphPlan plan_graph(const OnnxFile& file, const OnnxRunnerOptions& options)
                         std::to_string(max_stream_elements));
         plan.inputs.push_back(in.end);
     }
-    plan.constants = read_constants(file, options.constants, inputs, batch);
+    given.read(inputs, batch, plan);
     plan.fixed = batch > 0;
     plan.max_batch = plan.fixed ? batch : std::max<std::size_t>(options.max_batch, 1);
     return plan;

@@ -15,12 +15,15 @@ namespace core {
 
 std::size_t stream_size(StreamType type)
 {
-    return type == StreamType::complex ? 8 : 4;
+    return type == StreamType::complex || type == StreamType::real64 ? 8 : 4;
 }
 
 const char* stream_name(StreamType type)
 {
-    return type == StreamType::complex ? "complex" : type == StreamType::integer ? "int" : "float";
+    return type == StreamType::complex   ? "complex"
+           : type == StreamType::integer ? "int"
+           : type == StreamType::real64  ? "double"
+                                         : "float";
 }
 
 class OnnxRunner::Impl
@@ -48,16 +51,47 @@ public:
 
     void make_buffers()
     {
-        std::vector<OrtTensor> out;
-        for (const auto& end : plan.outputs)
-            out.push_back(end.tensor);
-        run = std::make_unique<OrtRun>(session, plan.input_tensors(), out, plan.max_batch);
+        const auto in = plan.input_tensors(), out = plan.output_tensors();
+        run = std::make_unique<OrtRun>(session, in, out, plan.max_batch);
         for (std::size_t i = 0; i < plan.constants.size(); ++i) {
             const auto& c = plan.constants[i];
-            fill(c.value,
+            fill(c.values,
                  c.tensor.type,
                  c.tensor.elements(plan.max_batch),
                  run->input(plan.inputs.size() + i));
+        }
+        reset();
+    }
+
+    void* state_input(std::size_t index)
+    {
+        return run->input(plan.inputs.size() + plan.constants.size() + index);
+    }
+
+    void reset()
+    {
+        for (std::size_t i = 0; i < plan.states.size(); ++i) {
+            const auto& s = plan.states[i];
+            fill(s.values, s.tensor.type, s.tensor.elements(1), state_input(i));
+        }
+    }
+
+    //! The state that the next inference begins with, if this one did not go wrong.
+    void move_on()
+    {
+        for (std::size_t j = 0; j < plan.outputs.size(); ++j)
+            if (holds_no_number(
+                    run->output(j), plan.outputs[j].tensor.type, plan.outputs[j].width, false))
+                return;
+        for (const auto& s : plan.states)
+            if (holds_no_number(run->output(s.index), s.tensor.type, s.tensor.elements(1), true))
+                throw Error("the state that goes to '" + s.tensor.name +
+                            "' is not finite; it stays as it was before this inference");
+        for (std::size_t i = 0; i < plan.states.size(); ++i) {
+            const auto& s = plan.states[i];
+            std::memcpy(state_input(i),
+                        run->output(s.index),
+                        s.tensor.elements(1) * elem_size(s.tensor.type));
         }
     }
 
@@ -98,6 +132,14 @@ bool OnnxRunner::fixed_batch() const
 {
     return d->plan.fixed;
 }
+bool OnnxRunner::stateful() const
+{
+    return !d->plan.states.empty();
+}
+void OnnxRunner::reset()
+{
+    d->reset();
+}
 const std::string& OnnxRunner::note() const
 {
     return d->plan.note;
@@ -116,6 +158,8 @@ void OnnxRunner::run(const void* const* in, std::size_t batch, void* const* out)
         }
     }
     d->run->run(p.fixed ? p.max_batch : batch);
+    if (!p.states.empty())
+        d->move_on();
     for (std::size_t j = 0; j < p.outputs.size(); ++j)
         from_tensor(d->run->output(j), p.outputs[j], batch, out[j]);
 }

@@ -20,6 +20,13 @@ std::string list_names(const std::vector<TensorInfo>& tensors)
     return text;
 }
 
+std::string size_remedy(const OnnxFile& file)
+{
+    return std::string(file.outputs.size() > 1 ? "Choose another output, or " : "") +
+           (file.inputs.size() > 1 ? "give the input that says how many in constants, or " : "") +
+           "have the model fill it up to its most";
+}
+
 const TensorInfo& pick(const OnnxFile& file,
                        const std::vector<TensorInfo>& tensors,
                        const std::string& name,
@@ -67,7 +74,8 @@ OnnxStreamOptions parse_stream(const OnnxFile& file, const Json& json, const std
 
 std::vector<OnnxStreamOptions> wanted_streams(const OnnxFile& file,
                                               const std::vector<OnnxStreamOptions>& said,
-                                              const std::string& side)
+                                              const std::string& side,
+                                              const std::set<std::string>& taken)
 {
     const std::string several = side + "s", key = "diffsem." + several;
     std::vector<OnnxStreamOptions> streams = said;
@@ -87,6 +95,10 @@ std::vector<OnnxStreamOptions> wanted_streams(const OnnxFile& file,
         streams[0].name = file.meta("diffsem." + side);
 
     const auto& tensors = side == "input" ? file.inputs : file.outputs;
+    if (streams.size() == 1 && streams[0].name.empty())
+        for (auto t = tensors.rbegin(); t != tensors.rend(); ++t)
+            if (!taken.count(t->name))
+                streams[0].name = t->name;
     for (auto s = streams.begin(); s != streams.end(); ++s) {
         if (streams.size() > 1 && s->name.empty())
             throw Error(file.path + ": " + several +
@@ -107,7 +119,10 @@ StreamType parse_type(const OnnxFile& file, const std::string& name, const std::
         return StreamType::complex;
     if (name == "int")
         return StreamType::integer;
-    throw Error(file.path + ": " + parameter + " is '" + name + "'. Give float, complex or int");
+    if (name == "double")
+        return StreamType::real64;
+    throw Error(file.path + ": " + parameter + " is '" + name +
+                "'. Give float, double, complex or int");
 }
 
 Layout parse_layout(const OnnxFile& file, const std::string& name, const std::string& parameter)
@@ -131,15 +146,18 @@ Shape squeezed(const Shape& shape)
     return result;
 }
 
+bool fits_all(const Shape& graph, const Shape& item)
+{
+    return graph.size() == item.size() &&
+           std::equal(graph.begin(), graph.end(), item.begin(), [](auto g, auto i) {
+               return g == open_dim || g == i;
+           });
+}
+
 bool agree(const Shape& graph, const Shape& item)
 {
-    const auto fits = [](auto g, auto i) { return g == open_dim || g == i; };
-    const Shape a = squeezed(graph), b = squeezed(item);
-    if (a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), fits))
-        return true;
     // An open dimension may be 1 as well.
-    return graph.size() == item.size() &&
-           std::equal(graph.begin(), graph.end(), item.begin(), fits);
+    return fits_all(squeezed(graph), squeezed(item)) || fits_all(graph, item);
 }
 
 Shape without(const Shape& shape, int axis)

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ constexpr int no_axis = -1;
 
 std::string list_names(const std::vector<TensorInfo>& tensors);
 
+//! What to do about an output that has no items of one size: only what this graph offers.
+std::string size_remedy(const OnnxFile& file);
+
 //! The tensor of that name, or the first.
 const TensorInfo& pick(const OnnxFile& file,
                        const std::vector<TensorInfo>& tensors,
@@ -31,17 +35,21 @@ const TensorInfo& pick(const OnnxFile& file,
 
 /*!
  * The streams of one side (`input` or `output`): as the user said; else the list in the metadata
- * (`diffsem.inputs`); else one, of the name in the metadata (`diffsem.input`). Names are checked.
+ * (`diffsem.inputs`); else one, of the name in the metadata (`diffsem.input`), or the first that is not `taken` by
+ * something else. Names are checked.
  */
 std::vector<OnnxStreamOptions> wanted_streams(const OnnxFile& file,
                                               const std::vector<OnnxStreamOptions>& said,
-                                              const std::string& side);
+                                              const std::string& side,
+                                              const std::set<std::string>& taken);
 
 StreamType parse_type(const OnnxFile& file, const std::string& name, const std::string& parameter);
 Layout parse_layout(const OnnxFile& file, const std::string& name, const std::string& parameter);
 
 //! Without the dimensions of 1, which change no memory.
 Shape squeezed(const Shape& shape);
+bool fits_all(const Shape& graph, const Shape& item); //!< dimension by dimension
+//! Likewise, but for dimensions of 1.
 bool agree(const Shape& graph, const Shape& item);
 Shape without(const Shape& shape, int axis);
 //! One item as it lies in the tensor: the shape of the stream with its plane dimension.

@@ -62,6 +62,7 @@ std::size_t elem_size(ElemType type)
     case ElemType::uint16:
     case ElemType::int16:
     case ElemType::float16:
+    case ElemType::bfloat16:
         return 2;
     case ElemType::float32:
     case ElemType::int32:
@@ -148,6 +149,43 @@ void choose_device(const OrtApi* api, OrtSessionOptions* options, const std::str
     check(api->AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "1"));
 }
 
+/*!
+ * What a user can do about a model that is refused. The runtime alone knows what it supports, and says so in texts for
+ * its own developers.
+ */
+std::string
+why_refused(const OnnxFile& file, const std::string& message, const std::string& version)
+{
+    const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
+    const std::string newer = "Install a newer one (pip install --upgrade onnxruntime), or ";
+    if (says("IR version"))
+        return "is written in version " + std::to_string(file.ir_version) +
+               " of the ONNX format, which ONNX Runtime " + version + " does not know. " + newer +
+               "set model.ir_version to 10 with the Python package onnx and save it again";
+    if (says("pset") && (says("under development") || says("only *guarantees*")))
+        return "uses a version of the operator set that ONNX Runtime " + version +
+               " does not know. " + newer +
+               "export with a lower opset_version, or use onnx.version_converter";
+    if (says("not a registered function") || says("No Op registered") || says("No opset import"))
+        return "has an operator that ONNX Runtime " + version + " does not know in this version. " +
+               newer + "export the model with standard operators of a released opset";
+    if (says("Could not find an implementation") || says("NOT_IMPLEMENTED"))
+        return "has an operator for which ONNX Runtime " + version +
+               " has no code at its types. Export the model with float32 in place of such types, "
+               "or "
+               "with another operator";
+    if (says("ype Error") || says("ShapeInferenceError") || says("INVALID_GRAPH") ||
+        says("not a valid"))
+        return "is no valid graph: its operators, types or shapes do not fit one another. "
+               "onnx.checker.check_model(model, full_check=True) says where; export it again";
+    if (says("not supported"))
+        return "has an operator with a setting that ONNX Runtime " + version +
+               " does not support. " + newer +
+               "export the model without it (recurrent ones: with time first, layout 0)";
+    return "cannot be loaded by ONNX Runtime " + version +
+           ". Try onnx.checker.check_model on it, then a newer ONNX Runtime, or export it again";
+}
+
 } // namespace
 
 std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const OrtOptions& wanted)
@@ -192,9 +230,14 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
     }
     ::OrtSession* session = nullptr;
     // From the bytes that were checked, not from the path: a file may change between two looks.
-    check(d.api->CreateSessionFromArray(
-              ort.env, file.bytes.data(), file.bytes.size(), options, &session),
-          "refuses the model");
+    if (OrtStatus* status = d.api->CreateSessionFromArray(
+            ort.env, file.bytes.data(), file.bytes.size(), options, &session)) {
+        const std::string message = d.api->GetErrorMessage(status);
+        d.api->ReleaseStatus(status);
+        const OrtLibrary& library = ort.library;
+        throw Error(file.path + ": " + why_refused(file, message, library.version) +
+                    " (ONNX Runtime: " + message + ")");
+    }
     d.session = Handle<::OrtSession>(session, d.api->ReleaseSession);
     OrtMemoryInfo* memory = nullptr;
     check(d.api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory), "memory");
@@ -202,18 +245,17 @@ std::shared_ptr<const OrtSession> OrtSession::create(const OnnxFile& file, const
     return result;
 }
 
-std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
-                                         const std::vector<std::string>& outputs,
-                                         std::size_t batch) const
+std::vector<OrtSession::Answer> OrtSession::answer(const std::vector<OrtTensor>& inputs,
+                                                   const std::vector<std::vector<char>>& data,
+                                                   const std::vector<std::string>& outputs,
+                                                   std::size_t batch) const
 {
     const Checked check(d->api, d->path);
     check_size(d->path, {&inputs}, batch);
-    std::vector<std::vector<char>> zeros;
     std::vector<Handle<OrtValue>> values;
     std::vector<const OrtValue*> pointers;
-    for (const auto& t : inputs) {
-        zeros.emplace_back(std::max<std::size_t>(t.elements(batch) * elem_size(t.type), 1));
-        values.push_back(d->bind(t, batch, zeros.back().data()));
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        values.push_back(d->bind(inputs[i], batch, const_cast<char*>(data[i].data())));
         pointers.push_back(values.back().get());
     }
     std::vector<const char*> output_names;
@@ -230,9 +272,10 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
     for (auto* value : raw)
         values.emplace_back(value, d->api->ReleaseValue);
 
-    std::vector<OrtTensor> result;
+    std::vector<Answer> result;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-        OrtTensor t;
+        Answer answer;
+        OrtTensor& t = answer.tensor;
         t.name = outputs[i];
         t.type = ElemType::undefined;
         int is_tensor = 0;
@@ -248,10 +291,30 @@ std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
             t.type = static_cast<ElemType>(type);
             t.shape.resize(rank);
             check(d->api->GetDimensions(info, t.shape.data(), rank), "output");
+            void* from = nullptr;
+            const std::size_t bytes = t.elements(1) * elem_size(t.type);
+            if (bytes)
+                check(d->api->GetTensorMutableData(raw[i], &from), "output");
+            answer.data.assign(static_cast<const char*>(from),
+                               static_cast<const char*>(from) + bytes);
         }
-        result.push_back(std::move(t));
+        result.push_back(std::move(answer));
     }
     return result;
+}
+
+std::vector<OrtTensor> OrtSession::probe(const std::vector<OrtTensor>& inputs,
+                                         const std::vector<std::string>& outputs,
+                                         std::size_t batch) const
+{
+    check_size(d->path, {&inputs}, batch);
+    std::vector<std::vector<char>> zeros;
+    for (const auto& t : inputs)
+        zeros.emplace_back(std::max<std::size_t>(t.elements(batch) * elem_size(t.type), 1));
+    std::vector<OrtTensor> tensors;
+    for (auto& answer : answer(inputs, zeros, outputs, batch))
+        tensors.push_back(std::move(answer.tensor));
+    return tensors;
 }
 
 class OrtRun::Impl

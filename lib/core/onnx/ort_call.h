@@ -112,6 +112,8 @@ private:
     {
         OrtRunOptions* options = nullptr;
         Checked(d_api, d_path)(d_api->CreateRunOptions(&options), "run options");
+        // What goes wrong becomes an exception of ours, and a line in GNU Radio's log at a limited rate.
+        ignore(d_api->RunOptionsSetRunLogSeverityLevel(options, ORT_LOGGING_LEVEL_FATAL));
         return Handle<OrtRunOptions>(options, d_api->ReleaseRunOptions);
     }
     void ignore(OrtStatus* status) const

@@ -64,6 +64,7 @@ Overlap::Port Overlap::make_port(const OnnxStream& stream,
         "overlap: the graph's " + side + " '" + stream.name + "' is " + shape_text(stream);
     Port p;
     p.bytes = stream_size(stream.type);
+    p.doubles = stream.type == StreamType::real64;
     const auto dim = [](std::int64_t d) { return static_cast<std::size_t>(d); };
     const bool flat = stream.shape.size() < 2;
     if (!vlen && !flat && time_axis.empty())
@@ -162,7 +163,9 @@ void Overlap::plan_add(const OverlapOptions& options)
 {
     for (Port& p : d_outputs) {
         p.delay = p.samples - p.hop;
-        p.sum.assign(p.samples * p.vlen * p.parts(), 0);
+        const std::size_t numbers = p.samples * p.vlen * p.parts();
+        p.sum.assign(p.doubles ? 0 : numbers, 0);
+        p.wide_sum.assign(p.doubles ? numbers : 0, 0);
         p.weight = make_window(options.window, p.samples);
         // What the input was weighted with counts too. In double: the sum must be constant to 1e-5.
         const bool twice = options.window == "sqrt_hann";
@@ -200,18 +203,24 @@ void Overlap::cut(std::size_t input, const void* in, std::size_t count, void* wi
                     std::memcpy(
                         to + (f * p.samples + t) * bytes, from + (t * p.vlen + f) * bytes, bytes);
         }
-        if (!p.weight.empty()) {
-            auto* x = reinterpret_cast<float*>(to);
-            const std::size_t rows = p.time_last ? p.vlen : 1;
-            const std::size_t scalars = (p.time_last ? 1 : p.vlen) * p.parts(); // at one time
-            for (std::size_t r = 0; r < rows; ++r)
-                for (std::size_t t = 0; t < p.samples; ++t)
-                    for (std::size_t s = 0; s < scalars; ++s)
-                        *x++ *= p.weight[t];
-        }
+        if (!p.weight.empty() && p.doubles)
+            weigh(p, reinterpret_cast<double*>(to));
+        else if (!p.weight.empty())
+            weigh(p, reinterpret_cast<float*>(to));
         from += d_hop * p.sample_bytes();
         to += p.window_bytes();
     }
+}
+
+template <typename T>
+void Overlap::weigh(const Port& p, T* x)
+{
+    const std::size_t rows = p.time_last ? p.vlen : 1;
+    const std::size_t scalars = (p.time_last ? 1 : p.vlen) * p.parts(); // at one time
+    for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t t = 0; t < p.samples; ++t)
+            for (std::size_t s = 0; s < scalars; ++s)
+                *x++ *= p.weight[t];
 }
 
 void Overlap::join(std::size_t output, const void* windows, std::size_t count, void* out)
@@ -221,8 +230,10 @@ void Overlap::join(std::size_t output, const void* windows, std::size_t count, v
     auto* to = static_cast<char*>(out);
     const std::size_t bytes = p.bytes;
     for (std::size_t k = 0; k < count; ++k) {
-        if (!p.weight.empty())
-            add(p, from, to);
+        if (!p.weight.empty() && p.doubles)
+            add(p, p.wide_sum, reinterpret_cast<const double*>(from), to);
+        else if (!p.weight.empty())
+            add(p, p.sum, reinterpret_cast<const float*>(from), to);
         else if (!p.time_last || p.vlen == 1)
             std::memcpy(to, from + p.first * p.sample_bytes(), p.hop * p.sample_bytes());
         else
@@ -236,9 +247,9 @@ void Overlap::join(std::size_t output, const void* windows, std::size_t count, v
     }
 }
 
-void Overlap::add(Port& p, const char* window, char* out)
+template <typename T>
+void Overlap::add(const Port& p, std::vector<T>& sum, const T* x, char* out)
 {
-    const auto* x = reinterpret_cast<const float*>(window);
     const std::size_t parts = p.parts(), sample = p.vlen * parts;
     for (std::size_t t = 0; t < p.samples; ++t) {
         const float w = p.weight[t];
@@ -246,25 +257,29 @@ void Overlap::add(Port& p, const char* window, char* out)
             continue; // an infinite answer there is no part of the sum
         for (std::size_t f = 0; f < p.vlen; ++f)
             for (std::size_t s = 0; s < parts; ++s)
-                p.sum[t * sample + f * parts + s] +=
+                sum[t * sample + f * parts + s] +=
                     w * x[(p.time_last ? f * p.samples + t : t * p.vlen + f) * parts + s];
     }
     const std::size_t gone = p.hop * sample;
-    std::memcpy(out, p.sum.data(), gone * sizeof(float));
-    std::copy(p.sum.begin() + static_cast<std::ptrdiff_t>(gone), p.sum.end(), p.sum.begin());
-    std::fill(p.sum.end() - static_cast<std::ptrdiff_t>(gone), p.sum.end(), 0.0f);
+    std::memcpy(out, sum.data(), gone * sizeof(T));
+    std::copy(sum.begin() + static_cast<std::ptrdiff_t>(gone), sum.end(), sum.begin());
+    std::fill(sum.end() - static_cast<std::ptrdiff_t>(gone), sum.end(), T(0));
 }
 
 void Overlap::reset()
 {
-    for (Port& p : d_outputs)
+    for (Port& p : d_outputs) {
         std::fill(p.sum.begin(), p.sum.end(), 0.0f);
+        std::fill(p.wide_sum.begin(), p.wide_sum.end(), 0.0);
+    }
 }
 
 void Overlap::resume(Overlap& other)
 {
-    for (std::size_t j = 0; j < d_outputs.size(); j++)
+    for (std::size_t j = 0; j < d_outputs.size(); j++) {
         d_outputs[j].sum.swap(other.d_outputs[j].sum);
+        d_outputs[j].wide_sum.swap(other.d_outputs[j].wide_sum);
+    }
 }
 
 } // namespace core

@@ -35,10 +35,22 @@ struct onnx_fields : fields_of<Options> {
         return std::make_tuple(
             in::line("input", &Options::input, "name in the graph; empty: the first."),
             in::line("output", &Options::output, "likewise."),
-            in::line("batch_axis", &Options::batch_axis, "'none' or its number."),
+            in::line(
+                "batch_axis",
+                &Options::batch_axis,
+                "the dimension that counts inferences, 'none' or its number; empty: the first, if\n"
+                "  it is open or 1 and the graph keeps its rows apart."),
             in::line("constants",
                      &Options::constants,
-                     "JSON with a number for each input that is not streamed, '{\"h0\": 0}'."));
+                     "JSON with a number or lists of numbers for each input that is not streamed,\n"
+                     "  '{\"h0\": 0, \"w\": [1, 2]}'."),
+            in::line("state",
+                     &Options::state,
+                     "JSON with inputs that take what an output gave in the inference before,\n"
+                     "  '{\"h0\": \"hn\"}'; first their constants, or 0."),
+            in::line("reset_tag",
+                     &Options::reset_tag,
+                     "name of the tag (of PDUs: of the key) by which the state begins anew."));
     }
     static auto session()
     {

@@ -25,11 +25,15 @@ void bind_onnx_inference_pdu(py::module& m)
         std::make_tuple(onnx_model),
         std::tuple_cat(
             std::make_tuple(
-                in::line("input_type",
-                         &o::input_type,
-                         "'float' (f32, u8, s32vectors), 'complex' (c32vectors) or 'int' (u8, "
-                         "s32vectors)."),
-                in::line("output_type", &o::output_type, "'float', 'complex', 'int' or 'byte'.")),
+                in::line(
+                    "input_type",
+                    &o::input_type,
+                    "'float' (f32, u8, s32vectors), 'double' (these and f64vectors), 'complex' "
+                    "(c32vectors)\n"
+                    "  or 'int' (u8, s32vectors)."),
+                in::line("output_type",
+                         &o::output_type,
+                         "'float', 'double', 'complex', 'int' or 'byte'.")),
             in::layouts(),
             std::make_tuple(
                 in::line("workers", &o::workers, "inferences at one time, 1 to 64."),

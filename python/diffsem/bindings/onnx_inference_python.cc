@@ -68,8 +68,8 @@ void bind_onnx_inference(py::module& m)
     py::class_<onnx_inference, gr::block, gr::basic_block, std::shared_ptr<onnx_inference>> block(
         m,
         "onnx_inference",
-        "Runs any .onnx graph on streams: inputs and outputs of float, complex or int; on request "
-        "on\n"
+        "Runs any .onnx graph on streams: inputs and outputs of float, double, complex or int; on "
+        "request on\n"
         "windows that overlap. Batches are filled from what waits; nothing is waited for. An "
         "inference that "
         "fails\n"
@@ -79,8 +79,11 @@ void bind_onnx_inference(py::module& m)
         &onnx_inference::make,
         std::make_tuple(onnx_model),
         std::tuple_cat(
-            std::make_tuple(in::line("input_type", &o::input_type, "'float', 'complex' or 'int'."),
-                            in::line("output_type", &o::output_type, "likewise.")),
+            std::make_tuple(
+                in::line("input_type",
+                         &o::input_type,
+                         "'float', 'double', 'complex' or 'int'; empty: as in the graph."),
+                in::line("output_type", &o::output_type, "likewise.")),
             in::layouts(),
             std::make_tuple(
                 in::line("in_vlen",

@@ -15,9 +15,16 @@ from .onnx_cost import _text, fields
 MAX_BYTES = 512 << 20
 TYPES = (
     *("undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool"),
-    *("float16", "float64", "uint32", "uint64"),
+    *("float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"),
 )
-INTEGERS = ("uint8", "int8", "int32", "int64", "bool")
+INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "bool")
+# What other kinds of model files begin with: (at, mark, what to say).
+OTHER_FORMATS = (
+    (4, b"ORTM", "is in ONNX Runtime's own format (.ort): give the .onnx file that it was made from"),
+    (4, b"TFL3", "is a TensorFlow Lite model: convert it with tf2onnx"),
+    (0, b"PK\x03\x04", "is a zip archive, as PyTorch and Keras save models: export it to .onnx"),
+    (0, b"\x89HDF", "is an HDF5 file, as Keras saves models: export it to .onnx"),
+)
 SINGLE = {  # the parameters of a block with one input and one output, and what its lists call them
     "inputs": {"input": "name", "input_type": "type", "layout": "layout", "shape": "shape", "in_vlen": "vlen"},
     "outputs": {"output": "name", "output_type": "type", "output_layout": "layout", "out_vlen": "vlen"},
@@ -40,6 +47,9 @@ def read_header(path):
 def _read(path, mtime, size):
     with open(path, "rb") as file:
         data = memoryview(file.read(MAX_BYTES))
+    for at, mark, remedy in OTHER_FORMATS:
+        if data[at : at + len(mark)] == mark:
+            raise ValueError(f"{path} {remedy}")
     header = {"inputs": [], "outputs": [], "opset": None, "opsets": {}, "producer": "", "metadata": {}}
     initialisers, graphs = set(), 0
     for number, value in fields(data):
@@ -135,7 +145,8 @@ def grc_port(said, side, index):
     """One port as GRC draws it: {"type", "vlen", "hide"}; `said`: the values of all its parameters."""
     found = ports(**{key: value for key, value in said.items() if not key.startswith("_")})[side]
     hide = index >= len(found)
-    return {**found[0 if hide else index], "hide": hide}
+    port = found[0 if hide else index]
+    return {**port, "type": "f64" if port["type"] == "double" else port["type"], "hide": hide}
 
 
 def problem(model):
@@ -154,6 +165,8 @@ def _ports(model, said):
     wanted = {side: _said_streams(said, side) or _listed(meta, side) or [{}] for side in SINGLE}
     alone = len(wanted["inputs"]) == 1
     axis = _given(said, "batch_axis") or meta.get("diffsem.batch_axis", "")
+    fixed, fed = (json.loads(_given(said, k) or meta.get(f"diffsem.{k}") or "{}") for k in ("constants", "state"))
+    needs_none = {"inputs": {*fixed, *fed}, "outputs": set(fed.values())}
     vlen = _sample if said.get("overlap", "none") != "none" else _whole
     result, known, first = {"inputs": [], "outputs": []}, {}, None
     for stream in wanted["inputs"]:
@@ -161,14 +174,14 @@ def _ports(model, said):
             named = {key: meta.get(f"diffsem.{name}", "") for name, key in SINGLE["inputs"].items()}
             named["shape"] = json.loads(named["shape"] or "[]")
             stream = {**named, **stream}
-        x = _pick(header["inputs"], stream.get("name"))
+        x = _pick(header["inputs"], stream.get("name"), needs_none["inputs"])
         layout = stream.get("layout")
         domain = meta.get("diffsem.domain") if alone else None
-        kind = stream.get("type") or domain or ("complex" if layout else "float")
-        kind = "float" if kind == "real" else kind
+        kind = stream.get("type") or domain or ("complex" if layout else "real")
+        kind = _natural(x["type"]) if kind == "real" else kind
         item = list(stream.get("shape") or [])
         planes = ([2, *item] if layout != "interleaved" else [*item, 2]) if item and kind == "complex" else item
-        batch = _has_batch(x["shape"], axis, item, kind == "complex", layout)
+        batch = _has_batch(x["shape"], axis, planes)
         dims = [d for i, d in enumerate(x["shape"] or []) if i != batch]
         if item:
             if len(dims) != len(planes):  # the graph's own dimensions of 1 are not in the shape
@@ -181,7 +194,7 @@ def _ports(model, said):
     if len(wanted["outputs"]) == 1:
         wanted["outputs"] = [{"name": meta.get("diffsem.output", ""), **wanted["outputs"][0]}]
     for stream in wanted["outputs"]:
-        y = _pick(header["outputs"], stream.get("name"))
+        y = _pick(header["outputs"], stream.get("name"), needs_none["outputs"])
         # Open dimensions of the same name are of the same size.
         given = y["shape"] if y["shape"] is not None else [None]
         dims = [known.get(d, d) for i, d in enumerate(given) if i != first["batch"]]
@@ -191,7 +204,7 @@ def _ports(model, said):
             kind = "int"
         elif not kind:
             is_complex = stream.get("layout") or (same and first["type"] == "complex")
-            kind = "complex" if is_complex else "float"
+            kind = "complex" if is_complex else _natural(y["type"])
         layout = stream.get("layout") or first["layout"]
         result["outputs"].append({"type": kind, "vlen": stream.get("vlen") or vlen(dims, kind, layout, said)})
     return result
@@ -236,27 +249,33 @@ def _sample(dims, kind, layout, said):
     return _count(dims) // dims[time]
 
 
-def _pick(tensors, name):
-    return next((t for t in tensors if not name or t["name"] == name), tensors[0])
+def _natural(tensor_type):
+    """The port that loses nothing of a tensor."""
+    return "double" if tensor_type == "float64" else "int" if tensor_type in INTEGERS else "float"
 
 
-def _has_batch(shape, axis, item, is_complex, layout):
-    """The axis that counts items, or None: the same rule as the block's."""
+def _pick(tensors, name, taken=()):
+    """The tensor of that name; without one the first that needs a stream."""
+    free = [t for t in tensors if t["name"] not in taken] or tensors
+    return next((t for t in tensors if name and t["name"] == name), free[0])
+
+
+def _has_batch(shape, axis, item):
+    """The axis that counts items, or None: the same rule as the block's. `item`: with its planes."""
     if axis == "none" or not shape:
         return None
     if axis not in ("", None):
         return int(axis)
     if item:
-        planes = ([2, *item] if layout != "interleaved" else [*item, 2]) if is_complex else item
         rest = shape[1:]
-        bare = [d for d in rest if d != 1], [d for d in planes if d != 1]
-        fits = len(bare[0]) == len(bare[1]) or len(rest) == len(planes)
-        return 0 if fits else None
-    if not isinstance(shape[0], int):
-        return 0
-    if len(shape) == 1 or (is_complex and layout != "interleaved" and shape[0] == 2):
-        return None
-    return 0
+        if _fits(shape, item):
+            return None
+        return 0 if _fits(*([d for d in dims if d != 1] for dims in (rest, item))) or _fits(rest, item) else None
+    return 0 if not isinstance(shape[0], int) or (len(shape) > 1 and shape[0] == 1) else None
+
+
+def _fits(shape, item):
+    return len(shape) == len(item) and all(not isinstance(d, int) or d == n for d, n in zip(shape, item, strict=True))
 
 
 def _count(dims):

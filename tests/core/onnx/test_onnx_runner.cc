@@ -163,6 +163,67 @@ void what_the_file_lists()
     CHECK_THROWS(listed("[\"iq\", \"snr\"]"), "input is 'snr', but the graph has");
 }
 
+//! A GRU of 16 steps whose last state is the next one's first: as one of many steps, and anew after reset().
+void a_state_goes_on()
+{
+    OnnxRunnerOptions o;
+    o.inputs = {{"x", "", "", {}}};
+    o.outputs = {{"last", "", "", {}}};
+    o.batch_axis = "1";
+    o.constants = "{\"h0\": [[[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]]}";
+    const auto path = data_file("foreign/gru_time_first_opset14.onnx");
+    OnnxRunner apart(path, o);
+    CHECK(!apart.stateful());
+    o.state = "{\"h0\": \"last\"}";
+    OnnxRunner runner(path, o);
+    CHECK(runner.stateful() && runner.max_batch() == 1);
+    std::vector<float> x(48, 0.5f), one(6), two(6), again(6);
+    const void* in[] = {x.data()};
+    const auto answer = [&](OnnxRunner& r, std::vector<float>& y) {
+        void* out[] = {y.data()};
+        r.run(in, 1, out);
+    };
+    answer(runner, one);
+    answer(apart, again);
+    CHECK(one == again); // from the constants
+    answer(runner, two);
+    CHECK(one != two);
+    const auto allocated_by = [&](OnnxRunner& r) {
+        answer(r, again); // warm
+        const long start = allocations_of_ours();
+        r.reset();
+        answer(r, again);
+        return allocations_of_ours() - start;
+    };
+    const long with_state = allocated_by(runner), without = allocated_by(apart);
+    CHECK_MSG(with_state == without,
+              std::to_string(with_state) + " allocations with a state, " + std::to_string(without) +
+                  " without");
+    runner.reset();
+    answer(runner, again);
+    CHECK(one == again);
+    OnnxRunner copy(runner); // has a state of its own
+    answer(copy, again);
+    CHECK(one == again);
+    answer(runner, again);
+    CHECK(two == again);
+
+    const auto with = [&](const char* state, const char* constants) {
+        OnnxRunnerOptions other = o;
+        other.state = state;
+        other.constants = constants;
+        return OnnxRunner(path, other).note();
+    };
+    CHECK_THROWS(with("{\"h0\": \"seq\"}", ""), "of the same type and size");
+    CHECK_THROWS(with("{\"h0\": \"h1\"}", ""), "state is 'h1'");
+    CHECK_THROWS(with("{\"h0\": 1}", ""), "Give the name of the output");
+    CHECK_THROWS(with("[1]", ""), "Give a JSON object");
+    CHECK_THROWS(with("{\"x\": \"last\"}", ""), "which is streamed");
+    CHECK_THROWS(with("", "{\"h0\": [1, 2]}"), "2 values. Give one for all, or 6");
+    CHECK_THROWS(with("", "{\"h0\": [[1], [2, 3]]}"), "all of one length");
+    CHECK_THROWS(with("", "{\"h0\": \"no\"}"), "Give a number");
+}
+
 void integers_saturate()
 {
     OnnxRunnerOptions o = all_streams();
@@ -186,5 +247,6 @@ int main()
     streams_that_do_not_fit();
     what_the_file_lists();
     integers_saturate();
+    a_state_goes_on();
     return report("onnx runner");
 }

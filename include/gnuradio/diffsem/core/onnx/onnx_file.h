@@ -36,6 +36,9 @@ enum class ElemType : int {
     float64 = 11,
     uint32 = 12,
     uint64 = 13,
+    complex64 = 14,
+    complex128 = 15,
+    bfloat16 = 16,
 };
 
 //! "float32", "int64", ...; "type 17" for one without a name here.

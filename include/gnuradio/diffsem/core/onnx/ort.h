@@ -72,6 +72,18 @@ public:
 
     const std::string& path() const;
 
+    struct Answer {
+        OrtTensor tensor; //!< as it came out; of type undefined where it is no tensor
+        std::vector<char> data;
+    };
+    /*!
+     * Runs once on these bytes, one for each input, with the runtime's own memory: for trials, not for streams.
+     */
+    std::vector<Answer> answer(const std::vector<OrtTensor>& inputs,
+                               const std::vector<std::vector<char>>& data,
+                               const std::vector<std::string>& outputs,
+                               std::size_t batch) const;
+
     /*!
      * Runs once on zeros, with the runtime's own memory, and says what comes out: how the shapes
      * are learnt that a file leaves open. Each output asked for comes back with type and shape.

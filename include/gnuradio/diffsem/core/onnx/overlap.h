@@ -77,16 +77,22 @@ private:
         std::size_t vlen = 1;      // elements of a sample
         std::size_t samples = 0;   // of a window
         std::size_t bytes = 4;     // of an element
+        bool doubles = false;      // which its elements are; else floats, or pairs of them
         bool time_last = false;    // a window lies [vlen][samples]
         std::size_t hop = 0;       // samples of one hop
         std::size_t first = 0;     // sample of a window that goes out first
         std::size_t delay = 0;     // in samples
         std::vector<float> weight; // of each sample of a window; empty: 1
-        std::vector<float> sum;    // what later windows are added to, [samples][vlen] elements
+        // What later windows are added to, [samples][vlen] elements: one of them.
+        std::vector<float> sum;
+        std::vector<double> wide_sum;
 
         std::size_t sample_bytes() const { return vlen * bytes; }
         std::size_t window_bytes() const { return samples * sample_bytes(); }
-        std::size_t parts() const { return bytes / sizeof(float); } // floats of an element
+        std::size_t parts() const
+        {
+            return doubles ? 1 : bytes / sizeof(float);
+        } // numbers of an element
     };
 
     static Port make_port(const OnnxStream& stream,
@@ -95,7 +101,10 @@ private:
                           const std::string& time_axis);
     void plan_discard(const OverlapOptions& options);
     void plan_add(const OverlapOptions& options);
-    void add(Port& port, const char* window, char* out);
+    template <typename T>
+    static void weigh(const Port& port, T* window);
+    template <typename T>
+    static void add(const Port& port, std::vector<T>& sum, const T* window, char* out);
 
     std::size_t d_window = 0, d_hop = 0;
     std::vector<Port> d_inputs, d_outputs;
