@@ -137,6 +137,7 @@ bool onnx_inference_impl::start()
     // New buffers begin with zeros; after lock() and unlock() the stream goes on.
     if (d.m->overlap && nitems_read(0) == 0)
         d.m->overlap->reset();
+    d_ledger.start();
     return block::start();
 }
 

@@ -134,8 +134,9 @@ void CostModel::fit(std::size_t count)
 
 Arrivals::Arrivals(std::size_t groups) : d_ring(std::max<std::size_t>(groups, 1)) {}
 
-void Arrivals::see(std::uint64_t first, std::uint64_t end, double now)
+void Arrivals::see(std::uint64_t first, std::uint64_t end, double since)
 {
+    d_expected = 0;
     while (d_count && group(0).end <= first) {
         d_head = (d_head + 1) % d_ring.size();
         d_count--;
@@ -148,8 +149,18 @@ void Arrivals::see(std::uint64_t first, std::uint64_t end, double now)
         d_ring[(d_head + d_count - 1) % d_ring.size()].end = end;
         return;
     }
-    d_ring[(d_head + d_count) % d_ring.size()] = {end, now};
+    d_last = std::max(d_last, since);
+    d_ring[(d_head + d_count) % d_ring.size()] = {end, d_last};
     d_count++;
+}
+
+void Arrivals::expect(std::uint64_t more, double since)
+{
+    if (!more || groups() == d_ring.size())
+        return;
+    const std::uint64_t before = d_expected ? group(groups() - 1).end : d_seen;
+    d_ring[(d_head + groups()) % d_ring.size()] = {before + more, std::max(d_last, since)};
+    d_expected++;
 }
 
 double Arrivals::time(std::uint64_t index) const
@@ -196,14 +207,12 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     }
     // What is left to the items up to a group's last, each group's earlier than the next one's.
     const auto each_group = [&](auto&& visit) {
-        std::size_t counted = 0;
-        for (std::size_t i = 0; i < arrivals.groups() && counted < waiting; i++) {
+        for (std::size_t i = 0; i < arrivals.groups(); i++) {
             const auto& group = arrivals.group(i);
             if (group.end <= first)
                 continue;
-            counted = std::min(std::size_t(group.end - first), waiting);
             const double left = group.time + (1 - kept_back) * d_seconds - now;
-            if (!visit(double(counted), d_share * std::max(left, 0.0)))
+            if (!visit(double(group.end - first), d_share * std::max(left, 0.0)))
                 return false;
         }
         return true;
