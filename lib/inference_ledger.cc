@@ -16,7 +16,7 @@ namespace {
 constexpr double longest_deadline = 3.6e6; // ms
 constexpr double between_calls = 2e-4;     // seconds that the scheduler may take
 constexpr double most_expected = 8;        // groups of items that wait further up
-constexpr double worth_it = 0.05;          // of the time between frames, that a cut may save at most
+constexpr double worth_it = 0.05; // of the time between frames, that a cut may save at most
 
 double checked_deadline(double milliseconds)
 {
@@ -157,6 +157,7 @@ void inference_ledger::see_arrivals(uint64_t first, std::size_t waiting)
     if (fresh > 0)
         d_newest = newest;
     const double more = d_item > 0 ? std::floor(view.behind / d_item) : 0;
+    d_waiting = waiting + std::size_t(more);
     const double groups = std::min(more, most_expected);
     for (double k = 0; k < groups; k++) {
         const double from = std::floor(more * k / groups), to = std::floor(more * (k + 1) / groups);
@@ -189,7 +190,6 @@ inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_ba
     std::lock_guard<std::mutex> lock(d_mutex);
     const double before = d_started;
     d_started = d_now = clock();
-    d_waiting = waiting;
     see_arrivals(first, waiting);
     d_calls++;
     d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;

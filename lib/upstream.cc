@@ -29,9 +29,8 @@ struct level {
 level level_of(gr::buffer_reader& reader)
 {
     gr::thread::scoped_lock lock(*reader.mutex());
-    return {double(reader.buffer()->nitems_written()),
-            reader.items_available(),
-            reader.nitems_read()};
+    return {
+        double(reader.buffer()->nitems_written()), reader.items_available(), reader.nitems_read()};
 }
 
 //! GNU Radio makes a buffer twice as long as what is written to it at once.
@@ -96,8 +95,8 @@ upstream::view upstream::look()
         auto& h = d_hops[i];
         if (!h.enters)
             continue;
-        const double fill = double(level_of(*h.reader).available) /
-                            h.reader->max_possible_items_available();
+        const double fill =
+            double(level_of(*h.reader).available) / h.reader->max_possible_items_available();
         h.fill += smoothing * (fill - h.fill);
         if (h.fill < d_hops[d_entry].fill)
             d_entry = i;
@@ -141,7 +140,8 @@ std::string upstream::from() const
 
 bool upstream::whole() const
 {
-    static const pmt::pmt_t pdus = pmt::mp("pdus"); // by convention the port that a source of streams gets them from
+    static const pmt::pmt_t pdus =
+        pmt::mp("pdus"); // by convention the port that a source of streams gets them from
     return d_hops.empty() || !d_hops[d_entry].reader->buffer()->link()->has_msg_port(pdus);
 }
 

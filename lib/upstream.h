@@ -55,10 +55,10 @@ private:
     //! A buffer on the way, seen from the block that reads it.
     struct hop {
         gr::buffer_reader_sptr reader;
-        int next;           //!< index of the one that it leads to; -1: it is the block's own input
-        bool enters;        //!< samples enter here
-        double fill = 0;    //!< mean, if so
-        uint64_t read = 0;  //!< items, at the last look
+        int next;          //!< index of the one that it leads to; -1: it is the block's own input
+        bool enters;       //!< samples enter here
+        double fill = 0;   //!< mean, if so
+        uint64_t read = 0; //!< items, at the last look
     };
     void walk(gr::block& block, int next, std::vector<const gr::block*>& seen);
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The example flowgraphs can be read: no block lies on another one.
 
-How large the companion draws a block is estimated from its texts, rather too large (it needs a screen to tell): a title and
-a line for each parameter that is shown, letters of the companion's font, margins as in gnuradio/grc/gui/Constants.py.
+How large the companion draws a block is estimated from its texts, rather too large (it needs a screen to tell): a
+title and a line for each parameter that is shown, letters of the companion's font, margins as in
+gnuradio/grc/gui/Constants.py.
 """
 
 import pathlib

@@ -90,8 +90,8 @@ def test_what_waits_as_pdus_is_said_to_be_unseen():
 def test_a_receiver_that_waits_for_each_answer_keeps_up():
     """gr-digital's: `header_payload_demux` hands over one frame and waits, the others stand in front of it.
 
-    A thousand evaluations take some five times as long as frames are apart. It must cut them so that the source is not held
-    back, keep the deadline, and count ages as they are measured from outside.
+    A thousand evaluations take some five times as long as frames are apart. It must cut them so that the source is
+    not held back, keep the deadline, and count ages as they are measured from outside.
     """
     from gr_diffsem.air import sample_channel
     from gr_diffsem.eval import link_clock

@@ -35,10 +35,10 @@ struct live_options {
  * \ingroup diffsem
  *
  * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
- * `bypassed`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
- * items/s), `age_p50`, `age_p99` (double, s, as `deadline` counts), `steps` (double, evaluations an item,
- * mean), these four since the last one; `age_from` (symbol, the block from which ages count), `age_whole` (bool: nothing waits before it that is
- * not seen, as PDUs do); `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
+ * `bypassed`, `faults`, `swaps`, `queue` (items that wait, those further up too, as many as their samples make), `calls`
+ * (uint64; in = out + dropped), `rate` (double, items/s), `age_p50`, `age_p99` (double, s, as `deadline` counts), `steps`
+ * (double, evaluations an item, mean), these four since the last one; `age_from` (symbol, the block from which ages count),
+ * `age_whole` (bool: nothing waits before it that is not seen, as PDUs do); `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
  * `model` (symbols; as model() says), `disabled` (bool). When something happens, a dictionary with
  * `block`, `event` (`swapped`, `swap_failed`, `disabled`), `scheme` and `reason`.
  */

@@ -26,7 +26,8 @@ void bind_live(Class& block)
             "set_deadline",
             [](B& b, double milliseconds) { b.live().set_deadline(milliseconds); },
             py::arg("milliseconds"),
-            "Time from when an item's last sample entered the flowgraph to its output; 0: none. Live.")
+            "Time from when an item's last sample entered the flowgraph to its output; 0: none. "
+            "Live.")
         .def(
             "set_overload",
             [](B& b, const std::string& overload) { b.live().set_overload(overload); },

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gr-digital's OFDM receiver (`link_throughput.receiver`) against the clock: samples come at a rate, as from a radio.
 
-`header_payload_demux` hands one frame over and waits for its header, so the estimator never sees a queue: what is too much
-stands in front of the demultiplexer. Ages are therefore measured from outside the estimator: from when a frame's last sample
-entered the flowgraph to when its taps came out.
+`header_payload_demux` hands one frame over and waits for its header, so the estimator never sees a queue: what is too
+much stands in front of the demultiplexer. Ages are therefore measured from outside the estimator: from when a frame's
+last sample entered the flowgraph to when its taps came out.
 """
 
 import bisect
@@ -23,10 +23,10 @@ STOP_LIMIT = 20.0  # seconds
 def run(scheme, fmt, samples, rate, seconds, deadline=0.0, overload="wait", polite=True):
     """`samples` (complex64, over and over) offered at `rate` a second to a receiver, for so many seconds -> dict.
 
-    rate: what was offered, `through`: samples a second that entered, `good`: packets a second that pass the CRC, `age_p99`:
-    seconds, measured (see above), `said_p99`: the same as the estimator counts it, `steps`: evaluations a frame in the last
-    second, `bypassed`: share of all frames. deadline, overload: of the estimator. polite: the demultiplexer gives way
-    (`diffsem.set_nice`).
+    `through`: samples a second that entered; `good`: packets a second that pass the CRC; `age_p50`, `age_p99`: in s,
+    measured (see above); `said_p50`, `said_p99`: the same as the estimator counts it; `steps`: evaluations a frame in
+    the last second; `bypassed`: share of all frames; `age_from`: the block from which the estimator counts.
+    deadline (ms), overload: of the estimator. polite: the demultiplexer gives way (`diffsem.set_nice`).
     """
     import pmt
     from gnuradio import diffsem

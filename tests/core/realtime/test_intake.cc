@@ -66,19 +66,20 @@ void bounded()
  * stands in front of it, as much as there is room for, and then the source is held back, but makes up for it.
  */
 struct Receiver {
-    double deadline = 0.02, each = 1e-4, rest = 3e-4; // seconds: of an evaluation, and for a frame besides
-    double frame = 2000, rate = 2e6, room = 32000;    // samples
+    double deadline = 0.02, each = 1e-4,
+           rest = 3e-4; // seconds: of an evaluation, and for a frame besides
+    double frame = 2000, rate = 2e6, room = 32000, chunk = 1; // samples
     int full = 30;
 };
 
 struct Outcome {
-    Durations ages;        // of frames, from their last sample's entering
-    double behind = 0;     // of the source, against its own pace, in seconds at the end
+    Durations ages;         // of frames, from their last sample's entering
+    double behind = 0;      // of the source, against its own pace, in seconds at the end
     double evaluations = 0; // mean in the second half
-    double refused = 0;    // share in the second half
+    double refused = 0;     // share in the second half
 };
 
-Outcome run(const Receiver& r, double seconds)
+Outcome run(const Receiver& r, double seconds, bool expects)
 {
     Deadline d;
     d.set(r.deadline, Overload::fewer_steps);
@@ -91,11 +92,17 @@ Outcome run(const Receiver& r, double seconds)
     bool held_back = false;
     for (std::uint64_t k = 0; now < seconds; k++) {
         const double begins = double(k) * r.frame;
-        const auto flow = [&] { entered = std::min(r.rate * now, begins + r.room); };
-        now = std::max(now + r.rest, (begins + r.frame) / r.rate);
+        const auto flow = [&] {
+            entered =
+                std::min(std::floor(r.rate * now / r.chunk + 1e-9) * r.chunk, begins + r.room);
+        };
+        const double there = std::ceil((begins + r.frame) / r.chunk - 1e-9) * r.chunk / r.rate;
+        now = std::max(now + r.rest, there);
         flow();
         intake.see(entered, now, false);
         arrivals.see(k, k + 1, intake.time(begins));
+        for (double next = begins + r.frame; expects && next < entered; next += r.frame)
+            arrivals.expect(1, intake.time(next));
         const double last_entered = intake.time(begins + r.frame - 1);
         const auto v = d.decide(arrivals, k, 1, 32, now, cost, r.full, held_back);
         const int steps = v.evaluations < 0 ? r.full : v.evaluations;
@@ -116,10 +123,10 @@ Outcome run(const Receiver& r, double seconds)
     return o;
 }
 
-void receivers()
+void receivers(bool expects)
 {
     // 1 ms a frame: 0.7 are left, for 7 evaluations.
-    Outcome o = run(Receiver(), 10);
+    Outcome o = run(Receiver(), 10, expects);
     CHECK_BELOW(o.behind, 0.02);
     CHECK_BELOW(o.ages.quantile(0.99), 0.02 + 1e-4);
     CHECK(o.evaluations > 4 && o.evaluations < 8);
@@ -127,22 +134,36 @@ void receivers()
     // As much room as ages may be: the deadline cuts before the source is held back.
     Receiver deep;
     deep.room = 1e6;
-    o = run(deep, 10);
+    o = run(deep, 10, expects);
     CHECK_BELOW(o.behind, 0.001);
     CHECK_BELOW(o.ages.quantile(0.99), 0.02 + 1e-4);
     CHECK(o.evaluations > 4 && o.evaluations < 8);
     // Time enough for everything.
     Receiver slow;
     slow.rate = 4e5;
-    o = run(slow, 10);
+    o = run(slow, 10, expects);
     CHECK_EQUAL(o.evaluations, 30.0);
     // One evaluation is all that fits.
     Receiver fast;
     fast.frame = 900;
-    o = run(fast, 10);
+    o = run(fast, 10, expects);
     CHECK_BELOW(o.behind, 0.02);
     CHECK(o.evaluations > 0.8 && o.evaluations < 1.6);
     CHECK_BELOW(o.refused, 0.25);
+}
+
+//! Frames that come many at once are served alike, which only works if the others are expected.
+void chunks()
+{
+    Receiver r;
+    r.rate = 2e5; // 10 ms a frame: 30 evaluations take 3, and six frames come at once
+    r.chunk = 12000;
+    r.each = 2e-4;
+    const Outcome alike = run(r, 20, true), greedy = run(r, 20, false);
+    CHECK_BELOW(alike.refused, 0.01);
+    CHECK_BELOW(0.1, greedy.refused);
+    CHECK_BELOW(alike.ages.quantile(0.99), r.deadline + r.each);
+    CHECK_BELOW(alike.behind, r.chunk / r.rate + 1e-3);
 }
 
 } // namespace
@@ -151,6 +172,8 @@ int main()
 {
     known_answers();
     bounded();
-    receivers();
+    for (bool expects : {false, true})
+        receivers(expects);
+    chunks();
     return check::result("intake");
 }
