@@ -15,6 +15,8 @@ namespace {
 
 constexpr double longest_deadline = 3.6e6; // ms
 constexpr double between_calls = 2e-4;     // seconds that the scheduler may take
+constexpr double rest_smoothing = 0.1;     // of the time between calls
+constexpr double longest_rest = 4;         // times its mean: longer ones are the machine's
 constexpr double most_expected = 8;        // groups of items that wait further up
 constexpr double worth_it = 0.05; // of the time between frames, that a cut may save at most
 
@@ -133,7 +135,8 @@ void inference_ledger::start()
     std::lock_guard<std::mutex> lock(d_mutex);
     d_upstream.find(d_block);
     d_intake.clear();
-    d_item = d_newest = 0;
+    d_item = d_newest = d_rest = 0;
+    d_jammed = false;
     d_jam = upstream::jam::none;
     if (d_seconds > 0 && !d_upstream.whole())
         d_logger->warn("ages count from {}: what waits before it, as messages, is not seen",
@@ -158,6 +161,11 @@ void inference_ledger::see_arrivals(uint64_t first, std::size_t waiting)
         d_newest = newest;
     const double more = d_item > 0 ? std::floor(view.behind / d_item) : 0;
     d_waiting = waiting + std::size_t(more);
+    if (d_jammed) { // nothing but the rest of the receiver kept the next item away
+        const double waited = d_started - d_ended;
+        d_rest = d_rest > 0 ? d_rest + rest_smoothing * (std::min(waited, longest_rest * d_rest) - d_rest) : waited;
+    }
+    d_jammed = more >= 1;
     const double groups = std::min(more, most_expected);
     for (double k = 0; k < groups; k++) {
         const double from = std::floor(more * k / groups), to = std::floor(more * (k + 1) / groups);
@@ -196,7 +204,7 @@ inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_ba
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
     auto verdict = d_deadline.decide(
-        d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before));
+        d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before), d_rest);
     verdict.items = std::min(verdict.items, max_batch);
     d_probes = verdict.probe;
     return verdict;

@@ -196,9 +196,14 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
                                    double now,
                                    const CostModel& cost,
                                    double full,
-                                   bool held_back)
+                                   bool held_back,
+                                   double rest)
 {
     share(now, held_back);
+    if (arrivals.expects())
+        max_batch = std::min(max_batch, waiting);
+    else
+        rest = 0;
     const std::size_t most = std::min(waiting, max_batch);
     if (d_seconds <= 0 || d_overload == Overload::wait || full <= 0 || cost.seconds() <= 0) {
         d_last_inference = now;
@@ -220,15 +225,17 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     const auto serving = [&](double evaluations) {
         return Serving(cost, evaluations, max_batch, one_call * d_seconds);
     };
-    const auto fits = [&](double evaluations) {
+    const auto fits = [&](double evaluations, double between) {
         const Serving s = serving(evaluations);
-        return each_group([&](double count, double left) { return s.seconds(count) <= left; });
+        return each_group([&](double count, double left) {
+            return s.seconds(count) + between * (std::ceil(count / s.size) - 1) <= left;
+        });
     };
     const bool cuts = d_overload == Overload::fewer_steps;
     const double needed = cuts ? std::min(1.0, full) : full; // below it an item is given up
     if (d_last_inference < 0)
         d_last_inference = now;
-    if (!fits(needed)) {
+    if (!fits(needed, 0)) {
         const Serving s = serving(needed);
         double given_up = 1;
         each_group([&](double count, double left) {
@@ -243,12 +250,12 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     }
     d_last_inference = now;
     double evaluations = full;
-    if (cuts && !(d_share == 1 && fits(full))) {
+    if (cuts && !(d_share == 1 && fits(full, rest))) {
         double above = std::max(std::floor(d_share * full), needed) + 1;
         evaluations = needed;
         while (above - evaluations > 1) { // the most that fits
             const double middle = std::floor((evaluations + above) / 2);
-            (fits(middle) ? evaluations : above) = middle;
+            (fits(middle, rest) ? evaluations : above) = middle;
         }
     }
     // No more than the oldest can wait for.

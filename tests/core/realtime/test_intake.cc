@@ -104,7 +104,7 @@ Outcome run(const Receiver& r, double seconds, bool expects)
         for (double next = begins + r.frame; expects && next < entered; next += r.frame)
             arrivals.expect(1, intake.time(next));
         const double last_entered = intake.time(begins + r.frame - 1);
-        const auto v = d.decide(arrivals, k, 1, 32, now, cost, r.full, held_back);
+        const auto v = d.decide(arrivals, k, 1, 32, now, cost, r.full, held_back, expects ? r.rest : 0);
         const int steps = v.evaluations < 0 ? r.full : v.evaluations;
         now += 1e-6 + r.each * steps;
         flow();
@@ -164,6 +164,12 @@ void chunks()
     CHECK_BELOW(0.1, greedy.refused);
     CHECK_BELOW(alike.ages.quantile(0.99), r.deadline + r.each);
     CHECK_BELOW(alike.behind, r.chunk / r.rate + 1e-3);
+    // The rest of the receiver takes half of the time.
+    r.rest = 2e-3;
+    const Outcome busy = run(r, 20, true);
+    CHECK_BELOW(busy.refused, 0.01);
+    CHECK(busy.evaluations > 3 && busy.evaluations < 8);
+    CHECK_BELOW(0.3, run(r, 20, false).refused);
 }
 
 } // namespace

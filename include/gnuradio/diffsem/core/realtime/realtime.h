@@ -75,6 +75,7 @@ public:
     //! Of an item that was seen.
     double time(std::uint64_t index) const;
     std::size_t groups() const { return d_count + d_expected; } //!< expected ones too
+    bool expects() const { return d_expected > 0; }
     const Group& group(std::size_t i) const { return d_ring[(d_head + i) % d_ring.size()]; }
 
 private:
@@ -91,7 +92,8 @@ private:
  * which every waiting item, in its turn, is ready within the deadline after its arrival. Where none
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
  * the machine's scheduler adds; a call is planned for a half of it at most, so that what comes meanwhile is seen in time.
- * Items that wait further up, and are only expected, count like those that are seen.
+ * Items that wait further up, and are only expected, count like those that are seen, but come as few at once as those that are,
+ * and after each call something else has to be done, which cuts evaluations but gives no item up.
  *
  * A source that finds no room is held back, or loses samples. So items get a smaller and smaller share of their time
  * and of their evaluations while that is so, and a larger one again while it is not: the source is held back half of
@@ -120,6 +122,7 @@ public:
      * \param waiting   at least 1, without those that are only expected
      * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
      * \param held_back a source found no room since the last decision, because of what was taken here
+     * \param rest      seconds from a call to the next one, if items are expected
      */
     Verdict decide(const Arrivals& arrivals,
                    std::uint64_t first,
@@ -128,7 +131,8 @@ public:
                    double now,
                    const CostModel& cost,
                    double full,
-                   bool held_back);
+                   bool held_back,
+                   double rest = 0);
 
 private:
     void share(double now, bool held_back);
