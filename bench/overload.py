@@ -139,7 +139,7 @@ def one(windows, payloads, truth, noise, policy, load, capacity):
 
 
 def receivers(seed):
-    """Lines of the second table: medians over the turns, and the share of what the first receiver did in the same turn."""
+    """Lines of the second table: medians over the turns, and shares of the first receiver in the same turn."""
     fmt = packet_frame.FORMATS["qpsk"]
     sent = transmit(fmt, packet_frame.payloads(fmt, PACKETS, seed))
     samples = sample_channel.send_packets(sent, "short", RECEIVER_SNR_DB, seed).noisy.tolist()

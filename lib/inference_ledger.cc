@@ -163,7 +163,9 @@ void inference_ledger::see_arrivals(uint64_t first, std::size_t waiting)
     d_waiting = waiting + std::size_t(more);
     if (d_jammed) { // nothing but the rest of the receiver kept the next item away
         const double waited = d_started - d_ended;
-        d_rest = d_rest > 0 ? d_rest + rest_smoothing * (std::min(waited, longest_rest * d_rest) - d_rest) : waited;
+        d_rest = d_rest > 0
+                     ? d_rest + rest_smoothing * (std::min(waited, longest_rest * d_rest) - d_rest)
+                     : waited;
     }
     d_jammed = more >= 1;
     const double groups = std::min(more, most_expected);

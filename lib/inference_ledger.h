@@ -122,8 +122,8 @@ private:
     upstream d_upstream;
     core::Intake d_intake;
     double d_item = 0, d_newest = 0; // samples that make an item; the last one's last
-    double d_rest = 0;               // seconds from a call to the next one while items wait further up
-    bool d_jammed = false;           // one did at the last decision
+    double d_rest = 0;     // seconds from a call to the next one while items wait further up
+    bool d_jammed = false; // one did at the last decision
     core::Arrivals d_arrivals;
     double d_needs = 0; // evaluations that an item takes where nothing is cut
     double d_started = 0, d_now = 0, d_ended = 0;

@@ -104,7 +104,8 @@ Outcome run(const Receiver& r, double seconds, bool expects)
         for (double next = begins + r.frame; expects && next < entered; next += r.frame)
             arrivals.expect(1, intake.time(next));
         const double last_entered = intake.time(begins + r.frame - 1);
-        const auto v = d.decide(arrivals, k, 1, 32, now, cost, r.full, held_back, expects ? r.rest : 0);
+        const auto v =
+            d.decide(arrivals, k, 1, 32, now, cost, r.full, held_back, expects ? r.rest : 0);
         const int steps = v.evaluations < 0 ? r.full : v.evaluations;
         now += 1e-6 + r.each * steps;
         flow();
