@@ -48,7 +48,7 @@ def test_what_waits_in_buffers_upstream_is_older():
         flow.run(tb, 60)
         return block.age_quantile(0.9)
 
-    alone, behind = age(0), age(3)  # a buffer holds 128 items, 0.32 s; the source fills the first by halves
+    alone, behind = age(0), age(3)  # a buffer holds 128 items, 0.32 s
     assert 0.1 < alone < 0.6 and behind > alone + 0.6, (alone, behind)
 
 
