@@ -32,7 +32,7 @@ def watched(tb, block, seconds=2.2):
 
 
 def test_what_waits_in_buffers_upstream_is_older():
-    """A flowgraph that goes on at 400 items a second: with three more full buffers in front, items are that much older."""
+    """At 400 items a second: with three more full buffers in front, items are that much older."""
 
     def age(copies):
         tb = gr.top_block()
