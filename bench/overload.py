@@ -7,6 +7,10 @@ the estimator, thirty steps for each, keeps up. Every policy gets the same sampl
 their error, and the packets lost: not decoded with the estimate that came, or come later than the deadline. `none` is a
 block without a deadline: it falls behind the air, and is counted from there.
 
+Then the same estimator inside gr-digital's whole receiver (`gr_diffsem.eval.link_clock`), whose `header_payload_demux`
+hands over one frame and waits: thirty steps asked with the deadline, beside one step without, in turns, at 2 MS/s or at
+nine tenths of what the receiver with one step carries.
+
     build/env/radio/bin/python bench/overload.py [--json FILE] [--picture docs/images/overload.png]
 """
 
@@ -18,7 +22,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, diffsem, gr
 from gr_diffsem.air import sample_channel
-from gr_diffsem.eval import link_estimates, link_measure, link_sync
+from gr_diffsem.eval import link_clock, link_estimates, link_measure, link_sync
 from gr_diffsem.eval.flowgraph import run_limited
 from gr_diffsem.eval.link_receiver import Method, Taps, receive_cut
 from gr_diffsem.eval.link_transmitter import transmit
@@ -32,6 +36,14 @@ LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 HOPELESS = 2.0  # load beyond which a block without a deadline shows nothing new in minutes of waiting
 POLICIES = ("none", "fewer_steps", "bypass")
 PACKETS, SNR_DB, SECONDS = 300, 10.0, 4.0
+RECEIVER_SNR_DB = 20.0  # where the stock detector finds all packets
+OFFERED = 2e6  # samples a second, to the receiver
+TURNS, TURN_SECONDS = 3, 6.0
+RECEIVERS = {  # scheme, deadline in ms, overload
+    "1 step": ("ofdm_chanest:sampler=ddim,steps=1", 0.0, "wait"),
+    "30 steps, fewer_steps": (SCHEME, DEADLINE, "fewer_steps"),
+    "30 steps, no deadline": (SCHEME, 0.0, "wait"),
+}
 
 
 def packets(seed):
@@ -126,6 +138,41 @@ def one(windows, payloads, truth, noise, policy, load, capacity):
     }
 
 
+def receivers(seed):
+    """Lines of the second table: medians over the turns, and shares of the first receiver in the same turn."""
+    fmt = packet_frame.FORMATS["qpsk"]
+    sent = transmit(fmt, packet_frame.payloads(fmt, PACKETS, seed))
+    samples = sample_channel.send_packets(sent, "short", RECEIVER_SNR_DB, seed).noisy.tolist()
+
+    def run(name, rate):
+        scheme, *live = RECEIVERS[name]
+        return link_clock.run(scheme, fmt, samples, rate, TURN_SECONDS, *live)
+
+    first = next(iter(RECEIVERS))
+    offered = min(OFFERED, 0.9 * run(first, 100 * OFFERED)["through"])
+    turns = [{name: run(name, offered) for name in RECEIVERS} for _ in range(TURNS)]
+    rows = []
+    for name in RECEIVERS:
+        row = {key: float(np.median([t[name][key] for t in turns])) for key in turns[0][name] if key != "age_from"}
+        for key in ("through", "good"):
+            row[f"{key}_share"] = float(np.median([t[name][key] / t[first][key] for t in turns]))
+        rows.append({"receiver": name, **row})
+    return rows
+
+
+def print_receivers(rows):
+    """The second table."""
+    print(f"\ngr-digital's receiver, {rows[0]['rate'] / 1e6:.3g} MS/s offered\n")
+    print("| receiver | MS/s | share | good/s | share | age p50 / p99, ms | as said | evaluations | bypassed |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for r in rows:
+        print(
+            f"| {r['receiver']} | {r['through'] / 1e6:.3f} | {100 * r['through_share']:.0f} % | {r['good']:.0f} | "
+            f"{100 * r['good_share']:.0f} % | {1e3 * r['age_p50']:.1f} / {1e3 * r['age_p99']:.1f} | "
+            f"{1e3 * r['said_p50']:.1f} / {1e3 * r['said_p99']:.1f} | {r['steps']:.1f} | {100 * r['bypassed']:.0f} % |"
+        )
+
+
 def picture(rows, path):
     """Age and packets lost against load."""
     import matplotlib
@@ -155,7 +202,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="write the numbers to this file")
     parser.add_argument("--picture", help="draw them into this file")
+    parser.add_argument("--receiver", action="store_true", help="only the whole receiver")
     args = parser.parse_args()
+    if args.receiver:
+        print_receivers(receivers(args.seed))
+        return
     signal = packets(args.seed)
     _, seconds, _ = stream(signal[0], "none", 0, 2 * PACKETS)
     capacity = 2 * PACKETS / seconds
@@ -176,9 +227,12 @@ def main():
                 f"{r['nmse_db']:.1f} | {100 * r['per']:.0f} % |",
                 flush=True,
             )
+    whole = receivers(args.seed)
+    print_receivers(whole)
     if args.json:
         with open(args.json, "w") as f:
-            json.dump({"capacity": capacity, "deadline_ms": DEADLINE, "scheme": SCHEME, "rows": rows}, f, indent=1)
+            head = {"capacity": capacity, "deadline_ms": DEADLINE, "scheme": SCHEME}
+            json.dump({**head, "rows": rows, "receivers": whole}, f, indent=1)
     if args.picture:
         picture(rows, args.picture)
 

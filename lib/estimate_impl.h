@@ -45,6 +45,17 @@ public:
     float noise_var() const override { return d_last_noise; }
     live_inference& live() override { return d_ledger; }
 
+    bool start() override
+    {
+        d_ledger.start();
+        return gr::block::start();
+    }
+    bool stop() override
+    {
+        d_ledger.stop();
+        return gr::block::stop();
+    }
+
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
                      gr_vector_int& ninput_items,

@@ -3,8 +3,6 @@
  */
 #include "inference_ledger.h"
 
-#include <gnuradio/block_detail.h>
-#include <gnuradio/buffer_reader.h>
 #include <gnuradio/diffsem/core/infer/estimator.h>
 
 #include <algorithm>
@@ -19,6 +17,10 @@ constexpr double longest_deadline = 3.6e6; // ms
 constexpr double between_calls = 2e-4;     // seconds that the scheduler may take
 constexpr double few_guarded = 0.01;       // share of items that is not worth a line in the log
 constexpr char by_guard[] = "guard";       // why an item is bypassed where least squares took over
+constexpr double rest_smoothing = 0.1;     // of the time between calls
+constexpr double longest_rest = 4;         // times its mean: longer ones are the machine's
+constexpr double most_expected = 8;        // groups of items that wait further up
+constexpr double worth_it = 0.05; // of the time between frames, that a cut may save at most
 
 double checked_deadline(double milliseconds)
 {
@@ -130,11 +132,68 @@ double inference_ledger::clock()
         .count();
 }
 
-// The buffer was so full that upstream may have found no room (GNU Radio makes it twice as long as what upstream writes
-// at once), and it had not to wait for it afterwards.
+void inference_ledger::start()
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_upstream.find(d_block);
+    d_intake.clear();
+    d_item = d_newest = d_rest = 0;
+    d_jammed = false;
+    d_jam = upstream::jam::none;
+    if (d_seconds > 0 && !d_upstream.whole())
+        d_logger->warn("ages count from {}: what waits before it, as messages, is not seen",
+                       d_upstream.from());
+}
+
+// Since when the items wait that were not seen before; one that is in the block's input entered before all that is behind it.
+// Then what is behind them all, as items: the last ones say how many samples make one.
+void inference_ledger::see_arrivals(uint64_t first, std::size_t waiting)
+{
+    const auto view = d_upstream.look();
+    d_intake.see(view.entered, d_now, false);
+    const uint64_t end = first + waiting, known = std::max(d_arrivals.seen(), first);
+    const double fresh = end > known ? double(end - known) : 0;
+    const double newest = view.entered - view.behind - 1; // sample
+    const double oldest = newest - view.here * std::max(fresh - 1, 0.0) / double(waiting);
+    d_arrivals.see(first, end, std::min(d_intake.time(oldest), d_now));
+    const double samples = fresh > 0 ? (newest - d_newest) / fresh : 0;
+    if (samples > 0 && d_newest > 0) // dense ones count more, because they are what jams
+        d_item += (d_item <= 0 ? 1 : samples < d_item ? 0.5 : 0.1) * (samples - d_item);
+    if (fresh > 0)
+        d_newest = newest;
+    const double more = d_item > 0 ? std::floor(view.behind / d_item) : 0;
+    d_waiting = waiting + std::size_t(more);
+    if (d_jammed) { // nothing but the rest of the receiver kept the next item away
+        const double waited = d_started - d_ended;
+        d_rest = d_rest > 0
+                     ? d_rest + rest_smoothing * (std::min(waited, longest_rest * d_rest) - d_rest)
+                     : waited;
+    }
+    d_jammed = more >= 1;
+    const double groups = std::min(more, most_expected);
+    for (double k = 0; k < groups; k++) {
+        const double from = std::floor(more * k / groups), to = std::floor(more * (k + 1) / groups);
+        d_arrivals.expect(uint64_t(to - from), d_intake.time(newest + d_item * (from + 1)));
+    }
+}
+
+/*!
+ * Upstream may have found no room where samples enter the flowgraph, because of what this block took. If what jams is its own
+ * input, it had not to wait for that afterwards; if it is a block in front, which waits for each answer, the
+ * last answer took a share of the time between two that is worth cutting.
+ */
 bool inference_ledger::held_back(double last_started) const
 {
-    return d_full && d_started - d_ended < std::max(d_ended - last_started, between_calls);
+    const double taken = d_ended - last_started, waited = d_started - d_ended;
+    switch (d_jam) {
+    case upstream::jam::here:
+        return waited < std::max(taken, between_calls);
+    case upstream::jam::front:
+        return taken > worth_it * (taken + waited);
+    case upstream::jam::none:
+        break;
+    }
+    return false;
 }
 
 core::Deadline::Verdict
@@ -143,14 +202,13 @@ inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_ba
     std::lock_guard<std::mutex> lock(d_mutex);
     const double before = d_started;
     d_started = d_now = clock();
-    d_waiting = waiting;
-    d_arrivals.see(first, first + waiting, d_now);
+    see_arrivals(first, waiting);
     d_calls++;
     d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;
     if (d_disabled)
         return {std::min(waiting, max_batch), 0};
     auto verdict = d_deadline.decide(
-        d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before));
+        d_arrivals, first, waiting, max_batch, d_now, d_cost, d_needs, held_back(before), d_rest);
     verdict.items = std::min(verdict.items, max_batch);
     d_probes = verdict.probe;
     return verdict;
@@ -260,8 +318,8 @@ uint64_t inference_ledger::take_gap()
 void inference_ledger::report(double noise_var)
 {
     d_ended = clock();
-    const auto& input = d_block.detail()->input(0);
-    d_full = 2 * input->items_available() >= input->max_possible_items_available();
+    d_jam = d_upstream.find_jam();
+    d_intake.see(d_upstream.look().entered, d_ended, true);
     if (d_reported_at > 0 && d_now < d_reported_at + 1)
         return;
     std::lock_guard<std::mutex> lock(d_mutex);
@@ -291,6 +349,8 @@ pmt::pmt_t inference_ledger::statistics(double noise_var) const
     stats = add(stats, "overload", pmt::mp(core::overload_name(d_overload)));
     if (!std::isnan(noise_var))
         stats = add(stats, "noise_var", pmt::from_double(noise_var));
+    stats = add(stats, "age_from", pmt::mp(d_upstream.from()));
+    stats = add(stats, "age_whole", pmt::from_bool(d_upstream.whole()));
     stats = add(stats, "age_p50", pmt::from_double(d_recent.quantile(0.5)));
     stats = add(stats, "age_p99", pmt::from_double(d_recent.quantile(0.99)));
     stats = add(

@@ -7,8 +7,10 @@
 #pragma once
 
 #include "block_helpers.h"
+#include "upstream.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
+#include <gnuradio/diffsem/core/realtime/intake.h>
 #include <gnuradio/diffsem/core/realtime/realtime.h>
 #include <gnuradio/diffsem/live_inference.h>
 
@@ -49,6 +51,10 @@ public:
     double age_quantile(double share) const override;
     double age_max() const override;
     std::string model() const override;
+
+    //! The block's start() and stop(): what stands in front of it is known in between.
+    void start();
+    void stop() { d_upstream.forget(); }
 
     //! Another model begins: what an evaluation of it takes, how many an item needs, its names.
     void begin_model(const core::CostModel& cost,
@@ -98,6 +104,7 @@ public:
 
 private:
     static double clock();
+    void see_arrivals(uint64_t first, std::size_t waiting);
     bool held_back(double last_started) const;
     pmt::pmt_t statistics(double noise_var) const;
     void count_faults(const core::ItemInfo& info);
@@ -114,10 +121,15 @@ private:
     double d_seconds = 0; // the deadline
     std::atomic<int> d_fault_limit;
     core::CostModel d_cost;
+    upstream d_upstream;
+    core::Intake d_intake;
+    double d_item = 0, d_newest = 0; // samples that make an item; the last one's last
+    double d_rest = 0;     // seconds from a call to the next one while items wait further up
+    bool d_jammed = false; // one did at the last decision
     core::Arrivals d_arrivals;
     double d_needs = 0; // evaluations that an item takes where nothing is cut
     double d_started = 0, d_now = 0, d_ended = 0;
-    bool d_full = false;
+    upstream::jam d_jam = upstream::jam::none; // when the last call ended
     bool d_hurries = false, d_probes = false;
     int d_faults_in_a_row = 0;
     uint64_t d_gap = 0;

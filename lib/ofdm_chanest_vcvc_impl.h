@@ -39,6 +39,17 @@ public:
     void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
     live_inference& live() override { return d_ledger; }
 
+    bool start() override
+    {
+        d_ledger.start();
+        return gr::block::start();
+    }
+    bool stop() override
+    {
+        d_ledger.stop();
+        return gr::block::stop();
+    }
+
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
                      gr_vector_int& ninput_items,

@@ -138,6 +138,7 @@ bool onnx_inference_impl::start()
         d.m->overlap->reset();
     if (nitems_read(0) == 0)
         d.m->run->reset();
+    d_ledger.start();
     return block::start();
 }
 

@@ -96,6 +96,11 @@ public:
     live_inference& live() override { return d_ledger; }
 
     bool start() override;
+    bool stop() override
+    {
+        d_ledger.stop();
+        return gr::block::stop();
+    }
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
                      gr_vector_int& ninput_items,

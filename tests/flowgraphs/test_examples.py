@@ -66,16 +66,15 @@ def test_onnx_classifier_names_what_is_sent(tmp_path):
 
 
 def test_swapped_receiver_decodes_more(tmp_path):
-    """Below the SNR where the stock receiver has no trouble, ours decodes at least as many packets."""
+    """It starts where the difference shows, and goes on when one receiver is far ahead of the other."""
     read = {
         "stock": "tb.count_stock.nitems_written(0) // tb.payload_bytes",
         "ours": "tb.count_ours.nitems_written(0) // tb.payload_bytes",
-        "sent": "tb.crc_add.nitems_read(0) // tb.payload_bytes",
     }
-    steps = [{"set": {"snr_db": 14.0, "spread": 60}, "seconds": 8, "read": read}]
-    got = run_example("ofdm_rx_swap", tmp_path, steps)[-1]
-    assert got["ours"] >= 10
-    assert got["ours"] >= got["stock"]
+    # A sink with both on it would hold ours back a buffer, 157 packets, ahead of stock.
+    ahead = "tb.count_ours.nitems_written(0) - tb.count_stock.nitems_written(0) > 300 * tb.payload_bytes"
+    got = run_example("ofdm_rx_swap", tmp_path, [{"seconds": 40, "until": ahead, "read": read}])[-1]
+    assert got["ours"] > 300 and got["ours"] > 2 * got["stock"], got
 
 
 def test_wifi_symbols_lie_closer_with_the_prior(tmp_path):

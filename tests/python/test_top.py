@@ -38,6 +38,8 @@ FULL = {
     "rate": 1234.5,
     "age_p50": 0.0012,
     "age_p99": 0.5,
+    "age_from": "throttle0",
+    "age_whole": True,
     "steps": 1.5,
     "model": "0123456789ab",
     "scheme": "ofdm_chanest",
@@ -157,6 +159,14 @@ def test_absent_keys_are_dashes():
         "scheme",
     ]
     assert table[2].split() == ["a", *["-"] * 10]
+
+
+def test_ages_before_which_something_waits_unseen_are_marked():
+    board = top.Board()
+    board.take("tcp://x", message(**FULL), 0.0)
+    assert " 1.2ms " in plain(board.report(0.0, WHERE))[2] and "+" not in plain(board.report(0.0, WHERE))[2]
+    board.take("tcp://x", message(**{**FULL, "age_whole": False}), 1.0)
+    assert "1.2ms+" in plain(board.report(1.0, WHERE))[2] and "500ms+!" in plain(board.report(1.0, WHERE))[2]
 
 
 def test_without_a_rate_it_is_taken_from_our_own_clock():

@@ -14,7 +14,7 @@ namespace diffsem {
 //! How inference behaves against the clock and in trouble; see docs/realtime.md.
 struct live_options {
     /*!
-     * Milliseconds from an item's arrival (general_work() first sees it) to its output; 0: none.
+     * Milliseconds from when an item's last sample entered the flowgraph (left its source or a throttle) to its output; 0: none.
      */
     double deadline = 0;
     /*!
@@ -35,9 +35,10 @@ struct live_options {
  * \ingroup diffsem
  *
  * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
- * `bypassed`, `guarded`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
- * items/s), `age_p50`, `age_p99` (double, s, from arrival to output), `steps` (double, evaluations an item,
- * mean), these four since the last one; `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
+ * `bypassed`, `guarded`, `faults`, `swaps`, `queue` (items that wait, those further up too, as many as their samples make), `calls`
+ * (uint64; in = out + dropped), `rate` (double, items/s), `age_p50`, `age_p99` (double, s, as `deadline` counts), `steps`
+ * (double, evaluations an item, mean), these four since the last one; `age_from` (symbol, the block from which ages count),
+ * `age_whole` (bool: nothing waits before it that is not seen, as PDUs do); `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
  * `model` (symbols; as model() says), `disabled` (bool). When something happens, a dictionary with
  * `block`, `event` (`swapped`, `swap_failed`, `disabled`), `scheme` and `reason`.
  */
@@ -59,7 +60,7 @@ public:
     virtual uint64_t faults() const = 0; //!< inferences that failed
     virtual uint64_t swaps() const = 0;
     virtual bool disabled() const = 0; //!< switched off after too many faults in a row
-    //! Seconds from arrival to output that this share (0..1) of the items kept, since the start.
+    //! Seconds, as `deadline` counts, that this share (0..1) of the items kept, since the start.
     virtual double age_quantile(double share) const = 0;
     //! The same age: the longest.
     virtual double age_max() const = 0;

@@ -60,7 +60,7 @@ struct ofdm_chanest_options {
  * | `diffsem_bypassed` | symbol, only if the estimate failed, came too late or was refuted and the taps are least squares: why |
  * | `diffsem_guarded` | symbol, only if the estimate contradicted the sync word: who answered in its place (a member, or `ls`) |
  * | `diffsem_steps`, `diffsem_planned` | long, evaluations taken, and had nothing been cut |
- * | `diffsem_latency`, `diffsem_age` | double, seconds from the call that took the frame, and from its arrival, to its output |
+ * | `diffsem_latency`, `diffsem_age` | double, seconds from the call that took the frame, and from its entering the flowgraph, to its output |
  * | `diffsem_model` | symbol, see live_inference::model() |
  *
  * Tags on a sync word move to the first data symbol; all others stay with their symbol.

@@ -45,6 +45,8 @@ struct ofdm_equalizer_options {
  * overwrites the pilot carriers' taps and follows no phase. Behind neither does a better estimate
  * show.
  *
+ * A channel that changes within a frame is not followed: the estimate holds to its end.
+ *
  * Noise of the equalised symbols: carrier k has (v + e_k E|x|^2)/|h_k|^2, where v is the noise variance
  * of the received carriers and e_k the error variance of the estimate. An equaliser cannot write
  * tags, but the frame equaliser hands on those of `ofdm_chanest_vcvc` (`extra_tags="error"`) and, with

@@ -134,8 +134,9 @@ void CostModel::fit(std::size_t count)
 
 Arrivals::Arrivals(std::size_t groups) : d_ring(std::max<std::size_t>(groups, 1)) {}
 
-void Arrivals::see(std::uint64_t first, std::uint64_t end, double now)
+void Arrivals::see(std::uint64_t first, std::uint64_t end, double since)
 {
+    d_expected = 0;
     while (d_count && group(0).end <= first) {
         d_head = (d_head + 1) % d_ring.size();
         d_count--;
@@ -148,8 +149,18 @@ void Arrivals::see(std::uint64_t first, std::uint64_t end, double now)
         d_ring[(d_head + d_count - 1) % d_ring.size()].end = end;
         return;
     }
-    d_ring[(d_head + d_count) % d_ring.size()] = {end, now};
+    d_last = std::max(d_last, since);
+    d_ring[(d_head + d_count) % d_ring.size()] = {end, d_last};
     d_count++;
+}
+
+void Arrivals::expect(std::uint64_t more, double since)
+{
+    if (!more || groups() == d_ring.size())
+        return;
+    const std::uint64_t before = d_expected ? group(groups() - 1).end : d_seen;
+    d_ring[(d_head + groups()) % d_ring.size()] = {before + more, std::max(d_last, since)};
+    d_expected++;
 }
 
 double Arrivals::time(std::uint64_t index) const
@@ -185,9 +196,14 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
                                    double now,
                                    const CostModel& cost,
                                    double full,
-                                   bool held_back)
+                                   bool held_back,
+                                   double rest)
 {
     share(now, held_back);
+    if (arrivals.expects())
+        max_batch = std::min(max_batch, waiting);
+    else
+        rest = 0;
     const std::size_t most = std::min(waiting, max_batch);
     if (d_seconds <= 0 || d_overload == Overload::wait || full <= 0 || cost.seconds() <= 0) {
         d_last_inference = now;
@@ -196,14 +212,12 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     }
     // What is left to the items up to a group's last, each group's earlier than the next one's.
     const auto each_group = [&](auto&& visit) {
-        std::size_t counted = 0;
-        for (std::size_t i = 0; i < arrivals.groups() && counted < waiting; i++) {
+        for (std::size_t i = 0; i < arrivals.groups(); i++) {
             const auto& group = arrivals.group(i);
             if (group.end <= first)
                 continue;
-            counted = std::min(std::size_t(group.end - first), waiting);
             const double left = group.time + (1 - kept_back) * d_seconds - now;
-            if (!visit(double(counted), d_share * std::max(left, 0.0)))
+            if (!visit(double(group.end - first), d_share * std::max(left, 0.0)))
                 return false;
         }
         return true;
@@ -211,15 +225,17 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     const auto serving = [&](double evaluations) {
         return Serving(cost, evaluations, max_batch, one_call * d_seconds);
     };
-    const auto fits = [&](double evaluations) {
+    const auto fits = [&](double evaluations, double between) {
         const Serving s = serving(evaluations);
-        return each_group([&](double count, double left) { return s.seconds(count) <= left; });
+        return each_group([&](double count, double left) {
+            return s.seconds(count) + between * (std::ceil(count / s.size) - 1) <= left;
+        });
     };
     const bool cuts = d_overload == Overload::fewer_steps;
     const double needed = cuts ? std::min(1.0, full) : full; // below it an item is given up
     if (d_last_inference < 0)
         d_last_inference = now;
-    if (!fits(needed)) {
+    if (!fits(needed, 0)) {
         const Serving s = serving(needed);
         double given_up = 1;
         each_group([&](double count, double left) {
@@ -234,12 +250,12 @@ Deadline::Verdict Deadline::decide(const Arrivals& arrivals,
     }
     d_last_inference = now;
     double evaluations = full;
-    if (cuts && !(d_share == 1 && fits(full))) {
+    if (cuts && !(d_share == 1 && fits(full, rest))) {
         double above = std::max(std::floor(d_share * full), needed) + 1;
         evaluations = needed;
         while (above - evaluations > 1) { // the most that fits
             const double middle = std::floor((evaluations + above) / 2);
-            (fits(middle) ? evaluations : above) = middle;
+            (fits(middle, rest) ? evaluations : above) = middle;
         }
     }
     // No more than the oldest can wait for.

@@ -26,7 +26,8 @@ void bind_live(Class& block)
             "set_deadline",
             [](B& b, double milliseconds) { b.live().set_deadline(milliseconds); },
             py::arg("milliseconds"),
-            "Time from an item's arrival to its output; 0: none. Live.")
+            "Time from when an item's last sample entered the flowgraph to its output; 0: none. "
+            "Live.")
         .def(
             "set_overload",
             [](B& b, const std::string& overload) { b.live().set_overload(overload); },
@@ -48,7 +49,7 @@ void bind_live(Class& block)
         .def("faults", get(&live_inference::faults), "Inferences that failed.")
         .def("swaps", get(&live_inference::swaps), "Schemes that took another's place.")
         .def("disabled", get(&live_inference::disabled), "Too many inferences failed in a row.")
-        .def("age_max", get(&live_inference::age_max), "Seconds from arrival to output, longest.")
+        .def("age_max", get(&live_inference::age_max), "Seconds, as the deadline counts, longest.")
         .def("model",
              get(&live_inference::model),
              "12 hex digits of the content hash, and the member.")
@@ -56,5 +57,5 @@ void bind_live(Class& block)
             "age_quantile",
             [](B& b, double share) { return b.live().age_quantile(share); },
             py::arg("share"),
-            "Seconds from arrival to output that this share (0..1) of the items kept.");
+            "Seconds, as the deadline counts, that this share (0..1) of the items kept.");
 }

@@ -64,7 +64,8 @@ struct fields_of {
             line(
                 "deadline",
                 [](auto& o) -> auto& { return o.live.deadline; },
-                "milliseconds from an item's arrival to its output; 0: none."),
+                "milliseconds from when an item's last sample entered the flowgraph to its output; "
+                "0: none."),
             line(
                 "overload", [](auto& o) -> auto& { return o.live.overload; }, overloads),
             line(

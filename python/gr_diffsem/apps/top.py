@@ -26,7 +26,7 @@ LISTEN = 2.5  #: seconds of --once: blocks report about once a second
 
 NUMBERS = ("in", "out", "dropped", "bypassed", "guarded", "queue", "faults", "swaps", "calls")
 NUMBERS += ("rate", "age_p50", "age_p99", "steps", "deadline", "noise_var")
-WORDS = ("model", "scheme", "overload")
+WORDS = ("model", "scheme", "overload", "age_from")
 
 
 def add_arguments(parser):
@@ -198,7 +198,8 @@ class Row:
         if row["rate"] is None:
             row["rate"] = self._rate
         row["disabled"] = self._disabled
-        known = {*NUMBERS, *WORDS, "block", "disabled"}
+        row["age_whole"] = self.said.get("age_whole") is not False  # an older block does not say
+        known = {*NUMBERS, *WORDS, "block", "disabled", "age_whole"}
         row["more"] = {_word(key): _number(value) for key, value in self.said.items() if key not in known}
         return row
 
@@ -245,6 +246,11 @@ def age_text(seconds):
     return f"{seconds:.3g}s"
 
 
+def _age(row, key):
+    """With + where what waits before the first block is not seen."""
+    return age_text(row[key]) + ("" if row["age_whole"] or row[key] is None else "+")
+
+
 def _late(row):
     return row["age_p99"] is not None and row["deadline"] and row["age_p99"] > row["deadline"]
 
@@ -257,8 +263,8 @@ def _rate(row):
 # title, as wide as most values that come, so that columns stay where they are; text of a row
 COLUMNS = (
     (" items/s", _rate),
-    ("    p50", lambda row: age_text(row["age_p50"])),
-    ("     p99", lambda row: age_text(row["age_p99"]) + ("!" if _late(row) else "")),
+    ("    p50", lambda row: _age(row, "age_p50")),
+    ("     p99", lambda row: _age(row, "age_p99") + ("!" if _late(row) else "")),
     (" steps", lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
     ("bypassed", lambda row: count_text(row["bypassed"])),
     ("guarded", lambda row: count_text(row["guarded"])),

@@ -78,15 +78,16 @@ class Chain:
     demux: the header_payload_demux; its inputs (samples, trigger) are for the caller to connect.
     estimate: the channel estimator, or what stands in its place. payload_symbols, payload_llr: blocks
     whose output is the payload's equalised symbols and their log-likelihood ratios. gate: turn away
-    headers of another packet length (see `header_gate`).
+    headers of another packet length (see `header_gate`). timing: each header is tagged `rx_time`, counted in samples.
     """
 
-    def __init__(self, tb, fmt, method, carrier_search=True, gate=True):
+    def __init__(self, tb, fmt, method, carrier_search=True, gate=True, timing=False):
         from gnuradio import blocks, digital, fft, gr
 
         vector = gr.sizeof_gr_complex * LAYOUT.fft_len
+        times = {"timing_tag_key": "rx_time", "samp_rate": 1.0} if timing else {}
         self.demux = digital.header_payload_demux(
-            HEADER_PART, LAYOUT.fft_len, LAYOUT.cp_len, packet_frame.FRAME_LEN, "", True
+            HEADER_PART, LAYOUT.fft_len, LAYOUT.cp_len, packet_frame.FRAME_LEN, "", True, **times
         )
         self.demux.set_log_level("warn")  # at low SNR a rejected header is no news
         header_fft = fft.fft_vcc(LAYOUT.fft_len, True, (), True)

@@ -25,26 +25,34 @@ SNR_DB = 25.0  #: so that all packets are decoded and both receivers do the same
 STOCK = "stock"
 
 
-def receiver(scheme, fmt, samples):
-    """(flowgraph, sink of the packets that pass the CRC): a receiver of `samples` (complex64 list)."""
+def receiver(scheme, fmt, samples, rate=0.0, timing=False):
+    """(flowgraph, sink of the packets that pass the CRC): a receiver of `samples` (complex64 list).
+
+    rate: samples a second that a throttle lets in, over and over (0: once, as fast as it goes). `tb.link_chain` is the
+    `link_demux.Chain`, `timing` its parameter; `tb.link_entry` the block where samples enter.
+    """
     from gnuradio import analog, blocks, digital, gr
 
     stock = scheme == STOCK
     method = Method(STOCK, "simpledfe", STOCK) if stock else Method(scheme)
     tb = gr.top_block("receiver")
-    source = blocks.vector_source_c(samples, False)
+    source = blocks.vector_source_c(samples, rate > 0)
+    if rate:
+        throttle = blocks.throttle(gr.sizeof_gr_complex, rate)
+        tb.connect(source, throttle)
+        source = throttle
     detector = digital.ofdm_sync_sc_cfb(LAYOUT.fft_len, LAYOUT.cp_len, False, link_sync.THRESHOLD)
     delay = blocks.delay(gr.sizeof_gr_complex, LAYOUT.symbol)
     oscillator = analog.frequency_modulator_fc(-2.0 / LAYOUT.fft_len)
     mixer = blocks.multiply_cc()
-    chain = Chain(tb, fmt, method, gate=False)
+    chain = Chain(tb, fmt, method, gate=False, timing=timing)
     tb.connect(source, detector)
     tb.connect(source, delay, (mixer, 0))
     tb.connect((detector, 0), oscillator, (mixer, 1))
     tb.connect(mixer, (chain.demux, 0))
     tb.connect((detector, 1), (chain.demux, 1))
     _, checked = decoder(tb, chain.payload_llr, fmt)
-    tb.link_chain = chain  # Python references keep the equalisers alive
+    tb.link_entry, tb.link_chain = source, chain  # Python references keep the equalisers alive
     return tb, checked
 
 

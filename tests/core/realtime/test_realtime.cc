@@ -89,6 +89,32 @@ void arrivals()
     CHECK_EQUAL(a.groups(), std::size_t(2));
     CHECK_EQUAL(a.time(8), 4.0);
     CHECK_EQUAL(a.time(9), 6.0);
+    a.see(8, 12, 2.0); // never older than those before them
+    CHECK_EQUAL(a.time(11), 6.0);
+    CHECK_EQUAL(a.seen(), std::uint64_t(12));
+    // What is expected stands behind them, until something is seen.
+    Arrivals b(4);
+    b.see(0, 2, 1.0);
+    b.expect(3, 1.5);
+    b.expect(0, 1.6);
+    b.expect(1, 1.2);
+    CHECK_EQUAL(b.groups(), std::size_t(3));
+    CHECK_EQUAL(b.group(1).end, std::uint64_t(5));
+    CHECK_EQUAL(b.group(1).time, 1.5);
+    CHECK_EQUAL(b.group(2).end, std::uint64_t(6));
+    CHECK_EQUAL(b.group(2).time, 1.2);
+    b.see(0, 3, 2.0);
+    CHECK_EQUAL(b.groups(), std::size_t(2));
+    CHECK_EQUAL(b.time(2), 2.0);
+    // Ten that wait elsewhere leave less for the two that are here: 5 evaluations of 1 ms for twelve in 65 ms.
+    Deadline d;
+    d.set(0.0723, Overload::fewer_steps);
+    Arrivals c;
+    c.see(0, 2, 0.0);
+    CHECK_EQUAL(d.decide(c, 0, 2, 64, 0.0, costs(1e-3), 10, false).evaluations, -1);
+    c.see(0, 2, 0.0);
+    c.expect(10, 0.0);
+    CHECK_EQUAL(d.decide(c, 0, 2, 64, 0.0, costs(1e-3), 10, false).evaluations, 5);
 }
 
 Deadline::Verdict one(Overload overload,

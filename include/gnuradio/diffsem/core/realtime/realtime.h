@@ -57,7 +57,7 @@ private:
     double d_batch = 0, d_item = 0, d_raise = 0;
 };
 
-//! When the items that wait were first seen. Bounded: what comes beyond takes the newest group's time.
+//! Since when the items wait that wait. Bounded: what comes beyond takes the newest group's time.
 class Arrivals
 {
 public:
@@ -66,17 +66,23 @@ public:
         double time;
     };
     explicit Arrivals(std::size_t groups = 256);
-    //! Items [first, end) wait now; those not seen before arrive.
-    void see(std::uint64_t first, std::uint64_t end, double now);
-    //! Arrival of a waiting item.
+    //! Items [first, end) wait; those not seen before do since then, but never longer than those before them.
+    void see(std::uint64_t first, std::uint64_t end, double since);
+    //! Index behind the last item ever seen.
+    std::uint64_t seen() const { return d_seen; }
+    //! So many more, behind all those, wait where they are not seen, this long. Until the next see().
+    void expect(std::uint64_t more, double since);
+    //! Of an item that was seen.
     double time(std::uint64_t index) const;
-    std::size_t groups() const { return d_count; }
+    std::size_t groups() const { return d_count + d_expected; } //!< expected ones too
+    bool expects() const { return d_expected > 0; }
     const Group& group(std::size_t i) const { return d_ring[(d_head + i) % d_ring.size()]; }
 
 private:
     std::vector<Group> d_ring;
-    std::size_t d_head = 0, d_count = 0;
-    std::uint64_t d_seen = 0; // index behind the last item ever seen
+    std::size_t d_head = 0, d_count = 0, d_expected = 0;
+    std::uint64_t d_seen = 0;
+    double d_last = 0; // time of the newest group
 };
 
 /*!
@@ -86,9 +92,11 @@ private:
  * which every waiting item, in its turn, is ready within the deadline after its arrival. Where none
  * is enough, as many of the oldest are given up as the others need. A tenth of the deadline is kept back, for what
  * the machine's scheduler adds; a call is planned for a half of it at most, so that what comes meanwhile is seen in time.
+ * Items that wait further up, and are only expected, count like those that are seen, but come as few at once as those that are,
+ * and after each call something else has to be done, which cuts evaluations but gives no item up.
  *
- * What finds no room here waits upstream, where nobody sees it. So items get a smaller and smaller share of their time
- * and of their evaluations while that is so, and a larger one again while it is not: upstream is held back half of
+ * A source that finds no room is held back, or loses samples. So items get a smaller and smaller share of their time
+ * and of their evaluations while that is so, and a larger one again while it is not: the source is held back half of
  * the time at most, and catches up in the rest.
  *
  * Without a deadline a call is planned for a tenth of a second, so that a flowgraph stops promptly.
@@ -111,9 +119,10 @@ public:
     Overload overload() const { return d_overload; }
     /*!
      * \param first     index of the oldest waiting item
-     * \param waiting   at least 1
+     * \param waiting   at least 1, without those that are only expected
      * \param full      evaluations that an item takes where nothing is cut; 0: inference is free
-     * \param held_back upstream found no room here since the last decision
+     * \param held_back a source found no room since the last decision, because of what was taken here
+     * \param rest      seconds from a call to the next one, if items are expected
      */
     Verdict decide(const Arrivals& arrivals,
                    std::uint64_t first,
@@ -122,7 +131,8 @@ public:
                    double now,
                    const CostModel& cost,
                    double full,
-                   bool held_back);
+                   bool held_back,
+                   double rest = 0);
 
 private:
     void share(double now, bool held_back);
