@@ -18,7 +18,7 @@ VALIDATION = (20_000, 1002)
 def _diffusion():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=80, hidden=160, stages=3, last=28.0, knee=0.3)
+    return GatedFilterBank(64, atoms=80, hidden=160, stages=3, last=28.0, knee=0.3, direct=True)
 
 
 def _mmse_net():
@@ -93,6 +93,15 @@ class OfdmChanest(Scheme):
         sets["comb"] = observed(comb, lambda rng: self.sample(rng, 2000, VALIDATION))
         for name, spread in (("A", 0.5), ("A", 1.5), ("C", 0.5), ("C", 1.7), ("D", 1.0)):
             sets[f"TDL-{name} {spread:g}"] = observed(wifi, tdl_of(name, spread))
+        k = tdl.carriers()
+        parts = {
+            "one side": (k >= 1) & (k <= 30),
+            "edges": (np.abs(k) >= 17) & (np.abs(k) <= 30),
+            "block of 16": (k >= 1) & (k <= 16),
+            "comb of 4": wifi & (k % 4 == 0),
+        }
+        for name, mask in parts.items():
+            sets[name] = observed(mask, lambda rng: self.sample(rng, 1000, VALIDATION))
         return sets
 
     def _normalised(self, n, seed):
