@@ -128,7 +128,8 @@ def draw_layouts(rng, n, fewest=12):
         side = np.where(rng.random(width.shape) < 0.5, band & (k >= inner[:, :1]), band & (k <= -inner[:, 1:]))
         edges = band & ((k >= inner[:, :1]) | (k <= -inner[:, 1:]))
         step = rng.integers(2, 6, width.shape)
-        comb = np.where(rng.random(width.shape) < 0.5, band, block) & (k % step == rng.integers(5, size=width.shape) % step)
+        teeth = k % step == rng.integers(5, size=width.shape) % step
+        comb = np.where(rng.random(width.shape) < 0.5, band, block) & teeth
         gaps = band.copy()
         for _ in range(3):
             hole = rng.integers(-32, 32, width.shape)

@@ -74,7 +74,7 @@ class GatedFilterBank(nn.Module):
     logarithm, which is mostly noise (None: the knee lies far below the noise); direct: whether what
     is left at the end may be added."""
 
-    BEGINS_IDLE = ("direct.",)  # what these parameters belong to changes almost nothing until it is trained
+    START_MAY_LACK = ("direct.",)  # these change almost nothing until they are trained (onnx_start.py)
 
     def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2, knee=None, direct=False):
         super().__init__()

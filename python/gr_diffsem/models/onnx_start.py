@@ -12,12 +12,12 @@ from ..base.errors import UserError
 
 def fitting(weights, net, path):
     """{name: tensor} from the file `path` as a state dict for `net`; a UserError that names what differs if it is
-    another network's. Parts that begin idle (`net.BEGINS_IDLE`) may be missing: they stay as they were built."""
+    another network's. What `net.START_MAY_LACK` names by its beginning may be missing: it stays as it was built."""
     weights, wanted = dict(weights), net.state_dict()
-    idle = tuple(getattr(net, "BEGINS_IDLE", ()))
+    may_lack = tuple(getattr(net, "START_MAY_LACK", ()))
     faults = []
     for name, value in wanted.items():
-        if name not in weights and name.startswith(idle):
+        if name not in weights and name.startswith(may_lack):
             weights[name] = value
         elif name not in weights:
             faults.append(f"{name} is missing")
@@ -44,11 +44,12 @@ def read(path, net):
     except FileNotFoundError:
         raise UserError(f"--start {path} does not exist: give a checkpoint.pt or an exported .onnx") from None
     except (DecodeError, OSError) as error:
-        raise UserError(f"--start {path} is no .onnx that can be read ({error}): give one of `gr-diffsem export`") from None
+        said = f"--start {path} is no .onnx that can be read ({error}): give one that `gr-diffsem export` wrote"
+        raise UserError(said) from None
     tensors = {}
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
-            raise UserError(f"--start {path} keeps {tensor.name} in another file: give one of `gr-diffsem export`")
+            raise UserError(f"--start {path} keeps {tensor.name} elsewhere: give one that `gr-diffsem export` wrote")
         tensors[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
     weights = {}
     for prefix, layer in net.named_modules():

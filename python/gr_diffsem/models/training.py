@@ -98,7 +98,7 @@ def loss(net, clean, state, sigma, observed, warm):
         seen = (observed / sigma[:, 0] ** 2).sum(dims, keepdim=True)
         bound = 1 / (1 + seen / 16)
         variance = log_variance.exp()
-        most = torch.where(observed, bound * 20, (bound * 20).clamp(min=1))  # far from what is observed nothing is known
+        most = torch.where(observed, bound * 20, (bound * 20).clamp(min=1))  # elsewhere nothing may be known
         variance = torch.minimum(torch.maximum(variance, bound * 0.03), most)
         weight = 1 / (variance if warm else bound.expand_as(error))
     # One element in many millions is an extreme outlier: it must not undo a step's direction.
@@ -139,7 +139,8 @@ class Training:
             weights, self.start = onnx_start.read(path, self.net)
         else:
             state = load_checkpoint(path)
-            weights, self.start = state["average"], f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
+            weights = state["average"]
+            self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
             self.start += f" (`{state['command']}`)" if state.get("command") else ""
         weights = onnx_start.fitting(weights, self.net, path)
         self.net.load_state_dict(weights)
