@@ -24,7 +24,7 @@ def _diffusion():
 def _mmse_net():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=48, hidden=128, last=28.0, knee=0.3)
+    return GatedFilterBank(64, atoms=48, hidden=128, last=28.0, knee=0.3, direct=True)
 
 
 class OfdmChanest(Scheme):
