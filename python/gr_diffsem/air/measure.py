@@ -134,7 +134,8 @@ def draw_layouts(rng, n, fewest=12):
         for _ in range(3):
             hole = rng.integers(-32, 32, width.shape)
             gaps &= (k < hole) | (k >= hole + rng.integers(1, 16, width.shape))
-        scattered = band & (rng.random(band.shape) < rng.uniform(0.2, 1.0, width.shape))
+        order = np.argsort(np.argsort(np.where(band, rng.random(band.shape), 2.0), 1), 1)
+        scattered = order < fewest + np.floor(rng.random(width.shape) * (band.sum(1, keepdims=True) - fewest + 1))
         drawn = np.choose(kind, (block, side, edges, comb, gaps, scattered))
         drawn &= (k != 0) | (rng.random(width.shape) < 0.5)
         enough = drawn.sum(1) >= fewest
