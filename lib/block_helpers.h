@@ -24,6 +24,7 @@ struct keys {
     pmt::pmt_t steps = pmt::mp("diffsem_steps");
     pmt::pmt_t planned = pmt::mp("diffsem_planned");
     pmt::pmt_t bypassed = pmt::mp("diffsem_bypassed");
+    pmt::pmt_t guarded = pmt::mp("diffsem_guarded");
     pmt::pmt_t dropped = pmt::mp("diffsem_dropped");
     pmt::pmt_t latency = pmt::mp("diffsem_latency");
     pmt::pmt_t age = pmt::mp("diffsem_age");

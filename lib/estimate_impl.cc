@@ -48,6 +48,10 @@ void check(const estimate_options& options, source noise)
     if (!(options.noise_averaging > 0) || options.noise_averaging > 1)
         throw core::Error("noise_averaging is " + text(options.noise_averaging) +
                           ": give the weight of the newest estimate, above 0 to 1");
+    if (!(options.noise_freedom >= 0) || !std::isfinite(options.noise_freedom))
+        throw core::Error("noise_freedom is " + text(options.noise_freedom) +
+                          ": give the elements of noise that the variance was measured on, or 0 "
+                          "where it is exact");
     if (noise == source::tag && options.noise_tag.empty())
         throw core::Error("noise_tag is empty: give the key of the tag, e.g. diffsem_noise_var");
 
@@ -98,6 +102,7 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     e.steps = options.steps;
     e.eta = options.eta;
     e.seed = options.seed;
+    e.noise_freedom = options.noise_freedom;
     if (!options.matrix.empty()) {
         if (options.matrix.size() % n)
             throw core::Error("matrix has " + text(options.matrix.size()) + " values: give M x " +
@@ -273,6 +278,8 @@ int estimate_impl::general_work(int noutput_items,
     }
     const int items = std::min(noutput_items, static_cast<int>(verdict.items));
 
+    if (d_blind && d.run) // what it was before these items: not more than it will be
+        d.run->set_noise_freedom(d_blind->freedom());
     const gr_complex* y = measure_noise(in, items);
     std::size_t port = 1;
     auto* mean = static_cast<gr_complex*>(output_items[0]);

@@ -17,6 +17,8 @@ namespace {
 
 constexpr double longest_deadline = 3.6e6; // ms
 constexpr double between_calls = 2e-4;     // seconds that the scheduler may take
+constexpr double few_guarded = 0.01;       // share of items that is not worth a line in the log
+constexpr char by_guard[] = "guard";       // why an item is bypassed where least squares took over
 
 double checked_deadline(double milliseconds)
 {
@@ -166,6 +168,10 @@ void inference_ledger::count_faults(const core::ItemInfo& info)
         return;
     }
     d_bypassed++;
+    if (std::strcmp(info.reason, by_guard) == 0) { // it was inferred, and said so above
+        d_faults_in_a_row = 0;
+        return;
+    }
     if (std::strcmp(info.reason, "inference") == 0) {
         d_faults++;
         if (++d_faults_in_a_row == d_fault_limit && !d_disabled) {
@@ -177,6 +183,19 @@ void inference_ledger::count_faults(const core::ItemInfo& info)
     }
     if (std::strcmp(info.reason, "deadline") != 0 && d_log_limit.due())
         d_logger->warn("an item was not inferred ({}); {} so far", info.reason, d_bypassed.load());
+}
+
+void inference_ledger::count_guarded(const core::ItemInfo& info)
+{
+    if (!info.guarded)
+        return;
+    d_guarded++;
+    if (static_cast<double>(d_guarded) > few_guarded * static_cast<double>(d_out) &&
+        d_guard_log_limit.due())
+        d_logger->warn("an estimate contradicted its measurement, and the scheme's fallback took "
+                       "over; {} so far: is the noise variance right, and is the scheme made for "
+                       "such signals?",
+                       d_guarded.load());
 }
 
 // Those that arrived together have one age.
@@ -212,6 +231,7 @@ void inference_ledger::left(uint64_t first,
         most = std::max(most, info[i].steps);
         planned = std::max(planned, info[i].planned);
         inferred += info[i].steps > 0;
+        count_guarded(info[i]);
         count_faults(info[i]);
     }
     d_out += whole + items;
@@ -261,6 +281,7 @@ pmt::pmt_t inference_ledger::statistics(double noise_var) const
     stats = add(stats, "block", pmt::mp(d_block.alias()));
     stats = add(stats, "queue", pmt::from_uint64(d_waiting));
     stats = add(stats, "calls", pmt::from_uint64(d_calls));
+    stats = add(stats, "guarded", pmt::from_uint64(d_guarded));
     stats = add(stats, "faults", pmt::from_uint64(d_faults));
     stats = add(stats, "swaps", pmt::from_uint64(d_swaps));
     stats = add(stats, "disabled", pmt::from_bool(d_disabled));

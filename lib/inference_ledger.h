@@ -42,6 +42,7 @@ public:
     uint64_t items_out() const override { return d_out; }
     uint64_t items_dropped() const override { return d_dropped; }
     uint64_t items_bypassed() const override { return d_bypassed; }
+    uint64_t items_guarded() const override { return d_guarded; }
     uint64_t faults() const override { return d_faults; }
     uint64_t swaps() const override { return d_swaps; }
     bool disabled() const override { return d_disabled; }
@@ -100,6 +101,7 @@ private:
     bool held_back(double last_started) const;
     pmt::pmt_t statistics(double noise_var) const;
     void count_faults(const core::ItemInfo& info);
+    void count_guarded(const core::ItemInfo& info);
     void add_ages(uint64_t first, uint64_t end);
 
     mutable std::mutex d_mutex; // settings and ages, between work() and whoever asks
@@ -126,8 +128,9 @@ private:
     double d_reported_at = 0;
     std::size_t d_waiting = 0;
     std::atomic<uint64_t> d_out{0}, d_dropped{0}, d_bypassed{0}, d_faults{0}, d_swaps{0};
+    std::atomic<uint64_t> d_guarded{0};
     std::atomic<bool> d_disabled{false};
-    rate_limit d_log_limit{5.0};
+    rate_limit d_log_limit{5.0}, d_guard_log_limit{5.0};
 };
 
 } // namespace diffsem

@@ -180,7 +180,8 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const co
             for (int k = 0; k < n; k++)
                 d_error[static_cast<std::size_t>(f) * n + k] = d_noise[f] * gain[k];
     }
-    if (d.run)
+    if (d.run) {
+        d.run->set_noise_freedom(d_noise_var > 0 ? 0 : float(d_sync.noise_freedom()));
         d.run->run(d_ls.data(),
                    frames,
                    d_tap_noise.data(),
@@ -190,6 +191,7 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const co
                    d_tag_error ? d_error.data() : nullptr,
                    d_info.data(),
                    limit);
+    }
 }
 
 void ofdm_chanest_vcvc_impl::move_tags(int frames)

@@ -33,6 +33,9 @@ struct estimate_options {
     std::vector<int> null_carriers;
     float delay_window = 0;    //!< samples; 0: N/4
     float noise_averaging = 1; //!< weight of the newest blind estimate, above 0 to 1 (no memory)
+    //! How far the guard trusts a variance from \p noise_var or a tag: elements of noise that it was measured on, so an
+    //! error of 1 / sqrt(noise_freedom); 0: it is exact. Blind estimates know theirs.
+    float noise_freedom = 0;
     std::vector<int> observed; //!< indices that are measured; empty: all but null_carriers
     std::size_t item_size = 0; //!< N; 0: the scheme's
     std::vector<gr_complex>
@@ -63,10 +66,12 @@ struct estimate_options {
  *
  * Takes whatever waits, up to \p max_batch items at a time, and never waits for more. An item that
  * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is
- * counted, and with \p tag_items is tagged.
+ * counted, and with \p tag_items is tagged. So is one whose estimate contradicts its measurement: the scheme's
+ * fallback answers in its place (docs/model_contract.md, "The guard").
  *
  * Tags with \p tag_items: `diffsem_steps` and `diffsem_planned` (long, evaluations of the prior taken, and had nothing
- * been cut), `diffsem_noise_var` (double, as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_latency`
+ * been cut), `diffsem_noise_var` (double, as used), `diffsem_bypassed` (symbol: why; only where it was), `diffsem_guarded`
+ * (symbol: who answered in the place of a refuted estimate; only there), `diffsem_latency`
  * (double, seconds from the call that took the item to its output), `diffsem_age` (double, seconds since it arrived),
  * `diffsem_model` (symbol, see live_inference::model()). Always: `diffsem_dropped` (uint64) on the first item
  * after a gap, how many are missing. Input tags are kept; those of dropped items move to the next.

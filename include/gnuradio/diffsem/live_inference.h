@@ -35,7 +35,7 @@ struct live_options {
  * \ingroup diffsem
  *
  * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
- * `bypassed`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
+ * `bypassed`, `guarded`, `faults`, `swaps`, `queue` (items that wait), `calls` (uint64; in = out + dropped), `rate` (double,
  * items/s), `age_p50`, `age_p99` (double, s, from arrival to output), `steps` (double, evaluations an item,
  * mean), these four since the last one; `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
  * `model` (symbols; as model() says), `disabled` (bool). When something happens, a dictionary with
@@ -54,6 +54,8 @@ public:
     virtual uint64_t items_out() const = 0;
     virtual uint64_t items_dropped() const = 0;
     virtual uint64_t items_bypassed() const = 0; //!< of those out
+    //! Of those out: the estimate contradicted its measurement, and the scheme's fallback took over.
+    virtual uint64_t items_guarded() const = 0;
     virtual uint64_t faults() const = 0;         //!< inferences that failed
     virtual uint64_t swaps() const = 0;
     virtual bool disabled() const = 0; //!< switched off after too many faults in a row

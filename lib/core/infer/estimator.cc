@@ -56,6 +56,7 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
                     d_info.spec + "' works on vectors of " + std::to_string(d_n) +
                     "; set the vector length to that, or choose another scheme");
     set_steps(options.steps);
+    set_noise_freedom(options.noise_freedom);
     build();
 }
 
@@ -70,6 +71,24 @@ void Estimator::Impl::set_steps(int steps)
     d_plan = d_parts.plan.with_steps(wanted);
     if (d_run)
         d_run->levels.reserve(d_batch, d_n, d_plan.max_steps());
+}
+
+void Estimator::Impl::set_seed(std::uint64_t seed)
+{
+    d_options.seed = seed;
+    if (d_fallback)
+        d_fallback->set_seed(seed);
+}
+
+void Estimator::Impl::set_noise_freedom(float freedom)
+{
+    if (!(freedom >= 0) || !std::isfinite(freedom))
+        throw Error("noise_freedom = " + std::to_string(freedom) +
+                    " must be 0 (the noise variance is known) or the number of elements that it "
+                    "was measured on");
+    d_options.noise_freedom = freedom;
+    if (d_fallback)
+        d_fallback->set_noise_freedom(freedom);
 }
 
 void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
@@ -101,6 +120,13 @@ void Estimator::Impl::build()
     take_memory(d_info.shape.empty() ? std::vector<std::int64_t>{std::int64_t(d_n)} : d_info.shape);
     if (d_parts.prior)
         warm_up();
+    d_fallback.reset();
+    if (d_info.guard && d_parts.fallback) {
+        EstimatorOptions options = d_options;
+        options.steps = 0; // its own
+        options.eta = -1;
+        d_fallback = std::make_unique<Impl>(d_parts.fallback, options);
+    }
 }
 
 void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
@@ -347,7 +373,11 @@ void Estimator::set_eta(float eta)
 }
 void Estimator::set_seed(std::uint64_t seed)
 {
-    d->d_options.seed = seed;
+    d->set_seed(seed);
+}
+void Estimator::set_noise_freedom(float freedom)
+{
+    d->set_noise_freedom(freedom);
 }
 void Estimator::set_observed(const std::vector<std::uint8_t>& observed)
 {

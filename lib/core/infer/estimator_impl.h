@@ -35,6 +35,8 @@ public:
     Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
     void set_observed(const std::vector<std::uint8_t>& observed);
     void set_steps(int steps);
+    void set_seed(std::uint64_t seed);
+    void set_noise_freedom(float freedom);
     void set_operator(std::shared_ptr<const Operator> op, const std::vector<std::int64_t>& shape);
     void set_context(const std::string& name, const float* values, std::size_t count);
     //! in_parts: floats that an element of y and of mean has in memory, 2 for complex numbers. y_step and noise_step: from one item to the next, 0 for draws of the same one.
@@ -75,6 +77,9 @@ private:
         double seen = 0;          // mean |y|^2 of what was measured
         std::size_t measured = 0; // elements
         float noise_factor = 1;   // of the noise that was given, after updates
+        // What was spent on it before another member took over.
+        int spent = 0, spent_planned = 0;
+        double spent_seconds = 0;
         float noise_at(std::size_t i) const
         {
             return noise_factor * noise[noise_stride == 1 ? 0 : i];
@@ -101,6 +106,8 @@ private:
     void classical_variance(const Item& item) const;
     float residual(const Item& item, std::size_t slot);
     void flush(const RunLimit& limit);
+    bool contradicted(const Item& item, std::size_t slot) const;
+    void fall_back(std::size_t slot, Item& item);
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
     bool measured(const Item& item, std::size_t i) const
@@ -135,6 +142,7 @@ private:
     Sigma d_noise, d_start, d_unit;
     std::vector<std::complex<double>> d_scratch;
     std::vector<Item> d_slots;
+    std::unique_ptr<Impl> d_fallback; // what the guard falls back on; none: least squares
 };
 
 } // namespace core

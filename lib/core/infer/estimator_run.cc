@@ -5,6 +5,7 @@
  * normalisation. Nothing here allocates, and nothing throws to the caller.
  */
 #include "infer/estimator_impl.h"
+#include "infer/guard.h"
 
 #include <algorithm>
 #include <chrono>
@@ -185,8 +186,55 @@ void Estimator::Impl::flush(const RunLimit& limit)
         Item& item = d_slots[slot];
         if (failure || !finish(slot, item))
             bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
+        else if (d_info.guard && contradicted(item, slot))
+            fall_back(slot, item);
+    }
+    if (d_fallback && !d_fallback->d_slots.empty()) {
+        // Its last step at least: something has to be answered.
+        const int left = std::max(limit.evaluations - d_run->levels.steps(), 1);
+        d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
+}
+
+// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
+bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
+{
+    const float *y = d_y.item(slot), *x = d_run->x.item(slot);
+    double energy = 0;
+    for (std::size_t i = 0; i < d_n; i++) {
+        if (!measured(item, i))
+            continue;
+        double residual = 0;
+        for (std::size_t j = d_parts_of_x * i; j < d_parts_of_x * (i + 1); j++)
+            residual += (double(y[j]) - x[j]) * (double(y[j]) - x[j]);
+        const double sigma = d_noise.at(slot, i);
+        energy += residual / (sigma * sigma);
+    }
+    return contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
+}
+
+// Another member answers it, or least squares.
+void Estimator::Impl::fall_back(std::size_t slot, Item& item)
+{
+    item.info.guarded = true;
+    item.info.residual = 0; // of what was refuted
+    item.spent = item.info.steps;
+    if (!d_fallback)
+        return bypass(item, "guard");
+    Item again{};
+    again.y = item.y;
+    again.in_parts = item.in_parts;
+    again.noise = item.noise;
+    again.noise_stride = item.noise_stride;
+    again.mean = item.mean;
+    again.variance = item.variance;
+    again.out = item.out;
+    again.info.guarded = true;
+    again.spent = item.info.steps;
+    again.spent_planned = item.info.planned;
+    again.spent_seconds = item.info.seconds;
+    d_fallback->admit(again, d_run->items[slot]);
 }
 
 void Estimator::Impl::infer(int most_steps, int noise_updates)
@@ -299,10 +347,11 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
         classical_variance(item);
     if (run.denoiser) {
         const SamplerEntry& sampler = *d_parts.sampler;
-        item.info.steps = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+        item.info.steps =
+            item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
         item.info.planned =
-            d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
-        item.info.seconds = d_seconds;
+            item.spent_planned + d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
+        item.info.seconds = item.spent_seconds + d_seconds;
     }
     if (item.out) {
         if (d_options.residual)
@@ -341,7 +390,7 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
             d_run->variance.begin(), d_run->variance.begin() + std::ptrdiff_t(d_n), item.variance);
     else if (item.variance)
         classical_variance(item);
-    item.info.steps = 0;
+    item.info.steps = item.spent;
     item.info.gain = 1;
     item.info.bypassed = *reason != '\0';
     item.info.reason = reason;

@@ -41,6 +41,20 @@ BlindNoise::BlindNoise(Options options) : d(std::move(options))
         d_tail = std::make_unique<DelayTailNoise>(
             d.observed.empty() ? std::vector<std::uint8_t>(d.size, 1) : d.observed,
             d.delay_window > 0 ? d.delay_window : 0.25f * d.size);
+    if (d_tail) {
+        d_one = d_tail->freedom();
+    } else if (d.source == Source::null_carriers) {
+        d_one = double(d.null_carriers.size());
+    } else { // the rotation that is fitted costs one of two real numbers
+        const auto seen = std::count_if(
+            d.observed.begin(), d.observed.end(), [](std::uint8_t o) { return o != 0; });
+        d_one = (d.observed.empty() ? double(d.size) : double(seen)) - 0.5;
+    }
+}
+
+float BlindNoise::freedom() const
+{
+    return float(d_one / d_share);
 }
 
 float BlindNoise::operator()(const cfloat* y)
@@ -59,6 +73,8 @@ float BlindNoise::averaged(float noise, const cfloat* y)
     if (!std::isfinite(noise))
         return noise;
     if (d.weight < 1) {
+        const double old = 1 - double(d.weight);
+        d_share = d_average < 0 ? 1 : old * old * d_share + double(d.weight) * d.weight;
         d_average = d_average < 0 ? noise : d_average + d.weight * (noise - d_average);
         noise = static_cast<float>(d_average);
     }

@@ -213,6 +213,14 @@ float SyncWords::noise(const cfloat* received, int offset, const cfloat* taps) c
     return count ? static_cast<float>(sum / count) : std::numeric_limits<float>::quiet_NaN();
 }
 
+int SyncWords::noise_freedom() const
+{
+    if (d_tail)
+        return d_tail->freedom();
+    // With an offset one of them may fall on DC, which is left out.
+    return static_cast<int>(d_empty.size()) - (d_min_offset < d_max_offset ? 1 : 0);
+}
+
 void SyncWords::tap_noise(float noise, float* out) const
 {
     const float most = *std::max_element(d_tap_noise_gain.begin(), d_tap_noise_gain.end());

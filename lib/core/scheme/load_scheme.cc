@@ -43,6 +43,12 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
          start = typed(member["start"], "matched");
     if (const std::string* gain = spec.find("gain"))
         signal.set("gain", *gain);
+    if (const std::string* guard = spec.find("guard")) {
+        if (*guard != "on" && *guard != "off")
+            throw Error("scheme '" + spec.name + "': guard = '" + *guard +
+                        "' is neither 'on' nor 'off'");
+        member.set("guard", *guard == "on");
+    }
     if (const std::string* type = spec.find("sampler"))
         sampler.set("type", *type);
     if (const std::string* type = spec.find("start"))
@@ -98,6 +104,42 @@ void resolve(const Package& package,
                     "sampler=posterior_mean (or another) to take more");
 }
 
+// The member that takes over where the guard refutes this one; empty: least squares. Follows the chain to its end.
+std::string fallback_of(const Package& package, const std::string& member)
+{
+    const Json& members = package.manifest["members"];
+    const std::string file =
+        package.folder.empty() ? package.onnx : package.folder + "/manifest.json";
+    std::vector<std::string> chain = {member};
+    for (;;) {
+        const Json& next = members[chain.back()]["fallback"];
+        if (next.is_null())
+            return chain.size() > 1 ? chain[1] : "";
+        const std::string where = file + ": members." + chain.back() + ".fallback";
+        if (!next.is_string())
+            throw Error(where + " is " + next.dump().substr(0, 60) +
+                        ": give the name of a member, or leave it out for least squares");
+        const std::string& name = next.as_string();
+        if (!members.has(name)) {
+            std::vector<std::string> names;
+            for (const auto& m : members.members())
+                names.push_back(m.first);
+            throw Error(where + " names '" + name + "', which is no member" +
+                        suggestion(name, names) +
+                        "; leave it out for least squares");
+        }
+        const bool seen = std::find(chain.begin(), chain.end(), name) != chain.end();
+        chain.push_back(name);
+        if (seen) {
+            std::string circle;
+            for (const auto& each : chain)
+                circle += (circle.empty() ? "" : " -> ") + each;
+            throw Error(where + " goes in a circle, " + circle +
+                        ": let the last one have no fallback (least squares)");
+        }
+    }
+}
+
 std::uint64_t read_seed(const Spec& spec)
 {
     const std::string* text = spec.find("seed");
@@ -107,6 +149,35 @@ std::uint64_t read_seed(const Spec& spec)
         throw Error("scheme '" + spec.name + "': seed = '" + *text +
                     "' is not a whole number below 10^19");
     return std::stoull(*text);
+}
+
+// With what its guard falls back on, which runs as its own text says: of the string only units and dice hold for it too.
+std::shared_ptr<const Scheme> load_member(const Package& package,
+                                          const Spec& spec,
+                                          const LoadOptions& options,
+                                          SchemeInfo info,
+                                          SchemeParts parts)
+{
+    resolve(package, spec, options, info, parts);
+    const std::string fallback = fallback_of(package, info.member);
+    if (info.guard && !fallback.empty()) {
+        Spec other = spec;
+        other.overrides.clear();
+        if (const std::string* gain = spec.find("gain"))
+            other.overrides.emplace_back("gain", *gain);
+        SchemeInfo its = info;
+        its.member = fallback;
+        SchemeParts of_it;
+        of_it.seed = parts.seed;
+        parts.fallback = load_member(package, other, options, its, of_it);
+        if (!parts.fallback->parts().op->measurement_is_state)
+            throw Error("scheme '" + info.spec + "': its fallback '" + fallback +
+                        "' measures through the operator '" + parts.fallback->info().op +
+                        "', which '" + info.member +
+                        "' does not: name a member with the same operator");
+    }
+    info.fallback = !info.guard ? "" : fallback.empty() ? "ls" : fallback;
+    return std::make_shared<Scheme>(std::move(info), std::move(parts));
 }
 
 // `ls` and `linear` need no files: their text stands here.
@@ -202,8 +273,7 @@ std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOpt
         throw Error("scheme '" + text + "': the package " + package.name + " has no member '" +
                     info.member + "'" + suggestion(info.member, names));
     }
-    resolve(package, spec, options, info, parts);
-    return std::make_shared<Scheme>(std::move(info), std::move(parts));
+    return load_member(package, spec, options, std::move(info), std::move(parts));
 }
 
 } // namespace core

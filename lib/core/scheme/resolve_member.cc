@@ -153,6 +153,23 @@ void check_together(const MemberText& text, const SchemeInfo& info, const Scheme
                     ".plan.realism goes from the mean to a draw: use sampler 'posterior_mean'");
 }
 
+// Why no guard can watch over the answer; empty: one can.
+std::string no_guard(const SchemeParts& parts)
+{
+    if (!parts.prior)
+        return "without a prior the answer is the measurement";
+    if (!parts.op->measurement_is_state || parts.op->needs_spectrum)
+        return "it compares elements with their own measurements, of the operators identity and "
+               "mask";
+    if (parts.start->consumes_measurement && parts.start->needs_sigma)
+        return std::string("the start '") + parts.start->name +
+               "' does not believe the noise variance";
+    if (parts.noise_updates)
+        return "noise_updates fits the noise variance to the answer, which then contradicts "
+               "nothing";
+    return "";
+}
+
 } // namespace
 
 void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts)
@@ -191,6 +208,14 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
         throw Error(where + ": " + e.what());
     }
     check_together(text, info, parts);
+    const std::string unguarded = no_guard(parts);
+    const Json& guard = member["guard"];
+    if (!guard.is_null() && !guard.is_bool())
+        throw Error(where + ".guard is " + guard.dump().substr(0, 60) + ": give true or false");
+    if (guard.is_bool() && guard.as_bool() && !unguarded.empty())
+        throw Error(where + ": a guard is not for this scheme, since " + unguarded +
+                    ": leave 'guard' out");
+    info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
     info.has_variance = parts.prior && parts.prior->traits().variance;
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1

@@ -41,6 +41,10 @@ void bind_live(Class& block)
         .def("items_out", get(&live_inference::items_out))
         .def("items_dropped", get(&live_inference::items_dropped))
         .def("items_bypassed", get(&live_inference::items_bypassed), "Of those that came out.")
+        .def("items_guarded",
+             get(&live_inference::items_guarded),
+             "Of those that came out: the fallback answered, since the estimate contradicted its "
+             "measurement.")
         .def("faults", get(&live_inference::faults), "Inferences that failed.")
         .def("swaps", get(&live_inference::swaps), "Schemes that took another's place.")
         .def("disabled", get(&live_inference::disabled), "Too many inferences failed in a row.")

@@ -85,7 +85,8 @@ static void bind_estimator(py::module& m)
                         float eta,
                         std::uint64_t seed,
                         std::uint64_t stream,
-                        std::size_t max_batch) {
+                        std::size_t max_batch,
+                        float noise_freedom) {
                 auto loaded = handle->get();
                 if (loaded->info().image)
                     throw core::Error("scheme '" + loaded->info().spec +
@@ -93,8 +94,16 @@ static void bind_estimator(py::module& m)
                                       "core.picture_estimator");
                 return std::make_unique<core::Estimator>(
                     loaded,
-                    estimator_options(
-                        *loaded, item_size, observed, matrix, steps, eta, seed, stream, max_batch));
+                    estimator_options(*loaded,
+                                      item_size,
+                                      observed,
+                                      matrix,
+                                      steps,
+                                      eta,
+                                      seed,
+                                      stream,
+                                      max_batch,
+                                      noise_freedom));
             }),
             py::arg("scheme"),
             py::arg("item_size") = 0,
@@ -104,7 +113,8 @@ static void bind_estimator(py::module& m)
             py::arg("eta") = -1.0f,
             py::arg("seed") = 0,
             py::arg("stream") = 0,
-            py::arg("max_batch") = 64)
+            py::arg("max_batch") = 64,
+            py::arg("noise_freedom") = 0.0f)
         .def("run",
              &run_estimator,
              py::arg("y"),
@@ -114,6 +124,7 @@ static void bind_estimator(py::module& m)
         .def("set_steps", &core::Estimator::set_steps, py::arg("steps"))
         .def("set_eta", &core::Estimator::set_eta, py::arg("eta"))
         .def("set_seed", &core::Estimator::set_seed, py::arg("seed"))
+        .def("set_noise_freedom", &core::Estimator::set_noise_freedom, py::arg("freedom"))
         .def_property_readonly(
             "max_evaluations",
             &core::Estimator::max_evaluations,

@@ -61,6 +61,10 @@ void bind_estimate(py::module& m)
                 in::line("noise_averaging",
                          &o::noise_averaging,
                          "weight of the newest blind estimate, above 0 to 1 (no memory)."),
+                in::line("noise_freedom",
+                         &o::noise_freedom,
+                         "elements of noise that a variance given here or by tags was measured "
+                         "on; 0: exact."),
                 in::line("observed",
                          &o::observed,
                          "indices that are measured; empty: all but null_carriers."),

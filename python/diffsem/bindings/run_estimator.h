@@ -28,7 +28,8 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
                                          float eta,
                                          std::uint64_t seed,
                                          std::uint64_t stream,
-                                         std::size_t max_batch);
+                                         std::size_t max_batch,
+                                         float noise_freedom);
 
 //! (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...].
 py::tuple run_estimator(core::Estimator& estimator,

@@ -19,7 +19,8 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
                                          float eta,
                                          std::uint64_t seed,
                                          std::uint64_t stream,
-                                         std::size_t max_batch)
+                                         std::size_t max_batch,
+                                         float noise_freedom)
 {
     core::EstimatorOptions options;
     if (!matrix.is_none()) {
@@ -55,6 +56,7 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
     options.seed = seed;
     options.stream = stream;
     options.max_batch = max_batch;
+    options.noise_freedom = noise_freedom;
     return options;
 }
 
@@ -108,7 +110,7 @@ py::tuple run_estimator(core::Estimator& estimator,
 
     py::array_t<float> used(batch), gain(batch), residual(batch);
     py::array_t<int> steps(batch);
-    py::array_t<bool> bypassed(batch);
+    py::array_t<bool> bypassed(batch), guarded(batch);
     py::list reason;
     for (py::ssize_t i = 0; i < items; i++) {
         used.mutable_data()[i] = info[i].noise_var;
@@ -116,6 +118,7 @@ py::tuple run_estimator(core::Estimator& estimator,
         residual.mutable_data()[i] = info[i].residual;
         steps.mutable_data()[i] = info[i].steps;
         bypassed.mutable_data()[i] = info[i].bypassed;
+        guarded.mutable_data()[i] = info[i].guarded;
         reason.append(py::str(info[i].reason));
     }
     py::dict out;
@@ -123,6 +126,7 @@ py::tuple run_estimator(core::Estimator& estimator,
     out["gain"] = gain;
     out["steps"] = steps;
     out["bypassed"] = bypassed;
+    out["guarded"] = guarded;
     out["reason"] = reason;
     out["residual"] = residual;
     return py::make_tuple(mean, variance, out);
@@ -149,6 +153,8 @@ static py::dict info_dict(const core::SchemeInfo& i)
     d["domain"] = i.complex_domain ? "complex" : "real";
     d["gain"] = i.measured_gain ? "measured" : "unit";
     d["has_variance"] = i.has_variance;
+    d["guard"] = i.guard;
+    d["fallback"] = i.fallback;
     d["steps"] = i.steps;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
@@ -196,13 +202,22 @@ void bind_scheme(py::module& m)
                float eta,
                std::uint64_t first,
                std::uint64_t stream,
-               std::size_t max_batch) {
+               std::size_t max_batch,
+               float noise_freedom) {
                 auto loaded = self.get();
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
                 core::Estimator estimator(
                     loaded,
-                    estimator_options(
-                        *loaded, size, observed, matrix, steps, eta, seed, stream, max_batch));
+                    estimator_options(*loaded,
+                                      size,
+                                      observed,
+                                      matrix,
+                                      steps,
+                                      eta,
+                                      seed,
+                                      stream,
+                                      max_batch,
+                                      noise_freedom));
                 return run_estimator(estimator, y, noise_var, first);
             },
             py::arg("y"),
@@ -215,15 +230,17 @@ void bind_scheme(py::module& m)
             py::arg("first") = 0,
             py::arg("stream") = 0,
             py::arg("max_batch") = 64,
+            py::arg("noise_freedom") = 0.0f,
             "Posterior estimate of arrays, without a flowgraph: (mean, variance, info).\n\n"
             "y: complex [..., M]. noise_var: E|n|^2 per complex element of y; one value, one for "
             "each\n"
             "item, or one for each element. observed: boolean mask of N or list of indices; None: "
             "all.\n"
             "matrix: M x N for the operator 'matrix'. steps 0 and eta < 0: the scheme's own.\n"
+            "noise_freedom: elements of noise that noise_var was measured on; 0: it is exact.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
-            "info: dict of arrays noise_var, gain, steps, bypassed, residual and list reason.")
+            "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list reason.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

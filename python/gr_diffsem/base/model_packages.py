@@ -163,6 +163,9 @@ def problems(path):
         if actual != expected:
             found.append(f"{name} has changed since export (SHA-256 differs): export again")
     for member, description in members.items():
+        fallback = description.get("fallback") if isinstance(description, dict) else None
+        if fallback is not None and fallback not in [name for name in members if name != member]:
+            found.append(f"member {member} falls back on {fallback!r}, which is no other member: correct 'fallback'")
         for name in files_of(description):
             if name not in listed:
                 found.append(f"member {member} uses {name}, which 'files' does not list: add it")

@@ -24,12 +24,13 @@ def run_limited(tb, seconds=120.0):
         )
 
 
-def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0):
-    """(mean [R, N], error variance [R, N], items bypassed) of a scheme on y [R, M], through the
+def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0, noise_freedom=0):
+    """(mean [R, N], error variance [R, N], items that failed, items guarded) of a scheme on y [R, M], through the
     block `diffsem.estimate` between a vector source and vector sinks.
 
     handle: a `diffsem.scheme`. noise_var: variance per complex element of y, one number, or one for
-    each item [R], which then travels as the tag `diffsem_noise_var`. observed: bool [N]; None: all.
+    each item [R], which then travels as the tag `diffsem_noise_var`. observed: bool [N]; None: all. noise_freedom:
+    elements of noise that the variances were measured on; 0: they are exact.
     Raises UserError when an item does not come back.
     """
     import pmt
@@ -49,7 +50,9 @@ def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0):
         item_size=size,
         matrix=matrix,
         seed=int(seed),
+        noise_freedom=float(noise_freedom),
         variance_output=True,
+        tag_items=True,
         **({"noise": "tag"} if np.ndim(noise_var) else {"noise_var": float(noise_var)}),
     )
     graph = gr.top_block("estimate")
@@ -63,4 +66,7 @@ def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0):
     mean = np.array(means.data(), np.complex64).reshape(-1, size)
     if len(mean) != len(y):
         raise UserError(f"the flowgraph gave {len(mean)} of {len(y)} items: see its log")
-    return mean, np.array(variances.data(), np.float32).reshape(-1, size), block.items_bypassed()
+    error_variance = np.array(variances.data(), np.float32).reshape(-1, size)
+    # Least squares in the place of a refuted estimate is an answer; whatever else was bypassed is none.
+    why = [pmt.to_python(tag.value) for tag in means.tags() if pmt.eqv(tag.key, pmt.intern("diffsem_bypassed"))]
+    return mean, error_variance, len(why) - why.count("guard"), block.items_guarded()

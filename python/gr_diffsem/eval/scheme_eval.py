@@ -99,6 +99,7 @@ def run_one(scheme, args):
         "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
         "evaluations": more_evaluations(run_member, package, default, counts),
         "adaptive": snr_error(run_member, package, default, getattr(args, "snr_error", None)),
+        "guarded": dict(run_member.guarded),
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
     }
@@ -140,13 +141,14 @@ class Members:
     """Errors of every method at every SNR, on the same samples and noise.
 
     errors[name] [S, R], power [R]: summed over the counted elements. predicted[name]: (index of the
-    SNR, variance, |error|^2) for the methods that predict their variance.
+    SNR, variance, |error|^2) for the methods that predict their variance. guarded[name] [S]: share of the items that
+    the guard gave to a fallback, for the methods where it did.
     """
 
     def __init__(self, data, levels, seed, chain):
         self.data, self.levels = data, levels
         self.seed, self.chain = seed, chain
-        self.errors, self.evaluations, self.predicted = {}, {}, {}
+        self.errors, self.evaluations, self.predicted, self.guarded = {}, {}, {}, {}
         self.count = sum(len(part.truth) for part in data)
         power = [np.sum(np.abs(p.truth[:, counted(p)]) ** 2, axis=1) for p in data]
         self.power = np.concatenate(power)
@@ -166,22 +168,24 @@ class Members:
 
     def closed_form(self, name):
         """Run one of the test data's own estimators."""
-        self.estimate_with(name, lambda part, y, noise: (part.estimators[name](y, noise), None, None))
+        self.estimate_with(name, lambda part, y, noise: (part.estimators[name](y, noise), None, None, 0.0))
 
     def forget(self, name):
         """NMSE in dB of a method that is no member of the report, which it leaves."""
         row = self.nmse(name)
         del self.errors[name]
         self.predicted.pop(name, None)
+        self.guarded.pop(name, None)
         return row
 
     def estimate_with(self, name, method):
-        """Run method(part, y, noise_var) -> (mean, variance or None, evaluations) at every SNR."""
-        errors, evaluations, predicted = [], [], []
+        """Run method(part, y, noise_var) -> (mean, variance or None, evaluations, share guarded) at every SNR."""
+        errors, evaluations, predicted, guarded = [], [], [], np.zeros(len(self.levels))
         for k in range(len(self.levels)):
             row = []
             for part, y, noise_var in self.measurements(k):
-                mean, variance, steps = method(part, y, noise_var)
+                mean, variance, steps, refuted = method(part, y, noise_var)
+                guarded[k] += refuted * len(y) / self.count
                 error = np.abs(mean - part.truth)[:, counted(part)].astype(float) ** 2
                 row.append(error.sum(axis=1))
                 evaluations.append(steps)
@@ -190,6 +194,8 @@ class Members:
             errors.append(np.concatenate(row))
         self.errors[name] = np.array(errors)
         self.evaluations[name] = None if None in evaluations else max(evaluations)
+        if guarded.any():
+            self.guarded[name] = guarded.tolist()
         if predicted:
             self.predicted[name] = predicted
 
@@ -313,6 +319,10 @@ def table(report):
     for count, row in report["evaluations"].items():
         cells.append([f"posterior_mean x {count}", *(f"{v:.2f}" for v in row)])
     lines += console.table(["SNR, dB", *(f"{v:g}" for v in report["snr_db"])], cells)
+    if report["guarded"]:
+        lines += ["", "share of estimates that contradicted their measurement, so that a fallback answered, in %"]
+        rows = [[name, *(f"{100 * v:.2g}" for v in row)] for name, row in report["guarded"].items()]
+        lines += console.table(["SNR, dB", *(f"{v:g}" for v in report["snr_db"])], rows)
     if report["adaptive"]:
         lines += adaptive.table(report["adaptive"], report["snr_db"])
     for name, entry in report["calibration"].items():

@@ -10,9 +10,10 @@ CHAINS = ("core", "block")
 
 
 def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
-    """(mean [R, N], variance [R, N] or None, evaluations) of a scheme on y [R, M].
+    """(mean [R, N], variance [R, N] or None, evaluations, share guarded) of a scheme on y [R, M].
 
-    noise_var: variance per complex element of y, one number. `chain` is one of CHAINS.
+    noise_var: variance per complex element of y, one number. `chain` is one of CHAINS. Guarded are the items whose
+    estimate contradicted its measurement, so that the scheme's fallback answered.
     Raises UserError when the scheme cannot be had.
     """
     diffsem = _module()
@@ -25,10 +26,12 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
         mean, variance, info = handle.estimate(y, np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
     except ValueError as error:
         raise UserError(str(error)) from None
-    if np.any(info["bypassed"]):
+    failed = np.array(info["bypassed"]) & ~np.array(info["guarded"])
+    if failed.any():
         reasons = ", ".join(sorted({text for text in info["reason"] if text}))
-        raise UserError(f"{spec} bypassed {int(np.sum(info['bypassed']))} items ({reasons})")
-    return mean, variance if has_variance else None, float(np.mean(info["steps"]))
+        raise UserError(f"{spec} bypassed {int(failed.sum())} items ({reasons})")
+    guarded = float(np.mean(info["guarded"]))
+    return mean, variance if has_variance else None, float(np.mean(info["steps"])), guarded
 
 
 def info(spec):
@@ -49,8 +52,8 @@ def _module():
 
 def _through_block(handle, y, noise_var, observed, matrix, seed):
     """The same through the block."""
-    mean, variance, bypassed = through_block(handle, y, noise_var, observed, matrix, seed)
-    if bypassed:
-        raise UserError(f"the flowgraph estimated {len(y) - bypassed} of {len(y)} items: see its log")
+    mean, variance, failed, guarded = through_block(handle, y, noise_var, observed, matrix, seed)
+    if failed:
+        raise UserError(f"the flowgraph estimated {len(y) - failed} of {len(y)} items: see its log")
     one = handle.estimate(y[:1], np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
-    return mean, variance if handle.info()["has_variance"] else None, float(one[2]["steps"][0])
+    return mean, variance if handle.info()["has_variance"] else None, float(one[2]["steps"][0]), guarded / len(y)

@@ -213,6 +213,8 @@ def table(report):
             f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "sampler", "plan") if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
+        if member.get("fallback"):
+            lines.append(f"    falls back on {_short(member['fallback'])} where its answer contradicts the measurement")
         if _one_step(member):
             lines.append(
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"

@@ -68,6 +68,9 @@ def write(scheme, folder):
             members[name] = {"title": member["title"], "prior": member["prior"], **scheme.choices(name)}
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
+    for name, other in scheme.fallbacks.items():
+        if name in members and other in members:
+            members[name]["fallback"] = other
     default = scheme.default if scheme.default in members else next(iter(members))
     files = sorted(
         {*model_packages.files_of(members), *(name for name in scheme.baselines if (folder / name).is_file())}

@@ -76,6 +76,8 @@ class Scheme:
     gain = "unit"
     default = "diffusion"
     operator = "identity"  # or with its keys: {"type": "convolution", "taps": [1, 0.5]}
+    # {member: member that answers in its place where its estimate contradicts the measurement}; none: least squares
+    fallbacks: dict = {}
     start = "matched"  # "noise" where the measurement is no look at the signal's own elements
     cost_unit = "estimate"  # what the multiply-adds of a network are counted for
     snr_definition = "mean signal power over noise variance, per complex element"

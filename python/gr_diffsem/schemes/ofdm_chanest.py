@@ -36,6 +36,7 @@ class OfdmChanest(Scheme):
     )
     gain = "measured"
     operator = "mask"
+    fallbacks = {"diffusion": "gmm", "mmse_net": "gmm"}
     snr_definition = "mean channel power over noise variance, both per observed carrier"
     snr_db = (-10, -5, 0, 5, 10, 15, 20, 25, 30)
     data = (

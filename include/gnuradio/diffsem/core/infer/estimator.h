@@ -33,17 +33,22 @@ struct EstimatorOptions {
     std::uint64_t seed = 0;
     std::uint64_t stream = 0; //!< distinct random stream for each block of a flowgraph
     bool residual = true;     //!< ItemInfo::residual is wanted
+    //! Elements of noise alone whose mean power the noise variances come from; 0: they are known. See Scheme's guard.
+    float noise_freedom = 0;
 };
 
 //! What was done to one item.
 struct ItemInfo {
     float noise_var = 0; //!< used (after noise_updates), per complex element, in the units of y
     float gain = 1;      //!< amplitude by which y was divided before inference
-    int steps = 0;       //!< denoiser evaluations of this item; 0 when bypassed
+    int steps = 0;       //!< denoiser evaluations of this item; 0 when bypassed, but for "guard"
     int planned = 0;     //!< evaluations had nothing been cut; 0 where it did not come to a plan
     bool bypassed = false;
     const char* reason =
-        "";             //!< static text: why it was bypassed ("nan", "noise", "inference", ...)
+        "";             //!< static text: why it was bypassed ("nan", "noise", "inference", "guard", ...)
+    //! The posterior contradicted its measurement, and the member's fallback answered. Where that is least squares, or was
+    //! refuted too, the item is bypassed with the reason "guard".
+    bool guarded = false;
     float residual = 0; //!< mean |y - A(x)|^2 over observed elements, over noise_var
     double seconds = 0; //!< of the sampler, wall clock, for the whole batch that the item was in
 };
@@ -120,6 +125,8 @@ public:
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);
+    //! Of the noise variances to come; see EstimatorOptions. Throws Error.
+    void set_noise_freedom(float freedom);
     /*!
      * Another operator from now on: of a scheme of open size with each item, which it then gives its size (shape: of one
      * item of x). Allocates where the size changes. Throws Error where it does not fit the scheme.

@@ -33,10 +33,14 @@ struct SchemeInfo {
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
+    bool guard = false;         //!< an answer that contradicts its measurement is replaced
+    std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
     std::string content_hash;   //!< SHA-256 of the package, hex
     std::string manifest_json;  //!< the manifest or metadata as JSON text
 };
+
+class Scheme;
 
 //! The five choices, checked against each other (scheme/load_scheme.h makes them).
 struct SchemeParts {
@@ -51,6 +55,7 @@ struct SchemeParts {
     std::map<std::string, double> sampler_keys;
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
+    std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
 };
 
 //! Immutable, shared between threads.

@@ -52,6 +52,8 @@ public:
     float operator()(const cfloat* y);
     //! Of the mean of two receptions, which goes to \p mean (M).
     float operator()(const cfloat* first, const cfloat* second, cfloat* mean);
+    //! Complex elements of noise alone that the last estimate is worth, where the noise stays as it is.
+    float freedom() const;
 
 private:
     float averaged(float noise, const cfloat* y);
@@ -59,6 +61,8 @@ private:
     Options d;
     std::unique_ptr<DelayTailNoise> d_tail;
     double d_average = -1; // < 0: none yet
+    double d_share = 1;    // variance of the average over that of one estimate
+    double d_one = 0;      // elements of noise in one estimate
 };
 
 } // namespace core

@@ -56,6 +56,8 @@ public:
 
     //! Noise variance per received carrier: the mean power on carriers that sync1 leaves empty.
     float noise(const cfloat* received, int offset, const cfloat* taps) const;
+    //! Complex elements of noise alone that noise() is the mean power of.
+    int noise_freedom() const;
     //! True if noise() comes from empty carriers, false if from the tail of the delay response.
     bool noise_from_empty_carriers() const { return !d_empty.empty(); }
     //! Why noise() cannot be had (it then gives NaN); empty: it can.

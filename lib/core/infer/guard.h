@@ -1,0 +1,40 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Does an estimate contradict the measurement that it was made from? docs/theory.md, "A prior that is wrong".
+ */
+#pragma once
+
+#include <cstddef>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+//! Share of items of a right prior at most that are taken for a contradiction.
+constexpr double guard_false_alarm = 1e-4;
+//! Measured elements from which an item can be judged.
+constexpr std::size_t guard_least_elements = 12;
+
+/*!
+ * Probability that noise alone has at least this energy. Elements' noise is Gaussian and independent; divided by its true
+ * variance, the energy is a gamma variable. Divided by a variance that was estimated, it is one over another (F).
+ *
+ * \param energy   sum of |n_i|^2 / s_i
+ * \param elements how many are in the sum
+ * \param parts    2: complex elements, 1: real ones
+ * \param freedom  elements (of noise alone) whose mean power the variances s come from; 0: s is known
+ */
+double noise_tail(double energy, std::size_t elements, std::size_t parts, double freedom);
+
+/*!
+ * Whether the residual y - x of an estimate x has an energy (see noise_tail()) that noise has once in 1 / guard_false_alarm
+ * items. The residual of a posterior's mean is the posterior's mean of the noise, so its energy is at most the
+ * expected noise energy given y (Jensen), whatever the prior; that of a draw is a draw of the noise. Fewer elements than
+ * guard_least_elements contradict nothing.
+ */
+bool contradicts(double energy, std::size_t elements, std::size_t parts, double freedom);
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
