@@ -29,7 +29,7 @@ def _mmse_net():
 
 class OfdmChanest(Scheme):
     name = "ofdm_chanest"
-    title = "OFDM channel estimation, 64 carriers, any layout"
+    title = "OFDM channel estimation, 64 carriers, 12 and more of them observed"
     reference = (
         "SNR-matched diffusion denoising of channel estimates, after B. Fesl et al., 'Diffusion-Based "
         "Generative Prior for Low-Complexity MIMO Channel Estimation', IEEE WCL 2024"
@@ -43,8 +43,10 @@ class OfdmChanest(Scheme):
         "300,000 channels (version 2 of the bank): 3GPP TR 38.901 TDL-A..E, those with a line of sight twice as often "
         "and with Rician factors 10 dB up or down too, and CDL-A..E from sionna-no-rt 2.2.0, with random delay "
         "spreads up to a 16-sample cyclic prefix; random exponential, specular and nearly flat channels; "
-        "random FFT window positions, front-end filters and phases. All members but `diffusion` are "
-        "of version 1, in which all profiles came equally often"
+        "random FFT window positions, front-end filters and phases. The classical members are "
+        "of version 1, in which all profiles came equally often. Observed were the carriers of 802.11a and their "
+        "combs in six items of ten, else sets at random: blocks, one side of DC, edges, combs, gaps, scattered "
+        "carriers, 12 and more"
     )
 
     def __init__(self):
@@ -158,10 +160,12 @@ class OfdmChanest(Scheme):
 
     def card(self):
         return (
-            "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and any other set of "
-            "observed carriers. Delays may lie anywhere from 3 samples before the FFT window's reference to the "
-            "end of a 16-sample cyclic prefix; the window may begin up to 10 samples early on top of that. "
-            "Not for other FFT lengths, and not for channels longer than that."
+            "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and other sets of 12 and "
+            "more observed carriers: blocks, one side of DC, edges, combs, bands with gaps, scattered ones "
+            "(bench/results.md, 'Part of the band', says what each gains). With fewer, take `ofdm_chanest/gmm`. Delays "
+            "may lie anywhere from 3 samples before the FFT window's reference to the end of a 16-sample cyclic prefix; "
+            "the window may begin up to 10 samples early on top of that. Not for other FFT lengths, and not for "
+            "channels longer than that."
         )
 
 
