@@ -163,9 +163,9 @@ class OfdmChanest(Scheme):
             "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and other sets of 12 and "
             "more observed carriers: blocks, one side of DC, edges, combs, bands with gaps, scattered ones "
             "(bench/results.md, 'Part of the band', says what each gains). With fewer, take `ofdm_chanest/gmm`. "
-            "Delays may lie anywhere from 3 samples before the FFT window's reference to the end of a 16-sample cyclic "
-            "prefix; the window may begin up to 10 samples early on top of that. Not for other FFT lengths, and not for "
-            "channels longer than that."
+            "Delays may lie anywhere from 3 samples before the FFT window's reference to the end of a 16-sample "
+            "cyclic prefix; the window may begin up to 10 samples early on top of that. Not for other FFT lengths, and "
+            "not for channels longer than that."
         )
 
 
