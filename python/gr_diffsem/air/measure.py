@@ -90,14 +90,14 @@ def wifi_mask(n_fft=64):
 
 
 def draw_masks(rng, n):
-    """Random sets of observed carriers [n, 64]: half of them the ones that most receivers have, else `draw_layouts`."""
+    """Random sets of observed carriers [n, 64]: four in ten the ones that most receivers have, else `draw_layouts`."""
     k = tdl.carriers(64)
     usual = wifi_mask()
     masks = np.repeat(usual[None], n, axis=0)
     u = rng.random(n)
-    at = 0.40
+    at = 0.27
     for share, mask in (
-        (0.10, usual & (k % 2 == 0)),
+        (0.08, usual & (k % 2 == 0)),
         (0.02, usual & (k % 2 != 0)),
         (0.03, (np.abs(k) <= 28) & (k != 0)),
         (0.02, np.abs(k) <= 26),

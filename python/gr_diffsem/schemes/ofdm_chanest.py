@@ -45,7 +45,7 @@ class OfdmChanest(Scheme):
         "spreads up to a 16-sample cyclic prefix; random exponential, specular and nearly flat channels; "
         "random FFT window positions, front-end filters and phases. The classical members are "
         "of version 1, in which all profiles came equally often. Observed were the carriers of 802.11a and their "
-        "combs in six items of ten, else sets at random: blocks, one side of DC, edges, combs, gaps, scattered "
+        "combs in four items of ten, else sets at random: blocks, one side of DC, edges, combs, gaps, scattered "
         "carriers, 12 and more"
     )
 
