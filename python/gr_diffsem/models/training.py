@@ -142,6 +142,7 @@ class Training:
             weights = state["average"]
             self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
             self.start += f" (`{state['command']}`)" if state.get("command") else ""
+            self.start += f", from {state['start']}" if state.get("start") else ""
         weights = onnx_start.fitting(weights, self.net, path)
         self.net.load_state_dict(weights)
         self.average.load_state_dict(weights)
