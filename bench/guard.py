@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How often the guard refutes a posterior on signals of its own prior, and what it costs.
 
-Rows: a Gaussian prior on its own draws (closed form: the theory's case), and members of `ofdm_chanest` on the channels of
-its evaluation, the whole band and every second carrier of it; SNR -10 to 35 dB in equal shares, noise variance known or
-measured on so many elements. `refuted`: share of items. `wrongly`: share of items that were refuted though the estimate
-was nearer to the truth than the measurement. `worst`: the largest of both over the cells (layout, SNR).
+Rows: a Gaussian prior on its own draws (closed form: the theory's case), and members of `ofdm_chanest` on the channels
+of its evaluation, the whole band and every second carrier of it; SNR -10 to 35 dB in equal shares, noise variance known
+or measured on so many elements. `refuted`: share of items. `wrongly`: share of items that were refuted though the
+estimate was nearer to the truth than the measurement. `worst`: the largest of both over the cells (layout, SNR).
 
     build/env/radio/bin/python bench/guard.py [--trials N] [--members NAME ...] [--cost]
 """

@@ -66,8 +66,8 @@ def toy(monkeypatch, tmp_path):
     def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
         calls.append((spec, chain))
         if spec == "ls":
-            return y, None, 0.0
-        return (*WHITE(y, np.sqrt(noise_var)), 1.0)
+            return y, None, 0.0, 0.0
+        return (*WHITE(y, np.sqrt(noise_var)), 1.0, 0.25)
 
     monkeypatch.setattr(scheme_runner, "estimate", estimate)
     return types.SimpleNamespace(calls=calls)
@@ -90,6 +90,9 @@ def test_report(toy):
     assert missing["ours"] is None and missing["ci95"] is None
     ratios = report["calibration"]["lmmse"]["ratios"]
     assert np.all(np.abs(np.array(ratios) - 1) < 0.1)
+    assert "ls" not in report["guarded"]
+    assert report["guarded"]["lmmse"] == pytest.approx([0.25, 0.25])
+    assert "contradicted their measurement" in evaluation.table(report)
     assert "white" not in evaluation.table(report) and "holds" in evaluation.table(report)
 
 

@@ -221,6 +221,21 @@ def test_info_of_a_package(package):
     assert list(report_of(f"{package}/lmmse")["members"]) == ["lmmse"]
 
 
+def test_info_says_what_a_member_falls_back_on(package):
+    header_reader()
+    path = package / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["members"]["net"]["fallback"] = "lmmse"
+    path.write_text(json.dumps(manifest))
+    report = report_of(package)
+    assert report["problems"] == [] and report["members"]["net"]["fallback"] == "lmmse"
+    assert "falls back on lmmse" in info.table(report)
+    for wrong in ("net", "lmse", 3, ["lmmse"]):
+        manifest["members"]["net"]["fallback"] = wrong
+        path.write_text(json.dumps(manifest))
+        assert any("falls back on" in text and "no other member" in text for text in report_of(package)["problems"])
+
+
 def test_info_of_a_file_with_sidecar(tmp_path):
     header_reader()
     path = small_net(tmp_path / "net.onnx", metadata={})

@@ -30,6 +30,7 @@ FULL = {
     "out": 9,
     "dropped": 1,
     "bypassed": 2,
+    "guarded": 5,
     "queue": 3,
     "faults": 0,
     "swaps": 1,
@@ -149,12 +150,13 @@ def test_absent_keys_are_dashes():
         "p99",
         "steps",
         "bypassed",
+        "guarded",
         "dropped",
         "queue",
         "model",
         "scheme",
     ]
-    assert table[2].split() == ["a", *["-"] * 9]
+    assert table[2].split() == ["a", *["-"] * 10]
 
 
 def test_without_a_rate_it_is_taken_from_our_own_clock():
@@ -297,7 +299,9 @@ def test_once_is_one_plain_table(publisher):
     code, out, _ = ended(process(address.removeprefix("tcp://"), "--once", "--seconds", "0.7"))
     table = out.splitlines()
     assert code == 0 and len(table) == 3 and "\x1b" not in out
-    assert table[2].split()[:9] == (["estimate0", "1234", "1.2ms", "500ms!", "1.5", "2", "1", "3", "0123456789ab"])
+    assert table[2].split()[:10] == (
+        ["estimate0", "1234", "1.2ms", "500ms!", "1.5", "2", "5", "1", "3", "0123456789ab"]
+    )
 
 
 def test_an_interrupt_ends_it_at_once_with_0(publisher):

@@ -56,7 +56,7 @@ public:
     virtual uint64_t items_bypassed() const = 0; //!< of those out
     //! Of those out: the estimate contradicted its measurement, and the scheme's fallback took over.
     virtual uint64_t items_guarded() const = 0;
-    virtual uint64_t faults() const = 0;         //!< inferences that failed
+    virtual uint64_t faults() const = 0; //!< inferences that failed
     virtual uint64_t swaps() const = 0;
     virtual bool disabled() const = 0; //!< switched off after too many faults in a row
     //! Seconds from arrival to output that this share (0..1) of the items kept, since the start.

@@ -80,17 +80,6 @@ void Estimator::Impl::set_seed(std::uint64_t seed)
         d_fallback->set_seed(seed);
 }
 
-void Estimator::Impl::set_noise_freedom(float freedom)
-{
-    if (!(freedom >= 0) || !std::isfinite(freedom))
-        throw Error("noise_freedom = " + std::to_string(freedom) +
-                    " must be 0 (the noise variance is known) or the number of elements that it "
-                    "was measured on");
-    d_options.noise_freedom = freedom;
-    if (d_fallback)
-        d_fallback->set_noise_freedom(freedom);
-}
-
 void Estimator::Impl::set_observed(const std::vector<std::uint8_t>& observed)
 {
     std::vector<std::uint8_t> before = observed;

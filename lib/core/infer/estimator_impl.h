@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Run state of one stream. estimator.cc makes it, estimator_run.cc takes a batch through it.
+ * Run state of one stream. estimator.cc makes it, estimator_run.cc takes a batch through it, estimator_guard.cc refuses what
+ * contradicts its measurement.
  */
 #pragma once
 
@@ -100,6 +101,7 @@ private:
     void begin_at_linear_answer();
     void begin_in_noise();
     void draw_nearest();
+    void account(std::size_t slot, Item& item) const;
     bool finish(std::size_t slot, Item& item);
     void bypass(Item& item, const char* reason);
     void write_mean(const float* from, float gain, Item& item) const;

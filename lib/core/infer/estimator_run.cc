@@ -5,7 +5,6 @@
  * normalisation. Nothing here allocates, and nothing throws to the caller.
  */
 #include "infer/estimator_impl.h"
-#include "infer/guard.h"
 
 #include <algorithm>
 #include <chrono>
@@ -184,10 +183,10 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     for (std::size_t slot = 0; slot < d_slots.size(); slot++) {
         Item& item = d_slots[slot];
-        if (failure || !finish(slot, item))
-            bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
-        else if (d_info.guard && contradicted(item, slot))
+        if (!failure && d_info.guard && contradicted(item, slot)) // the mean may lie where y does
             fall_back(slot, item);
+        else if (failure || !finish(slot, item))
+            bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
     }
     if (d_fallback && !d_fallback->d_slots.empty()) {
         // Its last step at least: something has to be answered.
@@ -195,46 +194,6 @@ void Estimator::Impl::flush(const RunLimit& limit)
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
-}
-
-// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
-bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
-{
-    const float *y = d_y.item(slot), *x = d_run->x.item(slot);
-    double energy = 0;
-    for (std::size_t i = 0; i < d_n; i++) {
-        if (!measured(item, i))
-            continue;
-        double residual = 0;
-        for (std::size_t j = d_parts_of_x * i; j < d_parts_of_x * (i + 1); j++)
-            residual += (double(y[j]) - x[j]) * (double(y[j]) - x[j]);
-        const double sigma = d_noise.at(slot, i);
-        energy += residual / (sigma * sigma);
-    }
-    return contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
-}
-
-// Another member answers it, or least squares.
-void Estimator::Impl::fall_back(std::size_t slot, Item& item)
-{
-    item.info.guarded = true;
-    item.info.residual = 0; // of what was refuted
-    item.spent = item.info.steps;
-    if (!d_fallback)
-        return bypass(item, "guard");
-    Item again{};
-    again.y = item.y;
-    again.in_parts = item.in_parts;
-    again.noise = item.noise;
-    again.noise_stride = item.noise_stride;
-    again.mean = item.mean;
-    again.variance = item.variance;
-    again.out = item.out;
-    again.info.guarded = true;
-    again.spent = item.info.steps;
-    again.spent_planned = item.info.planned;
-    again.spent_seconds = item.info.seconds;
-    d_fallback->admit(again, d_run->items[slot]);
 }
 
 void Estimator::Impl::infer(int most_steps, int noise_updates)
@@ -330,6 +289,19 @@ void Estimator::Impl::write_mean(const float* from, float gain, Item& item) cons
                 j < d_parts_of_x ? gain * from[d_parts_of_x * i + j] : 0.0f;
 }
 
+// What inference has taken.
+void Estimator::Impl::account(std::size_t slot, Item& item) const
+{
+    const SamplerRun& run = *d_run;
+    if (!run.denoiser)
+        return;
+    const SamplerEntry& sampler = *d_parts.sampler;
+    item.info.steps = item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+    item.info.planned = item.spent_planned + d_parts.noise_updates +
+                        evaluations(sampler, d_plan, run.levels.planned(slot));
+    item.info.seconds = item.spent_seconds + d_seconds;
+}
+
 // Result of one slot in the units of y; false where it is not finite.
 bool Estimator::Impl::finish(std::size_t slot, Item& item)
 {
@@ -345,14 +317,7 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
     else if (item.variance)
         classical_variance(item);
-    if (run.denoiser) {
-        const SamplerEntry& sampler = *d_parts.sampler;
-        item.info.steps =
-            item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
-        item.info.planned =
-            item.spent_planned + d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
-        item.info.seconds = item.spent_seconds + d_seconds;
-    }
+    account(slot, item);
     if (item.out) {
         if (d_options.residual)
             item.info.residual = residual(item, slot);

@@ -125,8 +125,7 @@ std::string fallback_of(const Package& package, const std::string& member)
             for (const auto& m : members.members())
                 names.push_back(m.first);
             throw Error(where + " names '" + name + "', which is no member" +
-                        suggestion(name, names) +
-                        "; leave it out for least squares");
+                        suggestion(name, names) + "; leave it out for least squares");
         }
         const bool seen = std::find(chain.begin(), chain.end(), name) != chain.end();
         chain.push_back(name);

@@ -76,45 +76,43 @@ static void bind_estimator(py::module& m)
 {
     py::class_<core::Estimator>(
         m, "Estimator", "Run state of one stream of a scheme: scheme.estimate() that is kept.")
-        .def(
-            py::init([](const scheme::sptr& handle,
-                        std::size_t item_size,
-                        const py::object& observed,
-                        const py::object& matrix,
-                        int steps,
-                        float eta,
-                        std::uint64_t seed,
-                        std::uint64_t stream,
-                        std::size_t max_batch,
-                        float noise_freedom) {
-                auto loaded = handle->get();
-                if (loaded->info().image)
-                    throw core::Error("scheme '" + loaded->info().spec +
-                                      "' is of photographs, whose size comes with each: take "
-                                      "core.picture_estimator");
-                return std::make_unique<core::Estimator>(
-                    loaded,
-                    estimator_options(*loaded,
-                                      item_size,
-                                      observed,
-                                      matrix,
-                                      steps,
-                                      eta,
-                                      seed,
-                                      stream,
-                                      max_batch,
-                                      noise_freedom));
-            }),
-            py::arg("scheme"),
-            py::arg("item_size") = 0,
-            py::arg("observed") = py::none(),
-            py::arg("matrix") = py::none(),
-            py::arg("steps") = 0,
-            py::arg("eta") = -1.0f,
-            py::arg("seed") = 0,
-            py::arg("stream") = 0,
-            py::arg("max_batch") = 64,
-            py::arg("noise_freedom") = 0.0f)
+        .def(py::init([](const scheme::sptr& handle,
+                         std::size_t item_size,
+                         const py::object& observed,
+                         const py::object& matrix,
+                         int steps,
+                         float eta,
+                         std::uint64_t seed,
+                         std::uint64_t stream,
+                         std::size_t max_batch,
+                         float noise_freedom) {
+                 auto loaded = handle->get();
+                 if (loaded->info().image)
+                     throw core::Error("scheme '" + loaded->info().spec +
+                                       "' is of photographs, whose size comes with each: take "
+                                       "core.picture_estimator");
+                 return std::make_unique<core::Estimator>(loaded,
+                                                          estimator_options(*loaded,
+                                                                            item_size,
+                                                                            observed,
+                                                                            matrix,
+                                                                            steps,
+                                                                            eta,
+                                                                            seed,
+                                                                            stream,
+                                                                            max_batch,
+                                                                            noise_freedom));
+             }),
+             py::arg("scheme"),
+             py::arg("item_size") = 0,
+             py::arg("observed") = py::none(),
+             py::arg("matrix") = py::none(),
+             py::arg("steps") = 0,
+             py::arg("eta") = -1.0f,
+             py::arg("seed") = 0,
+             py::arg("stream") = 0,
+             py::arg("max_batch") = 64,
+             py::arg("noise_freedom") = 0.0f)
         .def("run",
              &run_estimator,
              py::arg("y"),

@@ -206,18 +206,17 @@ void bind_scheme(py::module& m)
                float noise_freedom) {
                 auto loaded = self.get();
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
-                core::Estimator estimator(
-                    loaded,
-                    estimator_options(*loaded,
-                                      size,
-                                      observed,
-                                      matrix,
-                                      steps,
-                                      eta,
-                                      seed,
-                                      stream,
-                                      max_batch,
-                                      noise_freedom));
+                core::Estimator estimator(loaded,
+                                          estimator_options(*loaded,
+                                                            size,
+                                                            observed,
+                                                            matrix,
+                                                            steps,
+                                                            eta,
+                                                            seed,
+                                                            stream,
+                                                            max_batch,
+                                                            noise_freedom));
                 return run_estimator(estimator, y, noise_var, first);
             },
             py::arg("y"),
@@ -240,7 +239,8 @@ void bind_scheme(py::module& m)
             "noise_freedom: elements of noise that noise_var was measured on; 0: it is exact.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
-            "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list reason.")
+            "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
+            "reason.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

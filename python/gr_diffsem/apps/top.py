@@ -307,7 +307,7 @@ def _cut(text, length):
 
 
 def _plain(report):
-    width = max(100, shutil.get_terminal_size().columns)
+    width = max(110, shutil.get_terminal_size().columns)
     print("\n".join(text[:width] for text, _ in lines(report)), flush=True)
 
 

@@ -5,7 +5,8 @@ The plan of a VP grid begins at the level that matches the measured noise (B. Fe
 prior for low-complexity MIMO channel estimation", IEEE WCL 2024, section III): many evaluations at low SNR, few at
 high. Told an SNR that is off, it begins too early or too late. Measured against the same inference with the true
 noise variance ("genie"). An SNR becomes a noise variance as in the block `estimate`: an item's power over 1 + SNR.
-The guard is off, since it would take a noise variance that is wrong on purpose for a wrong prior. One evaluation more, `noise_updates=1`, mends most of it: docs/theory.md.
+The guard is off, since it would take a noise variance that is wrong on purpose for a wrong prior. One evaluation more,
+`noise_updates=1`, mends most of it: docs/theory.md.
 """
 
 import numpy as np

@@ -45,7 +45,7 @@ struct ItemInfo {
     int planned = 0;     //!< evaluations had nothing been cut; 0 where it did not come to a plan
     bool bypassed = false;
     const char* reason =
-        "";             //!< static text: why it was bypassed ("nan", "noise", "inference", "guard", ...)
+        ""; //!< static text: why it was bypassed ("nan", "noise", "inference", "guard", ...)
     //! The posterior contradicted its measurement, and the member's fallback answered. Where that is least squares, or was
     //! refuted too, the item is bypassed with the reason "guard".
     bool guarded = false;

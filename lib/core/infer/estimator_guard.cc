@@ -1,0 +1,70 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What becomes of an answer that contradicts its measurement.
+ */
+#include "infer/estimator_impl.h"
+#include "infer/guard.h"
+
+#include <cmath>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+void Estimator::Impl::set_noise_freedom(float freedom)
+{
+    if (!(freedom >= 0) || !std::isfinite(freedom))
+        throw Error("noise_freedom = " + std::to_string(freedom) +
+                    " must be 0 (the noise variance is known) or the number of elements that it "
+                    "was measured on");
+    d_options.noise_freedom = freedom;
+    if (d_fallback)
+        d_fallback->set_noise_freedom(freedom);
+}
+
+// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
+bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
+{
+    const float *y = d_y.item(slot), *x = d_run->x.item(slot);
+    double energy = 0;
+    for (std::size_t i = 0; i < d_n; i++) {
+        if (!measured(item, i))
+            continue;
+        double residual = 0;
+        for (std::size_t j = d_parts_of_x * i; j < d_parts_of_x * (i + 1); j++)
+            residual += (double(y[j]) - x[j]) * (double(y[j]) - x[j]);
+        const double sigma = d_noise.at(slot, i);
+        energy += residual / (sigma * sigma);
+    }
+    // An answer that is no number is a failure, and said to be one.
+    return std::isfinite(energy) &&
+           contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
+}
+
+// Another member answers it, or least squares.
+void Estimator::Impl::fall_back(std::size_t slot, Item& item)
+{
+    account(slot, item);
+    item.info.guarded = true;
+    item.spent = item.info.steps;
+    if (!d_fallback)
+        return bypass(item, "guard");
+    Item again{};
+    again.y = item.y;
+    again.in_parts = item.in_parts;
+    again.noise = item.noise;
+    again.noise_stride = item.noise_stride;
+    again.mean = item.mean;
+    again.variance = item.variance;
+    again.out = item.out;
+    again.info.guarded = true;
+    again.spent = item.info.steps;
+    again.spent_planned = item.info.planned;
+    again.spent_seconds = item.info.seconds;
+    d_fallback->admit(again, d_run->items[slot]);
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
