@@ -110,12 +110,8 @@ void Estimator::Impl::build()
     if (d_parts.prior)
         warm_up();
     d_fallback.reset();
-    if (d_info.guard && d_parts.fallback) {
-        EstimatorOptions options = d_options;
-        options.steps = 0; // its own
-        options.eta = -1;
-        d_fallback = std::make_unique<Impl>(d_parts.fallback, options);
-    }
+    if (d_options.fallback_now)
+        make_fallback();
 }
 
 void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,

@@ -7,6 +7,8 @@
 #include "infer/guard.h"
 
 #include <cmath>
+#include <exception>
+#include <memory>
 
 namespace gr {
 namespace diffsem {
@@ -21,6 +23,16 @@ void Estimator::Impl::set_noise_freedom(float freedom)
     d_options.noise_freedom = freedom;
     if (d_fallback)
         d_fallback->set_noise_freedom(freedom);
+}
+
+void Estimator::Impl::make_fallback()
+{
+    if (!d_info.guard || !d_parts.fallback)
+        return;
+    EstimatorOptions options = d_options;
+    options.steps = 0; // its own
+    options.eta = -1;
+    d_fallback = std::make_unique<Impl>(d_parts.fallback, options);
 }
 
 // Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
@@ -48,6 +60,12 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     account(slot, item);
     item.info.guarded = true;
     item.spent = item.info.steps;
+    if (!d_fallback && !d_options.fallback_now) {
+        try {
+            make_fallback();
+        } catch (const std::exception&) { // it does not fit what is measured: least squares does
+        }
+    }
     if (!d_fallback)
         return bypass(item, "guard");
     Item again{};

@@ -110,6 +110,7 @@ private:
     void flush(const RunLimit& limit);
     bool contradicted(const Item& item, std::size_t slot) const;
     void fall_back(std::size_t slot, Item& item);
+    void make_fallback();
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
     bool measured(const Item& item, std::size_t i) const

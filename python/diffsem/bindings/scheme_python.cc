@@ -206,17 +206,18 @@ void bind_scheme(py::module& m)
                float noise_freedom) {
                 auto loaded = self.get();
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
-                core::Estimator estimator(loaded,
-                                          estimator_options(*loaded,
-                                                            size,
-                                                            observed,
-                                                            matrix,
-                                                            steps,
-                                                            eta,
-                                                            seed,
-                                                            stream,
-                                                            max_batch,
-                                                            noise_freedom));
+                auto options = estimator_options(*loaded,
+                                                 size,
+                                                 observed,
+                                                 matrix,
+                                                 steps,
+                                                 eta,
+                                                 seed,
+                                                 stream,
+                                                 max_batch,
+                                                 noise_freedom);
+                options.fallback_now = false; // mostly it is not needed, and this runs once
+                core::Estimator estimator(loaded, options);
                 return run_estimator(estimator, y, noise_var, first);
             },
             py::arg("y"),

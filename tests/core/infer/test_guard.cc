@@ -193,6 +193,13 @@ void fallbacks()
     CHECK(ls.info[7].bypassed && std::string(ls.info[7].reason) == "guard");
     CHECK_EQUAL(ls.info[7].steps, 2);
     CHECK(ls.mean == alien.y);
+    // Made when it is first needed, it says the same.
+    EstimatorOptions later;
+    later.fallback_now = false;
+    Estimator lazy(load_scheme(path), later);
+    const Result made = run(lazy, t);
+    CHECK_EQUAL(made.guarded, r.guarded);
+    CHECK(made.mean == r.mean && run(lazy, alien).mean == alien.y);
     Trials same = alien; // the answer may lie where the measurement does
     Estimator in_place(load_scheme(path), {});
     in_place.run(same.y.data(), 200, same.told.data(), 1, 0, same.y.data(), nullptr, nullptr);

@@ -35,6 +35,8 @@ struct EstimatorOptions {
     bool residual = true;     //!< ItemInfo::residual is wanted
     //! Elements of noise alone whose mean power the noise variances come from; 0: they are known. See Scheme's guard.
     float noise_freedom = 0;
+    //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
+    bool fallback_now = true;
 };
 
 //! What was done to one item.
