@@ -2,6 +2,8 @@
 """The shipped packages are still as good as when they were shipped. Generators and seeds are stated
 here; onnxruntime runs the graphs, closed forms are computed in NumPy."""
 
+import shutil
+
 import numpy as np
 import pytest
 from gr_diffsem import schemes
@@ -48,6 +50,20 @@ def test_package_is_whole(models, name):
     twins = set(manifest["members"]) - set(scheme.networks()) - set(scheme.classical())
     assert twins <= {package_writer.int8_name(scheme, name) for name in scheme.networks()}
     assert set(manifest["members"]) == set(package_writer.graphs(scheme, models / name)) | set(scheme.classical())
+    fallbacks = {member: said["fallback"] for member, said in manifest["members"].items() if "fallback" in said}
+    assert fallbacks == scheme.fallbacks
+
+
+def test_the_writer_says_what_members_fall_back_on(models, tmp_path):
+    folder = tmp_path / "ofdm_chanest"
+    shutil.copytree(models / "ofdm_chanest", folder)
+    scheme, before = schemes.get("ofdm_chanest"), model_packages.read_manifest(folder)
+    package_writer.write(scheme, folder)
+    assert model_packages.read_manifest(folder)["members"] == before["members"]
+    for file in folder.glob("gmm32_*"):
+        file.unlink()
+    package_writer.write(scheme, folder)  # what is not there is no fallback
+    assert "fallback" not in model_packages.read_manifest(folder)["members"]["diffusion"]
 
 
 @pytest.mark.parametrize(
