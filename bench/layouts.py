@@ -112,7 +112,7 @@ def picture(rows, layouts, names, path):
     for axis, snr in zip(axes, (10, 20, 30), strict=True):
         for name in names:
             for kind, mark in zip(rows, "o^s", strict=True):
-                label = name if kind == "taps" else None
+                label = f"{name}, {kind}"
                 colour = f"C{list(names).index(name)}"
                 ratio = rows[kind][name][:, SNR_DB.index(snr), 0]
                 axis.plot(size, ratio, mark, color=colour, ms=3, alpha=0.6, label=label)
