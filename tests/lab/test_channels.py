@@ -75,6 +75,23 @@ def test_unobserved_elements_are_zero_at_the_largest_level():
     assert np.all(batch.sigma[~masks] == measure.SIGMA_RANGE[1])
 
 
+def test_layouts_are_of_every_kind():
+    """12 carriers at least; some lie on one side, some leave the middle out, some are combs, some are one block."""
+    layouts = measure.draw_layouts(np.random.default_rng(4), 600)
+    assert layouts.sum(1).min() >= 12 and len(np.unique(layouts, axis=0)) > 500
+    assert np.array_equal(layouts, measure.draw_layouts(np.random.default_rng(4), 600))
+    positions = [np.flatnonzero(row) for row in layouts]
+    one_sided = [p.min() > 32 or p.max() < 32 for p in positions]
+    edges = [not np.any((p > 24) & (p < 40)) and p.min() < 32 < p.max() for p in positions]
+    block = [np.ptp(p) == len(p) - 1 for p in positions]
+    comb = [len(set(np.diff(p)) - {2 * np.diff(p).min()}) == 1 and np.diff(p).min() > 1 for p in positions]
+    few = layouts.sum(1) <= 20
+    for kind in (one_sided, edges, block, comb, few):
+        assert np.mean(kind) > 0.02
+    masks = measure.draw_masks(np.random.default_rng(4), 2000)
+    assert 0.2 < np.mean((masks == measure.wifi_mask()).all(1)) < 0.5
+
+
 def test_states_have_the_level_they_claim():
     """(state - clean) / sigma has unit variance where the belief is right, combined or not."""
     rng = np.random.default_rng(2)

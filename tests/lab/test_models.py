@@ -48,6 +48,21 @@ def test_a_rotated_input_gives_a_rotated_estimate():
     assert torch.allclose(log_variance, same, atol=1e-5)
 
 
+def test_what_is_left_at_the_end_may_be_added():
+    """A share of each element's own remainder: all of it where the net says so and the noise is small."""
+    from gr_diffsem.models.gated import GatedFilterBank
+
+    net = GatedFilterBank(64, atoms=32, hidden=32, direct=True)
+    x = torch.randn(4, 2, 64)
+    sigma = torch.full((4, 1, 64), 0.01)
+    sigma[:, :, 40:] = 30.0
+    before, _ = net(x, sigma)
+    torch.nn.init.constant_(net.direct.bias, 30.0)
+    after, _ = net(x, sigma)
+    assert torch.allclose(after[..., :40], x[..., :40], atol=1e-3)
+    assert torch.allclose(after[..., 40:], before[..., 40:], atol=0.03), "an element without a measurement stays"
+
+
 def test_covariance_of_samples():
     rng = np.random.default_rng(0)
     root = rng.standard_normal((8, 8)) + 1j * rng.standard_normal((8, 8))

@@ -90,29 +90,57 @@ def wifi_mask(n_fft=64):
 
 
 def draw_masks(rng, n):
-    """Random carrier layouts [n, 64], most of them the one that most receivers have."""
+    """Random sets of observed carriers [n, 64]: four in ten the ones that most receivers have, else `draw_layouts`."""
     k = tdl.carriers(64)
     usual = wifi_mask()
     masks = np.repeat(usual[None], n, axis=0)
     u = rng.random(n)
-    at = 0.62
+    at = 0.27
     for share, mask in (
-        (0.12, usual & (k % 2 == 0)),
+        (0.08, usual & (k % 2 == 0)),
         (0.02, usual & (k % 2 != 0)),
-        (0.04, (np.abs(k) <= 28) & (k != 0)),
-        (0.03, np.abs(k) <= 26),
-        (0.03, np.ones(64, bool)),
-        (0.02, usual & (k % 4 == 0)),
+        (0.03, (np.abs(k) <= 28) & (k != 0)),
+        (0.02, np.abs(k) <= 26),
+        (0.02, np.ones(64, bool)),
     ):
         masks[(u >= at) & (u < at + share)] = mask
         at += share
     rest = np.flatnonzero(u >= at)
-    low = rng.integers(-32, -8, len(rest))[:, None]
-    high = rng.integers(8, 32, len(rest))[:, None]
-    band = (k >= low) & (k <= high) & (rng.random((len(rest), 64)) < rng.uniform(0.3, 1.5, low.shape))
-    band[:, 28] |= band.sum(1) < 6
-    band[:, 36] |= band.sum(1) < 6
-    masks[rest] = band & ((k != 0) | (rng.random(low.shape) < 0.3))
+    masks[rest] = draw_layouts(rng, len(rest))
+    return masks
+
+
+def draw_layouts(rng, n, fewest=12):
+    """n sets [n, 64] of at least `fewest` observed carriers, as an allocation or a pilot pattern may leave them: a
+    block, one side of DC, two edges, a comb, a band with gaps, carriers at random. Half of them spare DC."""
+    k = tdl.carriers(64)
+    masks = np.zeros((n, 64), bool)
+    todo = np.arange(n)
+    while len(todo):
+        kind = rng.integers(6, size=(len(todo), 1))
+        edge = 32 - np.floor(21 * rng.random((len(todo), 2)) ** 2)  # carriers 11..32 away from DC, most of them far
+        low, high = -edge[:, :1], edge[:, 1:] - 1
+        band = (k >= low) & (k <= high)
+        width = rng.integers(fewest, 65, (len(todo), 1))
+        first = -32 + np.floor(rng.random(width.shape) * (65 - width))
+        block = (k >= first) & (k < first + width)
+        inner = rng.integers(1, 22, (len(todo), 2))
+        side = np.where(rng.random(width.shape) < 0.5, band & (k >= inner[:, :1]), band & (k <= -inner[:, 1:]))
+        edges = band & ((k >= inner[:, :1]) | (k <= -inner[:, 1:]))
+        step = rng.integers(2, 6, width.shape)
+        teeth = k % step == rng.integers(5, size=width.shape) % step
+        comb = np.where(rng.random(width.shape) < 0.5, band, block) & teeth
+        gaps = band.copy()
+        for _ in range(3):
+            hole = rng.integers(-32, 32, width.shape)
+            gaps &= (k < hole) | (k >= hole + rng.integers(1, 16, width.shape))
+        order = np.argsort(np.argsort(np.where(band, rng.random(band.shape), 2.0), 1), 1)
+        scattered = order < fewest + np.floor(rng.random(width.shape) * (band.sum(1, keepdims=True) - fewest + 1))
+        drawn = np.choose(kind, (block, side, edges, comb, gaps, scattered))
+        drawn &= (k != 0) | (rng.random(width.shape) < 0.5)
+        enough = drawn.sum(1) >= fewest
+        masks[todo[enough]] = drawn[enough]
+        todo = todo[~enough]
     return masks
 
 

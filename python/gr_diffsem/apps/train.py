@@ -34,7 +34,7 @@ def add_arguments(parser):
     real(parser, "--rate", above=0, most=1e3, help="learning rate at the beginning (default: the scheme's)")
     parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
     parser.add_argument("--validate", help="folder of other photographs, to report on")
-    parser.add_argument("--start", help="checkpoint whose weights to begin from, of an equal network")
+    parser.add_argument("--start", help="checkpoint.pt or exported .onnx of an equal network to begin from")
 
 
 def run(args):

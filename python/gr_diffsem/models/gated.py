@@ -6,7 +6,10 @@ variances are known. So here the signal only ever passes complex linear maps and
 correlated with `atoms` learned responses (at first: paths at delays a fraction of a sample apart),
 each correlation is multiplied by a gain, and the sum of the atoms is the estimate. The gains come
 from a small MLP that sees log powers of the correlations and the level of every element, never a
-phase. A second stage does the same to what the first left unexplained. Multiplying the input by
+phase. A second stage does the same to what the first left unexplained. Where few elements are
+observed, or the signal is like nothing the atoms make, something stays unexplained at the end: with `direct`
+a share of it, of each element's own, is added to the estimate, so that at the worst the estimate is the
+measurement. Multiplying the input by
 exp(j phi) therefore multiplies the estimate by the same, and at high SNR nothing needs to cancel.
 """
 
@@ -42,6 +45,15 @@ class ComplexLinear(nn.Module):
     def forward(self, x):
         return nn.functional.linear(x, self.matrix())
 
+    def thawed(self, weight):
+        """{parameter: value} of a `frozen` layer's weight [2m, 2n]; ValueError if it is no such layer's."""
+        m, n = self.real.shape
+        if tuple(weight.shape) != (2 * m, 2 * n):
+            raise ValueError(f"has shape {list(weight.shape)}, not {[2 * m, 2 * n]}")
+        if not (weight[:m, :n].equal(weight[m:, n:]) and weight[m:, :n].equal(-weight[:m, n:])):
+            raise ValueError("is no complex matrix")
+        return {"real": weight[:m, :n].clone(), "imag": weight[m:, :n].clone()}
+
     def frozen(self):
         """The same as an ordinary layer, for a graph without the matrix's assembly."""
         layer = nn.Linear(2 * self.real.shape[1], 2 * self.real.shape[0], bias=False)
@@ -59,9 +71,12 @@ class GatedFilterBank(nn.Module):
     """The denoiser. n: elements; atoms, hidden: sizes; first, last: delays in samples that the
     atoms start from; stages: how many times gains are computed; knee: powers are seen as
     log(power + knee * noise power), so that faint correlations count by their power and not by its
-    logarithm, which is mostly noise (None: the knee lies far below the noise)."""
+    logarithm, which is mostly noise (None: the knee lies far below the noise); direct: whether what
+    is left at the end may be added."""
 
-    def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2, knee=None):
+    START_MAY_LACK = ("direct.",)  # these change almost nothing until they are trained (onnx_start.py)
+
+    def __init__(self, n=64, atoms=96, hidden=256, first=-6.0, last=22.0, stages=2, knee=None, direct=False):
         super().__init__()
         self.n, self.stages, self.knee = n, stages, knee
         spacing = (last - first) / atoms
@@ -81,6 +96,10 @@ class GatedFilterBank(nn.Module):
         for layer in self.gains:
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
+        self.direct = nn.Linear(hidden, n) if direct else None
+        if direct:
+            nn.init.zeros_(self.direct.weight)
+            nn.init.constant_(self.direct.bias, -5.0)
 
     def multiply_adds(self):
         """Multiply-adds of one evaluation of one item."""
@@ -125,5 +144,8 @@ class GatedFilterBank(nn.Module):
             gain, other = self.gains[i](state).chunk(2, 1)
             mix = left * torch.cat((gain, gain), 1) + again * torch.cat((other, other), 1) * 0.3
             estimate = estimate + self.synthesis[i](left + mix)
+        if self.direct is not None:
+            share = torch.sigmoid(self.direct(state)) * w
+            estimate = estimate + (x - estimate) * torch.cat((share, share), 1)
         log_variance = self.spread(state) + torch.log(8 * floor / (1 + 8 * floor))
         return estimate.reshape(-1, 2, self.n), log_variance.reshape(-1, 1, self.n)

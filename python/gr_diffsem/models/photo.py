@@ -46,6 +46,8 @@ class PhotoUNet(nn.Module):
     """x [B, 3, H, W] (H, W multiples of `MULTIPLE`), level [B, 20] -> mean [B, 3, H, W],
     log variance [B, 10] of the mean's error in each band. widths, depths: of each resolution."""
 
+    START_MAY_LACK = ("seen",)  # an exported graph has it as limits without a name; training sees it again
+
     def __init__(self, widths=(48, 96, 128), depths=(1, 1, 2), hidden=64):
         super().__init__()
         self.widths, self.depths, self.hidden = widths, depths, hidden

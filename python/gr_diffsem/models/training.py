@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import UserError
-from . import provenance
+from . import onnx_start, provenance
 from .batches import Data
 
 OUTLIER = 1e4  # squared error over predicted variance beyond which an element trains nothing
@@ -87,7 +87,8 @@ def loss(net, clean, state, sigma, observed, warm):
         seen = (observed / sigma[:, 0] ** 2).sum(dims, keepdim=True)
         bound = 1 / (1 + seen / 16)
         variance = log_variance.exp()
-        variance = torch.minimum(torch.maximum(variance, bound * 0.03), bound * 20)
+        most = torch.where(observed, bound * 20, (bound * 20).clamp(min=1))  # elsewhere nothing may be known
+        variance = torch.minimum(torch.maximum(variance, bound * 0.03), most)
         weight = 1 / (variance if warm else bound.expand_as(error))
     # One element in many millions is an extreme outlier: it must not undo a step's direction.
     fit = (weight * error).clamp(max=OUTLIER).mean()
@@ -122,16 +123,19 @@ class Training:
         if args.start and not self.resume:
             self.begin_from(args.start)
 
-    def begin_from(self, checkpoint):
-        """Take the averaged weights of another training of the same network."""
-        state = load_checkpoint(checkpoint)
-        try:
-            self.net.load_state_dict(state["average"])
-        except RuntimeError as error:
-            raise UserError(f"--start {checkpoint} holds another network: {error}") from None
-        self.average.load_state_dict(state["average"])
-        self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
-        self.start += f" (`{state['command']}`)" if state.get("command") else ""
+    def begin_from(self, path):
+        """Take the averaged weights of another training of the same network, or those of an exported one."""
+        if Path(path).suffix == ".onnx":
+            weights, self.start = onnx_start.read(path, self.net)
+        else:
+            state = load_checkpoint(path)
+            weights = state["average"]
+            self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
+            self.start += f" (`{state['command']}`)" if state.get("command") else ""
+            self.start += f", from {state['start']}" if state.get("start") else ""
+        weights = onnx_start.fitting(weights, self.net, path)
+        self.net.load_state_dict(weights)
+        self.average.load_state_dict(weights)
 
     @property
     def on_gpu(self):
@@ -147,7 +151,7 @@ class Training:
 
     def loss(self, *batch):
         """(what trains the mean, what trains the variance) of a batch."""
-        return loss(self.net, *batch, warm=self.step >= self.WARM_UP)
+        return loss(self.net, *batch, warm=self.start is not None or self.step >= self.WARM_UP)
 
     def run(self):
         """Train until the time is over; returns a report."""

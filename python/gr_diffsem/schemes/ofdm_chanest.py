@@ -18,18 +18,18 @@ VALIDATION = (20_000, 1002)
 def _diffusion():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=80, hidden=160, stages=3, last=28.0, knee=0.3)
+    return GatedFilterBank(64, atoms=80, hidden=160, stages=3, last=28.0, knee=0.3, direct=True)
 
 
 def _mmse_net():
     from ..models.gated import GatedFilterBank
 
-    return GatedFilterBank(64, atoms=48, hidden=128, last=28.0, knee=0.3)
+    return GatedFilterBank(64, atoms=48, hidden=128, last=28.0, knee=0.3, direct=True)
 
 
 class OfdmChanest(Scheme):
     name = "ofdm_chanest"
-    title = "OFDM channel estimation, 64 carriers, any layout"
+    title = "OFDM channel estimation, 64 carriers, 12 and more of them observed"
     reference = (
         "SNR-matched diffusion denoising of channel estimates, after B. Fesl et al., 'Diffusion-Based "
         "Generative Prior for Low-Complexity MIMO Channel Estimation', IEEE WCL 2024"
@@ -43,8 +43,10 @@ class OfdmChanest(Scheme):
         "300,000 channels (version 2 of the bank): 3GPP TR 38.901 TDL-A..E, those with a line of sight twice as often "
         "and with Rician factors 10 dB up or down too, and CDL-A..E from sionna-no-rt 2.2.0, with random delay "
         "spreads up to a 16-sample cyclic prefix; random exponential, specular and nearly flat channels; "
-        "random FFT window positions, front-end filters and phases. All members but `diffusion` are "
-        "of version 1, in which all profiles came equally often"
+        "random FFT window positions, front-end filters and phases. The classical members are "
+        "of version 1, in which all profiles came equally often. Observed were the carriers of 802.11a and their "
+        "combs in four items of ten, else sets at random: blocks, one side of DC, edges, combs, gaps, scattered "
+        "carriers, 12 and more"
     )
 
     def __init__(self):
@@ -94,6 +96,15 @@ class OfdmChanest(Scheme):
         sets["comb"] = observed(comb, lambda rng: self.sample(rng, 2000, VALIDATION))
         for name, spread in (("A", 0.5), ("A", 1.5), ("C", 0.5), ("C", 1.7), ("D", 1.0)):
             sets[f"TDL-{name} {spread:g}"] = observed(wifi, tdl_of(name, spread))
+        k = tdl.carriers()
+        parts = {
+            "one side": (k >= 1) & (k <= 30),
+            "edges": (np.abs(k) >= 17) & (np.abs(k) <= 30),
+            "block of 16": (k >= 1) & (k <= 16),
+            "comb of 4": wifi & (k % 4 == 0),
+        }
+        for name, mask in parts.items():
+            sets[name] = observed(mask, lambda rng: self.sample(rng, 1000, VALIDATION))
         return sets
 
     def _normalised(self, n, seed):
@@ -149,10 +160,12 @@ class OfdmChanest(Scheme):
 
     def card(self):
         return (
-            "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and any other set of "
-            "observed carriers. Delays may lie anywhere from 3 samples before the FFT window's reference to the "
-            "end of a 16-sample cyclic prefix; the window may begin up to 10 samples early on top of that. "
-            "Not for other FFT lengths, and not for channels longer than that."
+            "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and other sets of 12 and "
+            "more observed carriers: blocks, one side of DC, edges, combs, bands with gaps, scattered ones "
+            "(bench/results.md, 'Part of the band', says what each gains). With fewer, take `ofdm_chanest/gmm`. "
+            "Delays may lie anywhere from 3 samples before the FFT window's reference to the end of a 16-sample "
+            "cyclic prefix; the window may begin up to 10 samples early on top of that. Not for other FFT lengths, and "
+            "not for channels longer than that."
         )
 
 

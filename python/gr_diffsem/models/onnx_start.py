@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weights that a training begins from, out of a network that was exported to .onnx (docs: `train --start`).
+
+An exported graph keeps the names of a network's parameters; only what `for_export` joined has to be taken apart again.
+"""
+
+import json
+from pathlib import Path
+
+from ..base.errors import UserError
+
+
+def fitting(weights, net, path):
+    """{name: tensor} from the file `path` as a state dict for `net`; a UserError that names what differs if it is
+    another network's. What `net.START_MAY_LACK` names by its beginning may be missing: it stays as it was built."""
+    weights, wanted = dict(weights), net.state_dict()
+    may_lack = tuple(getattr(net, "START_MAY_LACK", ()))
+    faults = []
+    for name, value in wanted.items():
+        if name not in weights and name.startswith(may_lack):
+            weights[name] = value
+        elif name not in weights:
+            faults.append(f"{name} is missing")
+        elif weights[name].shape != value.shape:
+            faults.append(f"{name} has shape {list(weights[name].shape)}, not {list(value.shape)}")
+        elif not weights[name].isfinite().all():
+            faults.append(f"{name} is not finite")
+    faults += [f"{name} is not in this one" for name in weights if name not in wanted]
+    if faults:
+        said = "; ".join(faults[:4]) + (f"; and {len(faults) - 4} more" if len(faults) > 4 else "")
+        raise UserError(f"--start {path} holds another network: {said}")
+    return weights
+
+
+def read(path, net):
+    """({name: tensor} under the names that `net` gives them, in words where it is from) of an exported .onnx."""
+    import onnx
+    import torch
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError:
+        raise UserError(f"--start {path} does not exist: give a checkpoint.pt or an exported .onnx") from None
+    except (DecodeError, OSError) as error:
+        said = f"--start {path} is no .onnx that can be read ({error}): give one that `gr-diffsem export` wrote"
+        raise UserError(said) from None
+    tensors = {}
+    for tensor in model.graph.initializer:
+        if uses_external_data(tensor):
+            raise UserError(f"--start {path} keeps {tensor.name} elsewhere: give one that `gr-diffsem export` wrote")
+        tensors[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+    weights = {}
+    for prefix, layer in net.named_modules():
+        joined = f"{prefix}.weight"
+        if not hasattr(layer, "thawed") or joined not in tensors:
+            continue
+        try:
+            parts = layer.thawed(tensors.pop(joined))
+        except ValueError as error:
+            raise UserError(f"--start {path} holds another network: {joined} {error}") from None
+        weights |= {f"{prefix}.{name}": value for name, value in parts.items()}
+    # What has no dot is a constant of the graph, not a parameter.
+    weights |= {name: value for name, value in tensors.items() if "." in name or name in net.state_dict()}
+    return weights, _where_from(path, model)
+
+
+def _where_from(path, model):
+    """What the graph says of its training, in words."""
+    told = {p.key: p.value for p in model.metadata_props}
+    try:
+        facts = json.loads(told.get("diffsem.trained_on", "{}"))
+    except ValueError:
+        facts = {}
+    words = Path(path).parent.name + "/" + Path(path).name
+    if isinstance(facts, dict) and facts.get("steps"):
+        words += f", {facts['steps']} steps"
+        words += f" (`{facts['command']}`)" if facts.get("command") else ""
+        words += f", from {facts['start']}" if facts.get("start") else ""
+    return words
