@@ -52,7 +52,9 @@ class semantic_decoder(gr.basic_block):
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
-    at the sender. queue_size: contents that may wait for inference; more are dropped and counted. realism
+    at the sender. queue_size: contents that may wait for inference. on_full: what happens to more of them: ``drop``
+    (counted), as the air goes on, or ``wait``, as a file can (frames then wait in this block's message queue, which has
+    no end: hold the file back too, as `gr-diffsem receive` does). realism
     (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it. patience: seconds of
     silence that end a pass whose last frame was lost; 0: none does.
 
@@ -86,6 +88,7 @@ class semantic_decoder(gr.basic_block):
         preview=0.0,
         deadline=0.0,
         overload="wait",
+        on_full="drop",
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gnuradio.diffsem.evaluation_budget import EvaluationBudget
@@ -106,6 +109,8 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
         if not 0 <= preview < float("inf"):
             raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
+        if on_full not in ("drop", "wait"):
+            raise ValueError(f"on_full is '{on_full}': give drop or wait")
         # One of each scheme, since costs are a scheme's; made once here so that wrong values fail now.
         self._budget = lambda: EvaluationBudget(deadline / 1000, overload, core.CostModel(), core.CostModel())
         self._budget()
@@ -116,7 +121,7 @@ class semantic_decoder(gr.basic_block):
         self._lock = threading.Lock()
         self._passing = threading.RLock()  # what is collected: the handler's, and the worker's in silence
         self._passes = passes.Passes(self._layout, self._hand_on, self._count)
-        self._queue = queue.Queue(queue_size)
+        self._queue, self._waits = queue.Queue(queue_size), on_full == "wait"
         self._preview, self._looked, self._ended = float(preview), 0.0, 0
         self._previews = queue.Queue(1)
         self._linear = core.picture_estimator("linear")
@@ -230,13 +235,16 @@ class semantic_decoder(gr.basic_block):
     def _hand_on(self, known):
         """The end of a pass."""
         self._ended += 1
-        if self._abandoned:
-            return
-        try:
-            self._queue.put_nowait((known, time.monotonic()))
-        except queue.Full:
-            self._count("overrun")
-            log.warning("content %d dropped: %d wait for inference", known.id, self._queue.qsize())
+        while not self._abandoned:
+            try:
+                self._queue.put((known, time.monotonic()), self._waits, TICK)
+                return
+            except queue.Full:
+                if self._waits:
+                    continue
+                self._count("overrun")
+                log.warning("content %d dropped: %d wait for inference", known.id, self._queue.qsize())
+                return
 
     def _from_pdu(self, message):
         if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_c32vector(pmt.cdr(message))):

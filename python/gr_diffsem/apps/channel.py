@@ -10,7 +10,7 @@ import sys
 from ..air.burst_channel import BurstChannel
 from ..air.fading import SEMANTIC_LINK
 from ..base.errors import UserError
-from . import transport
+from . import ending, transport
 
 
 def add_arguments(parser):
@@ -51,8 +51,11 @@ def carry(air, source, to, control):
         while requests.poll(0):
             requests.send_json(answer(air, requests.recv()))
 
-    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to, serve)
-    print(f"channel: {air.settings}", file=sys.stderr, flush=True)
+    def say(words):
+        ending.tell(f"channel: {words}", file=sys.stderr)
+
+    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to, serve, say)
+    say(air.settings)
     try:
         while True:
             x = reader.read()

@@ -16,7 +16,7 @@ import numpy as np
 from ..base import picture_files
 from ..base.errors import UserError
 from ..codec import content, frame_header, frame_layout, frames, picture_codec
-from . import radio, transport
+from . import ending, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -135,7 +135,8 @@ def burst(form, frame, papr_db, amplitude, gap):
 
 
 def _over_pipe(at, args, cut, names):
-    out = transport.writer(at, args.rate, args.freq, functools.cache(lambda: _say("waiting for a receiver ...")))
+    waiting = functools.cache(lambda: None if out.readers else _say("waiting for a receiver ..."))
+    out = transport.writer(at, args.rate, args.freq, waiting, _say)
     pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
     sent = {"contents": 0, "frames": 0, "samples": 0, "to": args.to}
     begin = time.monotonic()
@@ -159,7 +160,6 @@ def _over_pipe(at, args, cut, names):
         put(np.zeros(2 * LEAD))
     except KeyboardInterrupt:
         out.stopped = True
-        _say("\ninterrupted")
     finally:
         out.close()
     sent["seconds"] = round(time.monotonic() - begin, 2)
@@ -216,7 +216,6 @@ def _over_radio(at, args, cut, names):
         while not ended.wait(0.1):
             pass
     except KeyboardInterrupt:
-        _say("\ninterrupted")
         source.stopped = True
         tb.stop()
         ended.wait(2)
@@ -232,11 +231,11 @@ def _over_radio(at, args, cut, names):
 def _progress(name, done, of):
     if sys.stderr.isatty():
         end = "\n" if done == of else ""
-        print(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr, flush=True)
+        ending.tell(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr)
 
 
 def _say(text):
-    print(text, file=sys.stderr, flush=True)
+    ending.tell(text, file=sys.stderr)
 
 
 def table(report):
