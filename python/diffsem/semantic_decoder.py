@@ -187,7 +187,7 @@ class semantic_decoder(gr.basic_block):
 
     def stop(self):
         with self._passing:
-            self._passes.end()
+            self._passes.close()
         for thread, waiting in zip(self._threads, (self._queue, self._previews), strict=False):
             waiting.put(None)
             thread.join()
@@ -305,6 +305,7 @@ class semantic_decoder(gr.basic_block):
                 self.message_port_pub(pmt.intern("content"), message)
 
     def _infer(self, known, arrived):
+        self._content.check_kind(known.data)
         kind = self._content.kind(known.data)
         if kind == self._content.PHOTOGRAPH:
             said, vector = self._best(known, arrived)
@@ -374,7 +375,8 @@ class semantic_decoder(gr.basic_block):
 
     @staticmethod
     def _frames_of(p):
-        return {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
+        said = {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
+        return {**said, "callsign": p.call_sign} if p.call_sign else said
 
     def _analogue(self, p, n):
         if not n <= p.symbols.size < n + 2 * self._layout[0]:

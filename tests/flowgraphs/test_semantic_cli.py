@@ -26,7 +26,7 @@ def photograph(tmp_path):
 def received(tmp_path, recording, name):
     """(report's pictures [array], their JSON) of a recording."""
     out = tmp_path / name
-    assert main(["receive", "--from", f"file:{recording}", "--out", str(out)]) == 0
+    assert main(["receive", "--from", f"file:{recording}", "--out", str(out), "--scheme", "linear"]) == 0
     files = sorted(out.glob("*.png"))
     return [np.asarray(Image.open(f)) for f in files], [json.loads(f.with_suffix(".json").read_text()) for f in files]
 
@@ -42,6 +42,7 @@ def test_a_photograph_crosses_a_recording(tmp_path, photograph):
     BurstChannel(5.0, "awgn", offset=0.3)(samples).tofile(noisy)
     worse, said = received(tmp_path, noisy, "noisy")
     # the symbol-level chain (symbol_channel.apply_channel, picture_codec.linear) gives 22.5 dB
+    # (photo_mmse has learned from noisier links, and does not like a clean one)
     assert 21.5 < picture_metrics.psnr(photograph, worse[0]) < best
     assert said[0]["snr_db"] == pytest.approx(5, abs=1)
     samples[: samples.size // 2].tofile(tmp_path / "half.cf32")

@@ -72,12 +72,12 @@ def test_all_uses_are_spent_and_mean_power_is_one_in_every_frame(cbr, size):
     image = photograph(*size)
     uses = int(image.size * cbr)
     made = picture_codec.encode(image, uses)
-    digital = digital_part.uses(len(made.digital))
-    side = digital + frames.HEADER_USES * frames.frame_count(digital + made.symbols.size)
+    sent = frames.cut(made.digital, made.symbols, 1)
+    side = frames.digital_symbols(digital_part.uses(len(made.digital)), len(sent)) + frames.HEADER_USES * len(sent)
     assert side <= picture_codec.OVERHEAD * uses
     assert uses - frames.HEADER_USES < side + made.symbols.size <= uses
     assert abs(np.mean(np.abs(made.symbols) ** 2) - 1) < 0.01
-    for frame in frames.cut(made.digital, made.symbols, 1):
+    for frame in sent:
         assert abs(np.mean(np.abs(frame.symbols) ** 2) - 1) < 0.25
     assert [s.stop - s.start for s in made.plan.layers] == pytest.approx([made.symbols.size / 2] * 4, abs=1)
     power = 2 * made.plan.gains**2 * made.plan.variances.ravel()[made.plan.order]
