@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan asan-blocks tsan fuzz soak bench format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan asan-blocks tsan fuzz soak bench impair format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
 	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
+	@echo '  make impair              a picture through what real radios do to samples, against floors'
 	@echo '  make format | lint       put the sources into form | check them'
 	@echo '  make install             into PREFIX (default /usr/local); make uninstall takes it away again'
 	@echo '  make clean | distclean   remove the build | and the environments'
@@ -70,6 +71,9 @@ test: build
 bench: build
 	@scripts/build.sh radio --target benches
 	@build/bin/gr-diffsem bench
+
+impair: build
+	@build/bin/gr-diffsem eval impair
 
 format: env
 	@scripts/form.sh fix

@@ -6,6 +6,7 @@
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
+#include <string>
 
 namespace gr {
 namespace diffsem {
@@ -63,6 +64,7 @@ int frame_sync_cvc_impl::general_work(int noutput_items,
     d_found = d_finder.found();
     d_out = d_finder.out();
     d_recognised = d_finder.recognised();
+    d_skipped = d_finder.skipped();
     report();
     consume_each(taken);
     return produced;
@@ -95,6 +97,23 @@ void frame_sync_cvc_impl::tag_frame(uint64_t at)
     add("diffsem_carrier_offset", pmt::from_double(frame.carrier_offset));
     add("diffsem_start", pmt::from_uint64(frame.start));
     add("diffsem_score", pmt::from_double(frame.score));
+    if (!frame.lost.empty())
+        add("diffsem_lost", pmt::init_f32vector(frame.lost.size(), frame.lost));
+}
+
+// What is taken out now, in words; "" for nothing.
+std::string frame_sync_cvc_impl::interference() const
+{
+    const auto found = d_finder.interference();
+    std::string words;
+    const auto add = [&words](bool there, const char* word) {
+        if (there)
+            words += (words.empty() ? "" : ", ") + std::string(word);
+    };
+    add(found.dc, "DC");
+    add(found.tone, "tone");
+    add(found.neighbour, "neighbour");
+    return words;
 }
 
 void frame_sync_cvc_impl::report()
@@ -111,6 +130,9 @@ void frame_sync_cvc_impl::report()
     add("dropped", d_finder.found() - d_finder.out());
     add("recognised", d_finder.recognised());
     add("blanked", d_finder.blanked());
+    add("impulses", d_finder.impulses());
+    add("skipped", d_finder.skipped());
+    stats = pmt::dict_add(stats, pmt::mp("interference"), pmt::intern(interference()));
     message_port_pub(d_keys.stats, stats);
 }
 

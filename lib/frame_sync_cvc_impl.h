@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace gr {
@@ -25,6 +26,7 @@ public:
     uint64_t frames_found() const override { return d_found; }
     uint64_t frames_out() const override { return d_out; }
     uint64_t frames_recognised() const override { return d_recognised; }
+    uint64_t preambles_skipped() const override { return d_skipped; }
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -36,6 +38,7 @@ private:
     int send(gr_complex* out, int produced, int room);
     void tag_frame(uint64_t at);
     void report();
+    std::string interference() const;
 
     const keys d_keys;
     const int d_len;
@@ -44,7 +47,7 @@ private:
     std::size_t d_left = 0; // values of its frame that are not sent
 
     // what another thread may ask for
-    std::atomic<uint64_t> d_found{0}, d_out{0}, d_recognised{0};
+    std::atomic<uint64_t> d_found{0}, d_out{0}, d_recognised{0}, d_skipped{0};
     rate_limit d_stats_limit{1.0};
 };
 

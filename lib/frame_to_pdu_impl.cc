@@ -95,6 +95,12 @@ private:
         d_taps = pmt::c32vector_elements(taps);
         d_error = pmt::f32vector_elements(error);
         d_noise_var = static_cast<float>(noise_var);
+        const auto lost = pmt::dict_ref(tags, d_lost_key, pmt::PMT_NIL);
+        d_lost.clear();
+        if (pmt::is_f32vector(lost) &&
+            pmt::length(lost) == static_cast<std::size_t>(layout.header_symbols() + d_payload))
+            for (const float share : pmt::f32vector_elements(lost))
+                d_lost.push_back(share >= 0 && share <= 1 ? share : 0.0f);
         d_offset = pmt::dict_ref(tags, pmt::mp("diffsem_carrier_offset"), pmt::from_double(0));
         d_start = pmt::dict_ref(tags, pmt::mp("diffsem_start"), pmt::from_uint64(0));
         d_wanted = static_cast<std::size_t>(layout.header_symbols() + d_payload) * d_len;
@@ -103,8 +109,13 @@ private:
     void finish()
     {
         d_wanted = 0;
-        const auto payload = d_noise.read(
-            d_frame.data(), d_payload, d_header, d_taps.data(), d_noise_var, d_error.data());
+        const auto payload = d_noise.read(d_frame.data(),
+                                          d_payload,
+                                          d_header,
+                                          d_taps.data(),
+                                          d_noise_var,
+                                          d_error.data(),
+                                          d_lost.empty() ? nullptr : d_lost.data());
         const auto& noise = payload.noise_var;
         pmt::pmt_t dict = header_dict(d_header);
         dict = pmt::dict_add(dict, pmt::mp("snr_db"), pmt::from_double(payload.snr_db));
@@ -130,14 +141,15 @@ private:
     }
 
     const keys d_keys;
-    const pmt::pmt_t d_port = pmt::mp("pdus"), d_frame_key = pmt::mp("diffsem_frame");
+    const pmt::pmt_t d_port = pmt::mp("pdus"), d_frame_key = pmt::mp("diffsem_frame"),
+                     d_lost_key = pmt::mp("diffsem_lost");
     core::FrameNoise d_noise;
     const int d_len;
 
     // the frame that comes in; nothing is wanted between frames
     std::size_t d_wanted = 0;
     std::vector<gr_complex> d_frame, d_taps;
-    std::vector<float> d_error;
+    std::vector<float> d_error, d_lost;
     float d_noise_var = 0;
     core::FrameHeader d_header;
     int d_payload = 0;

@@ -43,12 +43,19 @@ struct frame_format {
  *
  * Tags on the first vector of a frame: `diffsem_frame` (dict of longs `id`, `total`, `index`, `digital`),
  * `frame_len` (long, H + F), `diffsem_carrier_offset` (double, carrier spacings), `diffsem_start`
- * (uint64, sample of the frame's first prefix), `diffsem_score` (double, over the threshold).
+ * (uint64, sample of the frame's first prefix), `diffsem_score` (double, over the threshold), and
+ * `diffsem_lost` (f32vector, share of the samples of each symbol that were impulses) where there were any.
+ *
+ * Before anything is looked for, impulses are set to 0, and lines (DC, carriers) and what lies outside the
+ * carriers in use are filtered out, where they are strong (core/link/impulse_blanker.h, interference_filter.h).
+ * What else looks like preambles and has no header is paid for from an allowance of one in 400 samples;
+ * beyond it only higher scores are looked at, so that the cost is bounded whatever is received.
  *
  * Message port `stats`, about once a second: `in` (preambles found), `out`, `dropped` (found without a
  * header: false alarms and lost frames; one that is on its way counts here until its end has come),
  * `recognised` (of those out, by the expected header), `blanked` (samples that were no
- * numbers, or absurdly large: taken as 0).
+ * numbers, or absurdly large: taken as 0), `impulses` (samples set to 0), `skipped` (weak preambles, left
+ * out to bound the cost), `interference` (what is filtered out now: DC, tone, neighbour).
  */
 class DIFFSEM_API frame_sync_cvc : virtual public gr::block
 {
@@ -71,6 +78,7 @@ public:
     virtual uint64_t frames_found() const = 0;      //!< preambles
     virtual uint64_t frames_out() const = 0;        //!< of those, with a header
     virtual uint64_t frames_recognised() const = 0; //!< of those, by the expected header
+    virtual uint64_t preambles_skipped() const = 0; //!< weak ones, left out to bound the cost
 };
 
 } // namespace diffsem

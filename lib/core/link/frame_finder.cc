@@ -18,6 +18,19 @@ constexpr float largest_power = 1e30f; // of a sample; its square is still a num
 constexpr int look_symbols = 6; // whose pilots refine the offset before the header is decoded
 constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
+constexpr double allowance = 200;       // headers that may fail in a row at no price
+constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond it
+constexpr double image_memory = 0.8;    // of frames
+constexpr double image_doubt = 4;       // standard deviations of what no image would give: 1e-7
+
+std::vector<int> in_use(const FrameLayout& layout)
+{
+    std::vector<int> used;
+    for (int k = 0; k < layout.fft_len(); k++)
+        if (std::norm(layout.word1[k]) > 0)
+            used.push_back(k);
+    return used;
+}
 
 } // namespace
 
@@ -30,6 +43,7 @@ FrameFinder::FrameFinder(FrameLayout layout, PreambleCorrelator correlator, Dft 
       d_symbol(d_len + d_front.layout().cp_len),
       d_look(std::max(look_symbols, d_front.layout().header_symbols())),
       d_lead(static_cast<std::size_t>(d_front.layout().cp_len)),
+      d_filter(in_use(d_front.layout()), d_len, d_correlator.max_offset()),
       d_samples(d_lead),
       d_turned(d_len)
 {
@@ -41,9 +55,17 @@ void FrameFinder::spectrum(int symbol, cfloat* out)
     const std::size_t first =
         d_start + static_cast<std::size_t>(symbol) * d_symbol + d_symbol - d_len;
     const double turn = -2 * pi * d_offset / d_len;
-    const double begin = turn * static_cast<double>(first - d_start);
-    for (int i = 0; i < d_len; i++)
-        d_turned[i] = d_samples[first + i] * cfloat(std::polar(1.0, begin + turn * i));
+    const auto step = std::polar(1.0, turn);
+    auto now = std::polar(1.0, turn * static_cast<double>(first - d_start));
+    for (int i = 0; i < d_len; i++) {
+        const float re = static_cast<float>(now.real()), im = static_cast<float>(now.imag());
+        const cfloat y = d_samples[first + i];
+        const cfloat x = {y.real() - d_image.real() * y.real() - d_image.imag() * y.imag(),
+                          y.imag() - d_image.imag() * y.real() + d_image.real() * y.imag()};
+        d_turned[i] = {re * x.real() - im * x.imag(), re * x.imag() + im * x.real()};
+        now = {now.real() * step.real() - now.imag() * step.imag(),
+               now.real() * step.imag() + now.imag() * step.real()};
+    }
     const cfloat* bins = d_dft(d_turned.data());
     const float scale = 1 / std::sqrt(static_cast<float>(d_len));
     for (int k = 0; k < d_len; k++)
@@ -61,11 +83,34 @@ void FrameFinder::score()
     d_correlator.scores(&d_samples[done], static_cast<int>(n), &d_score[done], &d_grid[done]);
 }
 
+// Headers that failed beyond what the time allows; below 0 where there is allowance left.
+double FrameFinder::debt(std::uint64_t at) const
+{
+    return std::max(-allowance, d_debt - double(at - d_debt_at) / samples_per_failure);
+}
+
+void FrameFinder::fail()
+{
+    const std::uint64_t at = d_base + d_start;
+    d_debt = debt(at) + 1;
+    d_debt_at = at;
+}
+
 bool FrameFinder::search()
 {
     const float threshold = d_correlator.threshold();
-    while (d_position < d_score.size() && d_score[d_position] < threshold)
-        d_position++;
+    for (; d_position < d_score.size(); d_position++) {
+        const float score = d_score[d_position];
+        if (score < threshold)
+            continue;
+        const std::uint64_t at = d_base + d_position;
+        if (score >= threshold * (1 + price_per_debt * std::max(0.0, debt(at))))
+            break;
+        if (at >= d_skipped_at) {
+            d_skipped++;
+            d_skipped_at = at + d_symbol;
+        }
+    }
     // The best score of a symbol's length, unless it lies at the end: then a better one may follow.
     const std::size_t end = d_position + d_symbol, edge = end - layout().cp_len;
     if (d_score.size() < end)
@@ -101,6 +146,7 @@ bool FrameFinder::read_header()
                                          double(d_base + d_start) - double(d_heard));
     const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * span;
     if (!d_tracker.decode(soft, d_header, expected, odds / (1 + odds))) {
+        fail();
         d_position = d_next;
         d_state = State::search;
         return true;
@@ -111,12 +157,41 @@ bool FrameFinder::read_header()
     return true;
 }
 
+// The w for which y - w conj(y) has no mean square, if that of y, here behind the sync words, is no chance.
+void FrameFinder::learn_image(std::size_t end)
+{
+    d_squares *= image_memory;
+    d_powers *= image_memory;
+    d_counted *= image_memory;
+    for (std::size_t i = d_start + 2 * static_cast<std::size_t>(d_symbol); i < end; i++) {
+        const double re = d_samples[i].real(), im = d_samples[i].imag();
+        d_squares += std::complex<double>(re * re - im * im, 2 * re * im);
+        d_powers += re * re + im * im;
+    }
+    d_counted += double(end - d_start) - 2 * d_symbol;
+    d_image = 0;
+    if (!(d_powers > 0))
+        return;
+    const auto rho = d_squares / d_powers;
+    const double size = std::norm(rho);
+    if (size > image_doubt * image_doubt / d_counted && size < 0.99)
+        d_image = cfloat((1 - std::sqrt(1 - size)) / std::conj(rho));
+}
+
 bool FrameFinder::read_frame()
 {
     const int headers = layout().header_symbols(), full = headers + layout().frame_symbols;
     const std::size_t end = d_start + static_cast<std::size_t>(2 + headers + d_payload) * d_symbol;
     if (d_samples.size() < end)
         return false;
+    const cfloat before = d_image;
+    learn_image(end);
+    if (d_image != before) { // the sync words were read without it
+        std::vector<cfloat> words(2 * static_cast<std::size_t>(d_len));
+        spectrum(0, &words[0]);
+        spectrum(1, &words[static_cast<std::size_t>(d_len)]);
+        d_front.sync(&words[0], &words[static_cast<std::size_t>(d_len)]);
+    }
     auto& vectors = d_frame.vectors;
     vectors.assign(static_cast<std::size_t>(1 + full) * d_len, 0);
     std::copy(d_front.combined().begin(), d_front.combined().end(), vectors.begin());
@@ -127,6 +202,12 @@ bool FrameFinder::read_frame()
         for (int k = 0; k < d_len; k++)
             out[k] *= turn;
     }
+    d_frame.lost.clear();
+    for (int s = 0; s < headers + d_payload; s++)
+        if (const int gone = impulses_in(2 + s)) {
+            d_frame.lost.resize(static_cast<std::size_t>(headers + d_payload), 0.0f);
+            d_frame.lost[static_cast<std::size_t>(s)] = float(gone) / d_len;
+        }
     d_frame.header = d_header;
     d_frame.carrier_offset = d_offset + d_step * d_len / (2 * pi * d_symbol);
     d_frame.start = std::max<std::uint64_t>(d_base + d_start, d_lead) - d_lead;
@@ -137,6 +218,14 @@ bool FrameFinder::read_frame()
     d_position = end - layout().cp_len;
     d_state = State::search;
     return true;
+}
+
+// Impulses in the DFT's window of a symbol. Sample i of d_samples is d_base + i - d_lead of the stream.
+int FrameFinder::impulses_in(int symbol) const
+{
+    const std::uint64_t first =
+        d_base + d_start + static_cast<std::size_t>(symbol) * d_symbol + d_symbol - d_len;
+    return first < d_lead ? 0 : d_blanker.between(first - d_lead, d_len);
 }
 
 bool FrameFinder::next()
@@ -162,6 +251,7 @@ void FrameFinder::forget()
     d_score.erase(d_score.begin(), d_score.begin() + static_cast<std::ptrdiff_t>(keep));
     d_grid.erase(d_grid.begin(), d_grid.begin() + static_cast<std::ptrdiff_t>(keep));
     d_base += keep;
+    d_blanker.forget(std::max<std::uint64_t>(d_base, d_lead) - d_lead);
     d_position -= std::min(d_position, keep);
     d_start -= std::min(d_start, keep);
     d_next -= std::min(d_next, keep);
@@ -171,11 +261,15 @@ int FrameFinder::take(const cfloat* samples, int n)
 {
     forget();
     n = std::min(n, piece);
+    d_sane.clear();
+    d_even.clear();
     for (int i = 0; i < n; i++) {
         const bool sane = std::norm(samples[i]) < largest_power; // NaN is not
-        d_samples.push_back(sane ? samples[i] : cfloat(0, 0));
+        d_sane.push_back(sane ? samples[i] : cfloat(0, 0));
         d_blanked += !sane;
     }
+    d_blanker.run(d_sane.data(), d_sane.size(), d_even);
+    d_filter.run(d_even.data(), d_even.size(), d_samples);
     score();
     return n;
 }

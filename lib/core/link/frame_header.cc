@@ -95,14 +95,37 @@ int parity(int x)
     return p;
 }
 
-// The register holds the newest bit in its top one (bit 6): delays 0 2 3 5 6 and 0 1 2 3 6.
-int code_a(int reg)
+constexpr int n_registers = 2 * n_states;
+
+// Both code bits of each register, a + 2 b. The register holds the newest bit in its top one (bit 6): delays 0 2 3 5 6
+// and 0 1 2 3 6.
+const std::array<std::uint8_t, n_registers>& code_pairs()
 {
-    return parity(reg & 0x5B);
+    static const auto table = [] {
+        std::array<std::uint8_t, n_registers> pairs;
+        for (int reg = 0; reg < n_registers; reg++)
+            pairs[reg] = static_cast<std::uint8_t>(parity(reg & 0x5B) + 2 * parity(reg & 0x79));
+        return pairs;
+    }();
+    return table;
 }
-int code_b(int reg)
+
+using Code = std::array<std::uint8_t, n_coded>;
+
+Code encode(const FrameHeader& header)
 {
-    return parity(reg & 0x79);
+    const auto& pairs = code_pairs();
+    const Bits bits = pack(header);
+    int reg = 0;
+    for (int i = n_bits - 6; i < n_bits; i++) // the state that it ends in
+        reg = reg >> 1 | bits[i] << 6;
+    Code code;
+    for (int i = 0; i < n_bits; i++) {
+        reg = reg >> 1 | bits[i] << 6;
+        code[2 * i] = pairs[reg] & 1;
+        code[2 * i + 1] = pairs[reg] >> 1;
+    }
+    return code;
 }
 
 } // namespace
@@ -140,55 +163,59 @@ HeaderCode::HeaderCode() : d_place(scatter(n_sent, 0x20001))
     }
 }
 
-HeaderCode::Signs HeaderCode::signs(const FrameHeader& header) const
-{
-    const Bits bits = pack(header);
-    int reg = 0;
-    for (int i = n_bits - 6; i < n_bits; i++) // the state that it ends in
-        reg = reg >> 1 | bits[i] << 6;
-    std::array<int, n_coded> code;
-    for (int i = 0; i < n_bits; i++) {
-        reg = reg >> 1 | bits[i] << 6;
-        code[2 * i] = code_a(reg);
-        code[2 * i + 1] = code_b(reg);
-    }
-    Signs out;
-    for (int i = 0; i < n_sent; i++)
-        out[i] = code[d_place[i]] ? -d_flip[i] : d_flip[i];
-    return out;
-}
-
 std::array<cfloat, FrameHeader::symbols> HeaderCode::modulate(const FrameHeader& header) const
 {
-    const Signs s = signs(header);
+    const Code code = encode(header);
+    const auto sign = [&](int i) { return code[d_place[i]] ? -d_flip[i] : d_flip[i]; };
     std::array<cfloat, FrameHeader::symbols> out;
     for (int i = 0; i < FrameHeader::symbols; i++)
-        out[i] = std::sqrt(0.5f) * cfloat(s[2 * i], s[2 * i + 1]);
+        out[i] = std::sqrt(0.5f) * cfloat(sign(2 * i), sign(2 * i + 1));
     return out;
 }
 
-bool HeaderCode::decode(const HeaderSoftBits& soft, FrameHeader& header) const
+HeaderCode::Evidence HeaderCode::weigh(const HeaderSoftBits& soft) const
 {
-    std::array<float, n_coded> llr{};
-    for (int i = 0; i < n_sent; i++)
-        llr[d_place[i]] += known(soft[i]) * d_flip[i];
+    // log P(soft | header) - log P(soft | random bits): the part that is the same for all headers, and ratios by code
+    // bit.
+    Evidence out;
+    out.common = n_sent * std::log(2.0);
+    for (int i = 0; i < n_sent; i++) {
+        const float value = known(soft[i]);
+        const double half = std::fabs(0.5 * double(value));
+        out.common -= half + std::log1p(std::exp(-2 * half));
+        out.ratio[d_place[i]] += value * d_flip[i];
+    }
+    return out;
+}
 
+double HeaderCode::Evidence::of(const FrameHeader& header) const
+{
+    const Code code = encode(header);
+    double sum = common;
+    for (int i = 0; i < n_coded; i++)
+        sum += code[i] ? -0.5 * ratio[i] : 0.5 * ratio[i];
+    return sum;
+}
+
+bool HeaderCode::decode(const Evidence& evidence, FrameHeader& header) const
+{
+    const auto& pairs = code_pairs();
     // Three times around the circle: the middle is decoded with its past and its future.
     constexpr int steps = 3 * n_bits;
-    std::array<std::array<std::uint8_t, n_states>, steps> from;
+    std::array<std::array<std::uint8_t, n_states>, steps> from; // the bit that left the register
     std::array<float, n_states> metric{}, next;
     for (int t = 0; t < steps; t++) {
-        const float a = llr[2 * (t % n_bits)], b = llr[2 * (t % n_bits) + 1];
-        next.fill(-std::numeric_limits<float>::infinity());
-        for (int state = 0; state < n_states; state++)
-            for (int bit = 0; bit < 2; bit++) {
-                const int reg = state | bit << 6;
-                const float m = metric[state] + (code_a(reg) ? -a : a) + (code_b(reg) ? -b : b);
-                if (m > next[reg >> 1]) {
-                    next[reg >> 1] = m;
-                    from[t][reg >> 1] = static_cast<std::uint8_t>(state);
-                }
-            }
+        const auto a = static_cast<float>(evidence.ratio[2 * (t % n_bits)]);
+        const auto b = static_cast<float>(evidence.ratio[2 * (t % n_bits) + 1]);
+        const std::array<float, 4> branch{a + b, b - a, a - b, -a - b};
+        for (int state = 0; state < n_states; state++) {
+            // reached from the registers 2 state and 2 state + 1, whose newest bit is its own
+            const int reg = 2 * state, before = reg % n_states;
+            const float zero = metric[before] + branch[pairs[reg]];
+            const float one = metric[before + 1] + branch[pairs[reg + 1]];
+            from[t][state] = one > zero;
+            next[state] = std::max(zero, one);
+        }
         metric = next;
     }
     int state = static_cast<int>(std::max_element(metric.begin(), metric.end()) - metric.begin());
@@ -196,20 +223,19 @@ bool HeaderCode::decode(const HeaderSoftBits& soft, FrameHeader& header) const
     for (int t = steps - 1; t >= n_bits; t--) {
         if (t < 2 * n_bits)
             bits[t - n_bits] = static_cast<std::uint8_t>(state >> 5);
-        state = from[t][state];
+        state = (2 * state + from[t][state]) % n_states;
     }
-    return unpack(bits, header) && evidence(soft, header) > clear;
+    return unpack(bits, header) && evidence.of(header) > clear;
+}
+
+bool HeaderCode::decode(const HeaderSoftBits& soft, FrameHeader& header) const
+{
+    return decode(weigh(soft), header);
 }
 
 double HeaderCode::evidence(const HeaderSoftBits& soft, const FrameHeader& header) const
 {
-    const Signs s = signs(header);
-    double sum = n_sent * std::log(2.0);
-    for (int i = 0; i < n_sent; i++) {
-        const double value = known(soft[i]), half = std::fabs(0.5 * value);
-        sum += 0.5 * value * s[i] - half - std::log1p(std::exp(-2 * half));
-    }
-    return sum;
+    return weigh(soft).of(header);
 }
 
 bool HeaderTracker::decode(const HeaderSoftBits& soft,
@@ -218,14 +244,15 @@ bool HeaderTracker::decode(const HeaderSoftBits& soft,
                            double other)
 {
     expected = false;
-    bool decoded = d_code.decode(soft, header) && header.payload_symbols(d_frame_symbols) > 0;
+    const auto evidence = d_code.weigh(soft);
+    bool decoded = d_code.decode(evidence, header) && header.payload_symbols(d_frame_symbols) > 0;
     if (decoded && !(d_known && header.same_picture(d_last))) {
         // Bayes would ask for all of -log(1 - other); faint frames behind a long silence should come back
         const double noise = std::min(-std::log1p(-other), most_doubt);
-        decoded = d_code.evidence(soft, header) > (d_known ? clear_change : d_code.clear + noise);
+        decoded = evidence.of(header) > (d_known ? clear_change : d_code.clear + noise);
     }
     if (!decoded) {
-        expected = d_known && recognise(soft, other, header);
+        expected = d_known && recognise(evidence, other, header);
         if (!expected)
             return false;
     }
@@ -264,13 +291,15 @@ std::vector<HeaderTracker::Candidate> HeaderTracker::candidates() const
     return out;
 }
 
-bool HeaderTracker::recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const
+bool HeaderTracker::recognise(const HeaderCode::Evidence& evidence,
+                              double other,
+                              FrameHeader& header) const
 {
     constexpr double doubt = 1e-2, doubt_change = 1e-3;
     auto all = candidates();
     const Candidate* best = nullptr;
     for (auto& c : all) {
-        c.prior = std::log(c.prior * (1 - other)) + d_code.evidence(soft, c.header);
+        c.prior = std::log(c.prior * (1 - other)) + evidence.of(c.header);
         if (!best || c.prior > best->prior)
             best = &c;
     }

@@ -22,6 +22,12 @@ constexpr double pi = 3.14159265358979323846;
 constexpr double lever = 1.5;
 constexpr double residual_range = 1.2, residual_step = 0.02; // rad per symbol
 constexpr double residual_deviation = 0.35;                  // of what the preamble leaves at -5 dB
+//! A carrier is hit whose sync words miss the channel of the others by this times the noise, and this share of the power:
+//! noise does so once in 10^4 carriers.
+constexpr double hit = 9, hit_share = 0.05;
+constexpr double most_hit = 0.25; //!< of the carriers; more, and it is the belief that is wrong
+constexpr int fillings = 6;
+constexpr float most_soft = 10; //!< of a soft bit: one carrier must not decide against the others
 
 void check_carriers(const std::vector<int>& carriers,
                     int n,
@@ -104,6 +110,7 @@ FrameFront::FrameFront(FrameLayout layout) : d_layout(std::move(layout))
     d_combined.assign(n, 0);
     d_taps.assign(n, 0);
     d_error.assign(n, 0);
+    d_excess.assign(n, 0);
     d_average.assign(m, 0);
 }
 
@@ -117,11 +124,19 @@ void FrameFront::sync(const cfloat* first, const cfloat* second)
         b[i] = second[k] * std::conj(d_layout.word2[k]);
     }
     d_noise = std::max(repeated_noise(a.data(), b.data(), nullptr, m, d_average.data()), 1e-30f);
-    double power = 0;
-    for (int i = 0; i < m; i++) {
+    infer();
+    spare_the_hit(a, b);
+    for (int i = 0; i < m; i++)
         d_combined[d_used[i]] = std::sqrt(2.0f) * d_average[i];
+}
+
+// Power and taps from the average of both words.
+void FrameFront::infer()
+{
+    const int m = static_cast<int>(d_used.size());
+    double power = 0;
+    for (int i = 0; i < m; i++)
         power += std::norm(d_average[i]) / m;
-    }
     const double v = 0.5 * d_noise; // of the average
     d_power = static_cast<float>(std::max(power - v, v / std::sqrt(double(m))));
     for (int k : d_used)
@@ -143,6 +158,56 @@ void FrameFront::sync(const cfloat* first, const cfloat* second)
     }
 }
 
+// Interference, or the notch that took it out, hits some carriers: their words differ from each other or from what the
+// other carriers say of the channel. Those are left out of the noise of the others, get the channel of the others, and
+// a noise of their own.
+void FrameFront::spare_the_hit(const std::vector<cfloat>& first, const std::vector<cfloat>& second)
+{
+    const int m = static_cast<int>(d_used.size());
+    for (int k : d_used)
+        d_excess[k] = 0;
+    std::complex<double> cross = 0;
+    for (int i = 0; i < m; i++)
+        cross += std::complex<double>(std::conj(first[i]) * second[i]);
+    const cfloat turn = std::abs(cross) > 0 ? cfloat(cross / std::abs(cross)) : cfloat(1, 0);
+    std::vector<float> apart(m);
+    for (int i = 0; i < m; i++)
+        apart[i] = 0.5f * std::norm(second[i] - turn * first[i]);
+    std::vector<float> sorted = apart;
+    std::nth_element(sorted.begin(), sorted.begin() + m / 2, sorted.end());
+    // of exponential variables, from their median; few carriers do not move it
+    const double usual = std::max(1e-30, sorted[m / 2] / std::log(2.0));
+    std::vector<int> found;
+    for (int i = 0; i < m; i++) {
+        const double miss = std::norm(d_average[i] - d_taps[d_used[i]]);
+        if (apart[i] > hit * usual || miss > hit * 0.5 * usual + hit_share * d_power)
+            found.push_back(i);
+    }
+    if (found.empty() || found.size() > most_hit * m)
+        return;
+    const auto heard = d_average;
+    std::vector<bool> is_hit(m, false);
+    for (int i : found)
+        is_hit[i] = true;
+    double noise = 0;
+    for (int i = 0; i < m; i++)
+        if (!is_hit[i])
+            noise += apart[i] / double(m - static_cast<int>(found.size()));
+    d_noise = static_cast<float>(std::max(noise, 1e-30));
+    // Expectation and maximisation for what is missing: the others' channel is put there, again and again.
+    for (int i : found)
+        d_average[i] = 0;
+    for (int round = 0; round < fillings; round++) {
+        infer();
+        for (int i : found)
+            d_average[i] = d_taps[d_used[i]];
+    }
+    infer();
+    for (int i : found)
+        d_excess[d_used[i]] =
+            static_cast<float>(std::max<double>(apart[i], 2 * std::norm(heard[i] - d_average[i])));
+}
+
 cfloat FrameFront::turn_back(double step, int s)
 {
     return cfloat(std::polar(1.0, -step * (s + lever)));
@@ -157,7 +222,7 @@ double FrameFront::residual(const cfloat* symbols, int n) const
         for (std::size_t p = 0; p < pilots.size(); p++) {
             const int k = d_layout.pilots[p];
             z[s] += std::complex<double>(std::conj(d_taps[k] * pilots[p]) * symbols[s * len + k]) *
-                    (2.0 / (d_noise + d_error[k]));
+                    (2.0 / (d_noise + d_error[k] + d_excess[k]));
         }
     }
     double best = 0, top = -1e300;
@@ -165,8 +230,10 @@ double FrameFront::residual(const cfloat* symbols, int n) const
     for (int i = -steps; i <= steps; i++) {
         const double step = i * residual_step;
         double sum = -0.5 * step * step / (residual_deviation * residual_deviation);
-        for (int s = 0; s < n; s++)
-            sum += (z[s] * std::polar(1.0, -step * (s + lever))).real();
+        const auto one = std::polar(1.0, -step);
+        auto turn = std::polar(1.0, -step * lever);
+        for (int s = 0; s < n; s++, turn *= one)
+            sum += z[s].real() * turn.real() - z[s].imag() * turn.imag();
         if (sum > top) {
             top = sum;
             best = step;
@@ -182,13 +249,16 @@ void FrameFront::soft_bits(const cfloat* symbols, double step, HeaderSoftBits& s
         const int s = i / carriers, k = d_layout.data[i % carriers];
         const cfloat y = symbols[s * d_layout.fft_len() + k] * turn_back(step, s);
         const cfloat matched =
-            std::conj(d_taps[k]) * y * (2 * std::sqrt(2.0f) / (d_noise + d_error[k]));
-        soft[2 * i] = matched.real();
-        soft[2 * i + 1] = matched.imag();
+            std::conj(d_taps[k]) * y *
+            (2 * std::sqrt(2.0f) / (d_noise + d_error[k] + d_excess[k]));
+        soft[2 * i] = std::clamp(matched.real(), -most_soft, most_soft);
+        soft[2 * i + 1] = std::clamp(matched.imag(), -most_soft, most_soft);
     }
 }
 
-FrameNoise::FrameNoise(FrameLayout layout) : d_layout(std::move(layout))
+FrameNoise::FrameNoise(FrameLayout layout)
+    : d_layout(std::move(layout)),
+      d_carriers(d_layout.word1.size())
 {
     d_layout.check();
 }
@@ -199,7 +269,8 @@ float FrameNoise::measure(cfloat* frame,
                           const cfloat* taps,
                           float noise_var,
                           const float* error_var,
-                          float& error_scale)
+                          float& error_scale,
+                          const float* lost)
 {
     const int len = d_layout.fft_len(), headers = d_layout.header_symbols();
     const int carriers = static_cast<int>(d_layout.data.size());
@@ -238,13 +309,47 @@ float FrameNoise::measure(cfloat* frame,
             frame[s * len + k] *=
                 cfloat(std::polar(1.0, -slope * (k - len / 2 - centre) * (s + lever)));
 
-    double found = 0, stated = 0;
+    d_loss = 0; // noise of a symbol all of whose samples are lost: the mean power of a bin
+    for (int k = 0; k < len; k++)
+        d_loss += (std::norm(taps[k]) + noise_var) / len;
+    struct Look {
+        double error, should;
+    };
+    const auto look = [&](const Known& p) -> Look {
+        const int k = p.carrier;
+        return {std::norm(taps[k]) * std::norm(frame[p.symbol * len + k] - p.value),
+                noise_var + error_var[k] * std::norm(p.value) +
+                    (lost ? lost[p.symbol] * d_loss : 0)};
+    };
+    // Of each carrier, by the symbols in which all are known: what changes within the frame is the same for all there.
+    std::vector<double> found(len), stated(len);
+    std::vector<int> count(len);
+    for (const auto& p : known)
+        if (p.symbol < headers && std::norm(taps[p.carrier]) > 0) {
+            const auto at = look(p);
+            found[p.carrier] += at.error;
+            stated[p.carrier] += at.should;
+            count[p.carrier]++;
+        }
+    d_carriers.add(found, stated, count);
+    // Then of all together, and of each symbol: a gain step, a gap or a burst of interference spoils some.
+    const auto& factor = d_carriers.factors();
+    std::vector<double> sum(headers + payload), looks(headers + payload);
+    double all_found = 0, all_stated = 0;
     for (const auto& p : known) {
-        found +=
-            std::norm(taps[p.carrier]) * std::norm(frame[p.symbol * len + p.carrier] - p.value);
-        stated += noise_var + error_var[p.carrier] * std::norm(p.value);
+        const auto at = look(p);
+        const double should = at.should * factor[p.carrier];
+        all_found += at.error;
+        all_stated += should;
+        if (std::norm(taps[p.carrier]) > 0 && should > 0) {
+            sum[p.symbol] += at.error / should;
+            looks[p.symbol]++;
+        }
     }
-    error_scale = stated > 0 ? static_cast<float>(found / stated) : 1.0f;
+    error_scale = all_stated > 0 ? static_cast<float>(all_found / all_stated) : 1.0f;
+    for (auto& v : sum)
+        v /= std::max(1e-30f, error_scale);
+    d_symbols = noise_factors(sum, looks);
     return noise_var * error_scale;
 }
 
@@ -253,16 +358,19 @@ FramePayload FrameNoise::read(cfloat* frame,
                               const FrameHeader& header,
                               const cfloat* taps,
                               float noise_var,
-                              const float* error_var)
+                              const float* error_var,
+                              const float* lost)
 {
     float error_scale = 1;
-    const float noise = measure(frame, symbols, header, taps, noise_var, error_var, error_scale);
+    const float noise = measure(frame, symbols, header, taps, noise_var, error_var, error_scale, lost);
     const std::size_t carriers = d_layout.data.size();
     std::vector<float> of_carrier(carriers);
     double power = 0;
     for (std::size_t i = 0; i < carriers; i++) {
         const int k = d_layout.data[i];
-        of_carrier[i] = equalised_noise(taps[k], noise, error_scale * error_var[k]);
+        const auto factor = static_cast<float>(d_carriers.factors()[k]);
+        of_carrier[i] =
+            equalised_noise(taps[k], factor * noise, factor * error_scale * error_var[k]);
         power += std::norm(taps[k]) / carriers;
     }
     FramePayload out;
@@ -270,9 +378,17 @@ FramePayload FrameNoise::read(cfloat* frame,
     out.noise_var.reserve(symbols * carriers);
     for (int s = 0; s < symbols; s++) {
         const cfloat* symbol = frame + (d_layout.header_symbols() + s) * d_layout.fft_len();
+        // Samples taken out as impulses are missing on all carriers alike.
+        const int at = d_layout.header_symbols() + s;
+        const double missing = lost ? lost[at] * d_loss * error_scale : 0;
+        const auto here = static_cast<float>(d_symbols[at]);
         for (std::size_t i = 0; i < carriers; i++) {
             out.symbols.push_back(symbol[d_layout.data[i]]);
-            out.noise_var.push_back(of_carrier[i]);
+            const float power = std::norm(taps[d_layout.data[i]]);
+            out.noise_var.push_back(
+                here * (missing > 0 && power > 0
+                            ? of_carrier[i] + static_cast<float>(missing / power)
+                            : of_carrier[i]));
         }
     }
     const double snr = noise > 0 ? power / noise : 1e9;

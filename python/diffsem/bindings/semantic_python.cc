@@ -57,7 +57,8 @@ void bind_semantic(py::module& m)
         .def("header_symbols", &frame_sync_cvc::header_symbols)
         .def("frames_found", &frame_sync_cvc::frames_found)
         .def("frames_out", &frame_sync_cvc::frames_out)
-        .def("frames_recognised", &frame_sync_cvc::frames_recognised);
+        .def("frames_recognised", &frame_sync_cvc::frames_recognised)
+        .def("preambles_skipped", &frame_sync_cvc::preambles_skipped);
 
     py::class_<frame_to_pdu,
                gr::sync_block,

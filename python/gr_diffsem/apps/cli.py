@@ -42,6 +42,7 @@ EVALUATIONS = {
     "ofdm_link": ("eval.ofdm_link", "a coded OFDM link over simulated channels"),
     "semantic_link": ("eval.semantic_link", "photographs over the air, against WebP"),
     "semantic_sync": ("eval.semantic_sync", "synchronisation and headers of the semantic link, at low SNR"),
+    "impair": ("apps.impair", "a picture through what real radios do to samples, against floors"),
 }
 SCHEME_EVALUATION = "eval.scheme_eval"
 _ENDED = {130: "\ngr-diffsem: interrupted", 143: "gr-diffsem: terminated"}

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/link/frame_receiver.h>
+#include <gnuradio/diffsem/core/link/impulse_blanker.h>
+#include <gnuradio/diffsem/core/link/interference_filter.h>
 #include <gnuradio/diffsem/core/link/preamble.h>
 
 #include <cstddef>
@@ -25,6 +27,8 @@ struct FoundFrame {
     double score = 0;          //!< of its preamble, over the threshold; 1 or more
     //! Both sync words as one, header, payload, then zeros up to a full payload; shifted order, offset turned back.
     std::vector<cfloat> vectors;
+    //! Of each symbol of header and payload the share of its samples that were impulses; empty: none were.
+    std::vector<float> lost;
 };
 
 /*!
@@ -37,6 +41,12 @@ struct FoundFrame {
  * The best score of the preamble within a symbol's length is a peak. Its offset is turned back before the DFT, the
  * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out.
  * Results do not depend on the size of the pieces.
+ *
+ * Impulses, lines and neighbours are taken out first (ImpulseBlanker, InterferenceFilter). I and Q that are not alike
+ * make an image of the signal; OFDM has E[x^2] = 0 without one, so it is measured on each frame and taken out. What else looks like preambles
+ * must not cost more than a share of a core: headers that fail are paid for from an allowance, and while there is a
+ * debt only higher scores are looked at, the higher the larger it is. Noise alone stays far below the allowance, and a
+ * frame passes over what is weaker than itself.
  */
 class FrameFinder
 {
@@ -68,6 +78,13 @@ public:
         return d_recognised;
     } //!< whose header was recognised, not decoded
     std::uint64_t blanked() const { return d_blanked; } //!< samples that count as 0
+    std::uint64_t impulses() const { return d_blanker.blanked(); } //!< samples taken out as impulses
+    std::uint64_t skipped() const { return d_skipped; } //!< peaks that the allowance did not reach for
+    cfloat image() const { return d_image; } //!< relative amplitude of the mirror image that is taken out
+    InterferenceFilter::Found interference() const { return d_filter.found(); }
+
+    //! Samples for one header that fails, in the mean of long.
+    static constexpr double samples_per_failure = 400;
 
 private:
     void score();
@@ -76,6 +93,10 @@ private:
     bool read_frame();
     void spectrum(int symbol, cfloat* out);
     void forget();
+    void fail();
+    void learn_image(std::size_t end);
+    double debt(std::uint64_t at) const;
+    int impulses_in(int symbol) const;
 
     FrameFront d_front;
     PreambleCorrelator d_correlator;
@@ -86,12 +107,17 @@ private:
     // Zeros before the stream: what stands in front (a resampler, a radio) may have eaten the beginning of the first
     // frame, whose guard interval can be missed.
     const std::size_t d_lead;
+    ImpulseBlanker d_blanker;
+    InterferenceFilter d_filter;
+    std::vector<cfloat> d_sane, d_even; // scratch: samples that are numbers, without impulses
     std::vector<cfloat> d_samples; // from sample d_base on, d_lead of which are those zeros
     std::uint64_t d_base = 0;
     std::uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;
     std::vector<std::uint8_t> d_grid;
     std::size_t d_position = 0; // first one not examined
+    double d_debt = 0;          // failed headers beyond the allowance at sample d_debt_at
+    std::uint64_t d_debt_at = 0, d_skipped_at = 0;
 
     enum class State { search, header, frame } d_state = State::search;
     std::size_t d_start = 0,
@@ -99,10 +125,15 @@ private:
     double d_offset = 0, d_step = 0; // carrier spacings; rad per symbol that are left
     FrameHeader d_header;
     int d_payload = 0;
+    // I and Q that are not alike: x + image * conj(x) is received for x. Sums over the frames of late.
+    cfloat d_image = 0;
+    std::complex<double> d_squares = 0;
+    double d_powers = 0, d_counted = 0;
     std::vector<cfloat> d_turned; // samples of one symbol
     FoundFrame d_frame;
 
-    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0;
+    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0,
+                  d_skipped = 0;
 };
 
 } // namespace core

@@ -58,6 +58,16 @@ public:
 
     //! QPSK symbols of unit power. Throws Error naming a field that does not fit.
     std::array<cfloat, FrameHeader::symbols> modulate(const FrameHeader& header) const;
+    //! What soft bits say, so that many headers can be compared with them at little cost.
+    struct Evidence {
+        double common = 0;                               //!< the same for all headers
+        std::array<double, 2 * FrameHeader::bits> ratio{}; //!< of each code bit, its repetitions added
+        //! Log-likelihood ratio, in nats, of this header against random bits.
+        double of(const FrameHeader& header) const;
+    };
+    Evidence weigh(const HeaderSoftBits& soft) const;
+    bool decode(const Evidence& evidence, FrameHeader& header) const;
+
     //! Viterbi decoding around the circle; false if the CRC fails or the code word is not clear.
     bool decode(const HeaderSoftBits& soft, FrameHeader& header) const;
     //! Log-likelihood ratio, in nats, of this header against random bits.
@@ -67,11 +77,8 @@ public:
     static constexpr double clear = 22.0;
 
 private:
-    using Signs = std::array<float, 2 * FrameHeader::symbols>;
-    Signs signs(const FrameHeader& header) const;
-
     std::vector<int> d_place; // code bit of each place on the air
-    Signs d_flip;
+    std::array<float, 2 * FrameHeader::symbols> d_flip;
 };
 
 /*!
@@ -99,7 +106,7 @@ private:
         double prior; // then the logarithm of the posterior, but for a constant
     };
     std::vector<Candidate> candidates() const;
-    bool recognise(const HeaderSoftBits& soft, double other, FrameHeader& header) const;
+    bool recognise(const HeaderCode::Evidence& evidence, double other, FrameHeader& header) const;
 
     HeaderCode d_code;
     int d_frame_symbols;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/link/carrier_noise.h>
 #include <gnuradio/diffsem/core/link/frame_header.h>
 
 #include <vector>
@@ -38,7 +39,8 @@ struct FrameLayout {
 /*!
  * The receiver's first look at a frame: noise, channel and residual offset, so that the header can be
  * decoded. The channel is the LMMSE estimate from both sync words, under the belief that delays lie within the
- * cyclic prefix and most power where the preamble's correlator puts it, in its first half.
+ * cyclic prefix and most power where the preamble's correlator puts it, in its first half. A carrier that does not
+ * fit to the others was hit by interference: it gets the channel of the others and more noise.
  */
 class FrameFront
 {
@@ -71,12 +73,15 @@ public:
     void soft_bits(const cfloat* symbols, double step, HeaderSoftBits& soft) const;
 
 private:
+    void infer();
+    void spare_the_hit(const std::vector<cfloat>& first, const std::vector<cfloat>& second);
+
     FrameLayout d_layout;
     std::vector<int> d_used;       // carriers of the sync words
     std::vector<cfloat> d_basis;   // eigenvectors of the belief, used x used, column by column
     std::vector<float> d_strength; // eigenvalues
     std::vector<cfloat> d_reference, d_combined, d_taps, d_average;
-    std::vector<float> d_error;
+    std::vector<float> d_error, d_excess; // of the channel; noise of hit carriers above that of all
     float d_noise = 0, d_power = 0;
 };
 
@@ -93,7 +98,8 @@ struct FramePayload {
  * The equaliser has taken out the phase common to all carriers; what a clock error leaves is a phase that
  * grows with carrier and symbol. It is fitted to pilots and header (whose symbols are known once it is
  * decoded) and turned back. Their residual then measures the noise as it is, with all that the
- * estimate of the sync words did not see.
+ * estimate of the sync words did not see; and it is looked at carrier by carrier and symbol by symbol
+ * (noise_factors), because interference is not the same on all.
  */
 class FrameNoise
 {
@@ -110,6 +116,7 @@ public:
      * \param taps       N; zero where nothing is known
      * \param noise_var  per carrier of the input, as estimated before
      * \param error_var  N, E|h - estimate|^2
+     * \param lost       of each symbol of the frame: share of its samples that were taken out; null: none
      * Returns the noise variance per carrier of the input; \p error_scale times error_var is what goes
      * with it (the estimate's error is proportional to the noise).
      */
@@ -119,21 +126,25 @@ public:
                   const cfloat* taps,
                   float noise_var,
                   const float* error_var,
-                  float& error_scale);
+                  float& error_scale,
+                  const float* lost = nullptr);
     //! Likewise, and takes the payload out with what was measured. \p symbols: OFDM symbols of the payload.
     FramePayload read(cfloat* frame,
                       int symbols,
                       const FrameHeader& header,
                       const cfloat* taps,
                       float noise_var,
-                      const float* error_var);
+                      const float* error_var,
+                      const float* lost = nullptr);
     //! Clock error found in the last frame, samples per sample.
     double clock_error() const { return d_clock; }
 
 private:
     FrameLayout d_layout;
     HeaderCode d_code;
-    double d_clock = 0;
+    CarrierNoise d_carriers;
+    std::vector<double> d_symbols; // factor of the noise of each, header and payload
+    double d_clock = 0, d_loss = 0;
 };
 
 } // namespace core

@@ -8,6 +8,7 @@
 #include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/core/base/types.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,11 @@ namespace core {
  * maximum over t puts the FFT window where the prefix holds them. The score is that sum over the
  * received power, so that on noise of any level it has one distribution: nearly a gamma one, from
  * which the threshold for a chosen probability of false alarm follows.
+ *
+ * Arithmetic is what idle air costs, so it is saved. The prefix repeats samples of its symbol: so do its segments.
+ * Segments of 1/8 symbol and offsets of 1/4 carrier make the sum over segments a DFT of 32 points, of whose outputs
+ * some are wanted: it is taken in two steps, as an FFT would. And the weighted sum over delays is only taken where one
+ * of sums of four delays, which is never below it, reaches the threshold.
  */
 class PreambleCorrelator
 {
@@ -45,6 +51,7 @@ public:
     //! Samples that the score of one position takes: its own and those behind it.
     int reach() const { return static_cast<int>(d_template.size()) + d_cp; }
     float threshold() const { return d_threshold; }
+    float max_offset() const { return d_max_offset; } //!< carrier spacings
     //! Probability per sample that noise alone exceeds this score.
     double false_alarm(float score) const;
     //! The preamble in the time domain, mean power 1.
@@ -53,7 +60,7 @@ public:
     /*!
      * Scores of \p n positions: samples holds n - 1 + reach(). The frame whose first FFT window begins
      * cp_len behind position t has its paths in that window's prefix. \p grid: the best offset's
-     * index, for refine().
+     * index, for refine(). A score that is surely below the threshold is given as 0.
      */
     void scores(const cfloat* samples, int n, float* score, std::uint8_t* grid);
 
@@ -62,16 +69,23 @@ public:
 
 private:
     void correlate(const cfloat* samples, int n);
+    void powers(int n);
+    void weigh(const cfloat* samples, int n, float* score, std::uint8_t* grid);
 
     int d_fft_len, d_cp, d_segment, d_segments;
     std::vector<cfloat> d_template;
     std::vector<float> d_weight;  // of delays 0 .. cp
+    std::vector<float> d_bound;   // of groups of them: the largest of four
     std::vector<double> d_offset; // grid
-    std::vector<cfloat> d_turn;   // grid x segments
-    float d_threshold;
+    static constexpr int points = 32; // of the DFT over segments: offsets of 1/4 carrier, segments of 1/8 symbol
+    std::array<cfloat, points> d_turn;
+    std::vector<int> d_same;      // for each segment the first one with the same samples
+    float d_threshold, d_max_offset;
     double d_shape, d_scale; // gamma distribution of the score at one offset
     // scratch: real and imaginary parts apart, so that the compiler vectorises over positions
-    std::vector<float> d_re, d_im, d_seg_re, d_seg_im, d_sum_re, d_sum_im, d_power;
+    std::vector<float> d_re, d_im, d_seg_re, d_seg_im, d_power, d_pairs, d_fours, d_level, d_sum,
+        d_best;
+    std::size_t d_row = 0; // values of a segment or an offset in d_seg_*, d_power
 };
 
 } // namespace core
