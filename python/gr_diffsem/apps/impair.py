@@ -151,7 +151,10 @@ def _command(name, *words):
 
 def table(report):
     """The report for people."""
-    out = [f"| row | what ({report['snr_db']:g} dB) | PSNR, dB | floor, dB | held | frames of found |", "|---|---|---|---|---|---|"]
+    out = [
+        f"| row | what ({report['snr_db']:g} dB) | PSNR, dB | floor, dB | held | frames of found |",
+        "|---|---|---|---|---|---|",
+    ]
     for r in report["rows"]:
         held = "yes" if r["held"] else "**no**"
         out.append(

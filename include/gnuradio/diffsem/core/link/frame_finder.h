@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -39,7 +40,8 @@ struct FoundFrame {
  *         use(finder.frame());
  *
  * The best score of the preamble within a symbol's length is a peak. Its offset is turned back before the DFT, the
- * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out.
+ * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out. One
+ * that is not waits for a few more: a neighbour's header tells what its own must be, or all of them do together.
  * Results do not depend on the size of the pieces.
  *
  * Impulses, lines and neighbours are taken out first (ImpulseBlanker, InterferenceFilter). I and Q that are not alike
@@ -78,9 +80,18 @@ public:
         return d_recognised;
     } //!< whose header was recognised, not decoded
     std::uint64_t blanked() const { return d_blanked; } //!< samples that count as 0
-    std::uint64_t impulses() const { return d_blanker.blanked(); } //!< samples taken out as impulses
-    std::uint64_t skipped() const { return d_skipped; } //!< peaks that the allowance did not reach for
-    cfloat image() const { return d_image; } //!< relative amplitude of the mirror image that is taken out
+    std::uint64_t impulses() const
+    {
+        return d_blanker.blanked();
+    } //!< samples taken out as impulses
+    std::uint64_t skipped() const
+    {
+        return d_skipped;
+    } //!< peaks that the allowance did not reach for
+    cfloat image() const
+    {
+        return d_image;
+    } //!< relative amplitude of the mirror image that is taken out
     InterferenceFilter::Found interference() const { return d_filter.found(); }
 
     //! Samples for one header that fails, in the mean of long.
@@ -91,6 +102,17 @@ private:
     bool search();
     bool read_header();
     bool read_frame();
+    //! A frame whose header has been looked at: where it begins, its offset, what its header's bits say.
+    struct Waiting {
+        std::size_t start;
+        double offset, step;
+        HeaderCode::Evidence evidence;
+        FrameHeader header;
+    };
+    bool hold(const Waiting& frame);
+    bool join();
+    void rescue(double other);
+    void begin(bool again);
     void spectrum(int symbol, cfloat* out);
     void forget();
     void fail();
@@ -110,7 +132,7 @@ private:
     ImpulseBlanker d_blanker;
     InterferenceFilter d_filter;
     std::vector<cfloat> d_sane, d_even; // scratch: samples that are numbers, without impulses
-    std::vector<cfloat> d_samples; // from sample d_base on, d_lead of which are those zeros
+    std::vector<cfloat> d_samples;      // from sample d_base on, d_lead of which are those zeros
     std::uint64_t d_base = 0;
     std::uint64_t d_heard = 0; // end of the last frame
     std::vector<float> d_score;
@@ -125,6 +147,9 @@ private:
     double d_offset = 0, d_step = 0; // carrier spacings; rad per symbol that are left
     FrameHeader d_header;
     int d_payload = 0;
+    bool d_again = false;
+    std::deque<Waiting> d_waiting; // frames whose header could not be read yet
+    std::deque<Waiting> d_ready;   // whose header is known, in order; the first one is read now
     // I and Q that are not alike: x + image * conj(x) is received for x. Sums over the frames of late.
     cfloat d_image = 0;
     std::complex<double> d_squares = 0;
@@ -132,8 +157,7 @@ private:
     std::vector<cfloat> d_turned; // samples of one symbol
     FoundFrame d_frame;
 
-    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0,
-                  d_skipped = 0;
+    std::uint64_t d_found = 0, d_out = 0, d_recognised = 0, d_blanked = 0, d_skipped = 0;
 };
 
 } // namespace core
