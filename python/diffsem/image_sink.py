@@ -18,6 +18,7 @@ FIELDS = {
     **{"id": int, "kind": str, "scheme": str, "scheme_match": bool, "snr_db": float, "frames": int},
     **{"frames_lost": int, "evaluations": int, "seconds": float, "diffsem_planned": int, "diffsem_bypassed": str},
     **{"diffsem_age": float, "diffsem_model": str, "partial": bool, "domain": str, "mean_variance": float},
+    **{"callsign": str},
 }
 
 

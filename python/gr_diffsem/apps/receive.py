@@ -30,6 +30,13 @@ def add_arguments(parser):
     parser.add_argument("--count", type=int, default=0, help="end after so many pictures; 0: when interrupted")
     parser.add_argument("--idle", type=float, default=0.0, help="end after so many seconds without a frame; 0: never")
     parser.add_argument("--view", action="store_true", help="show pictures in a window as they come; closing it ends")
+    parser.add_argument(
+        "--preview",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="every so many seconds write what came so far of a picture to DIR/preview.png; 0: not",
+    )
     parser.add_argument("--keep", type=int, default=1000, help="pictures that remain in DIR (1000)")
     parser.add_argument(
         "--finish",
@@ -46,6 +53,8 @@ def run(args):
     at = transport.place(args.source, "--from")
     if args.steps < 0 or args.count < 0 or not args.idle >= 0 or not 0 <= args.finish < 1e6:
         raise UserError("--steps, --count, --idle and --finish: 0 or more")
+    if not 0 <= args.preview < 1e6:
+        raise UserError(f"--preview {args.preview:g}: give seconds between two previews, or 0 for none")
     if not 0 <= args.realism <= 1:
         raise UserError(f"--realism {args.realism:g}: give 0 (the mean) to 1 (a draw)")
     from gnuradio import gr
@@ -72,12 +81,18 @@ def _tell(path, said):
         "SNR unknown" if snr is None else f"SNR {snr:.1f} dB",
         f"{said.get('frames', 0)} frames, {said.get('frames_lost', 0)} lost",
     ]
+    if said.get("callsign"):
+        words.append(f"de {said['callsign']}")
     if said.get("scheme_match") is False:
         words.append("sent for other weights than those here")
     ending.tell(", ".join(words))
 
 
 def table(report):
-    lost = ", ".join(f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name])
-    end = f" ({lost})" if lost else ""
+    lost = [f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name]]
+    if report["missed"]:
+        lost.append(f"{report['missed']} frames missed")
+    if report["gaps"]:
+        lost.append(f"{report['gaps']} gaps of {report['samples_lost']} samples in all")
+    end = f" ({', '.join(lost)})" if lost else ""
     return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}"

@@ -3,6 +3,8 @@
 comes any more, when it is asked to, or when what came cannot be written.
 """
 
+import contextlib
+import itertools
 import sys
 import threading
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.errors import Failed
+from ..codec import frame_clock
 from . import ending, radio, transport, window
 
 LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
@@ -24,7 +27,7 @@ class Chain:
 
     def __init__(self, tb, at, args, written, view=None):
         import pmt
-        from gnuradio import diffsem, gr
+        from gnuradio import blocks, diffsem, gr
 
         self._tb, self._at, self._window = tb, at, view
         if at.kind == "zmq":
@@ -36,27 +39,44 @@ class Chain:
         self.rx = diffsem.semantic_rx(args.chanest)
         self.sink = sink = diffsem.image_sink(args.out, args.keep, written, failed=_not_written(args.out))
 
+        clock = self._clock = frame_clock.FrameClock(self.rx.layout)
+        preview = _Preview(args.out) if args.preview else None
+
         class Decoder(diffsem.semantic_decoder):
             """Hands pictures on itself: the last one comes when the flowgraph, and a sink's thread, have ended."""
+
+            def _from_pdu(self, message):
+                frame, snr_db = super()._from_pdu(message)
+                start = pmt.dict_ref(pmt.car(message), pmt.intern("start"), pmt.PMT_NIL)
+                clock.take(frame.header, pmt.to_uint64(start))
+                return frame, snr_db
 
             def message_port_pub(self, port, message):
                 if pmt.symbol_to_string(port) == "content":
                     sink.take(message)
                     if view:
                         view.take(message)
+                    if preview:
+                        preview.take(message)
                     if args.count and sink.counts()["out"] >= args.count:
                         self.abandon()  # --count 1 is one picture, whatever else came meanwhile
 
-        preview = window.PREVIEW if view else 0.0
+        every = args.preview or (window.PREVIEW if view else 0.0)
         full = "wait" if at.kind == "file" else "drop"  # a file has time, the air has not
         self.decoder = Decoder(
-            args.scheme, args.steps, queue_size=16, realism=args.realism, preview=preview, on_full=full
+            args.scheme, args.steps, queue_size=16, realism=args.realism, preview=every, on_full=full
         )
         if at.kind == "file":
             self._gate = _gate(gr, self._behind)
             tb.connect(self.source, self._gate, self.rx)
         else:
             tb.connect(self.source, self.rx)
+        self._times = None
+        if at.kind in ("uhd", "soapy"):
+            self._times = blocks.tag_debug(gr.sizeof_gr_complex, "times", "rx_time")
+            self._times.set_display(False)
+            self._times.set_save_all(True)
+            tb.connect(self.source, self._times)
         tb.msg_connect((self.rx, "pdus"), (self.decoder, "frames"))
         self._meta = None
         if args.record:
@@ -114,6 +134,9 @@ class Chain:
         }
         decoder = self.decoder.counts()
         counts.update({name: decoder[name] for name in ("dropped", "undecoded", "overrun", "failed")})
+        counts.update(self._clock.counts())
+        if self._times:
+            counts.update(lost_by_time(self._times.current_tags(), args.rate))
         counts.update(seconds=round(seconds, 2), out=str(args.out))
         return counts
 
@@ -136,6 +159,51 @@ class Chain:
         if self._window:
             self._window.process()
         return event.wait(0.02 if self._window else 0.05)
+
+
+def lost_by_time(tags, rate):
+    """{"gaps", "samples_lost"} by the tags `rx_time` that a radio's source sets where it goes on after an overflow; {}
+    where it set fewer than two."""
+    import pmt
+
+    at = []
+    for tag in tags:
+        with contextlib.suppress(Exception):  # a tag of another form
+            whole, part = pmt.tuple_ref(tag.value, 0), pmt.tuple_ref(tag.value, 1)
+            at.append((tag.offset, pmt.to_uint64(whole), pmt.to_double(part)))
+    at.sort()
+    lost = [
+        round((after[1] - before[1] + after[2] - before[2]) * rate) - (after[0] - before[0])
+        for before, after in itertools.pairwise(at)
+    ]
+    lost = [n for n in lost if n > 0]
+    return {"gaps": len(lost), "samples_lost": sum(lost)} if len(at) > 1 else {}
+
+
+class _Preview:
+    """preview.png in a folder, for as long as a picture is not whole; whoever looks finds a whole file, never half."""
+
+    def __init__(self, folder):
+        self._path, self._part = Path(folder) / "preview.png", Path(folder) / ".preview.part"
+        self._failed = _not_written(folder)
+
+    def take(self, message):
+        """A PDU of content."""
+        from gnuradio.diffsem.image_sink import from_content
+        from PIL import Image
+
+        try:
+            picture, said = from_content(message)
+        except ValueError:
+            return  # a text or an array
+        try:
+            if not said.get("partial"):
+                self._path.unlink(missing_ok=True)
+                return
+            Image.fromarray(picture).save(self._part, "PNG")
+            self._part.replace(self._path)
+        except OSError as e:
+            self._failed(e)
 
 
 def _gate(gr, behind):

@@ -43,10 +43,14 @@ def add_arguments(parser):
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
     )
+    parser.add_argument("--callsign", default="", metavar="SIGN", help="goes along with everything, such as N0CALL/P")
     radio.add_arguments(parser, 0.0)
     parser.add_argument("--papr", type=float, default=8.0, help="largest power over the mean one, dB (8)")
     parser.add_argument("--amplitude", type=float, help="RMS of the samples (1; radios 0.2)")
     parser.add_argument("--gap", type=int, default=200, help="idle samples between frames (200)")
+    parser.add_argument("--lead", type=float, default=0.0, metavar="S", help="seconds ahead of the first frame (0)")
+    parser.add_argument("--tail", type=float, default=0.0, metavar="S", help="seconds behind the last one (0)")
+    parser.add_argument("--carrier", action="store_true", help="a bare carrier in both, in place of silence")
 
 
 def run(args):
@@ -62,7 +66,7 @@ def run(args):
         names.append(name)
         cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
         _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
-    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    return (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names, amplitude)
 
 
 def _contents(args):
@@ -70,31 +74,35 @@ def _contents(args):
     if not (args.files or args.text):
         raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
     scheme = _hash(args.scheme)
+    try:
+        sign = content.call_sign(args.callsign)
+    except ValueError as e:
+        raise UserError(f"--{e}") from None
     for words in args.text:
         try:
-            yield "text", f"{len(words)} characters", content.encode_text(words), np.zeros(0, np.complex64)
+            yield "text", f"{len(words)} characters", content.encode_text(words, sign), np.zeros(0, np.complex64)
         except ValueError as e:
             raise UserError(f"--text: {e}") from None
     for path in args.files:
         if Path(path).suffix == ".npy":
-            yield _array(Path(path), args.domain)
+            yield _array(Path(path), args.domain, sign)
             continue
         for name, picture in picture_files.folder(path, args.max_side).items():
             try:
-                made = picture_codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme)
+                made = picture_codec.encode(picture, int(picture.size * args.cbr), scheme_hash=scheme, before=sign)
             except ValueError as e:
                 raise UserError(f"{name}: {e}; a higher --cbr gives it more symbols") from None
             h, w = picture.shape[:2]
             yield name, f"{w} x {h}", made.digital, made.symbols
 
 
-def _array(path, domain):
+def _array(path, domain, sign):
     """An array, each value once, whatever --cbr: it has no redundancy to leave out."""
     if not domain:
         raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
     try:
         values = np.load(path, allow_pickle=False)
-        data, symbols = content.encode_array(values, domain)
+        data, symbols = content.encode_array(values, domain, before=sign)
     except (OSError, ValueError, TypeError, EOFError) as e:
         raise UserError(f"{path}: no array that can be sent ({e}); give numbers, as numpy.save writes them") from None
     return path.stem, f"{domain}, {' x '.join(map(str, values.shape))} values", data, symbols
@@ -105,6 +113,9 @@ def _check(args):
         raise UserError(f"--rate {args.rate:g}: give samples a second, above 0")
     if args.repeat < 0 or args.gap < 0:
         raise UserError("--repeat and --gap: 0 or more")
+    for name in ("lead", "tail"):
+        if not 0 <= getattr(args, name) <= 60:
+            raise UserError(f"--{name} {getattr(args, name):g}: give 0 to 60 seconds")
     if args.papr < 0:
         raise UserError(f"--papr {args.papr:g}: give 0 dB or more")
     if args.amplitude is not None and not 0 < args.amplitude < np.inf:
@@ -134,7 +145,16 @@ def burst(form, frame, papr_db, amplitude, gap):
     return np.concatenate([amplitude * x, np.zeros(gap)]).astype(np.complex64)
 
 
-def _over_pipe(at, args, cut, names):
+def idle(seconds, args, amplitude):
+    """Pieces of what is sent ahead of the frames and behind them: silence, or a carrier."""
+    left = int(seconds * args.rate)
+    while left > 0:
+        n = min(left, 1 << 16)
+        yield np.full(n, amplitude if args.carrier else 0, np.complex64)
+        left -= n
+
+
+def _over_pipe(at, args, cut, names, amplitude):
     waiting = functools.cache(lambda: None if out.readers else _say("waiting for a receiver ..."))
     out = transport.writer(at, args.rate, args.freq, waiting, _say)
     pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
@@ -148,6 +168,8 @@ def _over_pipe(at, args, cut, names):
         pace.wait(len(x))
 
     try:
+        for x in idle(args.lead, args, amplitude):
+            put(x)
         put(np.zeros(LEAD))
         while rounds < args.repeat or not args.repeat:
             for name, bursts in zip(names, cut, strict=True):
@@ -158,6 +180,8 @@ def _over_pipe(at, args, cut, names):
                 sent["contents"] += 1
             rounds += 1
         put(np.zeros(2 * LEAD))
+        for x in idle(args.tail, args, amplitude):
+            put(x)
     except KeyboardInterrupt:
         out.stopped = True
     finally:
@@ -166,7 +190,7 @@ def _over_pipe(at, args, cut, names):
     return sent
 
 
-def _over_radio(at, args, cut, names):
+def _over_radio(at, args, cut, names, amplitude):
     from gnuradio import gr
 
     class Waveform(gr.sync_block):
@@ -180,6 +204,7 @@ def _over_radio(at, args, cut, names):
             self._rest = np.zeros(0, np.complex64)
 
         def _all(self):
+            yield from idle(args.lead, args, amplitude)
             yield np.zeros(LEAD, np.complex64)
             rounds = 0
             while rounds < args.repeat or not args.repeat:
@@ -192,6 +217,8 @@ def _over_radio(at, args, cut, names):
                         _progress(name, i + 1, len(bursts))
                     self.contents += 1
                 rounds += 1
+            yield np.zeros(LEAD, np.complex64)
+            yield from idle(args.tail, args, amplitude)
             yield np.zeros(int(SILENCE * args.rate), np.complex64)
 
         def work(self, input_items, output_items):

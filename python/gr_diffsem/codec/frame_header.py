@@ -181,7 +181,7 @@ class Tracker:
         return self._likeliest(soft, headers, prior / prior.sum(), self.DOUBT)
 
     def together(self, soft, offset):
-        """Headers of frames of one picture that none of them tells alone, or None; the last is then expected to be followed.
+        """Headers of frames of one picture that none of them tells alone, or None; then the last is one to follow.
 
         Their code words differ by what their indices differ by, which is known (offset: index of each beyond the
         first one's), so that they add up: soft [n, 192]. What the indices differ in depends on few of the first one's
