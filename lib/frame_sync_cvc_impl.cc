@@ -27,14 +27,26 @@ frame_sync_cvc_impl::frame_sync_cvc_impl(core::FrameLayout layout,
                 gr::io_signature::make(1, 1, sizeof(gr_complex) * layout.fft_len())),
       d_len(layout.fft_len()),
       d_fft(d_len),
-      d_finder(std::move(layout), std::move(correlator), [this](const gr_complex* samples) {
-          std::copy_n(samples, d_len, d_fft.get_inbuf());
-          d_fft.execute();
-          return d_fft.get_outbuf();
-      })
+      d_probe(layout, correlator.max_offset(), dft()),
+      d_finder(std::move(layout), std::move(correlator), dft())
 {
     set_tag_propagation_policy(TPP_DONT); // samples are not vectors
     message_port_register_out(d_keys.stats);
+}
+
+core::FrameFinder::Dft frame_sync_cvc_impl::dft()
+{
+    return [this](const gr_complex* samples) {
+        std::copy_n(samples, d_len, d_fft.get_inbuf());
+        d_fft.execute();
+        return d_fft.get_outbuf();
+    };
+}
+
+std::string frame_sync_cvc_impl::hint() const
+{
+    std::lock_guard<std::mutex> lock(d_hint_mutex);
+    return d_hint;
 }
 
 void frame_sync_cvc_impl::forecast(int, gr_vector_int& ninput_items_required)
@@ -65,6 +77,14 @@ int frame_sync_cvc_impl::general_work(int noutput_items,
     d_out = d_finder.out();
     d_recognised = d_finder.recognised();
     d_skipped = d_finder.skipped();
+    if (taken)
+        d_probe.take(in, taken, d_finder.out());
+    if (d_probe.hint() != d_hint) {
+        std::lock_guard<std::mutex> lock(d_hint_mutex);
+        d_hint = d_probe.hint();
+        if (!d_hint.empty())
+            d_logger->warn("no frames are found, but {}", d_hint);
+    }
     report();
     consume_each(taken);
     return produced;
@@ -133,6 +153,7 @@ void frame_sync_cvc_impl::report()
     add("impulses", d_finder.impulses());
     add("skipped", d_finder.skipped());
     stats = pmt::dict_add(stats, pmt::mp("interference"), pmt::intern(interference()));
+    stats = pmt::dict_add(stats, pmt::mp("hint"), pmt::intern(d_hint));
     message_port_pub(d_keys.stats, stats);
 }
 

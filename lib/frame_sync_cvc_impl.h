@@ -6,10 +6,12 @@
 #include "frame_format.h"
 
 #include <gnuradio/diffsem/core/link/frame_finder.h>
+#include <gnuradio/diffsem/core/link/link_probe.h>
 #include <gnuradio/fft/fft.h>
 
 #include <atomic>
 #include <cstddef>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@ public:
     uint64_t frames_out() const override { return d_out; }
     uint64_t frames_recognised() const override { return d_recognised; }
     uint64_t preambles_skipped() const override { return d_skipped; }
+    std::string hint() const override;
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -39,11 +42,15 @@ private:
     void tag_frame(uint64_t at);
     void report();
     std::string interference() const;
+    core::FrameFinder::Dft dft();
 
     const keys d_keys;
     const int d_len;
     gr::fft::fft_complex_fwd d_fft;
+    core::LinkProbe d_probe;
     core::FrameFinder d_finder;
+    mutable std::mutex d_hint_mutex;
+    std::string d_hint;
     std::size_t d_left = 0; // values of its frame that are not sent
 
     // what another thread may ask for

@@ -21,8 +21,8 @@ class semantic_encoder(gr.basic_block):
     cbr: channel uses per value of the picture (3 H W), everything counted; uses: their number, in place of cbr.
     design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
     hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
-    sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of the sender,
-    3 to 10 of A-Z, 0-9 and /, in every pass; "" = none.
+    sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of who
+    sends, 3 to 10 of A-Z, 0-9 and /, in every pass; "" = none.
 
     Port ``stats``: ``in``, ``out`` (frames), ``dropped`` (content that cannot be sent; the log says why). Encoding
     runs in the block's own thread. Raises ValueError naming the parameter, its value and the remedy.

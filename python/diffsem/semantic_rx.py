@@ -19,7 +19,8 @@ class semantic_rx(gr.hier_block2):
     phase_memory: of `ofdm_equalizer_diffsem`.
 
     Port ``stats``: dictionaries with ``in`` (preambles found), ``out`` (frames), ``dropped`` (without a header: false
-    alarms and lost frames), ``recognised``. Raises ValueError naming the parameter, its value and the remedy.
+    alarms and lost frames), ``recognised``, ``interference`` and more: see `frame_sync_cvc`. Raises ValueError naming
+    the parameter, its value and the remedy.
     """
 
     def __init__(
@@ -65,6 +66,10 @@ class semantic_rx(gr.hier_block2):
     def frames_found(self):
         """Preambles found, false alarms included."""
         return self.sync.frames_found()
+
+    def hint(self):
+        """Where no frame is found, what of the sender's settings was seen to differ; "" where nothing was."""
+        return self.sync.hint()
 
     def frames_out(self):
         """Frames that left as PDUs."""

@@ -7,6 +7,7 @@
 #include <gnuradio/diffsem/api.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace gr {
@@ -55,7 +56,9 @@ struct frame_format {
  * header: false alarms and lost frames; one that is on its way counts here until its end has come),
  * `recognised` (of those out, by the expected header), `blanked` (samples that were no
  * numbers, or absurdly large: taken as 0), `impulses` (samples set to 0), `skipped` (weak preambles, left
- * out to bound the cost), `interference` (what is filtered out now: DC, tone, neighbour).
+ * out to bound the cost), `interference` (what is filtered out now: DC, tone, neighbour), `hint` (where no
+ * frame is found, what of the sender's settings was seen to differ: a mirrored spectrum, twice or half the rate,
+ * another prefix; core/link/link_probe.h).
  */
 class DIFFSEM_API frame_sync_cvc : virtual public gr::block
 {
@@ -79,6 +82,7 @@ public:
     virtual uint64_t frames_out() const = 0;        //!< of those, with a header
     virtual uint64_t frames_recognised() const = 0; //!< of those, by the expected header
     virtual uint64_t preambles_skipped() const = 0; //!< weak ones, left out to bound the cost
+    virtual std::string hint() const = 0; //!< why no frame may be found; "": nothing is known
 };
 
 } // namespace diffsem

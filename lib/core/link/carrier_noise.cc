@@ -14,8 +14,8 @@ namespace core {
 
 namespace {
 
-constexpr double memory = 0.9; // of frames: some ten count
-constexpr int steps = 11; // of the factor: 1, 2, 4 ...
+constexpr double memory = 0.9;       // of frames: some ten count
+constexpr int steps = 11;            // of the factor: 1, 2, 4 ...
 constexpr double first_common = 0.9; // of them, whose factor is 1, before anything is known
 constexpr int rounds = 12;
 

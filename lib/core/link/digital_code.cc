@@ -20,6 +20,7 @@ constexpr double symbols_per_bit = 3.2;
 constexpr std::size_t extra_symbols = 80;
 constexpr std::size_t light = 3; // repetitions of every other information bit
 constexpr int iterations = 200;
+constexpr float most_soft = 6; // of what was received: codec/digital_part.py says why
 constexpr float most_llr = 60, most_message = 30, most_tanh = 0.9999999f;
 
 using Messages = Eigen::ArrayXf;
@@ -96,7 +97,7 @@ bool DigitalCode::decode(const float* soft, std::vector<std::uint8_t>& data) con
     std::vector<float> llr(d_place.size());
     for (std::size_t i = 0; i < d_place.size(); i++)
         llr[std::size_t(d_place[i])] =
-            std::isnan(soft[i]) ? 0 : std::min(std::max(soft[i], -most_llr), most_llr);
+            std::isnan(soft[i]) ? 0 : std::min(std::max(soft[i], -most_soft), most_soft);
     std::vector<std::uint8_t> bits;
     if (!propagate(llr, bits))
         return false;

@@ -23,8 +23,10 @@ constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond
 constexpr double sure_peak = 1e-9; // false alarms per sample of a preamble whose header may wait
 constexpr std::size_t most_waiting = 8; // frames whose header waits
 constexpr double even = 0.15; // frames in a row are as far apart as each other, but for this share
-constexpr double image_memory = 0.8; // of frames
-constexpr double image_doubt = 4;    // standard deviations of what no image would give: 1e-7
+constexpr double image_memory = 0.8;    // of frames
+// Of E[x^2]/E|x|^2: standard deviations of independent samples, which those of OFDM are not quite; and what pilots that
+// are mirrored to each other give in a selective channel.
+constexpr double image_doubt = 6, image_least = 0.12;
 
 std::vector<int> in_use(const FrameLayout& layout)
 {
@@ -262,7 +264,8 @@ void FrameFinder::learn_image(std::size_t end)
         return;
     const auto rho = d_squares / d_powers;
     const double size = std::norm(rho);
-    if (size > image_doubt * image_doubt / d_counted && size < 0.99)
+    if (size > std::max(image_doubt * image_doubt / d_counted, image_least * image_least) &&
+        size < 0.99)
         d_image = cfloat((1 - std::sqrt(1 - size)) / std::conj(rho));
 }
 

@@ -20,6 +20,7 @@ namespace {
 constexpr double pi = 3.14159265358979323846;
 //! Symbols from the middle of the sync words to the first symbol behind them.
 constexpr double lever = 1.5;
+static_assert(lever == 1.5, "residual() turns by three halves");
 constexpr double residual_range = 1.2, residual_step = 0.02; // rad per symbol
 constexpr double residual_deviation = 0.35;                  // of what the preamble leaves at -5 dB
 //! A carrier is hit whose sync words miss the channel of the others by this times the noise, and this share of the power:
@@ -227,13 +228,23 @@ double FrameFront::residual(const cfloat* symbols, int n) const
     }
     double best = 0, top = -1e300;
     const int steps = static_cast<int>(residual_range / residual_step);
+    static const auto turns = [steps] { // of each step; half of one turns the lever too
+        std::vector<std::complex<double>> half;
+        for (int i = -steps; i <= steps; i++)
+            half.push_back(std::polar(1.0, -0.5 * i * residual_step));
+        return half;
+    }();
     for (int i = -steps; i <= steps; i++) {
         const double step = i * residual_step;
         double sum = -0.5 * step * step / (residual_deviation * residual_deviation);
-        const auto one = std::polar(1.0, -step);
-        auto turn = std::polar(1.0, -step * lever);
-        for (int s = 0; s < n; s++, turn *= one)
+        const auto half = turns[static_cast<std::size_t>(i + steps)];
+        const auto one = half * half;
+        auto turn = one * half; // the lever is 1.5 symbols
+        for (int s = 0; s < n; s++) {
             sum += z[s].real() * turn.real() - z[s].imag() * turn.imag();
+            turn = {turn.real() * one.real() - turn.imag() * one.imag(),
+                    turn.real() * one.imag() + turn.imag() * one.real()};
+        }
         if (sum > top) {
             top = sum;
             best = step;
@@ -249,8 +260,7 @@ void FrameFront::soft_bits(const cfloat* symbols, double step, HeaderSoftBits& s
         const int s = i / carriers, k = d_layout.data[i % carriers];
         const cfloat y = symbols[s * d_layout.fft_len() + k] * turn_back(step, s);
         const cfloat matched =
-            std::conj(d_taps[k]) * y *
-            (2 * std::sqrt(2.0f) / (d_noise + d_error[k] + d_excess[k]));
+            std::conj(d_taps[k]) * y * (2 * std::sqrt(2.0f) / (d_noise + d_error[k] + d_excess[k]));
         soft[2 * i] = std::clamp(matched.real(), -most_soft, most_soft);
         soft[2 * i + 1] = std::clamp(matched.imag(), -most_soft, most_soft);
     }
@@ -362,7 +372,8 @@ FramePayload FrameNoise::read(cfloat* frame,
                               const float* lost)
 {
     float error_scale = 1;
-    const float noise = measure(frame, symbols, header, taps, noise_var, error_var, error_scale, lost);
+    const float noise =
+        measure(frame, symbols, header, taps, noise_var, error_var, error_scale, lost);
     const std::size_t carriers = d_layout.data.size();
     std::vector<float> of_carrier(carriers);
     double power = 0;
@@ -385,10 +396,10 @@ FramePayload FrameNoise::read(cfloat* frame,
         for (std::size_t i = 0; i < carriers; i++) {
             out.symbols.push_back(symbol[d_layout.data[i]]);
             const float power = std::norm(taps[d_layout.data[i]]);
-            out.noise_var.push_back(
-                here * (missing > 0 && power > 0
-                            ? of_carrier[i] + static_cast<float>(missing / power)
-                            : of_carrier[i]));
+            out.noise_var.push_back(here *
+                                    (missing > 0 && power > 0
+                                         ? of_carrier[i] + static_cast<float>(missing / power)
+                                         : of_carrier[i]));
         }
     }
     const double snr = noise > 0 ? power / noise : 1e9;

@@ -20,18 +20,26 @@ namespace core {
 namespace {
 
 constexpr double pi = 3.14159265358979323846;
-constexpr int per_carrier = 8;      // values of the spectrum
-constexpr int averaged = 8;         // blocks, about
-constexpr int held = 16;            // blocks that interference is remembered for
-constexpr double rare = 1e-8;       // probability that a value of noise passes for a line
-constexpr double ring_doubt = 1.3;  // how far the mean of a ring may lie below the truth
-constexpr double least_line = 5;    // times the ring; weaker ones cost less than their notch
+constexpr int per_carrier = 8;     // values of the spectrum
+constexpr int averaged = 8;        // blocks, about
+constexpr int every = 4;           // blocks, of which one is looked at
+constexpr int held = 8;            // looks that interference is remembered for
+constexpr double rare = 1e-8;      // probability that a value of noise passes for a line
+constexpr double ring_doubt = 1.3; // how far the mean of a ring may lie below the truth
+// Times the ring. Pilots that are always the same stand out by 5; and what is weaker costs little more than its notch.
+constexpr double least_line = 12;
+constexpr double least_of_band =
+    5; // times the band's median: between the zeros of a channel is no line
 constexpr int ring_near = 4, ring_far = 20; // values away from the line, on each side
 constexpr double strong = 10;       // times the median of the band: a selective channel stays below
 constexpr double most_strong = 0.4; // of the band; more of it, and it may be the signal
 constexpr double most_outside = 2.5; // times the band's median
-constexpr int wide_notch = 3;       // values on each side of one
-constexpr double margin = 1;        // carriers between the signal and what may be cut
+constexpr double least_removed =
+    0.05;                          // of a block's power: the notch itself takes 0.02 of a signal
+constexpr std::size_t stretch = 8; // samples that come filtered or as they were
+constexpr double strongly = 4, ringing = 1.2; // times what is left
+constexpr int wide_notch = 3;                 // values on each side of one
+constexpr double margin = 1;                  // carriers between the signal and what may be cut
 
 } // namespace
 
@@ -89,7 +97,7 @@ void InterferenceFilter::look(const cfloat* block)
     d_blocks = std::min(d_blocks + 1, averaged);
     double power = 0;
     for (std::size_t k = 0; k < d_size; k++)
-        power += d_inside[k] ? std::norm(d_spectrum[k]) : 0.0f;
+        power += d_outside[k] ? 0.0f : std::norm(d_spectrum[k]);
     const float scale = power > 0 ? static_cast<float>(d_size / power) : 0.0f;
     const float share = 1.0f / d_blocks;
     for (std::size_t k = 0; k < d_size; k++)
@@ -134,7 +142,7 @@ void InterferenceFilter::mark()
     again(d_hold_outside, loud);
     for (std::size_t k = 0; k < d_size; k++)
         again(d_hold[k],
-              d_dense && !d_outside[k] && d_power[k] > 0 &&
+              d_dense && !d_outside[k] && d_power[k] > least_of_band * median &&
                   (narrow(k, line) || (parts && d_power[k] > strong * median)));
 
     std::vector<bool> cut(d_size, false);
@@ -185,8 +193,26 @@ void InterferenceFilter::filter(std::vector<cfloat>& out)
     for (std::size_t k = 0; k < 2 * d_size; k++)
         d_spectrum[k] *= d_response[k];
     d_transforms->fft.inv(d_result, d_spectrum);
-    const auto begin = d_result.begin() + static_cast<std::ptrdiff_t>(reach);
-    out.insert(out.end(), begin, begin + static_cast<std::ptrdiff_t>(d_size));
+    const cfloat* raw = &d_past[static_cast<std::size_t>(d_done - d_first)];
+    const cfloat* filtered = &d_result[reach];
+    const auto power = [](const cfloat* x, std::size_t n) {
+        double sum = 0;
+        for (std::size_t i = 0; i < n; i++)
+            sum += std::norm(x[i]);
+        return sum;
+    };
+    const double all = power(raw, d_size), left = power(filtered, d_size);
+    const double removed = std::max(0.0, all - left), lately = std::max(removed, d_removed);
+    d_removed = removed;
+    // What was taken out is hardly there any more: rather the signal whole.
+    const bool gone = removed < least_removed * all;
+    for (std::size_t at = 0; at < d_size; at += stretch) {
+        // And where strong interference ends within a block, the filter still rings.
+        const bool rings = lately > strongly * left &&
+                           power(raw + at, stretch) < ringing * power(filtered + at, stretch);
+        const cfloat* better = (gone || rings ? raw : filtered) + at;
+        out.insert(out.end(), better, better + stretch);
+    }
 }
 
 void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<cfloat>& out)
@@ -196,8 +222,8 @@ void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<c
     for (;;) {
         // The first block goes by what it is itself, the others by those before them.
         if (d_looked == 0 ? end >= d_size : d_looked + d_size == d_done) {
-            // every other one is enough once the average stands
-            if (d_blocks < averaged || d_looked / d_size % 2)
+            // one of some is enough once the average stands
+            if (d_blocks < averaged || d_looked / d_size % every == 0)
                 look(&d_past[static_cast<std::size_t>(d_looked - d_first)]);
             d_looked += d_size;
             continue;
@@ -219,7 +245,8 @@ void InterferenceFilter::run(const cfloat* samples, std::size_t n, std::vector<c
             d_done = border;
         }
     }
-    const std::uint64_t keep = std::min(d_looked, std::max<std::uint64_t>(d_done, d_size / 4) - d_size / 4);
+    const std::uint64_t keep =
+        std::min(d_looked, std::max<std::uint64_t>(d_done, d_size / 4) - d_size / 4);
     if (keep > d_first + 16 * d_size) {
         d_past.erase(d_past.begin(), d_past.begin() + static_cast<std::ptrdiff_t>(keep - d_first));
         d_first = keep;

@@ -20,8 +20,8 @@ constexpr double pi = 3.14159265358979323846;
 constexpr double impulse = 1e6; // times the energy of all the others
 constexpr int chunk = 1024;     // positions at once: scratch stays in the cache
 constexpr double grid_step = 0.25;
-constexpr int group = 4;        // delays
-constexpr int stretch = 64;     // positions that are turned at once: they stay in the nearest cache
+constexpr int group = 4;    // delays
+constexpr int stretch = 64; // positions that are turned at once: they stay in the nearest cache
 constexpr double independent_offsets = 0.6; // of the grid's, as far as the tail goes
 
 } // namespace
@@ -161,7 +161,6 @@ inline void add_scaled(float* __restrict out, float w, const float* __restrict i
         out[t] += w * in[t];
 }
 
-
 } // namespace
 
 // |c_f|^2 of each offset at n positions, from the segments' sums x: c_i = sum over s of x[s] W32^(i s). Segments that
@@ -223,7 +222,8 @@ DIFFSEM_VECTOR_CLONES void PreambleCorrelator::powers(int n)
     d_row = wide;
 }
 
-DIFFSEM_VECTOR_CLONES void PreambleCorrelator::weigh(const cfloat* samples, int n, float* score, std::uint8_t* grid)
+DIFFSEM_VECTOR_CLONES void
+PreambleCorrelator::weigh(const cfloat* samples, int n, float* score, std::uint8_t* grid)
 {
     // received energy over the samples that a score sees
     const int length = static_cast<int>(d_template.size()), window = length + d_cp;
@@ -315,8 +315,12 @@ double PreambleCorrelator::refine(const cfloat* samples, int grid) const
                 add(seg[d * d_segments + s], std::conj(d_template[i]), samples[i + d]);
     std::vector<cdouble> turns(d_segments);
     const auto power = [&](double f) {
-        for (int s = 0; s < d_segments; s++)
-            turns[s] = std::polar(1.0, -2 * pi * f * s * d_segment / d_fft_len);
+        const cdouble step = std::polar(1.0, -2 * pi * f * d_segment / d_fft_len);
+        turns[0] = 1;
+        for (int s = 1; s < d_segments; s++) {
+            turns[s] = 0;
+            add(turns[s], turns[s - 1], step);
+        }
         double sum = 0;
         for (int d = 0; d <= d_cp; d++) {
             cdouble c = 0;

@@ -58,7 +58,8 @@ void bind_semantic(py::module& m)
         .def("frames_found", &frame_sync_cvc::frames_found)
         .def("frames_out", &frame_sync_cvc::frames_out)
         .def("frames_recognised", &frame_sync_cvc::frames_recognised)
-        .def("preambles_skipped", &frame_sync_cvc::preambles_skipped);
+        .def("preambles_skipped", &frame_sync_cvc::preambles_skipped)
+        .def("hint", &frame_sync_cvc::hint);
 
     py::class_<frame_to_pdu,
                gr::sync_block,

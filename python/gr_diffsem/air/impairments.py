@@ -58,7 +58,7 @@ def tone(x, level_db, frequency):
 
 
 def iq_image(x, gain_db, degrees):
-    """Q is stronger than I by gain_db and turned by degrees towards it: x becomes a x + b conj(x), of the same power."""
+    """Q is stronger than I by gain_db and turned towards it: x becomes a x + b conj(x), of the same power."""
     g, turn = 10 ** (gain_db / 20), np.deg2rad(degrees)
     y = x.real + 1j * g * (x.imag * np.cos(turn) + x.real * np.sin(turn))
     return y * np.sqrt(2 / (1 + g**2))
@@ -112,9 +112,9 @@ def neighbour(x, rng, level_db, centre=29.0 / 64 + 1.5 / 64, width=3.0 / 64):
 
 
 def lte(x, rng, level_db, centre=0.0, resource_blocks=6, rate_over=1.0):
-    """An LTE downlink over the signal: OFDM of 15 kHz with 12 carriers a resource block, QPSK, prefixes of 10 and 9 times
-    6 samples of 128 (TS 36.211, normal prefix), every fourth of its symbols silent but for reference carriers, as when a
-    cell has little to send. rate_over: this stream's rate over 1.92 MS/s."""
+    """An LTE downlink over the signal: OFDM of 15 kHz with 12 carriers a resource block, QPSK, prefixes of 10, then six
+    times 9 samples of 128 (TS 36.211, normal prefix), every fourth symbol silent but for reference carriers, as of a
+    cell that has little to send. centre: cycles a sample. rate_over: this stream's rate over 1.92 MS/s."""
     carriers = 12 * resource_blocks
     bins = np.concatenate([np.arange(-carriers // 2, 0), np.arange(1, carriers // 2 + 1)])
     size = 128 if carriers < 128 else 2 ** int(np.ceil(np.log2(carriers + 2)))

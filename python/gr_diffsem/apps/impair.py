@@ -77,8 +77,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    """{"snr_db", "rows": [{"name", "what", "psnr", "floor", "held", "frames", "found"}]}; the process fails where a floor
-    does not hold."""
+    """{"snr_db", "scheme", "max_side", "rows": [{"name", "what", "psnr", "floor", "held", "frames", "found"}]}."""
     for name in args.rows:
         if name not in ROWS:
             raise UserError(f"--rows {name}: give some of {', '.join(map(repr, ROWS))}")
@@ -157,7 +156,6 @@ def table(report):
     ]
     for r in report["rows"]:
         held = "yes" if r["held"] else "**no**"
-        out.append(
-            f"| {r['name']} | {r['what']} | {r['psnr']:.2f} | {r['floor']:.2f} | {held} | {r['frames']} of {r['found']} |"
-        )
+        numbers = f"{r['psnr']:.2f} | {r['floor']:.2f} | {held} | {r['frames']} of {r['found']}"
+        out.append(f"| {r['name']} | {r['what']} | {numbers} |")
     return "\n".join(out)

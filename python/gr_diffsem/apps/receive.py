@@ -65,7 +65,10 @@ def run(args):
         chain = Chain(tb, at, args, _tell, view)
     except ValueError as e:
         raise UserError(str(e)) from None
-    return chain.run(args)
+    report = chain.run(args)
+    if hint := chain.rx.hint():
+        report["hint"] = hint
+    return report
 
 
 def _tell(path, said):
@@ -95,4 +98,5 @@ def table(report):
     if report["gaps"]:
         lost.append(f"{report['gaps']} gaps of {report['samples_lost']} samples in all")
     end = f" ({', '.join(lost)})" if lost else ""
-    return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}"
+    hint = f"\nno frames are found, but {report['hint']}" if "hint" in report else ""
+    return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}{hint}"

@@ -26,6 +26,9 @@ OVERHEAD = 5
 SYMBOLS_PER_BIT = 3.2
 EXTRA = 80
 ITERATIONS = 200
+#: Largest soft bit that counts. A symbol may be hit by interference that its noise variance does not tell of: it must
+#: not outweigh the others. At the SNRs where the code is needed, none is as large.
+MOST_SOFT = 6
 #: Every other information bit has this many repetitions, the others share the rest (about twice that).
 LIGHT = 3
 
@@ -98,7 +101,7 @@ def decode(soft, size):
     if len(soft) != place.size:
         raise ValueError(f"soft: {len(soft)} values, a block of {SIZES[size]} octets has {place.size}")
     llr = np.zeros(place.size, np.float32)
-    llr[place] = np.clip(soft, -60, 60)
+    llr[place] = np.clip(soft, -MOST_SOFT, MOST_SOFT)
     bits = _propagate(llr, edge, place.size - edge.size)
     return None if bits is None else _unpack(bits)
 

@@ -39,9 +39,9 @@ public:
 private:
     void decide(std::vector<cfloat>& out);
 
-    float d_level = 0;            // mean power of late, large samples cut
-    std::vector<cfloat> d_held;   // the first of them is suspicious
-    std::uint64_t d_done = 0;     // samples given out
+    float d_level = 0;          // mean power of late, large samples cut
+    std::vector<cfloat> d_held; // the first of them is suspicious
+    std::uint64_t d_done = 0;   // samples given out
     std::uint64_t d_blanked = 0;
     std::deque<std::uint64_t> d_at;
 };

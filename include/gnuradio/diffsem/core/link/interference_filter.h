@@ -17,7 +17,7 @@ namespace diffsem {
 namespace core {
 
 /*!
- * Watches the spectrum of the stream in blocks of eight symbols, averaged over some of them, and takes out by a filter of
+ * Watches the spectrum of the stream in blocks of eight symbols, of which it averages some, and takes out by a filter of
  * linear phase and no delay what cannot be OFDM of this layout:
  *
  * - lines: far above the spectrum around them, and narrower than a carrier. DC with a carrier offset is one;
@@ -60,22 +60,25 @@ private:
     void filter(std::vector<cfloat>& out);
     bool narrow(std::size_t bin, double threshold) const;
 
-    const std::size_t d_size;   // samples of a block, and values of its spectrum, natural order
+    const std::size_t d_size; // samples of a block, and values of its spectrum, natural order
     std::vector<float> d_hann;
-    std::vector<bool> d_inside, d_outside; // of each value: where the signal can be, where it cannot
-    bool d_dense;                          // no gaps between carriers
+    std::vector<bool> d_inside,
+        d_outside; // of each value: where the signal can be, where it cannot
+    bool d_dense;  // no gaps between carriers
     std::unique_ptr<Transforms> d_transforms;
 
-    std::vector<float> d_power;            // spectrum, averaged
-    std::vector<double> d_sum;             // of d_power up to each value, three times around
-    int d_blocks = 0;                      // looked at
-    std::vector<int> d_hold;               // blocks that a value is still taken out for
+    std::vector<float> d_power; // spectrum, averaged
+    std::vector<double> d_sum;  // of d_power up to each value, three times around
+    int d_blocks = 0;           // looked at
+    std::vector<int> d_hold;    // looks that a value is still taken out for
     std::vector<bool> d_cut;
     int d_hold_outside = 0;
-    std::vector<cfloat> d_response;        // of the filter, 2 * d_size values; empty: nothing is taken out
+    std::vector<cfloat> d_response; // of the filter, 2 * d_size values; empty: nothing is taken out
 
-    std::vector<cfloat> d_past;            // samples from d_first on
-    std::uint64_t d_first = 0, d_done = 0, d_looked = 0; // sample numbers: held from, given out, blocks looked at up to
+    double d_removed = 0;       // power of the last block that was taken out
+    std::vector<cfloat> d_past; // samples from d_first on
+    std::uint64_t d_first = 0, d_done = 0,
+                  d_looked = 0; // sample numbers: held from, given out, blocks looked at up to
     std::vector<cfloat> d_block, d_wide, d_spectrum, d_result;
 };
 

@@ -77,9 +77,10 @@ private:
     std::vector<float> d_weight;  // of delays 0 .. cp
     std::vector<float> d_bound;   // of groups of them: the largest of four
     std::vector<double> d_offset; // grid
-    static constexpr int points = 32; // of the DFT over segments: offsets of 1/4 carrier, segments of 1/8 symbol
+    static constexpr int points =
+        32; // of the DFT over segments: offsets of 1/4 carrier, segments of 1/8 symbol
     std::array<cfloat, points> d_turn;
-    std::vector<int> d_same;      // for each segment the first one with the same samples
+    std::vector<int> d_same; // for each segment the first one with the same samples
     float d_threshold, d_max_offset;
     double d_shape, d_scale; // gamma distribution of the score at one offset
     // scratch: real and imaginary parts apart, so that the compiler vectorises over positions
