@@ -20,10 +20,10 @@ constexpr double other_pictures = 0.02;
 constexpr double pi = 3.14159265358979323846;
 constexpr double allowance = 200;       // headers that may fail in a row at no price
 constexpr double price_per_debt = 0.02; // of the threshold, for each one beyond it
-constexpr double sure_peak = 1e-9; // false alarms per sample of a preamble whose header may wait
+constexpr double sure_peak = 5e-6; // false alarms per sample of a preamble whose header may wait
 constexpr std::size_t most_waiting = 8; // frames whose header waits
 constexpr double even = 0.15; // frames in a row are as far apart as each other, but for this share
-constexpr double image_memory = 0.8;    // of frames
+constexpr double image_memory = 0.8; // of frames
 // Of E[x^2]/E|x|^2: standard deviations of independent samples, which those of OFDM are not quite; and what pilots that
 // are mirrored to each other give in a selective channel.
 constexpr double image_doubt = 6, image_least = 0.12;
@@ -160,7 +160,7 @@ bool FrameFinder::read_header()
         begin(d_ready.size() > 1);
         return true;
     }
-    const bool busy = debt(d_base + d_start) > -allowance / 2; // no time for guesses
+    const bool busy = debt(d_base + d_start) > allowance / 10; // no time for guesses
     fail();
     if (hold(here) && !busy && join()) {
         rescue(other);
