@@ -70,3 +70,5 @@ def test_another_sender_says_nothing():
     other = [(frame_header.Header(11, 300, i, 4), 7777 * i + 5) for i in range(6)]
     mixed = [pair for both in zip(stream()[:6], other, strict=True) for pair in both]
     assert counted(mixed) == {"missed": 0, "gaps": 0, "samples_lost": 0}
+    twins = [(h, 2 * s + k * 4600) for h, s in stream((850,)) for k in (0, 1)]  # the same headers, frame by frame
+    assert counted(twins) == {"missed": 0, "gaps": 0, "samples_lost": 0}

@@ -31,10 +31,12 @@ class FrameClock:
         between = self._between(before[0], header)
         if between is None or start <= before[1]:
             return
+        samples = sum(SYNC_SYMBOLS + self._form.header_symbols + n for n in between) * self._form.symbol
+        inside = before[0].id == header.id and before[0].index < header.index
+        if not inside and start - before[1] < samples / 2:
+            return  # too soon for the next pass: another sender whose headers are the same
         self._missed += len(between) - 1
         if len(self._rests) < MOST:
-            samples = sum(SYNC_SYMBOLS + self._form.header_symbols + n for n in between) * self._form.symbol
-            inside = before[0].id == header.id and before[0].index < header.index
             self._rests.append((len(between), start - before[1] - samples, inside))
 
     def _between(self, one, other):
