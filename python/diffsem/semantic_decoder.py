@@ -38,14 +38,15 @@ class semantic_decoder(gr.basic_block):
 
     Frames carry ``id``, ``total``, ``index``, ``digital`` (longs), ``snr_db``, ``noise_var`` (f32vector, one
     variance for each symbol, or a number) and a c32vector of equalised symbols. A pass over a content ends when all
-    its frames or the last of them arrived, when its indices begin again, when frames of another content arrive
-    (two, since one header in some hundred bad ones looks good), when no frame came for ``patience`` seconds, or
-    when the block stops. Content goes out at the end of each pass whose digital part could be decoded: lost frames
-    are infinite noise, and copies in later passes are combined. Frames of one content are never mixed with those of
-    another (gr_diffsem/codec/passes.py).
+    its frames or the last of them arrived, when its indices begin again, when more frames of others have come than it
+    still lacks (two at least, since one header in some hundred bad ones looks good), when no frame came for
+    ``patience`` seconds, or when the block stops. Content goes out at the end of each pass whose digital part could be
+    decoded: lost frames are infinite noise, and copies in later passes are combined, as is what comes behind a silence.
+    Several contents may come at once, from several senders: their frames are never mixed, though their headers be the
+    same (gr_diffsem/codec/passes.py).
 
-    Content is the encoder's, with ``scheme``, ``snr_db`` (mean over the frames), ``frames``, ``frames_lost``,
-    ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
+    Content is the encoder's, with ``callsign`` where one was sent, ``scheme``, ``snr_db`` (mean over the frames),
+    ``frames``, ``frames_lost``, ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
     photographs ``scheme_match`` (False: the sender asked for other weights), ``diffsem_planned`` (evaluations, had
     nothing been cut), ``diffsem_model`` (of the content hash) and ``diffsem_bypassed`` (why: ``deadline``, or what the
     core says) where the picture is the linear one in place of the scheme's.

@@ -68,6 +68,20 @@ def test_call_signs_come_back_as_they_were():
         content.opened(content.call_sign("N0CALL"))  # and nothing behind it
 
 
+def test_damaged_octets_are_refused():
+    """As a checksum that holds by chance would bring them."""
+    rng = np.random.default_rng(5)
+    signed = content.encode_text("73", content.call_sign("9A1/OE3XYZ"))
+    for _ in range(3000):
+        data = bytearray(signed)
+        data[rng.integers(len(data))] = rng.integers(256)
+        try:
+            sign, inner = content.opened(bytes(data[: rng.integers(1, len(data) + 1)]))
+        except content.ContentError:
+            continue
+        assert inner and (not sign or content.CALL.fullmatch(sign))
+
+
 def test_a_wrong_call_sign_is_a_sentence(tmp_path, photograph, capsys):
     words = ["send", str(photograph), "--to", f"file:{tmp_path / 'air'}", "--callsign", "no sign"]
     assert main(words) == 2 and "--callsign 'NO SIGN': give 3 to 10" in capsys.readouterr().err
