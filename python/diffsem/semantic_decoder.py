@@ -46,10 +46,11 @@ class semantic_decoder(gr.basic_block):
     same (gr_diffsem/codec/passes.py).
 
     Content is the encoder's, with ``callsign`` where one was sent, ``scheme``, ``snr_db`` (mean over the frames),
-    ``frames``, ``frames_lost``, ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
-    photographs ``scheme_match`` (False: the sender asked for other weights), ``diffsem_planned`` (evaluations, had
-    nothing been cut), ``diffsem_model`` (of the content hash) and ``diffsem_bypassed`` (why: ``deadline``, or what the
-    core says) where the picture is the linear one in place of the scheme's.
+    ``frames``, ``frames_lost``, ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its
+    last frame came), and for photographs ``scheme_match`` (False: the sender asked for other weights),
+    ``diffsem_planned`` (evaluations, had nothing been cut), ``diffsem_model`` (of the content hash) and
+    ``diffsem_bypassed`` (why: ``deadline``, or what the core says) where the picture is the linear one in place of the
+    scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as

@@ -37,7 +37,7 @@ from .zones import zones as make_zones
 __all__ = ["ContentError", "Encoded", "Plan", "encode", "linear", "measurement"]
 
 #: Headers and digital part together take at most this share of the channel uses.
-OVERHEAD = 0.27
+OVERHEAD = 0.3
 #: What the next larger digital block is worth under fading, in dB of the mean squared error.
 BLOCK_WORTH = 0.1
 #: The error is judged at these SNRs, by the mean of its logarithm.
