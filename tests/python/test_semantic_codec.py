@@ -205,10 +205,10 @@ def test_text_and_arrays_ride_too():
     assert content.kind(data) == content.TEXT and content.decode_text(data) == "73 de nobody, été"
     with pytest.raises(picture_codec.ContentError, match="send it in several"):
         content.encode_text("x" * 5000)
-    assert content.kind(picture_codec.encode(photograph(64, 64), 12000).digital) == content.PHOTOGRAPH
+    assert content.kind(picture_codec.encode(photograph(64, 64), 13000).digital) == content.PHOTOGRAPH
     rng = np.random.default_rng(9)
     for values in (rng.standard_normal((5, 7)) * 3 + 2, rng.standard_normal(33) + 1j * rng.standard_normal(33)):
-        data, symbols = content.encode_array(values, "csi", uses=2000)
+        data, symbols = content.encode_array(values, "csi", uses=3000)
         plan = content.Array.from_bytes(data)
         assert content.kind(data) == content.ARRAY and plan.domain == "csi" and plan.shape == values.shape
         assert abs(np.mean(np.abs(symbols) ** 2) - 1) < 0.1 and plan.n_symbols == symbols.size
