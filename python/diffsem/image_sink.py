@@ -2,6 +2,7 @@
 """Received photographs to a folder, and what else a semantic link brings."""
 
 import collections
+import contextlib
 import logging
 import pathlib
 
@@ -17,6 +18,7 @@ FIELDS = {
     **{"id": int, "kind": str, "scheme": str, "scheme_match": bool, "snr_db": float, "frames": int},
     **{"frames_lost": int, "evaluations": int, "seconds": float, "diffsem_planned": int, "diffsem_bypassed": str},
     **{"diffsem_age": float, "diffsem_model": str, "partial": bool, "domain": str, "mean_variance": float},
+    **{"callsign": str},
 }
 
 
@@ -27,13 +29,14 @@ class image_sink(gr.basic_block):
     did. A text is written as NUMBER_ID.txt, an array as NUMBER_ID.npy. Previews (``partial``) are not written.
 
     folder: made if it is not there; what lies there already is not touched. keep: that many contents of its own remain,
-    older ones are removed. written: called with (path of the file, dictionary) for each.
+    older ones are removed. written: called with (path of the file, dictionary) for each; failed: with the OSError where
+    one cannot be written (a full disk); nothing of it remains.
 
     Port ``stats``: ``in`` = ``out`` + ``partial`` (previews) + ``dropped`` (no content, or not written). Raises
     ValueError naming the parameter, its value and the remedy.
     """
 
-    def __init__(self, folder, keep=1000, written=None):
+    def __init__(self, folder, keep=1000, written=None, failed=None):
         gr.basic_block.__init__(self, name="image_sink", in_sig=None, out_sig=None)
         if keep < 1:
             raise ValueError(f"keep is {keep}: at least one picture must remain")
@@ -42,7 +45,7 @@ class image_sink(gr.basic_block):
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise ValueError(f"folder is {folder}: cannot be made ({e.strerror})") from None
-        self._keep, self._written = int(keep), written
+        self._keep, self._written, self._failed = int(keep), written, failed
         self._ours = collections.deque()
         numbers = [p.name.split("_")[0] for p in self._folder.glob("*_*.*")]
         self._next = max((int(n) for n in numbers if n.isdigit()), default=-1) + 1
@@ -73,6 +76,8 @@ class image_sink(gr.basic_block):
         except Exception as e:  # whatever it is, the block lives on
             self._counts["dropped"] += 1
             log.warning("content dropped: %.200s", e)
+            if isinstance(e, OSError) and self._failed:
+                self._failed(e)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
     def _write(self, value, said):
@@ -80,18 +85,23 @@ class image_sink(gr.basic_block):
 
         text = jsonio.dumps(said) + "\n"  # before anything is written
         stem = f"{self._next:04d}_{said.get('id', 0)}"
-        if isinstance(value, str):
-            path = self._folder / f"{stem}.txt"
-            path.write_text(value, encoding="utf-8")
-        elif value.dtype == np.uint8:
-            from PIL import Image
+        ending = ".txt" if isinstance(value, str) else ".png" if value.dtype == np.uint8 else ".npy"
+        path = self._folder / f"{stem}{ending}"
+        try:
+            if isinstance(value, str):
+                path.write_text(value, encoding="utf-8")
+            elif ending == ".png":
+                from PIL import Image
 
-            path = self._folder / f"{stem}.png"
-            Image.fromarray(value).save(path)
-        else:
-            path = self._folder / f"{stem}.npy"
-            np.save(path, value)
-        path.with_suffix(".json").write_text(text)
+                Image.fromarray(value).save(path)
+            else:
+                np.save(path, value)
+            path.with_suffix(".json").write_text(text)
+        except OSError:
+            for part in (path, path.with_suffix(".json")):
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+            raise
         self._next += 1
         self._ours.append(path)
         while len(self._ours) > self._keep:

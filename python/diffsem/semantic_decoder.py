@@ -38,21 +38,25 @@ class semantic_decoder(gr.basic_block):
 
     Frames carry ``id``, ``total``, ``index``, ``digital`` (longs), ``snr_db``, ``noise_var`` (f32vector, one
     variance for each symbol, or a number) and a c32vector of equalised symbols. A pass over a content ends when all
-    its frames or the last of them arrived, when its indices begin again, when frames of another content arrive
-    (two, since one header in some hundred bad ones looks good), when no frame came for ``patience`` seconds, or
-    when the block stops. Content goes out at the end of each pass whose digital part could be decoded: lost frames
-    are infinite noise, and copies in later passes are combined. Frames of one content are never mixed with those of
-    another (gr_diffsem/codec/passes.py).
+    its frames or the last of them arrived, when its indices begin again, when more frames of others have come than it
+    still lacks (two at least, since one header in some hundred bad ones looks good), when no frame came for
+    ``patience`` seconds, or when the block stops. Content goes out at the end of each pass whose digital part could be
+    decoded: lost frames are infinite noise, and copies in later passes are combined, as is what comes behind a silence.
+    Several contents may come at once, from several senders: their frames are never mixed, though their headers be the
+    same (gr_diffsem/codec/passes.py).
 
-    Content is the encoder's, with ``scheme``, ``snr_db`` (mean over the frames), ``frames``, ``frames_lost``,
-    ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its last frame came), and for
-    photographs ``scheme_match`` (False: the sender asked for other weights), ``diffsem_planned`` (evaluations, had
-    nothing been cut), ``diffsem_model`` (of the content hash) and ``diffsem_bypassed`` (why: ``deadline``, or what the
-    core says) where the picture is the linear one in place of the scheme's.
+    Content is the encoder's, with ``callsign`` where one was sent, ``scheme``, ``snr_db`` (mean over the frames),
+    ``frames``, ``frames_lost``, ``evaluations`` and ``seconds`` (of the inference), ``diffsem_age`` (seconds since its
+    last frame came), and for photographs ``scheme_match`` (False: the sender asked for other weights),
+    ``diffsem_planned`` (evaluations, had nothing been cut), ``diffsem_model`` (of the content hash) and
+    ``diffsem_bypassed`` (why: ``deadline``, or what the core says) where the picture is the linear one in place of the
+    scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
     in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
-    at the sender. queue_size: contents that may wait for inference; more are dropped and counted. realism
+    at the sender. queue_size: contents that may wait for inference. on_full: what happens to more of them: ``drop``
+    (counted), as the air goes on, or ``wait``, as a file can (frames then wait in this block's message queue, which has
+    no end: hold the file back too, as `gr-diffsem receive` does). realism
     (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it. patience: seconds of
     silence that end a pass whose last frame was lost; 0: none does.
 
@@ -86,6 +90,7 @@ class semantic_decoder(gr.basic_block):
         preview=0.0,
         deadline=0.0,
         overload="wait",
+        on_full="drop",
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gnuradio.diffsem.evaluation_budget import EvaluationBudget
@@ -106,6 +111,8 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"patience is {patience}: give seconds of silence, or 0 for no end by silence")
         if not 0 <= preview < float("inf"):
             raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
+        if on_full not in ("drop", "wait"):
+            raise ValueError(f"on_full is '{on_full}': give drop or wait")
         # One of each scheme, since costs are a scheme's; made once here so that wrong values fail now.
         self._budget = lambda: EvaluationBudget(deadline / 1000, overload, core.CostModel(), core.CostModel())
         self._budget()
@@ -116,7 +123,7 @@ class semantic_decoder(gr.basic_block):
         self._lock = threading.Lock()
         self._passing = threading.RLock()  # what is collected: the handler's, and the worker's in silence
         self._passes = passes.Passes(self._layout, self._hand_on, self._count)
-        self._queue = queue.Queue(queue_size)
+        self._queue, self._waits = queue.Queue(queue_size), on_full == "wait"
         self._preview, self._looked, self._ended = float(preview), 0.0, 0
         self._previews = queue.Queue(1)
         self._linear = core.picture_estimator("linear")
@@ -182,7 +189,7 @@ class semantic_decoder(gr.basic_block):
 
     def stop(self):
         with self._passing:
-            self._passes.end()
+            self._passes.close()
         for thread, waiting in zip(self._threads, (self._queue, self._previews), strict=False):
             waiting.put(None)
             thread.join()
@@ -230,13 +237,16 @@ class semantic_decoder(gr.basic_block):
     def _hand_on(self, known):
         """The end of a pass."""
         self._ended += 1
-        if self._abandoned:
-            return
-        try:
-            self._queue.put_nowait((known, time.monotonic()))
-        except queue.Full:
-            self._count("overrun")
-            log.warning("content %d dropped: %d wait for inference", known.id, self._queue.qsize())
+        while not self._abandoned:
+            try:
+                self._queue.put((known, time.monotonic()), self._waits, TICK)
+                return
+            except queue.Full:
+                if self._waits:
+                    continue
+                self._count("overrun")
+                log.warning("content %d dropped: %d wait for inference", known.id, self._queue.qsize())
+                return
 
     def _from_pdu(self, message):
         if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_c32vector(pmt.cdr(message))):
@@ -297,6 +307,7 @@ class semantic_decoder(gr.basic_block):
                 self.message_port_pub(pmt.intern("content"), message)
 
     def _infer(self, known, arrived):
+        self._content.check_kind(known.data)
         kind = self._content.kind(known.data)
         if kind == self._content.PHOTOGRAPH:
             said, vector = self._best(known, arrived)
@@ -366,7 +377,8 @@ class semantic_decoder(gr.basic_block):
 
     @staticmethod
     def _frames_of(p):
-        return {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
+        said = {"id": p.id, "snr_db": p.snr_db, "frames": p.frames, "frames_lost": p.frames_lost}
+        return {**said, "callsign": p.call_sign} if p.call_sign else said
 
     def _analogue(self, p, n):
         if not n <= p.symbols.size < n + 2 * self._layout[0]:

@@ -21,13 +21,16 @@ class semantic_encoder(gr.basic_block):
     cbr: channel uses per value of the picture (3 H W), everything counted; uses: their number, in place of cbr.
     design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
     hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
-    sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame.
+    sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of who
+    sends, 3 to 10 of A-Z, 0-9 and /, in every pass; "" = none.
 
     Port ``stats``: ``in``, ``out`` (frames), ``dropped`` (content that cannot be sent; the log says why). Encoding
     runs in the block's own thread. Raises ValueError naming the parameter, its value and the remedy.
     """
 
-    def __init__(self, cbr=1 / 48, uses=0, design_snr_db=5.0, scheme="", copies=1, carriers=48, frame_symbols=50):
+    def __init__(
+        self, cbr=1 / 48, uses=0, design_snr_db=5.0, scheme="", copies=1, carriers=48, frame_symbols=50, callsign=""
+    ):
         gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
         from gr_diffsem.codec import content, frames, picture_codec
 
@@ -44,6 +47,7 @@ class semantic_encoder(gr.basic_block):
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
         self._cbr, self._uses, self._design, self._copies = cbr, int(uses), design_snr_db, int(copies)
         self._carriers, self._frame_symbols = int(carriers), int(frame_symbols)
+        self._sign = content.call_sign(callsign)
         self._hash = scheme_hash(scheme)
         self._next = 0
         self._in = self._out = self._dropped = 0
@@ -93,7 +97,7 @@ class semantic_encoder(gr.basic_block):
         if kind == "text":
             if values.dtype != np.uint8:
                 raise ValueError("a text is a u8vector of UTF-8")
-            return self._content.encode_text(bytes(values).decode("utf-8")), np.zeros(0, np.complex64)
+            return self._content.encode_text(bytes(values).decode("utf-8"), self._sign), np.zeros(0, np.complex64)
         if kind == "array":
             if np.prod(shape) != values.size:
                 raise ValueError(f"shape is {shape}, the vector has {values.size} values")
@@ -103,6 +107,7 @@ class semantic_encoder(gr.basic_block):
                 self._uses or None,
                 self._carriers,
                 self._frame_symbols,
+                self._sign,
             )
         if kind != "photograph":
             raise ValueError(f"kind is '{kind}': give photograph, text or array")
@@ -115,6 +120,7 @@ class semantic_encoder(gr.basic_block):
             self._hash,
             self._carriers,
             self._frame_symbols,
+            self._sign,
         )
         return made.digital, made.symbols
 

@@ -8,6 +8,7 @@ import re
 #: Parameters of a constructor that the companion does not offer, and why.
 NOT_OFFERED = {
     ("image_sink", "written"): "a Python function",
+    ("image_sink", "failed"): "a Python function",
 }
 #: Where the companion's name is another.
 RENAMED = {

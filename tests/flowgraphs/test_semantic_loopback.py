@@ -9,7 +9,7 @@ import pmt
 import pytest
 from gnuradio import blocks, channels, diffsem, gr
 from gr_diffsem.air import sample_channel
-from gr_diffsem.codec import digital_part, frame_header, frame_layout, frames
+from gr_diffsem.codec import collector, digital_part, frame_header, frame_layout, frames
 from gr_diffsem.eval.flowgraph import run_limited
 
 
@@ -102,8 +102,7 @@ def test_frames_in_are_frames_out_and_the_noise_is_as_stated():
     run_limited(tb, 60)
     got, rx = received(sink.data())
     assert len(got) == len(cut) == rx.frames_out()
-    collector = frames.collect([f for f, _ in got])
-    answer, y, v = collector.result()
+    answer, y, v = collector.collect([f for f, _ in got]).result()
     assert answer == data and np.isfinite(v[: symbols.size]).all()
     ratio = np.mean(np.abs(y[: symbols.size] - symbols) ** 2 / v[: symbols.size])
     assert ratio == pytest.approx(1, abs=0.1)

@@ -23,7 +23,7 @@ from gr_diffsem.air.burst_channel import BurstChannel
 from gr_diffsem.apps import channel
 from gr_diffsem.base import model_packages, pdu_wire, picture_files
 from gr_diffsem.base.errors import UserError
-from gr_diffsem.codec import content, frame_header, frames, picture_codec
+from gr_diffsem.codec import collector, content, frame_header, frames, picture_codec
 from gr_diffsem.package import info, onnx_cost, onnx_header
 from gr_diffsem.receivers.wifi import wifi_truth
 from gr_diffsem.receivers.wifi.wifi_capture import Capture
@@ -301,11 +301,11 @@ def test_frame_headers_and_frames():
             found = frame_header.Tracker(4).decode(soft)
             if found is None:
                 raise ValueError("no header")
-            collector = frames.Collector(found, 48, 4)
-            n = int(collector.borders[found.index + 1] - collector.borders[found.index])
+            kept = collector.Collector(found, 48, 4)
+            n = int(kept.borders[found.index + 1] - kept.borders[found.index])
             symbols = np.resize(soft.view(np.complex64), n)
-            collector.add(frames.Received(found, symbols, np.resize(soft, n)))
-            collector.result()
+            kept.add(frames.Received(found, symbols, np.resize(soft, n)))
+            kept.result()
 
     hammer(read, corpus, ValueError, 14, runs=RUNS // 4)
 

@@ -72,12 +72,12 @@ def test_all_uses_are_spent_and_mean_power_is_one_in_every_frame(cbr, size):
     image = photograph(*size)
     uses = int(image.size * cbr)
     made = picture_codec.encode(image, uses)
-    digital = digital_part.uses(len(made.digital))
-    side = digital + frames.HEADER_USES * frames.frame_count(digital + made.symbols.size)
+    sent = frames.cut(made.digital, made.symbols, 1)
+    side = frames.digital_symbols(digital_part.uses(len(made.digital)), len(sent)) + frames.HEADER_USES * len(sent)
     assert side <= picture_codec.OVERHEAD * uses
     assert uses - frames.HEADER_USES < side + made.symbols.size <= uses
     assert abs(np.mean(np.abs(made.symbols) ** 2) - 1) < 0.01
-    for frame in frames.cut(made.digital, made.symbols, 1):
+    for frame in sent:
         assert abs(np.mean(np.abs(frame.symbols) ** 2) - 1) < 0.25
     assert [s.stop - s.start for s in made.plan.layers] == pytest.approx([made.symbols.size / 2] * 4, abs=1)
     power = 2 * made.plan.gains**2 * made.plan.variances.ravel()[made.plan.order]
@@ -213,10 +213,10 @@ def test_text_and_arrays_ride_too():
     assert content.kind(data) == content.TEXT and content.decode_text(data) == "73 de nobody, été"
     with pytest.raises(picture_codec.ContentError, match="send it in several"):
         content.encode_text("x" * 5000)
-    assert content.kind(picture_codec.encode(photograph(64, 64), 12000).digital) == content.PHOTOGRAPH
+    assert content.kind(picture_codec.encode(photograph(64, 64), 13000).digital) == content.PHOTOGRAPH
     rng = np.random.default_rng(9)
     for values in (rng.standard_normal((5, 7)) * 3 + 2, rng.standard_normal(33) + 1j * rng.standard_normal(33)):
-        data, symbols = content.encode_array(values, "csi", uses=2000)
+        data, symbols = content.encode_array(values, "csi", uses=3000)
         plan = content.Array.from_bytes(data)
         assert content.kind(data) == content.ARRAY and plan.domain == "csi" and plan.shape == values.shape
         assert abs(np.mean(np.abs(symbols) ** 2) - 1) < 0.1 and plan.n_symbols == symbols.size

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from gr_diffsem.air import symbol_channel
-from gr_diffsem.codec import digital_part, frame_header, frame_layout, frames
+from gr_diffsem.codec import collector, digital_part, frame_header, frame_layout, frames
 from gr_diffsem.phy import soft_demap
 
 
@@ -101,12 +101,13 @@ def test_tracker_recognises_the_next_picture():
 
 @pytest.mark.parametrize("uses", [2000, 2496, 2497, 5000, 24576, 100000])
 def test_every_use_is_spent_or_a_header_saved(uses):
-    n = frames.analogue_symbols(uses, 40)
+    n = frames.analogue_symbols(uses, 15)
     rng = np.random.default_rng(5)
-    cut = frames.cut(rng.bytes(40), gaussian(rng, n), 1)
-    spent = digital_part.uses(40) + n + frames.HEADER_USES * frames.frame_count(digital_part.uses(40) + n)
+    cut = frames.cut(rng.bytes(15), gaussian(rng, n), 1)
+    stream = frames.digital_symbols(digital_part.uses(15), len(cut)) + n
+    spent = stream + frames.HEADER_USES * len(cut)
     assert uses - frames.HEADER_USES <= spent <= uses
-    assert len(cut) == frames.frame_count(digital_part.uses(40) + n)
+    assert len(cut) == frames.frame_count(stream)
     assert all(f.symbols.size <= 2400 and f.symbols.size % 48 == 0 for f in cut)
 
 
@@ -135,9 +136,9 @@ def test_frames_in_any_order_with_gaps():
     data, symbols, cut = picture(7)
     got = received(cut, 1e-3)
     order = np.random.default_rng(8).permutation(len(got))[1:]
-    collector = frames.collect([got[i] for i in order])
-    answer, y, v = collector.result()
-    assert answer == data and collector.received == len(cut) - 1
+    found = collector.collect([got[i] for i in order])
+    answer, y, v = found.result()
+    assert answer == data and found.received == len(cut) - 1
     seen = np.isfinite(v[: symbols.size])
     assert abs(seen.mean() - (1 - 1 / len(cut))) < 0.02
     assert np.abs(y[: symbols.size] - symbols)[seen].max() < 0.2
@@ -148,8 +149,8 @@ def test_frames_in_any_order_with_gaps():
 def test_copies_of_a_carousel_are_combined():
     data, symbols, cut = picture(9)
     rng = np.random.default_rng(10)
-    collector = frames.collect([r for _ in range(4) for r in received(cut, 1.0, rng)])
-    answer, y, v = collector.result()
+    found = collector.collect([r for _ in range(4) for r in received(cut, 1.0, rng)])
+    answer, y, v = found.result()
     assert answer == data
     np.testing.assert_allclose(v, 0.25, rtol=1e-5)
     assert np.mean(np.abs(y[: symbols.size] - symbols) ** 2) == pytest.approx(0.25, rel=0.05)
@@ -160,28 +161,28 @@ def test_two_pictures_are_never_mixed():
     other_data, _, other = picture(12)  # the same header fields: a sender that was started again
     assert other[0].header == cut[0].header
     mixed = received(other[:2]) + received(cut[1:])
-    collector = frames.collect(mixed)
-    answer, y, v = collector.result()
+    found = collector.collect(mixed)
+    answer, y, v = found.result()
     assert answer == data and answer != other_data
-    assert collector.dropped == 2 and collector.received == len(cut) - 1
+    assert found.received == len(found.arrived) == len(cut) - 1
     seen = np.isfinite(v[: symbols.size])
     assert np.mean(np.abs(y[: symbols.size] - symbols)[seen] ** 2) < 0.15
-    assert not collector.matches(frames.cut(data, symbols, 8)[0].header)
+    assert not found.matches(frames.cut(data, symbols, 8)[0].header)
 
 
 def test_corrupted_frames_are_refused():
     _, _, cut = picture(13)
     good = received(cut)
-    collector = frames.Collector(cut[0].header)
+    found = collector.Collector(cut[0].header)
     short = frames.Received(good[0].header, good[0].symbols[:-1], good[0].noise_var[:-1])
-    assert not collector.add(short)
+    assert not found.add(short)
     garbled = good[1].symbols.copy()
     garbled[:100] = np.nan
-    assert collector.add(frames.Received(good[1].header, garbled, good[1].noise_var))
-    assert np.isinf(collector._stream()[1]).sum() >= 100
-    assert frames.collect([]) is None
+    assert found.add(frames.Received(good[1].header, garbled, good[1].noise_var))
+    assert np.isinf(found.arrived[0][2]).sum() == 100
+    assert collector.collect([]) is None
     with pytest.raises(ValueError, match="no room"):
-        frames.Collector(frame_header.Header(1, 3, 0, 31))
+        collector.Collector(frame_header.Header(1, 3, 0, 31))
 
 
 @pytest.mark.parametrize("kind", ["awgn", "tdl", "tdl_c"])
@@ -219,3 +220,39 @@ def test_layout_of_samples():
         frame_layout.layout(64, 16, occupied=[[1, 2]])
     with pytest.raises(ValueError, match="occupied_carriers has 2 sets"):
         frame_layout.layout(64, 16, [[1], [2]], [[3]], [[1]])
+
+
+@pytest.mark.parametrize(("carriers", "frame_symbols"), [(48, 50), (48, 4), (4, 1), (12, 7)])
+def test_both_ends_count_the_same_digital_symbols(carriers, frame_symbols):
+    """Whatever the sizes: what is sent again depends on the frames, and the frames on it."""
+    rng = np.random.default_rng(20)
+    for n_bytes, n in [(0, 1), (12, 900), (60, 20_000), (700, 0), (1195, 3), (30, 2500)]:
+        data, symbols = rng.bytes(n_bytes), gaussian(rng, n)
+        try:
+            cut = frames.cut(data, symbols, 1, carriers, frame_symbols)
+        except ValueError:
+            assert carriers * frame_symbols < 100  # too many frames
+            continue
+        found = collector.collect(received(cut, 1e-3), carriers, frame_symbols)
+        answer, y, _ = found.result()
+        assert answer == data and 0 <= y.size - n < carriers
+        np.testing.assert_allclose(y[:n], symbols, atol=0.25)
+
+
+@pytest.mark.parametrize(("snr_db", "least"), [(0.0, 97), (-2.0, 90)])
+def test_there_is_no_cliff_under_fading(snr_db, least):
+    """A short picture, four frames that may all fade: 99 and 96 of 100 are measured (bench/results.md); 72 and 57 with
+    the digital part sent once and headers read alone."""
+    rng = np.random.default_rng(7)
+    data = rng.bytes(26)
+    uses = frames.analogue_symbols(9650, len(data))
+    symbols = (rng.standard_normal((2, uses)) * np.sqrt(0.5)).astype(np.float32)
+    cut = frames.cut(data, symbols[0] + 1j * symbols[1], 3)
+    assert len(cut) == 4
+    arrived = 0
+    for _ in range(100):
+        found = collector.collect(symbol_channel.apply_channel(cut, snr_db, "tdl", 0.0, rng))
+        answer = found.data() if found else None
+        assert answer in (None, data)
+        arrived += answer == data
+    assert arrived >= least

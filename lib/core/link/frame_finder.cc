@@ -21,7 +21,10 @@ constexpr double pi = 3.14159265358979323846;
 constexpr double allowance = 200;                // headers that may fail in a row at no price
 constexpr double price_per_debt = 0.02;          // of the threshold, for each one beyond it
 constexpr float inside = 0.6f, inside_least = 2; // of the frame's own score, and of the threshold
-constexpr double image_memory = 0.8;             // of frames
+constexpr double sure_peak = 5e-6; // false alarms per sample of a preamble whose header may wait
+constexpr std::size_t most_waiting = 8; // frames whose header waits
+constexpr double even = 0.15; // frames in a row are as far apart as each other, but for this share
+constexpr double image_memory = 0.8; // of frames
 // Of E[x^2]/E|x|^2: standard deviations of independent samples, which those of OFDM are not quite; and what pilots that
 // are mirrored to each other give in a selective channel.
 constexpr double image_doubt = 6, image_least = 0.12;
@@ -150,16 +153,101 @@ bool FrameFinder::read_header()
     const double span = std::max<double>(d_symbol * layout().frame_symbols,
                                          double(d_base + d_start) - double(d_heard));
     const double odds = other_pictures + d_correlator.false_alarm(d_score[d_start]) * span;
-    if (!d_tracker.decode(soft, d_header, expected, odds / (1 + odds))) {
-        fail();
-        d_position = d_next;
-        d_state = State::search;
+    const double other = odds / (1 + odds);
+    const Waiting here{d_start, d_offset, d_step, d_tracker.code().weigh(soft), {}};
+    if (d_tracker.decode(soft, d_header, expected, other)) {
+        d_recognised += expected;
+        d_ready.push_back(here);
+        d_ready.back().header = d_header;
+        rescue(other);
+        begin(d_ready.size() > 1);
         return true;
     }
-    d_recognised += expected;
-    d_payload = d_header.payload_symbols(layout().frame_symbols);
-    d_state = State::frame;
+    const bool busy = debt(d_base + d_start) > allowance / 10; // no time for guesses
+    fail();
+    if (hold(here) && !busy && join()) {
+        rescue(other);
+        begin(true);
+        return true;
+    }
+    d_position = d_next;
+    d_state = State::search;
     return true;
+}
+
+// Whether this frame's header waits for others to help.
+bool FrameFinder::hold(const Waiting& frame)
+{
+    if (d_correlator.false_alarm(d_score[frame.start]) > sure_peak)
+        return false;
+    const auto least = static_cast<std::size_t>((3 + layout().header_symbols()) * d_symbol);
+    if (!d_waiting.empty() && frame.start < d_waiting.back().start + least)
+        return false; // another peak of the same preamble
+    if (d_waiting.size() == most_waiting)
+        d_waiting.pop_front();
+    d_waiting.push_back(frame);
+    return true;
+}
+
+// Reads the headers of the last waiting frames together, as far back as they are evenly apart.
+bool FrameFinder::join()
+{
+    const int n = static_cast<int>(d_waiting.size());
+    if (n < 2)
+        return false;
+    double period = 1e300;
+    for (int i = 1; i < n; i++)
+        period = std::min(period, double(d_waiting[i].start - d_waiting[i - 1].start));
+    int first = n - 1;
+    std::vector<double> back{0}; // frames before the last one
+    for (int i = n - 2; i >= 0; i--) {
+        const double apart = double(d_waiting[n - 1].start - d_waiting[i].start) / period;
+        if (std::fabs(apart - std::round(apart)) > even)
+            break;
+        back.push_back(std::round(apart));
+        first = i;
+    }
+    std::vector<HeaderCode::Evidence> evidence;
+    std::vector<int> offset;
+    for (int i = first; i < n; i++) {
+        evidence.push_back(d_waiting[i].evidence);
+        offset.push_back(static_cast<int>(back.back() - back[n - 1 - i]));
+    }
+    std::vector<FrameHeader> headers;
+    if (first == n - 1 || !d_tracker.together(evidence, offset, headers))
+        return false;
+    for (int i = first; i < n; i++) {
+        d_ready.push_back(d_waiting[i]);
+        d_ready.back().header = headers[i - first];
+        d_recognised++;
+    }
+    d_waiting.erase(d_waiting.begin() + first, d_waiting.end());
+    return true;
+}
+
+// Those that still wait, with the help of the first frame whose header is known.
+void FrameFinder::rescue(double other)
+{
+    for (; !d_waiting.empty(); d_waiting.pop_back()) {
+        Waiting& frame = d_waiting.back();
+        if (!d_tracker.before(frame.evidence, d_ready.front().header, other, frame.header))
+            continue;
+        d_ready.push_front(frame);
+        d_recognised++;
+    }
+}
+
+// The first of the frames that are ready is read next. again: its sync words have to be read first.
+void FrameFinder::begin(bool again)
+{
+    const Waiting& frame = d_ready.front();
+    d_start = frame.start;
+    d_offset = frame.offset;
+    d_step = frame.step;
+    d_header = frame.header;
+    d_payload = d_header.payload_symbols(layout().frame_symbols);
+    d_again = again;
+    d_state = State::frame;
 }
 
 // The w for which y - w conj(y) has no mean square, if that of y, here behind the sync words, is no chance.
@@ -192,7 +280,8 @@ bool FrameFinder::read_frame()
         return false;
     const cfloat before = d_image;
     learn_image(end);
-    if (d_image != before) { // the sync words were read without it
+    if (d_again ||
+        d_image != before) { // the sync words were read without it, or are those of another frame
         std::vector<cfloat> words(2 * static_cast<std::size_t>(d_len));
         spectrum(0, &words[0]);
         spectrum(1, &words[static_cast<std::size_t>(d_len)]);
@@ -220,6 +309,11 @@ bool FrameFinder::read_frame()
     d_frame.score = d_score[d_start] / d_correlator.threshold();
     d_out++;
     d_heard = d_base + end;
+    d_ready.pop_front();
+    if (!d_ready.empty()) {
+        begin(true);
+        return true;
+    }
     // The next frame may follow at once, and begin a little early; or within this one, where samples were lost. But its
     // payload must not be taken for preambles: there only what is as clear as its own counts.
     d_position = d_start + static_cast<std::size_t>(2 + headers) * d_symbol;
@@ -252,8 +346,13 @@ bool FrameFinder::next()
 // What no frame can need any more, once it is worth the copying.
 void FrameFinder::forget()
 {
-    const std::size_t keep =
-        d_state == State::search ? std::min(d_position, d_score.size()) : d_start;
+    std::size_t keep = d_state == State::search ? std::min(d_position, d_score.size()) : d_start;
+    const auto longest =
+        static_cast<std::size_t>(2 + layout().header_symbols() + layout().frame_symbols) * d_symbol;
+    while (!d_waiting.empty() && d_waiting.front().start + 2 * most_waiting * longest < keep)
+        d_waiting.pop_front(); // nothing came that would have helped
+    if (!d_waiting.empty())
+        keep = std::min(keep, d_waiting.front().start);
     if (keep < piece)
         return;
     d_samples.erase(d_samples.begin(), d_samples.begin() + static_cast<std::ptrdiff_t>(keep));
@@ -264,6 +363,9 @@ void FrameFinder::forget()
     d_position -= std::min(d_position, keep);
     d_start -= std::min(d_start, keep);
     d_next -= std::min(d_next, keep);
+    for (auto* frames : {&d_waiting, &d_ready})
+        for (auto& frame : *frames)
+            frame.start -= keep;
 }
 
 int FrameFinder::take(const cfloat* samples, int n)

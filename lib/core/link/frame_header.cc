@@ -31,6 +31,7 @@ constexpr Field fields[] = {{"id", &FrameHeader::id, 4},
                             {"digital", &FrameHeader::digital, 5}};
 constexpr int n_fields_bits = 32;
 constexpr int max_frames = 512;
+constexpr double doubt = 1e-2, doubt_change = 1e-3;
 //! Evidence that another picture begins; one false header must not end the one that is known.
 constexpr double clear_change = 28.0;
 //! Evidence asked for on top, where noise alone has long been heard.
@@ -197,6 +198,15 @@ double HeaderCode::Evidence::of(const FrameHeader& header) const
     return sum;
 }
 
+// The code is linear: code words of one picture differ by that of what their indices differ in.
+void HeaderCode::Evidence::add(const Evidence& other, int index_bits)
+{
+    const Code turned = encode({0, 0, index_bits, 0}), zero = encode({});
+    common += other.common;
+    for (int i = 0; i < n_coded; i++)
+        ratio[i] += turned[i] != zero[i] ? -other.ratio[i] : other.ratio[i];
+}
+
 bool HeaderCode::decode(const Evidence& evidence, FrameHeader& header) const
 {
     const auto& pairs = code_pairs();
@@ -295,7 +305,6 @@ bool HeaderTracker::recognise(const HeaderCode::Evidence& evidence,
                               double other,
                               FrameHeader& header) const
 {
-    constexpr double doubt = 1e-2, doubt_change = 1e-3;
     auto all = candidates();
     const Candidate* best = nullptr;
     for (auto& c : all) {

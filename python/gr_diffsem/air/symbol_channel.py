@@ -25,6 +25,7 @@ WINDOW_EARLY = 4  #: samples by which the FFT window begins before the first pat
 ESTIMATE_TAPS = {"awgn": 2}
 #: Positions of the data carriers among the 52 of the sync words.
 DATA = np.searchsorted(LAYOUT_64.carrier_bins, LAYOUT_64.data_bins)
+WAITING = 8  #: frames whose header may wait for a neighbour's
 #: Energy of two sync words on a carrier, over that of a data symbol.
 SYNC_ENERGY = 2.0
 
@@ -61,6 +62,31 @@ def estimate(h, noise_var, rng, taps=17):
     return ((y @ vectors.conj()) * shrink) @ vectors.T, error
 
 
+def _read(tracker, soft, decoded, kept):
+    """Header of each frame, or None: alone, or with the help of its neighbours, as core/link/frame_finder.h does it."""
+    headers, waiting = [None] * len(soft), []
+    for i in np.flatnonzero(kept):
+        headers[i] = tracker.choose(soft[i], decoded[i])
+        if headers[i] is None:
+            waiting = [*waiting, i][-WAITING:]
+            joined = (
+                tracker.together([soft[w] for w in waiting], np.array(waiting) - waiting[0])
+                if len(waiting) > 1
+                else None
+            )
+            if joined is None:
+                continue
+            for w, header in zip(waiting, joined, strict=True):
+                headers[w] = header
+        else:
+            later = headers[i]
+            for w in reversed(waiting):
+                headers[w] = tracker.before(soft[w], later)
+                later = headers[w] or later
+        waiting = []
+    return headers
+
+
 def apply_channel(frames, snr_db, kind, loss, rng, frame_symbols=FRAME_SYMBOLS):
     """Frames of 48-carrier symbols through the air -> list of frames.Received, the lost ones missing.
 
@@ -85,7 +111,5 @@ def apply_channel(frames, snr_db, kind, loss, rng, frame_symbols=FRAME_SYMBOLS):
         arrived.append((y[head.SYMBOLS :], stated[head.SYMBOLS :]))
     headers = head.decode(np.array(soft)) if soft else []
     tracker = head.Tracker(frame_symbols)
-    headers = [
-        tracker.choose(bits, header) if keep else None for bits, header, keep in zip(soft, headers, kept, strict=True)
-    ]
+    headers = _read(tracker, soft, headers, kept)
     return [Received(header, *symbols) for header, symbols in zip(headers, arrived, strict=True) if header is not None]

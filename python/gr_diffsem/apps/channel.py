@@ -11,7 +11,7 @@ from ..air.burst_channel import SETTINGS, BurstChannel
 from ..air.fading import SEMANTIC_LINK
 from ..base.errors import UserError
 from ..base.number_options import real, whole
-from . import transport
+from . import ending, transport
 
 
 def add_arguments(parser):
@@ -52,8 +52,11 @@ def carry(air, source, to, control):
         while requests.poll(0):
             requests.send_json(answer(air, requests.recv()))
 
-    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to, serve)
-    print(f"channel: {air.settings}", file=sys.stderr, flush=True)
+    def say(words):
+        ending.tell(f"channel: {words}", file=sys.stderr)
+
+    reader, out = transport.ZmqReader(source), transport.ZmqWriter(to, serve, say)
+    say(air.settings)
     try:
         while True:
             x = reader.read()

@@ -7,7 +7,8 @@ A subcommand's module offers
     run(args) -> dict or None       does the work; the dict is what --json prints
     table(report) -> str            optional: the same for people (else run() has printed it)
 
-Exit codes: 0 done, 1 failed, 2 wrong argument (one sentence on stderr), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong argument (one sentence on stderr); 130, 141 and 143 where it was ended
+before it was done (ending.py).
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 from .. import __version__
 from ..base import jsonio
 from ..base.errors import UserError, nearest, unknown
+from . import ending
 
 # command: (module, environment it needs or None, help)
 COMMANDS = {
@@ -43,6 +45,7 @@ EVALUATIONS = {
     "impair": ("apps.impair", "a picture through what real radios do to samples, against floors"),
 }
 SCHEME_EVALUATION = "eval.scheme_eval"
+_ENDED = {130: "\ngr-diffsem: interrupted", 143: "gr-diffsem: terminated"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,31 +55,68 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+def entry():
+    """What `gr-diffsem` runs: main(), then the end of the process."""
+    with ending.watched():  # to the end: a flowgraph that is forgotten while it runs keeps its process for ever
+        code = main()
+        if code:
+            ending.leave(code)
+    sys.exit(0)
+
+
 def main(argv=None):
     """Run the command line; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    with ending.watched() as end:
+        try:
+            code = _guarded(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `gr-diffsem list | head`
+            code = ending.CLOSED
+        except KeyboardInterrupt:
+            code = end.code or 130
+            if code in _ENDED:
+                ending.tell(_ENDED[code], file=sys.stderr)
+        except SystemExit as error:  # argparse has printed its help
+            code = error.code or 0
+            ending.hush()
+        except OSError as error:
+            code = _unwritten(error)
+        if end.text:
+            ending.tell(f"gr-diffsem: {end.text}", file=sys.stderr)
+        code = end.code or code  # also where the command cleaned up by itself
+        if code:
+            ending.hush()
+    return code
+
+
+def _guarded(argv):
+    """_main(), its errors as sentences."""
     try:
         return _main(argv)
     except UserError as error:
-        print(f"gr-diffsem: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ngr-diffsem: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `gr-diffsem list | head`
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        ending.tell(f"gr-diffsem: {error}", file=sys.stderr)
+        return error.code
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"gr-diffsem: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+        return _unwritten(error)
     except Exception as error:
         if type(error).__module__.startswith("gnuradio.diffsem"):  # the core's own Error
-            print(f"gr-diffsem: {error}", file=sys.stderr)
+            ending.tell(f"gr-diffsem: {error}", file=sys.stderr)
             return 2
         raise
+
+
+def _unwritten(error):
+    """The exit code of an OSError that is a user's matter: a file that cannot be had, or a disk that is full."""
+    full = error.errno in ending.FULL
+    if error.filename is None and not full:
+        raise error
+    what = error.filename or "what was to be written"
+    if not ending.asked():  # that has its own sentence
+        ending.tell(f"gr-diffsem: {what}: {error.strerror}", file=sys.stderr)
+    return ending.FAILED if full else 2
 
 
 def _main(argv):

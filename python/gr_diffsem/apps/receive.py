@@ -5,20 +5,14 @@ It is told nothing but the samples: it finds the frames, estimates offset, chann
 Texts and arrays become .txt and .npy files.
 """
 
-import os
-import signal
-import sys
-import threading
-import time
-
-from ..base import jsonio
 from ..base.errors import UserError
 from ..base.number_options import real, whole
 from ..eval import photo_receivers
 from ..receivers import recordings
-from . import radio, transport, window
+from . import ending, radio, transport, window
+from .receive_chain import LISTENING, Chain
 
-LISTENING = "receiving from "  # said once the flowgraph runs: what comes from then on is not missed
+__all__ = ["DEFAULT", "LISTENING", "add_arguments", "run", "table"]
 DEFAULT = "photo_mmse"  # the best of them wherever it was measured: bench/results.md
 
 
@@ -40,7 +34,11 @@ def add_arguments(parser):
     text = "end after so many seconds without a frame; 0: never"
     real(parser, "--idle", "seconds", least=0, most=1e9, default=0.0, help=text)
     parser.add_argument("--view", action="store_true", help="show pictures in a window as they come; closing it ends")
+    text = "every so many seconds write what came so far of a picture to DIR/preview.png; 0: not"
+    real(parser, "--preview", "seconds", least=0, most=1e6, default=0.0, metavar="S", help=text)
     whole(parser, "--keep", "pictures", least=1, default=1000, help="pictures that remain in DIR (1000)")
+    text = "seconds that pictures at hand may still take when it is terminated (10)"
+    real(parser, "--finish", "seconds", least=0, most=1e6, default=10.0, metavar="S", help=text)
     radio.add_arguments(parser, 30.0)
     parser.add_argument("--record", metavar="PATH", help="also keep the samples: air.sigmf-data")
 
@@ -52,117 +50,13 @@ def run(args):
     tb = gr.top_block("receive")
     view = window.Window(f"gr-diffsem receive: {args.source}") if args.view else None
     try:
-        chain = Chain(tb, at, args, view)
+        chain = Chain(tb, at, args, _tell, view)
     except ValueError as e:
         raise UserError(str(e)) from None
     report = chain.run(args)
     if hint := chain.rx.hint():
         report["hint"] = hint
     return report
-
-
-class Chain:
-    """source -> semantic_rx -> semantic_decoder -> image_sink, in the top block given."""
-
-    def __init__(self, tb, at, args, view=None):
-        import pmt
-        from gnuradio import blocks, diffsem, gr, zeromq
-
-        self._tb, self._at, self._window = tb, at, view
-        if at.kind == "zmq":
-            self.source = zeromq.pull_source(gr.sizeof_gr_complex, 1, f"tcp://{at.rest}", 100, False, transport.WAITING)
-        elif at.kind == "file":
-            self.source = transport.file_source(at, args.format)
-        else:
-            self.source = radio.block(at, args, False)
-        self.rx = diffsem.semantic_rx(args.chanest)
-        self.sink = sink = diffsem.image_sink(args.out, args.keep, _tell)
-
-        class Decoder(diffsem.semantic_decoder):
-            """Hands pictures on itself: the last one comes when the flowgraph, and a sink's thread, have ended."""
-
-            def message_port_pub(self, port, message):
-                if pmt.symbol_to_string(port) == "content":
-                    sink.take(message)
-                    if view:
-                        view.take(message)
-                    if args.count and sink.counts()["out"] >= args.count:
-                        self.abandon()  # --count 1 is one picture, whatever else came meanwhile
-
-        preview = window.PREVIEW if view else 0.0
-        self.decoder = Decoder(args.scheme, args.steps, queue_size=16, realism=args.realism, preview=preview)
-        tb.connect(self.source, self.rx)
-        tb.msg_connect((self.rx, "pdus"), (self.decoder, "frames"))
-        self._meta = None
-        if args.record:
-            path = transport.place(f"file:{args.record}", "--record")
-            transport.check_ending(path.rest, "--record")
-            data, meta = transport.sigmf_names(path.rest) if path.sigmf else (path.rest, None)
-            self._meta, self._file = meta, blocks.file_sink(gr.sizeof_gr_complex, str(data))
-            tb.connect(self.source, self._file)
-
-    def run(self, args):
-        """Until the file ends, enough pictures are there, nothing comes, or an interrupt; the counts."""
-        stop = threading.Event()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        begin = changed = time.monotonic()
-        seen, interrupted = 0, False
-        self._tb.start()
-        print(f"{LISTENING}{args.source}", file=sys.stderr, flush=True)
-        ended = threading.Event()
-        if self._at.kind == "file":
-            threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()
-        try:
-            while not (ended.is_set() or self._wait(stop)) and (self._window is None or self._window.open):
-                now, frames = time.monotonic(), self.rx.frames_out()
-                if frames != seen:
-                    seen, changed = frames, now
-                    _progress(frames)
-                if args.count and self.sink.counts()["out"] >= args.count:
-                    break
-                if args.idle and now - changed > args.idle:
-                    break
-        except KeyboardInterrupt:
-            print("\ninterrupted", file=sys.stderr)
-            interrupted = True
-        self._end(ended, 0.7 if interrupted else None)
-        if self._meta:
-            transport.describe(self._meta, args.rate, args.freq)
-        if self._window and not interrupted:
-            self._window.stay(stop)
-        counts = {
-            "contents": self.sink.counts()["out"],
-            "frames": self.rx.frames_out(),
-            "found": self.rx.frames_found(),
-        }
-        decoder = self.decoder.counts()
-        counts.update({name: decoder[name] for name in ("dropped", "undecoded", "overrun", "failed")})
-        counts.update(seconds=round(time.monotonic() - begin, 2), out=str(args.out))
-        if interrupted and not ended.is_set():  # an inference takes seconds, and cannot be broken off
-            print(jsonio.dumps(counts) if args.json else table(counts), flush=True)
-            os._exit(130)
-        return counts
-
-    def _end(self, ended, patience):
-        """Stop the flowgraph; the pictures that wait are inferred, but for longer than patience (seconds)."""
-
-        def stop():
-            self._tb.stop()
-            self._tb.wait()
-            ended.set()
-
-        if not ended.is_set():
-            threading.Thread(target=stop, daemon=True).start()
-        until = None if patience is None else time.monotonic() + patience
-        while not self._wait(ended) and (until is None or time.monotonic() < until):
-            pass
-
-    def _wait(self, event):
-        """Whether the event is set within a moment; the window goes on meanwhile."""
-        if self._window:
-            self._window.process()
-        return event.wait(0.02 if self._window else 0.05)
 
 
 def _tell(path, said):
@@ -178,18 +72,19 @@ def _tell(path, said):
         "SNR unknown" if snr is None else f"SNR {snr:.1f} dB",
         f"{said.get('frames', 0)} frames, {said.get('frames_lost', 0)} lost",
     ]
+    if said.get("callsign"):
+        words.append(f"de {said['callsign']}")
     if said.get("scheme_match") is False:
         words.append("sent for other weights than those here")
-    print(", ".join(words), flush=True)
-
-
-def _progress(frames):
-    if sys.stderr.isatty():
-        print(f"\r{frames} frames", end="\r", file=sys.stderr, flush=True)
+    ending.tell(", ".join(words))
 
 
 def table(report):
-    lost = ", ".join(f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name])
-    end = f" ({lost})" if lost else ""
+    lost = [f"{report[name]} {name}" for name in ("dropped", "undecoded", "overrun", "failed") if report[name]]
+    if report["missed"]:
+        lost.append(f"{report['missed']} frames missed")
+    if report["gaps"]:
+        lost.append(f"{report['gaps']} gaps of {report['samples_lost']} samples in all")
+    end = f" ({', '.join(lost)})" if lost else ""
     hint = f"\nno frames are found, but {report['hint']}" if "hint" in report else ""
     return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}{hint}"

@@ -16,7 +16,7 @@ from ..base import picture_files, regular_file
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
 from ..codec import content, frame_header, frame_layout, frames, picture_fit
-from . import radio, transport
+from . import ending, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -36,10 +36,14 @@ def add_arguments(parser):
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
     )
+    parser.add_argument("--callsign", default="", metavar="SIGN", help="goes along with everything, such as N0CALL/P")
     radio.add_arguments(parser, 0.0)
     real(parser, "--papr", "dB", least=0, most=100, default=8.0, help="largest power over the mean one, dB (8)")
     real(parser, "--amplitude", above=0, most=1e6, help="RMS of the samples (1; radios 0.2)")
     whole(parser, "--gap", "samples", most=10**7, default=200, help="idle samples between frames (200)")
+    real(parser, "--lead", "seconds", least=0, most=60, default=0.0, metavar="S", help="seconds ahead of the first frame (0)")
+    real(parser, "--tail", "seconds", least=0, most=60, default=0.0, metavar="S", help="seconds behind the last one (0)")
+    parser.add_argument("--carrier", action="store_true", help="a bare carrier in both, in place of silence")
 
 
 def run(args):
@@ -59,7 +63,7 @@ def run(args):
         raise UserError(skipped[0] if len(skipped) == 1 else f"nothing is left to send: {'; '.join(skipped)}")
     for why in skipped:
         _say(f"skipped: {why}")
-    report = (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names)
+    report = (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names, amplitude)
     return {**report, "skipped": len(skipped)}
 
 
@@ -72,25 +76,29 @@ def _contents(args, skip):
         if Path(path).suffix != ".npy":
             picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme = _hash(args.scheme)
+    try:
+        sign = content.call_sign(args.callsign)
+    except ValueError as e:
+        raise UserError(f"--{e}") from None
     for words in args.text:
         try:
-            yield "text", f"{len(words)} characters", content.encode_text(words), np.zeros(0, np.complex64)
+            yield "text", f"{len(words)} characters", content.encode_text(words, sign), np.zeros(0, np.complex64)
         except ValueError as e:
             raise UserError(f"--text: {e}") from None
     for path in args.files:
         if Path(path).suffix == ".npy":
-            yield _array(Path(path), args.domain)
+            yield _array(Path(path), args.domain, sign)
             continue
         for name, picture in picture_files.each(path, args.max_side, _say, skip):
             try:
-                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme)
+                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme, sign)
             except UserError as e:
                 skip(str(e))
             else:
                 yield name, f"{picture.shape[1]} x {picture.shape[0]}", made.digital, made.symbols
 
 
-def _array(path, domain):
+def _array(path, domain, sign):
     """An array, each value once, whatever --cbr: it has no redundancy to leave out."""
     if not domain:
         raise UserError(f"{path}: an array needs --domain, what its values are, such as csi")
@@ -98,7 +106,7 @@ def _array(path, domain):
         if fault := regular_file.fault(path):
             raise ValueError(fault)
         values = np.load(path, allow_pickle=False)
-        data, symbols = content.encode_array(values, domain)
+        data, symbols = content.encode_array(values, domain, before=sign)
     except (OSError, ValueError, TypeError, EOFError) as e:
         raise UserError(f"{path}: no array that can be sent ({e}); give numbers, as numpy.save writes them") from None
     return path.stem, f"{domain}, {' x '.join(map(str, values.shape))} values", data, symbols
@@ -128,8 +136,18 @@ def burst(form, frame, papr_db, amplitude, gap):
     return np.concatenate([amplitude * x, np.zeros(gap)]).astype(np.complex64)
 
 
-def _over_pipe(at, args, cut, names):
-    out = transport.writer(at, args.rate, args.freq, functools.cache(lambda: _say("waiting for a receiver ...")))
+def idle(seconds, args, amplitude):
+    """Pieces of what is sent ahead of the frames and behind them: silence, or a carrier."""
+    left = int(seconds * args.rate)
+    while left > 0:
+        n = min(left, 1 << 16)
+        yield np.full(n, amplitude if args.carrier else 0, np.complex64)
+        left -= n
+
+
+def _over_pipe(at, args, cut, names, amplitude):
+    waiting = functools.cache(lambda: None if out.readers else _say("waiting for a receiver ..."))
+    out = transport.writer(at, args.rate, args.freq, waiting, _say)
     pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
     sent = {"contents": 0, "frames": 0, "samples": 0, "to": args.to}
     begin = time.monotonic()
@@ -141,6 +159,8 @@ def _over_pipe(at, args, cut, names):
         pace.wait(len(x))
 
     try:
+        for x in idle(args.lead, args, amplitude):
+            put(x)
         put(np.zeros(LEAD))
         while rounds < args.repeat or not args.repeat:
             for name, bursts in zip(names, cut, strict=True):
@@ -151,16 +171,17 @@ def _over_pipe(at, args, cut, names):
                 sent["contents"] += 1
             rounds += 1
         put(np.zeros(2 * LEAD))
+        for x in idle(args.tail, args, amplitude):
+            put(x)
     except KeyboardInterrupt:
         out.stopped = True
-        _say("\ninterrupted")
     finally:
         out.close()
     sent["seconds"] = round(time.monotonic() - begin, 2)
     return sent
 
 
-def _over_radio(at, args, cut, names):
+def _over_radio(at, args, cut, names, amplitude):
     from gnuradio import gr
 
     class Waveform(gr.sync_block):
@@ -174,6 +195,7 @@ def _over_radio(at, args, cut, names):
             self._rest = np.zeros(0, np.complex64)
 
         def _all(self):
+            yield from idle(args.lead, args, amplitude)
             yield np.zeros(LEAD, np.complex64)
             rounds = 0
             while rounds < args.repeat or not args.repeat:
@@ -186,6 +208,8 @@ def _over_radio(at, args, cut, names):
                         _progress(name, i + 1, len(bursts))
                     self.contents += 1
                 rounds += 1
+            yield np.zeros(LEAD, np.complex64)
+            yield from idle(args.tail, args, amplitude)
             yield np.zeros(int(SILENCE * args.rate), np.complex64)
 
         def work(self, input_items, output_items):
@@ -210,7 +234,6 @@ def _over_radio(at, args, cut, names):
         while not ended.wait(0.1):
             pass
     except KeyboardInterrupt:
-        _say("\ninterrupted")
         source.stopped = True
         tb.stop()
         ended.wait(2)
@@ -226,11 +249,11 @@ def _over_radio(at, args, cut, names):
 def _progress(name, done, of):
     if sys.stderr.isatty():
         end = "\n" if done == of else ""
-        print(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr, flush=True)
+        ending.tell(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr)
 
 
 def _say(text):
-    print(text, file=sys.stderr, flush=True)
+    ending.tell(text, file=sys.stderr)
 
 
 def table(report):

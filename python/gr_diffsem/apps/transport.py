@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the samples of a semantic link go and come from: zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS.
 
-ZeroMQ carries raw complex64 as GNU Radio's own PUSH and PULL blocks do. Who sends binds and waits for a receiver; who
-receives connects, in any order and again after a restart. A file is raw cf32, or a SigMF recording by its ending.
+ZeroMQ carries raw complex64 as GNU Radio's own PUB and SUB blocks do, so that everyone who listens hears all of it. Who
+sends binds, waits for a first receiver, and for one that is slower than it; who receives connects, in any order and
+again after a restart. A file is raw cf32, or a SigMF recording by its ending.
 """
 
 import datetime
 import json
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -14,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import UserError
+from ..base.errors import Failed, UserError
 from ..receivers import recordings
 
 KINDS = ("zmq", "file", "uhd", "soapy")
-WAITING = 200  #: messages that ZeroMQ may hold
+WAITING = 200  #: messages that ZeroMQ may hold for each receiver
+SETTLE = 0.5  #: seconds from the first receiver to the first sample: others that wait to connect are there by then
+STALL = 2.0  #: seconds that all wait for one receiver among several, until it loses samples instead
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,19 @@ def place(text, option):
         host, _, port = rest.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UserError(f"{option} {text}: give a host and a port, as in zmq://127.0.0.1:5555")
+        if option == "--from":
+            _known(host, f"{option} {text}")
     if kind == "file" and not rest:
         raise UserError(f"{option} {text}: give a path, as in file:air.sigmf-data")
     return Place(kind, rest)
+
+
+def _known(host, words):
+    """UserError unless there is such a host; ZeroMQ would look for it for ever, without a word."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as e:
+        raise UserError(f"{words}: host '{host}' is not known ({e.args[-1]}); give its address") from None
 
 
 def sigmf_names(path):
@@ -62,13 +76,21 @@ def check_ending(path, option):
 
 
 class ZmqWriter:
-    """Sends complex64 arrays; waits while no one listens, and calls waiting() ten times a second then."""
+    """Sends complex64 arrays to all who listen; waits while no one does, and calls waiting() ten times a second then.
 
-    def __init__(self, at, waiting=None):
+    Nothing is lost while all keep up with the air. Where one of several stops taking samples, the others go on after
+    STALL seconds and that one loses what it has no room for; say() is told. A single one is waited for.
+    """
+
+    def __init__(self, at, waiting=None, say=None):
         import zmq
 
-        self._zmq, self._waiting, self.stopped = zmq, waiting, False
-        self._socket = zmq.Context.instance().socket(zmq.PUSH)
+        self._zmq, self._waiting, self._say, self.stopped = zmq, waiting, say, False
+        self.readers = 0
+        self._ready = self._lossy = False
+        self._socket = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)  # or whom it is too fast for would lose samples, without a word
+        self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # tells of each receiver that comes or goes
         self._socket.sndhwm = WAITING
         self._socket.sndtimeo = 100
         try:
@@ -76,16 +98,53 @@ class ZmqWriter:
         except zmq.ZMQError as e:
             raise UserError(f"--to zmq://{at.rest}: cannot be bound ({e}); choose an address of this machine") from None
 
+    def _count(self):
+        """Who listens now; waits a tenth of a second where no one does."""
+        wait = 0 if self.readers else 100
+        while self._socket.poll(wait):
+            self.readers += 1 if self._socket.recv()[:1] == b"\1" else -1
+            wait = 0
+            self._drop(False)
+
+    def _drop(self, lossy):
+        if lossy != self._lossy:
+            self._socket.setsockopt(self._zmq.XPUB_NODROP, 0 if lossy else 1)
+            self._lossy = lossy
+
+    def _wait(self):
+        if self._waiting:
+            self._waiting()
+
+    def _begin(self):
+        """The first receiver is there; others that were started with it may need a moment longer."""
+        until = time.monotonic() + SETTLE
+        while time.monotonic() < until and not self.stopped:
+            self._wait()
+            time.sleep(0.05)
+        self._ready = True
+
     def write(self, x):
         """False when stopped before it was taken."""
         data = np.ascontiguousarray(x, np.complex64).tobytes()
+        begin = time.monotonic()
         while not self.stopped:
+            self._count()
+            if not self.readers:
+                self._wait()
+                begin = time.monotonic()
+                continue
+            if not self._ready:
+                self._begin()
+                continue
             try:
                 self._socket.send(data)
                 return True
             except self._zmq.Again:
-                if self._waiting:
-                    self._waiting()
+                self._wait()
+                if self.readers > 1 and time.monotonic() - begin > STALL:
+                    self._drop(True)
+                    if self._say:
+                        self._say(f"one of {self.readers} receivers takes no samples: it loses them from here on")
         return False
 
     def close(self):
@@ -100,8 +159,9 @@ class ZmqReader:
         import zmq
 
         self._zmq = zmq
-        self._socket = zmq.Context.instance().socket(zmq.PULL)
+        self._socket = zmq.Context.instance().socket(zmq.SUB)
         self._socket.rcvhwm = WAITING
+        self._socket.subscribe(b"")
         self._socket.rcvtimeo = 100
         self._socket.connect(f"tcp://{at.rest}")
         self._rest = b""
@@ -124,7 +184,7 @@ class FileWriter:
     """Raw cf32, with a SigMF description beside it where the name asks for one."""
 
     def __init__(self, at, rate, frequency=None):
-        self.stopped = False
+        self.stopped, self.readers = False, 1
         self._meta, path = None, Path(at.rest)
         check_ending(path, "--to")
         if at.sigmf:
@@ -135,15 +195,27 @@ class FileWriter:
             self._file = path.open("wb")
         except OSError as e:
             raise UserError(f"--to file:{path}: cannot be written ({e.strerror})") from None
+        self._path = path
 
     def write(self, x):
-        self._file.write(np.ascontiguousarray(x, np.complex64).tobytes())
+        """True; Failed where the disk is full."""
+        try:
+            self._file.write(np.ascontiguousarray(x, np.complex64).tobytes())
+        except OSError as e:
+            raise self._failed(e) from None
         return True
 
     def close(self):
-        self._file.close()
-        if self._meta:
-            describe(self._meta, self._rate, self._frequency)
+        """What is written is all there, or Failed."""
+        try:
+            self._file.close()
+            if self._meta:
+                describe(self._meta, self._rate, self._frequency)
+        except OSError as e:
+            raise self._failed(e) from None
+
+    def _failed(self, error):
+        return Failed(f"--to file:{self._path}: {error.strerror}; what it holds is not all of it")
 
 
 def describe(meta, rate, frequency=None):
@@ -161,9 +233,16 @@ def describe(meta, rate, frequency=None):
     Path(meta).write_text(json.dumps(said, indent=2) + "\n")
 
 
-def writer(at, rate, frequency=None, waiting=None):
+def writer(at, rate, frequency=None, waiting=None, say=None):
     """ZmqWriter or FileWriter of a Place; radios are flowgraphs (send.py)."""
-    return ZmqWriter(at, waiting) if at.kind == "zmq" else FileWriter(at, rate, frequency)
+    return ZmqWriter(at, waiting, say) if at.kind == "zmq" else FileWriter(at, rate, frequency)
+
+
+def zmq_source(at):
+    """GNU Radio source of what is sent at an address."""
+    from gnuradio import gr, zeromq
+
+    return zeromq.sub_source(gr.sizeof_gr_complex, 1, f"tcp://{at.rest}", 100, False, WAITING)
 
 
 def file_source(at, form=None):

@@ -65,7 +65,7 @@ def run(photographs, snr_db, folder, cbr, scheme=receive.DEFAULT, fading="tdl", 
             air.set("snr", snr)
             # A receiver for each SNR: what it has at its end came at this one, however slow the machine.
             inbox = work / f"received_{snr:g}"
-            receiver = start("receive", "--from", down, "--out", inbox, "--scheme", scheme)
+            receiver = start("receive", "--from", down, "--out", inbox, "--scheme", scheme, "--finish", PATIENCE)
             sender = start("send", outbox, "--to", up, "--cbr", cbr, "--rate", RATE)
             deadline = heard = time.monotonic() + PATIENCE
             while time.monotonic() < min(deadline, heard + QUIET):

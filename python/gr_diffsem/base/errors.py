@@ -5,7 +5,15 @@ import difflib
 
 
 class UserError(Exception):
-    """A wrong argument, file or environment. The command line prints it without a traceback."""
+    """A wrong argument, file or environment. The command line prints it without a traceback; `code` is how it exits."""
+
+    code = 2
+
+
+class Failed(UserError):
+    """The words were right, and yet it could not be done: nothing came, or nothing can be written."""
+
+    code = 1
 
 
 def nearest(name, known):

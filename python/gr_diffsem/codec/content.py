@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Content of a semantic link that is no photograph: text, which goes digitally, and arrays, which go as they are.
+"""Content of a semantic link: its kind, whose it is, text, which goes digitally, and arrays, which go as they are.
 
-The first three bits of a digital part say what it is (inverted, as the range coder of plan.py writes them): 1 a
-photograph, 2 text, 3 an array.
+The first three bits of a digital part say what it is (inverted, as the range coder of picture_plan.py writes them): 4 a
+photograph, 5 text, 6 an array; 7 the call sign of its sender, and behind it one of the others. 1 to 3 were those of the
+format before, whose streams repeat nothing of the digital part: a receiver of that format finds a kind that it does not
+know, and says so.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 from math import prod
@@ -14,7 +17,7 @@ import numpy as np
 from . import digital_part, frames
 from .picture_plan import MAX_SYMBOLS, ContentError
 
-PHOTOGRAPH, TEXT, ARRAY = 1, 2, 3
+PHOTOGRAPH, TEXT, ARRAY, CALL_SIGN = 4, 5, 6, 7
 #: dtype of the array that comes out, real or complex; and how many octets the domain's name may have.
 DTYPES = (np.float32, np.complex64)
 MAX_NAME = 32
@@ -29,13 +32,55 @@ def _tag(which):
     return (which ^ 7) << 5
 
 
-def encode_text(text):
-    """Text -> the octets of its digital part; there are no analogue symbols. ContentError if it is too long."""
-    data = bytes([_tag(TEXT)]) + str(text).encode("utf-8")
-    if len(data) > digital_part.SIZES[-1]:
-        raise ContentError(
-            f"text: {len(data) - 1} octets, a message may have {digital_part.SIZES[-1] - 1}: send it in several"
-        )
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/"
+CALL = re.compile("[A-Z0-9/]{3,10}")
+
+
+def _call_octets(n):
+    return ((len(LETTERS) ** n - 1).bit_length() + 7) // 8
+
+
+def call_sign(sign):
+    """In front of a digital part, whose it is: 3 to 10 of A-Z, 0-9, / -> 3 to 8 octets; "" -> none."""
+    sign = str(sign).upper()
+    if not sign:
+        return b""
+    if not CALL.fullmatch(sign):
+        raise ContentError(f"callsign '{sign}': give 3 to 10 letters, digits and strokes, such as N0CALL/P")
+    value = 0
+    for letter in sign:
+        value = len(LETTERS) * value + LETTERS.index(letter)
+    return bytes([_tag(CALL_SIGN) | len(sign)]) + value.to_bytes(_call_octets(len(sign)), "big")
+
+
+def opened(data):
+    """A digital part -> (call sign or "", the digital part behind it)."""
+    if kind(data) != CALL_SIGN:
+        return "", data
+    n = data[0] & 31
+    end = 1 + _call_octets(n)
+    if not 3 <= n <= 10 or len(data) <= end:
+        raise ContentError(f"digital: {len(data)} octets that hold no call sign")
+    value, sign = int.from_bytes(data[1:end], "big"), ""
+    for _ in range(n):
+        value, letter = divmod(value, len(LETTERS))
+        sign = LETTERS[letter] + sign
+    return sign, data[end:]
+
+
+def check_kind(data):
+    """ContentError where it is of another format."""
+    if kind(data) not in (PHOTOGRAPH, TEXT, ARRAY):
+        raise ContentError(f"digital: kind {kind(data)}, which this receiver does not know: update it, or the sender")
+
+
+def encode_text(text, before=b""):
+    """Text -> the octets of its digital part; there are no analogue symbols. before: of `call_sign`. ContentError if it
+    is too long."""
+    data = before + bytes([_tag(TEXT)]) + str(text).encode("utf-8")
+    most = digital_part.SIZES[-1] - 1 - len(before)
+    if len(data) - 1 - len(before) > most:
+        raise ContentError(f"text: {len(data) - 1 - len(before)} octets, a message may have {most}: send it in several")
     return data
 
 
@@ -97,8 +142,8 @@ class Array:
         return found
 
 
-def encode_array(values, domain, uses=None, carriers=frames.CARRIERS, frame_symbols=frames.FRAME_SYMBOLS):
-    """An array of a declared domain -> (digital octets, symbols complex64 [N]).
+def encode_array(values, domain, uses=None, carriers=frames.CARRIERS, frame_symbols=frames.FRAME_SYMBOLS, before=b""):
+    """An array of a declared domain -> (digital octets, symbols complex64 [N]). before: of `call_sign`.
 
     values: real or complex, up to 7 axes, finite. Every value has the same power on the air (a white spectrum);
     uses: channel uses to spend, None for each value once; more uses repeat the values. ContentError if that
@@ -114,7 +159,7 @@ def encode_array(values, domain, uses=None, carriers=frames.CARRIERS, frame_symb
     parts = _parts(values - (mean if is_complex else mean.real))
     scale = float(np.float32(max(np.sqrt(2 * np.mean(parts.astype(np.float64) ** 2)), 1e-30)))
     plan = Array(values.shape, is_complex, str(domain), scale, mean, 1)
-    data = plan.to_bytes()
+    data = before + plan.to_bytes()
     if uses is not None:
         try:
             room = frames.analogue_symbols(uses, len(data), carriers, frame_symbols)
@@ -124,7 +169,7 @@ def encode_array(values, domain, uses=None, carriers=frames.CARRIERS, frame_symb
         if not copies:
             raise ContentError(f"uses: {uses} are too few for {parts.size} values: two go in one")
         plan = Array(values.shape, is_complex, str(domain), scale, mean, copies)
-        data = plan.to_bytes()
+        data = before + plan.to_bytes()
     if plan.n_symbols > MAX_SYMBOLS:
         raise ContentError(f"values: {values.size} make {plan.n_symbols} symbols, at most {MAX_SYMBOLS}: send parts")
     slots = np.resize(parts / scale, 2 * plan.n_symbols)

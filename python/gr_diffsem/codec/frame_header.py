@@ -26,6 +26,7 @@ MAX_TOTAL = 2 ** FIELDS["total"] - 1
 MAX_FRAMES = 2 ** FIELDS["index"]
 #: Frames of the next picture that are looked for; prior that its digital part has the same size; of any frame.
 FIRST_FRAMES, SAME_SIZE, ANY = 4, 0.5, 1e-3
+TOGETHER = 6  #: headers at most that are read as one
 
 _PLACE = scatter(2 * SYMBOLS, 0x20001) % CODED
 #: Turns the code word of a header of zeros into something without peaks after the IFFT.
@@ -84,10 +85,10 @@ def modulate(header):
     return constellation.qpsk(coded[_PLACE] ^ _FLIP)
 
 
-def decode(soft):
+def decode(soft, clear=CLEAR):
     """Soft bits of headers (`soft_demap.qpsk`), float [n, 192] -> list of n Headers or Nones.
 
-    None where the CRC fails, and where it holds but the code word is not clearly in the soft bits.
+    None where the CRC fails, and where it holds but the code word is not clearly in the soft bits: `clear` nats.
     """
     soft = np.asarray(soft, np.float32)
     code = np.zeros((soft.shape[0], CODED), np.float32)
@@ -95,7 +96,7 @@ def decode(soft):
     # Three times around the circle: the middle is decoded with its past and its future.
     bits = viterbi.decode(np.tile(code, (1, 3)), [3 * BITS] * len(code)) if len(code) else []
     headers = [unpack(b[BITS : 2 * BITS]) for b in bits]
-    return [h if h and evidence(s, h) > CLEAR else None for h, s in zip(headers, soft, strict=True)]
+    return [h if h and evidence(s, h) > clear else None for h, s in zip(headers, soft, strict=True)]
 
 
 def evidence(soft, header):
@@ -103,6 +104,16 @@ def evidence(soft, header):
     half = 0.5 * np.asarray(soft, np.float64)
     sign = np.sign(modulate(header).view(np.float32))
     return float(np.sum(sign * half - np.logaddexp(half, -half) + np.log(2)))
+
+
+def _turn(index_bits):
+    """Signs by which the soft bits of a header differ from those of one whose index differs in these bits."""
+    one, other = modulate(Header(0, 0, int(index_bits), 0)), modulate(Header(0, 0, 0, 0))
+    return np.sign(one.view(np.float32)) * np.sign(other.view(np.float32))
+
+
+def _picture(header):
+    return header.id, header.total, header.digital
 
 
 class Tracker:
@@ -162,10 +173,55 @@ class Tracker:
                 prior.append((self.SKIP**missed + ANY) * share)
         return headers, np.array(prior) / np.sum(prior)
 
+    def before(self, soft, later):
+        """The header of a frame that came before `later` and could not be read alone, or None."""
+        count = -(-later.total // self.frame_symbols)
+        headers = [Header(later.id, later.total, (later.index - 1 - s) % count, later.digital) for s in range(count)]
+        prior = np.array([self.SKIP**s + ANY for s in range(count)])
+        return self._likeliest(soft, headers, prior / prior.sum(), self.DOUBT)
+
+    def together(self, soft, offset):
+        """Headers of frames of one picture that none of them tells alone, or None; then the last is one to follow.
+
+        Their code words differ by what their indices differ by, which is known (offset: index of each beyond the
+        first one's), so that they add up: soft [n, 192]. What the indices differ in depends on few of the first one's
+        bits, where a carry begins and where it ends.
+        """
+        soft, offset = np.asarray(soft, np.float32)[-TOGETHER:], np.asarray(offset)
+        first = offset[-TOGETHER:][0]
+        apart = offset[-TOGETHER:] - first
+        index = np.arange(MAX_FRAMES - apart[-1])
+        bits = np.unique(index[:, None] ^ (index[:, None] + apart), axis=0)
+        sums = np.array([sum(s * _turn(b) for s, b in zip(soft, row, strict=True)) for row in bits])
+        best = (-np.inf, None)
+        for header, row in zip(decode(sums, 0.0), bits, strict=True):
+            if header is None or header.index + apart[-1] >= -(-header.total // self.frame_symbols):
+                continue
+            each = [Header(header.id, header.total, header.index + int(a), header.digital) for a in apart]
+            if not np.array_equal(header.index ^ (header.index + apart), row):
+                continue
+            best = max(best, (sum(evidence(s, h) for s, h in zip(soft, each, strict=True)), header), key=lambda b: b[0])
+        found, header = best
+        if header is None or header.index < first - offset[0]:
+            return None
+        same = self.last is None or (header.id, header.total, header.digital) == _picture(self.last)
+        if found < (CLEAR if same else CLEAR_CHANGE) + np.log(len(bits)):
+            return None
+        at = header.index - int(first)
+        headers = [Header(header.id, header.total, at + int(o), header.digital) for o in offset]
+        self.last = headers[-1]
+        return headers
+
     def _expected(self, soft):
         headers, prior = self._candidates()
+        best = self._likeliest(soft, headers, prior, self.DOUBT_CHANGE)
+        if best is not None or self.last is None:
+            return best
+        best = self._likeliest(soft, headers, prior, self.DOUBT)
+        return best if best is not None and _picture(best) == _picture(self.last) else None
+
+    def _likeliest(self, soft, headers, prior, doubt):
         score = np.array([evidence(soft, h) for h in headers]) + np.log(prior * (1 - self.OTHER))
         best = int(np.argmax(score))
         rest = np.logaddexp.reduce(np.append(np.delete(score, best), np.log(self.OTHER)))
-        doubt = self.DOUBT if headers[best].id == self.last.id else self.DOUBT_CHANGE
         return headers[best] if score[best] - rest > -np.log(doubt) else None

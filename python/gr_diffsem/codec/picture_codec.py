@@ -37,7 +37,7 @@ from .zones import zones as make_zones
 __all__ = ["ContentError", "Encoded", "Plan", "TooFewUses", "encode", "linear", "measurement"]
 
 #: Headers and digital part together take at most this share of the channel uses.
-OVERHEAD = 0.15
+OVERHEAD = 0.3
 #: What the next larger digital block is worth under fading, in dB of the mean squared error.
 BLOCK_WORTH = 0.1
 #: The error is judged at these SNRs, by the mean of its logarithm.
@@ -60,13 +60,14 @@ def encode(
     scheme_hash=0,
     carriers=frames.CARRIERS,
     frame_symbols=frames.FRAME_SYMBOLS,
+    before=b"",
 ):
     """A photograph for `uses` channel uses, headers and digital part included.
 
     image: uint8 [H, W, 3], sides 1 to 4096. design_snr_db: whole dB, -10 .. 21, at which the powers are
     best. scheme_hash: any integer, 16 bits of it are sent (8 with the smallest digital part). carriers,
-    frame_symbols: as frames.cut will be told. ContentError if image or uses cannot be served; it names the smallest
-    number of uses that can.
+    frame_symbols: as frames.cut will be told. before: octets in front of the plan's, of content.call_sign. ContentError
+    if image or uses cannot be served; it names the smallest number of uses that can.
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -80,13 +81,14 @@ def encode(
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
     spectrum = picture_transform.forward(image / 255.0 - 0.5)
-    budget = _Budget(int(uses), carriers, frame_symbols)
+    spent = dict(carriers=carriers, frame_symbols=frame_symbols, before=len(before))
+    budget = _Budget(int(uses), **spent)
     plan = _best(spectrum, design, int(scheme_hash), budget)
     if plan is not None:
-        return _send(spectrum, plan)
+        return _send(spectrum, plan, before)
     least = budget.smallest()
     for needed in range(least, 2 * least, 48):
-        if _best(spectrum, design, int(scheme_hash), _Budget(needed, carriers, frame_symbols)) is not None:
+        if _best(spectrum, design, int(scheme_hash), _Budget(needed, **spent)) is not None:
             break
     else:
         raise ContentError(f"image: {h} x {w} pixels leave nothing to send beside what goes digitally: enlarge it")
@@ -118,20 +120,22 @@ def _best(spectrum, design, scheme_hash, budget):
 class _Budget:
     """What the channel uses allow: analogue symbols beside a digital part of n octets, 0 if that is too much."""
 
-    def __init__(self, uses, carriers, frame_symbols):
-        self.uses, self.carriers, self.frame_symbols = uses, carriers, frame_symbols
+    def __init__(self, uses, carriers, frame_symbols, before):
+        self.uses, self.carriers, self.frame_symbols, self.before = uses, carriers, frame_symbols, before
         self.frames = -(-uses // (carriers * frame_symbols + frames.HEADER_USES))
 
     def symbols(self, n_bytes):
-        side = frames.HEADER_USES * self.frames + digital_part.uses(n_bytes)
-        if side > OVERHEAD * self.uses:
+        block = digital_part.uses(self.before + n_bytes)
+        side = frames.digital_symbols(block, self.frames, self.carriers, self.frame_symbols)
+        if frames.HEADER_USES * self.frames + side > OVERHEAD * self.uses:
             return 0
-        return min(frames.analogue_symbols(self.uses, n_bytes, self.carriers, self.frame_symbols), MAX_SYMBOLS)
+        left = frames.analogue_symbols(self.uses, self.before + n_bytes, self.carriers, self.frame_symbols)
+        return min(left, MAX_SYMBOLS)
 
     def smallest(self):
         """Uses that have room for the smallest digital parts, about."""
         uses = max(self.uses, 1)
-        while not _Budget(uses, self.carriers, self.frame_symbols).symbols(16):
+        while not _Budget(uses, self.carriers, self.frame_symbols, self.before).symbols(16):
             uses += 48
         return uses
 
@@ -269,10 +273,10 @@ def _power(plan, spectrum):
     return int(np.clip(np.round(128 - 64 * np.log2(max(mean, 1e-30))), 0, 255))
 
 
-def _send(spectrum, plan):
+def _send(spectrum, plan, before):
     real, imaginary = _slots(plan, spectrum).reshape(2, -1)
     symbols = (real + 1j * imaginary)[plan.places]
-    return Encoded(plan, plan.to_bytes(), symbols.astype(np.complex64))
+    return Encoded(plan, before + plan.to_bytes(), symbols.astype(np.complex64))
 
 
 def measurement(plan, symbols, noise_var):

@@ -14,16 +14,17 @@ FEW_USES = 10_000  #: with more of them there is always room for headers and sid
 MOST_USES = frame_header.MAX_TOTAL * frames.CARRIERS  #: channel uses that a header can number, and some more
 
 
-def code(name, picture, max_side, cbr, scheme_hash):
-    """A picture at `cbr` channel uses a value -> picture_codec.Encoded; UserError names options with which it works."""
+def code(name, picture, max_side, cbr, scheme_hash, before=b""):
+    """A picture at `cbr` channel uses a value -> picture_codec.Encoded; UserError names options with which it works.
+    before: octets of content.call_sign."""
     h, w = picture.shape[:2]
     side = largest_side(h, w, cbr)
     if side < max(h, w):
         raise UserError(f"{name}: {w} x {h} pixels are too many for --cbr {_short(cbr)}: give --max-side {side}")
     try:
-        return picture_codec.encode(picture, int(picture.size * cbr), scheme_hash=scheme_hash)
+        return picture_codec.encode(picture, int(picture.size * cbr), scheme_hash=scheme_hash, before=before)
     except picture_codec.TooFewUses as error:
-        remedy = more_uses(picture, max_side, cbr, error.needed, scheme_hash)
+        remedy = more_uses(picture, max_side, cbr, error.needed, scheme_hash, before)
         raise UserError(f"{name}: {w} x {h} pixels are too few for --cbr {_short(cbr)}: {remedy}") from None
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
@@ -48,12 +49,12 @@ def largest_side(h, w, cbr):
     return side
 
 
-def more_uses(picture, max_side, cbr, needed, scheme_hash):
+def more_uses(picture, max_side, cbr, needed, scheme_hash, before=b""):
     """What sends a picture that needs more channel uses than it has: a rate, where one up to 1 does, else its size."""
 
     def works(image, rate):
         try:
-            return picture_codec.encode(image, int(image.size * rate), scheme_hash=scheme_hash) is not None
+            return picture_codec.encode(image, int(image.size * rate), scheme_hash=scheme_hash, before=before) is not None
         except picture_codec.ContentError:
             return False
 

@@ -14,7 +14,7 @@ from .range_coder import Context, Decoder, Encoder, signed
 from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, LevelContexts, code_levels, power_law, radius
 from .zones import zones as make_zones
 
-VERSION = 1
+VERSION = 4  #: content.PHOTOGRAPH
 MAX_SIDE = 4096
 MAX_PIXELS = 1 << 23
 MAX_SYMBOLS = (1 << 20) - 1

@@ -13,7 +13,7 @@ from ..air import symbol_channel
 from ..air.fading import SEMANTIC_LINK
 from ..base import picture_metrics
 from ..base.errors import UserError
-from ..codec import frames
+from ..codec import collector, frames
 from . import photo_receivers, webp_ladder, webp_link
 
 CLASSICAL = ("webp", "webp_ldpc", "webp_capacity")
@@ -241,16 +241,16 @@ def methods():
 
 def collected(received):
     """Received frames -> (plan, symbols, noise_var) of their picture, or None when the digital part is broken."""
-    from ..codec import picture_codec
+    from ..codec import content, picture_codec
 
-    collector = frames.collect(received)
-    if collector is None:
+    found = collector.collect(received)
+    if found is None:
         return None
-    data, symbols, noise_var = collector.result()
+    data, symbols, noise_var = found.result()
     if data is None:
         return None
     try:
-        plan = picture_codec.Plan.from_bytes(data)
+        plan = picture_codec.Plan.from_bytes(content.opened(data)[1])
     except picture_codec.ContentError:
         return None
     return plan, symbols[: plan.n_symbols], noise_var[: plan.n_symbols]

@@ -196,10 +196,74 @@ void the_next_picture_is_recognised()
     CHECK_BELOW(wrong, 4);
 }
 
+// Four frames in a row at -5 dB, where none or few are read alone; from noise nothing is.
+void headers_in_a_row_are_read_together()
+{
+    Noise noise;
+    const float noise_var = std::pow(10.0f, 0.5f);
+    int right = 0, wrong = 0, alone = 0;
+    for (int i = 0; i < 200; i++) {
+        HeaderTracker tracker(50);
+        const auto& code = tracker.code();
+        const int total = 1000 + 13 * i, first = i % (total / 50 - 6);
+        std::vector<HeaderCode::Evidence> frames;
+        const std::vector<int> offset{0, 1, 3, 4}; // one of them was not found
+        for (const int o : offset) {
+            const auto soft =
+                noise.soft(code.modulate(header(i % 16, total, first + o, i % 32)), noise_var);
+            FrameHeader got;
+            alone += code.decode(soft, got);
+            frames.push_back(code.weigh(soft));
+        }
+        std::vector<FrameHeader> got;
+        if (!tracker.together(frames, offset, got))
+            continue;
+        bool all = got.size() == offset.size();
+        for (std::size_t k = 0; all && k < offset.size(); k++)
+            all = got[k] == header(i % 16, total, first + offset[k], i % 32);
+        (all ? right : wrong)++;
+    }
+    CHECK_BELOW(150, right);
+    CHECK_EQUAL(wrong, 0);
+    CHECK_BELOW(alone, 600); // of 800
+    int accepted = 0;
+    for (int i = 0; i < 200; i++) {
+        HeaderTracker tracker(50);
+        std::vector<HeaderCode::Evidence> frames;
+        for (int k = 0; k < 6; k++)
+            frames.push_back(tracker.code().weigh(noise.soft({}, i % 2 ? 1.0f : 4.0f)));
+        std::vector<FrameHeader> got;
+        accepted += tracker.together(frames, {0, 1, 2, 3, 4, 5}, got);
+    }
+    CHECK_BELOW(accepted, 2);
+}
+
+void a_header_is_read_by_the_one_behind()
+{
+    Noise noise;
+    HeaderTracker tracker(50);
+    int right = 0, wrong = 0, accepted = 0;
+    for (int i = 0; i < 300; i++) {
+        const auto later = header(3, 4000, 5 + i % 70, 9);
+        auto sent = later;
+        sent.index -= 1 + i % 3;
+        FrameHeader got;
+        const auto soft = noise.soft(tracker.code().modulate(sent), std::pow(10.0f, 0.5f));
+        if (tracker.before(tracker.code().weigh(soft), later, 0.05, got))
+            (got == sent ? right : wrong)++;
+        accepted += tracker.before(tracker.code().weigh(noise.soft({}, 3.16f)), later, 0.05, got);
+    }
+    CHECK_BELOW(280, right);
+    CHECK_BELOW(wrong, 4);
+    CHECK_BELOW(accepted, 4);
+}
+
 } // namespace
 
 int main()
 {
+    headers_in_a_row_are_read_together();
+    a_header_is_read_by_the_one_behind();
     scatter_is_a_permutation();
     every_field_comes_through();
     frames_share_a_picture();

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -39,7 +40,8 @@ struct FoundFrame {
  *         use(finder.frame());
  *
  * The best score of the preamble within a symbol's length is a peak. Its offset is turned back before the DFT, the
- * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out.
+ * header is decoded from the first symbols behind the sync words, and only a frame whose header is clear goes out. One
+ * that is not waits for a few more: a neighbour's header tells what its own must be, or all of them do together.
  * Results do not depend on the size of the pieces.
  *
  * Impulses, lines and neighbours are taken out first (ImpulseBlanker, InterferenceFilter). I and Q that are not alike
@@ -100,6 +102,17 @@ private:
     bool search();
     bool read_header();
     bool read_frame();
+    //! A frame whose header has been looked at: where it begins, its offset, what its header's bits say.
+    struct Waiting {
+        std::size_t start;
+        double offset, step;
+        HeaderCode::Evidence evidence;
+        FrameHeader header;
+    };
+    bool hold(const Waiting& frame);
+    bool join();
+    void rescue(double other);
+    void begin(bool again);
     void spectrum(int symbol, cfloat* out);
     void forget();
     void fail();
@@ -136,6 +149,9 @@ private:
     double d_offset = 0, d_step = 0; // carrier spacings; rad per symbol that are left
     FrameHeader d_header;
     int d_payload = 0;
+    bool d_again = false;
+    std::deque<Waiting> d_waiting; // frames whose header could not be read yet
+    std::deque<Waiting> d_ready;   // whose header is known, in order; the first one is read now
     // I and Q that are not alike: x + image * conj(x) is received for x. Sums over the frames of late.
     cfloat d_image = 0;
     std::complex<double> d_squares = 0;

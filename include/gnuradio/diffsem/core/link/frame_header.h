@@ -65,6 +65,8 @@ public:
             ratio{}; //!< of each code bit, its repetitions added
         //! Log-likelihood ratio, in nats, of this header against random bits.
         double of(const FrameHeader& header) const;
+        //! Adds what another header of the same picture says, whose index differs in these bits.
+        void add(const Evidence& other, int index_bits);
     };
     Evidence weigh(const HeaderSoftBits& soft) const;
     bool decode(const Evidence& evidence, FrameHeader& header) const;
@@ -99,6 +101,22 @@ public:
      */
     bool
     decode(const HeaderSoftBits& soft, FrameHeader& header, bool& expected, double other = 0.05);
+    /*!
+     * The header of a frame that came before \p later and could not be read alone; most frames between the two are not
+     * missing.
+     */
+    bool before(const HeaderCode::Evidence& evidence,
+                const FrameHeader& later,
+                double other,
+                FrameHeader& header) const;
+    /*!
+     * Headers of frames of one picture, none of which can be read alone: their code words differ by what their indices
+     * differ by, which is known, so that they add up. \p offset: index of each beyond that of the first, counting up
+     * from 0. True: \p headers are theirs, and the last is expected to be followed.
+     */
+    bool together(const std::vector<HeaderCode::Evidence>& frames,
+                  const std::vector<int>& offset,
+                  std::vector<FrameHeader>& headers);
     const HeaderCode& code() const { return d_code; }
 
 private:

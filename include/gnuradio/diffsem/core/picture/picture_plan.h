@@ -39,7 +39,7 @@ struct PictureMeasurement {
  * octets say.
  */
 struct PicturePlan {
-    static constexpr int version = 1;
+    static constexpr int version = 4; // the kind of content in codec/content.py
     static constexpr std::size_t max_pixels = std::size_t(1) << 23;
     static constexpr std::size_t max_symbols = (std::size_t(1) << 20) - 1;
 

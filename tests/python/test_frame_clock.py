@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is missing of a stream is counted: frames by their numbers, samples by where the frames lie."""
+
+import numpy as np
+import pytest
+from gr_diffsem.codec import frame_header, frame_layout, frames
+from gr_diffsem.codec.frame_clock import FrameClock
+
+FORM = frame_layout.Layout()
+
+
+def stream(total=(873, 640, 120), gap=200, passes=1):
+    """(header, first sample) of all frames of pictures that follow each other."""
+    at, out = 4000, []
+    for number, n in enumerate(total):
+        for _ in range(passes):
+            for index, symbols in enumerate(frames.lengths(n)):
+                out.append((frame_header.Header(number, n, index, 9), at))
+                at += (2 + FORM.header_symbols + symbols) * FORM.symbol + gap
+    return out
+
+
+def counted(heard):
+    clock = FrameClock(FORM)
+    for header, start in heard:
+        clock.take(header, start)
+    return clock.counts()
+
+
+@pytest.mark.parametrize("gap", [0, 200, 5000])
+@pytest.mark.parametrize("passes", [1, 3])
+def test_nothing_is_missing(gap, passes):
+    rng = np.random.default_rng(1)
+    heard = [(h, s + int(rng.integers(-3, 4))) for h, s in stream(gap=gap, passes=passes)]
+    assert counted(heard) == {"missed": 0, "gaps": 0, "samples_lost": 0}
+
+
+def test_frames_that_are_missing_are_counted():
+    heard = stream()
+    assert counted(heard[:4] + heard[7:30])["missed"] == 3
+    assert counted([])["missed"] == counted(heard[:1])["missed"] == 0
+
+
+@pytest.mark.parametrize(("lost", "every"), [(363, 7001), (40, 20_011), (5000, 40_009)])
+def test_samples_that_are_lost_are_counted(lost, every):
+    """So many of each so many: a frame that lies across such a place is gone too."""
+    heard, gone = [], 0
+    for header, start in stream((873, 873)):
+        end = start + 54 * FORM.symbol
+        cuts = range(every, end + 1, every)
+        gone = sum(lost for c in cuts if c <= start)
+        if not any(start - lost < c < end for c in cuts):
+            heard.append((header, start - gone))
+    before = next(sum(lost for c in range(every, s + 1, every)) for h, s in stream((873, 873)) if h == heard[0][0])
+    said = counted(heard)
+    gone -= before
+    assert 0 < said["gaps"] <= gone // lost and said["missed"] > 0
+    if every > 2 * 54 * FORM.symbol:  # some frames in a row are whole
+        assert said["samples_lost"] == pytest.approx(gone, abs=20)
+    else:
+        assert 0.15 * gone < said["samples_lost"] <= gone
+
+
+def test_pauses_of_a_sender_are_no_loss():
+    heard = [(h, s + 10_000 * (i > 7)) for i, (h, s) in enumerate(stream())]
+    assert counted(heard)["gaps"] == 0
+
+
+def test_another_sender_says_nothing():
+    other = [(frame_header.Header(11, 300, i, 4), 7777 * i + 5) for i in range(6)]
+    mixed = [pair for both in zip(stream()[:6], other, strict=True) for pair in both]
+    assert counted(mixed) == {"missed": 0, "gaps": 0, "samples_lost": 0}
+    twins = [(h, 2 * s + k * 4600) for h, s in stream((850,)) for k in (0, 1)]  # the same headers, frame by frame
+    assert counted(twins) == {"missed": 0, "gaps": 0, "samples_lost": 0}
