@@ -54,7 +54,9 @@ def more_uses(picture, max_side, cbr, needed, scheme_hash, before=b""):
 
     def works(image, rate):
         try:
-            return picture_codec.encode(image, int(image.size * rate), scheme_hash=scheme_hash, before=before) is not None
+            return (
+                picture_codec.encode(image, int(image.size * rate), scheme_hash=scheme_hash, before=before) is not None
+            )
         except picture_codec.ContentError:
             return False
 
