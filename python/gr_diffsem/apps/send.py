@@ -41,19 +41,8 @@ def add_arguments(parser):
     real(parser, "--papr", "dB", least=0, most=100, default=8.0, help="largest power over the mean one, dB (8)")
     real(parser, "--amplitude", above=0, most=1e6, help="RMS of the samples (1; radios 0.2)")
     whole(parser, "--gap", "samples", most=10**7, default=200, help="idle samples between frames (200)")
-    real(
-        parser,
-        "--lead",
-        "seconds",
-        least=0,
-        most=60,
-        default=0.0,
-        metavar="S",
-        help="seconds ahead of the first frame (0)",
-    )
-    real(
-        parser, "--tail", "seconds", least=0, most=60, default=0.0, metavar="S", help="seconds behind the last one (0)"
-    )
+    real(parser, "--lead", "seconds", least=0, most=60, default=0.0, help="seconds ahead of the first frame (0)")
+    real(parser, "--tail", "seconds", least=0, most=60, default=0.0, help="seconds behind the last one (0)")
     parser.add_argument("--carrier", action="store_true", help="a bare carrier in both, in place of silence")
 
 

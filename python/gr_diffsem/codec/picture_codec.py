@@ -81,7 +81,7 @@ def encode(
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
     spectrum = picture_transform.forward(image / 255.0 - 0.5)
-    spent = dict(carriers=carriers, frame_symbols=frame_symbols, before=len(before))
+    spent = {"carriers": carriers, "frame_symbols": frame_symbols, "before": len(before)}
     budget = _Budget(int(uses), **spent)
     plan = _best(spectrum, design, int(scheme_hash), budget)
     if plan is not None:

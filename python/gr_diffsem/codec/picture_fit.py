@@ -59,6 +59,7 @@ def more_uses(picture, max_side, cbr, needed, scheme_hash, before=b""):
             )
         except picture_codec.ContentError:
             return False
+        return True
 
     digits = 100 if picture.size < 100 * needed else 10 ** (3 + int(math.log10(picture.size / needed)))
     rates = (np.arange(1, 9) + math.ceil(needed / picture.size * digits) - 1) / digits
