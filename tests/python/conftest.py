@@ -4,4 +4,4 @@
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path.append(os.path.dirname(__file__))  # behind that of the blocks, whose modules may have the same names

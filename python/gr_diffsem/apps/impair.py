@@ -16,6 +16,7 @@ import numpy as np
 from ..air import impairments as air
 from ..base import picture_files, picture_metrics
 from ..base.errors import UserError
+from ..base.number_options import whole
 
 SNR_DB = 15.0  #: of every row
 MILD = 2.0  #: dB below the clean picture, at most
@@ -72,8 +73,9 @@ def add_arguments(parser):
     """argparse arguments of `gr-diffsem eval impair`."""
     parser.add_argument("--rows", nargs="+", default=list(ROWS), metavar="NAME", help="which, in quotes; all")
     parser.add_argument("--scheme", default="photo_mmse", help="of `receive` (photo_mmse)")
-    parser.add_argument("--max-side", type=int, default=320, help="of the picture (320 pixels)")
-    parser.add_argument("--seed", type=int, default=1)
+    text = "of the picture (320 pixels)"
+    whole(parser, "--max-side", "pixels", least=picture_files.LEAST, default=320, help=text)
+    whole(parser, "--seed", default=1, help="of noise and impairments (1)")
 
 
 def run(args):
