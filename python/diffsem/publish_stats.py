@@ -23,7 +23,10 @@ def publish_stats(tb, blocks=None, address="tcp://127.0.0.1:5590"):
         chosen.update(parts)
     if not chosen:
         raise ValueError(
-            f"blocks is {blocks!r}, and there is no message port 'stats': give the blocks to publish as a list"
+            "blocks is empty: give the blocks to publish as a list"
+            if blocks is not None
+            else "blocks is None, and no attribute of tb is a block with a message port 'stats': give the blocks to "
+            "publish as a list (blocks=[estimator])"
         )
     try:
         sink = zeromq.pub_msg_sink(address, 100, True)

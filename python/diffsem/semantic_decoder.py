@@ -16,6 +16,7 @@ from .semantic_encoder import plain, scheme_hash
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
 TICK = 0.1
+MOST_STEPS = 1000
 COUNTS = "in out dropped undecoded overrun failed bypassed late previews skipped"
 TRIAL = 192  #: pixels a side of the picture that costs are first measured on
 
@@ -146,6 +147,8 @@ class semantic_decoder(gr.basic_block):
     def _load(self, scheme, steps):
         spec = scheme if isinstance(scheme, str) else scheme.spec()
         use = self._scheme(scheme) if isinstance(scheme, str) else scheme
+        if not 0 <= int(steps) <= MOST_STEPS:
+            raise ValueError(f"steps is {steps}: give evaluations, 1 to {MOST_STEPS}, or 0 for the scheme's own")
         if self._realism:
             keyed = "=" in spec.rpartition(":")[2]
             spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"

@@ -87,6 +87,32 @@ def test_a_wrong_call_sign_is_a_sentence(tmp_path, photograph, capsys):
     assert main(words) == 2 and "--callsign 'NO SIGN': give 3 to 10" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--callsign", ""], "--callsign is empty"),
+        (["--callsign", "  "], "--callsign is empty"),
+        (["--carrier"], "give one of them"),
+        (["--to", "file:air.wav"], "cf32 is written"),
+        (["--to", "file:air.cf64"], "cf32 is written"),
+    ],
+)
+def test_what_would_go_wrong_without_a_word(photograph, capsys, words, says):
+    assert main(["send", str(photograph), "--cbr", "1/6", "--to", "file:/nowhere/air", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_format_is_of_a_file(tmp_path, capsys):
+    words = ["receive", "--from", "zmq://127.0.0.1:9", "--out", str(tmp_path), "--format", "sc16"]
+    assert main(words) == 2 and "leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [1e300, 3e38, -1e19, 1e25j])
+def test_arrays_beyond_what_floats_hold(value):
+    with pytest.raises(content.ContentError, match="another unit"):
+        content.encode_array(np.full((4, 4), value), "csi")
+
+
 def test_an_older_format_is_named():
     """Of the format before this one, and of one to come."""
     for first in (0b110_00000, 0b101_00000):  # kinds 1 and 2, inverted

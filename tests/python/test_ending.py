@@ -103,6 +103,35 @@ def test_a_pipe_that_is_closed_at_once():
     assert done.returncode == 141 and done.stderr == ""
 
 
+def test_what_is_asked_before_anything_can_catch_it_waits():
+    """A pipe without a reader is seen while the command is still being set up: it was a traceback now and then."""
+    from gr_diffsem.apps import ending
+
+    with ending.watched() as end:
+        ending.ask(ending.CLOSED)
+        time.sleep(0.3)  # its signal comes, and nothing is raised
+        with pytest.raises(KeyboardInterrupt):
+            end.arm()
+        end.arm(False)
+        assert ending.asked() == ending.CLOSED
+
+
+@pytest.mark.parametrize("swallowed", ["ImportError('initialization failed')", "KeyboardInterrupt"])
+def test_an_import_that_is_broken_off_is_no_traceback(swallowed, capsys, monkeypatch):
+    from gr_diffsem.apps import cli, ending, listing
+
+    def run(args):
+        ending.ask(143)
+        try:
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise eval(swallowed) from None
+
+    monkeypatch.setattr(listing, "run", run)
+    assert cli.main(["list"]) == 143
+    assert capsys.readouterr().err == "gr-diffsem: terminated\n"
+
+
 def test_signals_are_left_as_they_were():
     from gr_diffsem.apps import cli
 

@@ -24,7 +24,7 @@ bool contradicts(double energy, std::size_t elements, std::size_t parts, double 
 {
     // Two deviations above the mean are no rarity under any of these laws; it spares nearly all items the tail.
     const double count = double(elements), usual = count + 2 * std::sqrt(count * 2 / double(parts));
-    if (elements < guard_least_elements || !(energy > usual))
+    if (!elements || !(energy > usual))
         return false;
     return !(noise_tail(energy, elements, parts, freedom) >= guard_false_alarm);
 }

@@ -13,8 +13,6 @@ namespace core {
 
 //! Share of items of a right prior at most that are taken for a contradiction.
 constexpr double guard_false_alarm = 1e-4;
-//! Measured elements from which an item can be judged.
-constexpr std::size_t guard_least_elements = 12;
 
 /*!
  * Probability that noise alone has at least this energy. Elements' noise is Gaussian and independent; divided by its true
@@ -30,8 +28,7 @@ double noise_tail(double energy, std::size_t elements, std::size_t parts, double
 /*!
  * Whether the residual y - x of an estimate x has an energy (see noise_tail()) that noise has once in 1 / guard_false_alarm
  * items. The residual of a posterior's mean is the posterior's mean of the noise, so its energy is at most the
- * expected noise energy given y (Jensen), whatever the prior; that of a draw is a draw of the noise. Fewer elements than
- * guard_least_elements contradict nothing.
+ * expected noise energy given y (Jensen), whatever the prior; that of a draw is a draw of the noise. No elements contradict nothing.
  */
 bool contradicts(double energy, std::size_t elements, std::size_t parts, double freedom);
 

@@ -58,7 +58,10 @@ class Parser(argparse.ArgumentParser):
 def entry():
     """What `gr-diffsem` runs: main(), then the end of the process."""
     with ending.watched():  # to the end: a flowgraph that is forgotten while it runs keeps its process for ever
-        code = main()
+        try:
+            code = main()
+        except KeyboardInterrupt:  # behind its last line
+            code = ending.asked() or 130
         if code:
             ending.leave(code)
     sys.exit(0)
@@ -69,8 +72,10 @@ def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     with ending.watched() as end:
         try:
+            end.arm()
             code = _guarded(argv)
             sys.stdout.flush()
+            end.arm(False)
         except BrokenPipeError:  # `gr-diffsem list | head`
             code = ending.CLOSED
         except KeyboardInterrupt:
@@ -102,6 +107,8 @@ def _guarded(argv):
     except OSError as error:
         return _unwritten(error)
     except Exception as error:
+        if ending.asked():  # an import that was broken off says what it likes
+            raise KeyboardInterrupt from None
         if type(error).__module__.startswith("gnuradio.diffsem"):  # the core's own Error
             ending.tell(f"gr-diffsem: {error}", file=sys.stderr)
             return 2

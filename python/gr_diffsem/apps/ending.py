@@ -40,7 +40,7 @@ class Ending:
     def __init__(self):
         self.code, self.text, self.patience = 0, "", PATIENCE
         self._lock = threading.RLock()  # a handler may run while its thread holds it
-        self._raised = self._woken = False
+        self._armed = self._raised = self._woken = False
         self._until = None
         self._wake, self._write = os.pipe()
         for end in (self._wake, self._write):
@@ -68,7 +68,17 @@ class Ending:
     def _handle(self, number, _frame):
         """In the main thread."""
         self._reason(128 + number)
-        if not self._raised:
+        self._raise()
+
+    def arm(self, armed=True):
+        """From now on (or no longer) Interrupted may reach the main thread: only where something catches it. What was
+        asked before does so now."""
+        self._armed = armed
+        if self.code:
+            self._raise()
+
+    def _raise(self):
+        if self._armed and not self._raised:
             self._raised = True
             raise Interrupted
 
@@ -115,6 +125,9 @@ class _Elsewhere:
 
     def ask(self, code, text=""):
         self.code = self.code or code
+
+    def arm(self, armed=True):
+        pass
 
     def close(self):
         pass

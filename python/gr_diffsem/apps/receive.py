@@ -5,6 +5,8 @@ It is told nothing but the samples: it finds the frames, estimates offset, chann
 Texts and arrays become .txt and .npy files.
 """
 
+import sys
+
 from ..base.errors import UserError
 from ..base.number_options import real, whole
 from ..eval import photo_receivers
@@ -26,7 +28,7 @@ def add_arguments(parser):
         default=DEFAULT,
         help=f"one of {', '.join(photo_receivers.names())}, or a package's folder ({DEFAULT})",
     )
-    whole(parser, "--steps", most=10000, default=0, help="evaluations of the network; 0: the scheme's own")
+    whole(parser, "--steps", most=1000, default=0, help="evaluations of the network; 0: the scheme's own")
     text = "experimental: 0, the posterior mean, to 1, a draw from it (0)"
     real(parser, "--realism", least=0, most=1, default=0.0, help=text)
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
@@ -45,6 +47,10 @@ def add_arguments(parser):
 
 def run(args):
     at = transport.place(args.source, "--from")
+    if args.format and at.kind != "file":
+        raise UserError(f"--format {args.format}: what comes from {at.kind} is cf32; leave it out")
+    if args.format and at.sigmf:
+        ending.tell(f"--format {args.format} is taken in place of what the description says", file=sys.stderr)
     from gnuradio import gr
 
     tb = gr.top_block("receive")

@@ -104,6 +104,8 @@ class Chain:
             if self._at.kind == "file":
                 threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()
             while not (ended.is_set() or self._wait(stop)) and (self._window is None or self._window.open):
+                if ending.asked():  # an import of GNU Radio's may have swallowed the exception
+                    raise KeyboardInterrupt
                 now, frames = time.monotonic(), self.rx.frames_out()
                 if frames != seen:
                     seen, changed = frames, now

@@ -36,7 +36,7 @@ def add_arguments(parser):
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
     )
-    parser.add_argument("--callsign", default="", metavar="SIGN", help="goes along with everything, such as N0CALL/P")
+    parser.add_argument("--callsign", metavar="SIGN", help="goes along with everything, such as N0CALL/P")
     radio.add_arguments(parser, 0.0)
     real(parser, "--papr", "dB", least=0, most=100, default=8.0, help="largest power over the mean one, dB (8)")
     real(parser, "--amplitude", above=0, most=1e6, help="RMS of the samples (1; radios 0.2)")
@@ -76,8 +76,10 @@ def _contents(args, skip):
         if Path(path).suffix != ".npy":
             picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme = _hash(args.scheme)
+    if args.callsign is not None and not args.callsign.strip():
+        raise UserError("--callsign is empty: give one, or leave the option out")
     try:
-        sign = content.call_sign(args.callsign)
+        sign = content.call_sign(args.callsign or "")
     except ValueError as e:
         raise UserError(f"--{e}") from None
     for words in args.text:
@@ -113,6 +115,8 @@ def _array(path, domain, sign):
 
 
 def _check(args):
+    if args.carrier and not (args.lead or args.tail):
+        raise UserError("--carrier fills --lead and --tail: give one of them")
     if args.repeat == 0 and args.to.startswith("file:"):
         raise UserError("--repeat 0 --to file: would fill the disk; give a number of times")
 

@@ -20,6 +20,7 @@ from ..base.errors import Failed, UserError
 from ..receivers import recordings
 
 KINDS = ("zmq", "file", "uhd", "soapy")
+OTHERS = (".wav", ".npy", ".npz", ".cf64", ".f64", ".f32", ".csv", ".mat", ".h5", ".hdf5", ".zip", ".gz")
 WAITING = 200  #: messages that ZeroMQ may hold for each receiver
 SETTLE = 0.5  #: seconds from the first receiver to the first sample: others that wait to connect are there by then
 STALL = 2.0  #: seconds that all wait for one receiver among several, until it loses samples instead
@@ -71,7 +72,8 @@ def sigmf_names(path):
 
 def check_ending(path, option):
     """UserError where a name says another format than the one that is written."""
-    if recordings.said_by_name(path) not in (None, "cf32", "sigmf"):
+    other = Path(path).suffix.lower() in OTHERS
+    if other or recordings.said_by_name(path) not in (None, "cf32", "sigmf"):
         raise UserError(f"{option} {path}: cf32 is written; end its name in .cf32, or .sigmf-data")
 
 

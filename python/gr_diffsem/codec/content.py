@@ -21,6 +21,7 @@ PHOTOGRAPH, TEXT, ARRAY, CALL_SIGN = 4, 5, 6, 7
 #: dtype of the array that comes out, real or complex; and how many octets the domain's name may have.
 DTYPES = (np.float32, np.complex64)
 MAX_NAME = 32
+LARGEST = 1e18  #: of the values of an array
 
 
 def kind(data):
@@ -153,6 +154,8 @@ def encode_array(values, domain, uses=None, carriers=frames.CARRIERS, frame_symb
     is_complex = np.iscomplexobj(values)
     if not 1 <= values.ndim <= 7 or not values.size or not np.isfinite(values).all():
         raise ContentError(f"values: shape {list(values.shape)}, must have 1 to 7 axes and finite values only")
+    if max(np.abs(values.real).max(), np.abs(values.imag).max()) > LARGEST:
+        raise ContentError(f"values: beyond {LARGEST:g}, where variances are no float32: give them in another unit")
     if len(str(domain).encode("utf-8")) > MAX_NAME:
         raise ContentError(f"domain: '{domain}' has more than {MAX_NAME} octets: give a short name")
     mean = complex(np.float32(values.real.mean()), np.float32(values.imag.mean()) if is_complex else 0)

@@ -292,7 +292,9 @@ def load_checkpoint(path):
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: train first (gr-diffsem train SCHEME)") from None
     except Exception as error:
-        raise UserError(f"{path} is no checkpoint of gr-diffsem ({error}): train again") from None
+        raise UserError(
+            f"{path} is no checkpoint of gr-diffsem ({type(error).__name__}): give the checkpoint.pt of a training"
+        ) from error
     if not isinstance(state, dict) or not {"scheme", "member", "average"} <= set(state):
         raise UserError(f"{path} is no checkpoint of gr-diffsem: give the checkpoint.pt of a training")
     return state

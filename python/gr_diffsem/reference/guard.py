@@ -4,7 +4,6 @@
 import numpy as np
 
 FALSE_ALARM = 1e-4  #: share of items of a right prior at most that are refuted
-LEAST_ELEMENTS = 12
 
 
 def residual_energy(y, mean, noise_var, observed=None):
@@ -35,5 +34,4 @@ def tail(energy, elements, freedom=0, real=False):
 def contradicts(y, mean, noise_var, observed=None, freedom=0, real=False):
     """Whether the estimates [B, N] are refuted: [B] bool."""
     energy, elements = residual_energy(y, mean, noise_var, observed)
-    few = elements < LEAST_ELEMENTS
-    return ~few & (tail(energy, np.maximum(elements, 1), freedom, real) < FALSE_ALARM)
+    return (elements > 0) & (tail(energy, np.maximum(elements, 1), freedom, real) < FALSE_ALARM)
