@@ -83,11 +83,10 @@ void lost_elements()
     const std::string path = write_package(
         folder, "toy", m, std::string(gaussian_member) + "," + gmm_member, "measured");
     Random r(5);
-    for (const char* spec :
-         {"/gmm",
-          "/gaussian",
-          "/gmm:sampler=ddpm,steps=4,guard=off", // so coarse that it would speak up
-          "/gmm:start=noise,sampler=posterior_mean"}) {
+    for (const char* spec : {"/gmm",
+                             "/gaussian:guard=off", // the draws are of the mixture
+                             "/gmm:sampler=ddpm,steps=4",
+                             "/gmm:start=noise,sampler=posterior_mean"}) {
         EstimatorOptions masked;
         masked.observed = {1, 0, 1, 1, 0, 1};
         const auto scheme = load_scheme(path + spec);
