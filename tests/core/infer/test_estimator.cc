@@ -210,8 +210,8 @@ void least_squares()
     CHECK(!r.info[0].bypassed);
 }
 
-// Bad items are bypassed and marked; their neighbours in the batch are not touched. (Four steps draw so coarsely that the
-// guard would speak up.)
+// Bad items are bypassed and marked; their neighbours in the batch are not touched. (The items are of the mixture, which the
+// guard would hold against the Gaussian.)
 void bypass(const Toy& t)
 {
     const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
