@@ -45,3 +45,19 @@ def gaussian_package(tmp_path):
         return str(folder)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def platform():
+    """The companion's, with our blocks as they are written."""
+    from gnuradio import gr
+    from gnuradio.grc.core.platform import Platform
+
+    p = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+    )
+    grc = pathlib.Path(__file__).resolve().parents[2] / "grc"
+    p.build_library(path=[*p.config.block_paths, str(grc)])
+    return p

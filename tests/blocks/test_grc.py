@@ -20,20 +20,6 @@ yaml = pytest.importorskip("yaml")
 pytest.importorskip("gnuradio.grc.core.platform")
 
 
-@pytest.fixture(scope="module")
-def platform():
-    from gnuradio import gr
-    from gnuradio.grc.core.platform import Platform
-
-    p = Platform(
-        version=gr.version(),
-        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
-        prefs=gr.prefs(),
-    )
-    p.build_library(path=[*p.config.block_paths, str(GRC)])
-    return p
-
-
 def graph(blocks, connections=()):
     """A .grc file as a dict; blocks are (name, id, parameters)."""
     return {

@@ -19,20 +19,6 @@ BOLD, PLAIN, LINE, TITLE, PADDING, PORT = 6.9, 6.3, 15, 16, 14, 32  # pixels
 LONGEST = 27  #: letters of a value; the companion cuts the rest
 
 
-@pytest.fixture(scope="module")
-def platform():
-    from gnuradio import gr
-    from gnuradio.grc.core.platform import Platform
-
-    p = Platform(
-        version=gr.version(),
-        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
-        prefs=gr.prefs(),
-    )
-    p.build_library(path=[*p.config.block_paths, str(ROOT / "grc")])
-    return p
-
-
 def size(block):
     """(width, height) of a block."""
     lines = [

@@ -19,6 +19,20 @@ using namespace gr::diffsem::core;
 constexpr int len = 64, cp = 16, symbol = len + cp, payload = 4;
 constexpr double pi = 3.14159265358979323846;
 
+//! The DFT of `len` samples, by its definition; a receiver's scratch goes with each copy.
+inline auto dft()
+{
+    return [out = std::vector<cfloat>(len)](const cfloat* x) mutable -> const cfloat* {
+        for (int k = 0; k < len; k++) {
+            std::complex<double> sum = 0;
+            for (int t = 0; t < len; t++)
+                sum += std::complex<double>(x[t]) * std::polar(1.0, -2 * pi * k * t / len);
+            out[k] = cfloat(sum);
+        }
+        return out.data();
+    };
+}
+
 inline cfloat sign(const Rng& rng, int item, int k)
 {
     return rng.normals(item, 0, k)[0] > 0 ? 1.0f : -1.0f;

@@ -20,20 +20,10 @@ constexpr int frames = 6, gap = 300;
 constexpr double offset = 0.7; // carrier spacings
 constexpr cfloat gain = {0.6f, -0.8f};
 
-// The DFT by its definition.
 FrameFinder finder()
 {
-    const auto dft = [out = std::vector<cfloat>(len)](const cfloat* x) mutable -> const cfloat* {
-        for (int k = 0; k < len; k++) {
-            std::complex<double> sum = 0;
-            for (int t = 0; t < len; t++)
-                sum += std::complex<double>(x[t]) * std::polar(1.0, -2 * pi * k * t / len);
-            out[k] = cfloat(sum);
-        }
-        return out.data();
-    };
     const auto f = layout();
-    return FrameFinder(f, PreambleCorrelator(f.word1, f.word2, cp, 2.25f, 1e-4), dft);
+    return FrameFinder(f, PreambleCorrelator(f.word1, f.word2, cp, 2.25f, 1e-4), dft());
 }
 
 std::vector<cfloat> noise(std::size_t count, float variance)

@@ -19,18 +19,6 @@ namespace {
 
 using Samples = std::vector<cfloat>;
 
-const cfloat* dft(const cfloat* x)
-{
-    static Samples out(len);
-    for (int k = 0; k < len; k++) {
-        std::complex<double> sum = 0;
-        for (int t = 0; t < len; t++)
-            sum += std::complex<double>(x[t]) * std::polar(1.0, -2 * pi * k * t / len);
-        out[k] = cfloat(sum);
-    }
-    return out.data();
-}
-
 // Frames with another prefix, sampled at `step` samples of the sender apart (their Fourier series says what lies between),
 // at a small carrier offset; behind silence, in noise of 20 dB.
 Samples air(int prefix, double step)
@@ -69,7 +57,7 @@ Samples air(int prefix, double step)
 
 std::string hint_of(const Samples& x, std::size_t piece = 1000)
 {
-    LinkProbe probe(layout(), 2.25f, dft);
+    LinkProbe probe(layout(), 2.25f, dft());
     for (std::size_t at = 0; at < x.size(); at += piece)
         probe.take(&x[at], std::min(piece, x.size() - at), 0);
     return probe.hint();
@@ -102,7 +90,7 @@ void says_nothing_of_noise_or_while_frames_come()
         noise[t] += cfloat(std::polar(3.0, 0.3 * double(t)));
     CHECK_EQUAL(hint_of(noise), "");
     const auto x = air(32, 1);
-    LinkProbe probe(layout(), 2.25f, dft);
+    LinkProbe probe(layout(), 2.25f, dft());
     std::uint64_t frames = 0;
     for (std::size_t at = 0; at + 1000 < x.size(); at += 1000)
         probe.take(&x[at], 1000, frames++ / 2);
