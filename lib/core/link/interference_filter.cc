@@ -30,6 +30,8 @@ constexpr double ring_doubt = 1.3; // how far the mean of a ring may lie below t
 constexpr double least_line = 12;
 constexpr double least_of_band =
     5; // times the band's median: between the zeros of a channel is no line
+// Of the band's mean. Beside a bare carrier without noise (a file, 8 bits) the band holds rounding alone: lines of it are none.
+constexpr float least_median = 1e-6f;
 constexpr int ring_near = 4, ring_far = 20; // values away from the line, on each side
 constexpr double strong = 10;       // times the median of the band: a selective channel stays below
 constexpr double most_strong = 0.4; // of the band; more of it, and it may be the signal
@@ -128,7 +130,7 @@ void InterferenceFilter::mark()
         d_sum[k + 1] = d_sum[k] + d_power[k % d_size];
     const auto middle = band.begin() + static_cast<std::ptrdiff_t>(band.size() / 2);
     std::nth_element(band.begin(), middle, band.end());
-    const float median = *middle;
+    const float median = std::max(*middle, least_median);
     const double line =
         std::max(least_line, ring_doubt * gamma_threshold(d_blocks, rare) / d_blocks);
 
