@@ -8,7 +8,7 @@ import pytest
 from gr_diffsem.air import impairments as air
 
 pytest.importorskip("gnuradio.diffsem")
-from gr_diffsem.apps import impair
+from gr_diffsem.apps import cli, impair
 
 ROWS = ("dc -10", "iq image", "dc 20", "tone 0", "neighbour 20", "impulses")
 
@@ -99,3 +99,12 @@ def test_impairments_do_what_they_say():
     assert np.abs(air.clip(x, 0).real).max() <= np.sqrt(of(x) / 2) + 1e-6
     assert of(air.lte(x, rng, -5, 0.1, rate_over=1.3) - x) == pytest.approx(10**-0.5, rel=0.05)
     np.testing.assert_allclose(np.fft.fft(air.swapped_iq(x))[1:6], 1j * np.conj(np.fft.fft(x)[-1:-6:-1]), rtol=1e-9)
+
+
+def test_a_floor_that_does_not_hold_is_a_failure(monkeypatch, capsys):
+    rows = [{"name": "clean", "what": "", "psnr": 20.0, "floor": 18.0, "held": True, "frames": 1, "found": 1}]
+    monkeypatch.setattr(impair, "measured", lambda *_: rows)
+    assert cli.main(["eval", "impair"]) == 0
+    rows.append({**rows[0], "floor": 21.0, "held": False})
+    assert cli.main(["eval", "impair"]) == 1
+    assert "**no**" in capsys.readouterr().out

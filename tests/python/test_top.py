@@ -348,6 +348,7 @@ def test_on_a_terminal_the_table_stays_in_its_place(publisher):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["tcp://no.such.host.invalid:5590", "--once"], "host 'no.such.host.invalid' is not known"),
         (["tcp://nowhere", "--once"], "tcp://nowhere is no address to listen at"),
         (["127.0.0.1:1", "--once", "--seconds", "0.3"], "no block was heard at tcp://127.0.0.1:1"),
         (["--interval", "0"], "--interval 0: give 0.1 to 3600"),

@@ -152,6 +152,9 @@ def _main(argv):
             print(jsonio.dumps(report))
         elif table:
             print(table(report))
+        passed = getattr(module, "passed", None)  # of what is a check
+        if passed and not passed(report):
+            return ending.FAILED
     return 0
 
 

@@ -87,6 +87,11 @@ def run(args):
     return {"snr_db": SNR_DB, "scheme": args.scheme, "max_side": args.max_side, "rows": rows}
 
 
+def passed(report):
+    """Whether every floor held: the exit status is 1 where one did not."""
+    return all(row["held"] for row in report["rows"])
+
+
 def measured(names, scheme, max_side, seed):
     """One dictionary for each name; the clean picture is measured first, whatever is asked for."""
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from collections import deque
 from ..base import console, jsonio, pmt_flat
 from ..base.errors import UserError
 from ..base.number_options import real
+from . import transport
 
 ADDRESS = "tcp://127.0.0.1:5590"
 SILENT = 5.0  #: seconds without a message until a block counts as silent
@@ -87,6 +88,9 @@ class Ears:
         self._zmq, self._context, self._event = zmq, zmq.Context(), recv_monitor_message
         self.links, self._sockets, self._poller = {}, {}, zmq.Poller()
         for address in addresses:
+            host = address.removeprefix("tcp://").rpartition(":")[0]
+            if address.startswith("tcp://") and host and ";" not in host:  # ";": ZeroMQ's own form, from which interface
+                transport.known(host, address)
             socket = self._context.socket(zmq.SUB)
             socket.linger, socket.rcvhwm, socket.maxmsgsize = 0, 64, CUT_OFF
             socket.reconnect_ivl, socket.reconnect_ivl_max = 50, 500
@@ -310,7 +314,7 @@ def _cut(text, length):
 
 
 def _plain(report):
-    width = max(110, shutil.get_terminal_size().columns)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # a pipe or a file takes whole lines
     print("\n".join(text[:width] for text, _ in lines(report)), flush=True)
 
 

@@ -50,13 +50,13 @@ def place(text, option):
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UserError(f"{option} {text}: give a host and a port, as in zmq://127.0.0.1:5555")
         if option == "--from":
-            _known(host, f"{option} {text}")
+            known(host, f"{option} {text}")
     if kind == "file" and not rest:
         raise UserError(f"{option} {text}: give a path, as in file:air.sigmf-data")
     return Place(kind, rest)
 
 
-def _known(host, words):
+def known(host, words):
     """UserError unless there is such a host; ZeroMQ would look for it for ever, without a word."""
     try:
         socket.getaddrinfo(host, None)
