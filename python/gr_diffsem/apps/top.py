@@ -89,7 +89,7 @@ class Ears:
         self.links, self._sockets, self._poller = {}, {}, zmq.Poller()
         for address in addresses:
             host = address.removeprefix("tcp://").rpartition(":")[0]
-            if address.startswith("tcp://") and host and ";" not in host:  # ";": ZeroMQ's own form, from which interface
+            if address.startswith("tcp://") and host and ";" not in host:  # with ";" the interface too
                 transport.known(host, address)
             socket = self._context.socket(zmq.SUB)
             socket.linger, socket.rcvhwm, socket.maxmsgsize = 0, 64, CUT_OFF
