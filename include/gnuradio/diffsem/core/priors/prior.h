@@ -86,6 +86,24 @@ public:
      */
     virtual void
     denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out) const = 0;
+    //! vjp() can be asked.
+    virtual bool has_vjp() const { return false; }
+    /*!
+     * out = J(x)^H v, J the derivative of the mean at x: the gradient of Re <v, D(x)>. A complex D need not be
+     * holomorphic: J then is the derivative by real and imaginary part, and its adjoint belongs to Re <a, b>. For an MMSE
+     * denoiser J = Cov[x0 | x] S^-1, S = diag(sigma^2) (second-order Tweedie), so that J^H v = S^-1 J (S v): without a
+     * vjp(), differences of D along S v say it too, where everything is observed.
+     * \param v   of the shape of the mean
+     * \param out of the shape of x; set_batch() is called on it; 0 where x is not observed
+     */
+    virtual void vjp(const Tensor& /*x*/,
+                     const Sigma& /*sigma*/,
+                     const Tensor& /*v*/,
+                     Workspace& /*workspace*/,
+                     Tensor& /*out*/) const
+    {
+        throw Error("this denoiser has no vector-Jacobian product");
+    }
 };
 
 //! Immutable and shared between threads; all that changes lives in the workspace.
