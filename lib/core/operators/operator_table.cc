@@ -15,6 +15,7 @@ const OperatorEntry& matrix_operator();
 const OperatorEntry& convolution_operator();
 const OperatorEntry& quantiser_operator();
 const OperatorEntry& transform_operator();
+const OperatorEntry& network_operator();
 
 const std::vector<const OperatorEntry*>& operators()
 {
@@ -25,6 +26,7 @@ const std::vector<const OperatorEntry*>& operators()
         &convolution_operator(),
         &quantiser_operator(),
         &transform_operator(),
+        &network_operator(),
     };
     return table;
 }

@@ -72,12 +72,14 @@ def graph_of(net, example, open_sizes):
     return program.model_proto
 
 
-def save(model, metadata, path, difference):
-    """Put the metadata into an exported graph and write it, if difference(file), from the network, is small."""
+def save(
+    model, metadata, path, difference, outputs=("mean", "log_variance"), limit=TOLERANCE, what="network"
+):
+    """Put the metadata into an exported graph and write it, if difference(file), from `what` in torch, is small."""
     import onnx
 
     model = fold(model)
-    name_outputs(model.graph, ("mean", "log_variance"))
+    name_outputs(model.graph, outputs)
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
@@ -87,9 +89,9 @@ def save(model, metadata, path, difference):
     partial.write_bytes(model.SerializeToString(deterministic=True))
     try:
         error = difference(partial)
-        if not error <= TOLERANCE:  # NaN is no agreement
+        if not error <= limit:  # NaN is no agreement
             raise UserError(
-                f"the exported graph differs from the network by {error:.1e} (limit {TOLERANCE:.0e}): "
+                f"the exported graph differs from the {what} by {error:.1e} (limit {limit:.0e}): "
                 f"not written; report this with your versions of torch and onnxruntime"
             )
         partial.replace(path)

@@ -55,6 +55,8 @@ public:
                             std::size_t item,
                             std::complex<double>* scratch) const = 0;
 
+    //! proximal() can be asked. Without it guidance goes through vjp().
+    virtual bool has_proximal() const { return true; }
     /*!
      * The mean of x given y and a Gaussian around z: for a linear operator argmin |y - A x|^2 / noise^2 +
      * |x - z|^2 / level^2. noise and level are standard deviations. Where noise is infinite, y may hold anything, NaN too,

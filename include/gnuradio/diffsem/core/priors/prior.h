@@ -126,7 +126,10 @@ public:
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
 //! A trained network. Throws Error when the graph and what is said of it do not agree.
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options);
+//! \param vjp path of its derivative's graph; empty: there is none
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const std::string& vjp = "");
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
