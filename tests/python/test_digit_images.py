@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The digits, where DIFFSEM_DATA (default ../shared/data beside the checkout) has them; and what is said where it has not."""
+"""The digits, where DIFFSEM_DATA (default ../shared/data beside the checkout) has them, and what is said elsewhere."""
 
 import numpy as np
 import pytest
-
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.models import digit_images
 
@@ -22,7 +21,7 @@ def test_unit_power_and_zero_mean(part, count):
     assert labels.shape == (count,) and set(labels) == set(range(10))
     of_test = 0.02 if part == "test" else 1e-5  # the constants are those of the training pictures
     assert abs(x.mean(dtype=float)) < of_test
-    assert abs(np.mean(x.astype(float) ** 2) - 1) < of_test
+    assert abs(float(np.mean(x * x, dtype=float)) - 1) < of_test
 
 
 def test_there_and_back():

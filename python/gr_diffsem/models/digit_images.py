@@ -2,9 +2,9 @@
 """Handwritten digits (MNIST), 28 x 28, as real pictures of unit power.
 
 The pictures are not shipped: DIFFSEM_DATA names the folder that holds mnist/mnist_from_png.npz (made of
-github.com/rasbt/mnist-pngs, whose licence is given as MIT). A pixel p in 0 .. 1 becomes x = (p - MEAN)/DEVIATION, mean and
-deviation being those of all pixels of the training pictures: zero mean, so that 0 is what an unknown pixel is expected to
-be, and E x^2 = 1 per element, as signals have here.
+github.com/rasbt/mnist-pngs, whose licence is given as MIT). A pixel p in 0 .. 1 becomes x = (p - MEAN)/DEVIATION, mean
+and deviation being those of all pixels of the training pictures: zero mean, so that 0 is what an unknown pixel is
+expected to be, and E x^2 = 1 per element, as signals have here.
 """
 
 import os
@@ -25,7 +25,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def folder():
-    """Where recordings and pictures lie: DIFFSEM_DATA, else ../shared/data beside the checkout; None: neither is named."""
+    """Where recordings and pictures lie: DIFFSEM_DATA, else ../shared/data beside the checkout; None: in neither."""
     if os.environ.get("DIFFSEM_DATA"):
         return Path(os.environ["DIFFSEM_DATA"])
     root = checkout()
@@ -38,8 +38,8 @@ def path():
     file = place / FILE if place else None
     if file is None or not file.is_file():
         raise UserError(
-            f"the digits are not in {file or 'DIFFSEM_DATA, which is not set'}: set DIFFSEM_DATA to a folder that holds "
-            f"{FILE}, an .npz of {', '.join(ARRAYS)} (uint8, pictures [n, 28, 28])"
+            f"the digits are not in {file or 'DIFFSEM_DATA, which is not set'}: set DIFFSEM_DATA to a folder that "
+            f"holds {FILE}, an .npz of {', '.join(ARRAYS)} (uint8, pictures [n, 28, 28])"
         )
     return file
 
@@ -58,15 +58,21 @@ def _arrays(file):
     return arrays
 
 
+def pixels(part="train"):
+    """(pictures uint8 [n, 28, 28], labels int64 [n]) of `train` or `test`; the file is read once."""
+    arrays = _arrays(path())
+    return arrays[f"x_{part}"], arrays[f"y_{part}"].astype(np.int64)
+
+
 def load(part="train"):
     """(pictures float32 [n, 28, 28], zero mean and unit power; labels int64 [n]) of `train` or `test`."""
-    arrays = _arrays(path())
-    return to_signal(arrays[f"x_{part}"]), arrays[f"y_{part}"].astype(np.int64)
+    pictures, labels = pixels(part)
+    return to_signal(pictures), labels
 
 
-def to_signal(pixels):
-    """uint8 pixels as x."""
-    return (pixels.astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(DEVIATION)
+def to_signal(pictures):
+    """uint8 pictures as x."""
+    return (pictures.astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(DEVIATION)
 
 
 def to_pixels(x):
