@@ -32,7 +32,7 @@ class Batch:
 
 @dataclass
 class ConditionedBatch(Batch):
-    """The same with what a conditional net is told of each: {name: array [n, ...]}, in the order of `Scheme.condition`."""
+    """The same with what a conditional net is told of each: {name: array [n, ...]}, ordered as `Scheme.condition`."""
 
     condition: dict
 

@@ -69,8 +69,8 @@ def planes(x):
 
 
 def tensors(batch):
-    """A measure.Batch as (clean, state, sigma, observed [n, *shape], then its conditions); sigma is [n, 1, *shape] beside
-    complex planes and [n, *shape] of real data."""
+    """A measure.Batch as (clean, state, sigma, observed [n, *shape], then its conditions); sigma is [n, 1, *shape]
+    beside complex planes and [n, *shape] of real data."""
     import torch
 
     sigma = batch.sigma[:, None] if np.iscomplexobj(batch.clean) else batch.sigma
@@ -94,8 +94,9 @@ def square_error(mean, clean, observed):
 
 def loss(net, clean, state, sigma, observed, *condition, warm):
     """The two halves, each a mean over batch and elements. warm: 0 while the predicted variance
-    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards. Without a predicted variance the error
-    is weighted by 1 + 1/sigma^2, what a white signal's would be (Karras et al. 2022, table 1), and the second half is 0."""
+    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards. Without a predicted variance
+    the error is weighted by 1 + 1/sigma^2, as a white signal's would be (Karras et al. 2022, table 1), and the second
+    half is 0."""
     import torch
 
     mean, log_variance = answer(net, state, sigma, condition)

@@ -34,10 +34,11 @@ class Claim:
 
 @dataclass
 class TestData:
-    """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N] bool
-    or None (all). matrix: [M, N] or None. condition: {name: array [count, ...]}, what a conditional prior is told. estimators: {name: f(y, noise_var) -> mean}, closed forms and
-    genies that are no members of the package. A list of these may be given, each a kind of signal;
-    what has a `name` is reported apart too, and its estimators may be its own under the same names."""
+    """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N]
+    bool or None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and genies
+    that are no members of the package. A list of these may be given, each a kind of signal; what has a `name` is
+    reported apart too, and its estimators may be its own under the same names. condition: {name: array [count, ...]},
+    what a conditional prior is told."""
 
     truth: np.ndarray
     observed: np.ndarray | None = None
