@@ -53,7 +53,7 @@ def classes(path, condition=(CLASS,), kind="int64", shape=(), name="class", **me
 
 
 def shifts(path, **metadata):
-    """Writes a net that is told the mean itself, three numbers, of which there is no null; and how much of it counts."""
+    """Writes a net that is told the mean itself, three numbers without a null, and how much of it counts."""
     condition = [
         {"name": "position", "type": "float32", "shape": [3]},
         {"name": "share", "type": "float32", "shape": [], "null": 1.0},

@@ -15,7 +15,7 @@ ROLES = ("denoiser", "image_denoiser")  #: what schemes are made of; other model
 
 
 def run(args):
-    """The report of package/info.py with "loader": whether the core was asked, and its complaints among the problems."""
+    """The report of package/info.py; "loader" says whether the core was asked. Its complaints are problems."""
     report = info.run(args)
     specs = loadable(args.model, report)
     if specs is None:

@@ -12,8 +12,8 @@ CHAINS = ("core", "block")
 def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0, condition=None):
     """(mean [R, N], variance [R, N] or None, evaluations, share guarded) of a scheme on y [R, M], complex or real.
 
-    noise_var: variance per (complex) element of y, one number. condition: {name: array [R, ...]}; what the scheme's prior
-    takes of it, it is told. `chain` is one of CHAINS. Guarded are the items whose
+    noise_var: variance per (complex) element of y, one number. condition: {name: array [R, ...]}; what the
+    scheme's prior takes of it, it is told. `chain` is one of CHAINS. Guarded are the items whose
     estimate contradicted its measurement, so that the scheme's fallback answered.
     Raises UserError when the scheme cannot be had.
     """

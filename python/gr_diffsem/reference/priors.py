@@ -142,8 +142,8 @@ class Mixture:
 
 
 class ClassifierFree:
-    """D_null + scale (D_told - D_null) of two denoisers (Ho and Salimans 2022, eq. 6): the prior that is told a condition,
-    and the one that is not. The variance is that of the first."""
+    """D_null + scale (D_told - D_null) of two denoisers (Ho and Salimans 2022, eq. 6): the prior that is told a
+    condition, and the one that is not. The variance is that of the first."""
 
     def __init__(self, told, null, scale):
         self.told, self.null, self.scale = told, null, scale

@@ -57,7 +57,8 @@ def estimate(
     """(mean [B, N], variance [B, N], steps [B]) of measurements y [B, M].
 
     member: {"operator", "start", "sampler", "plan"} as in a manifest. size: N, where it is not M. noise_var: broadcasts
-    to y. real: of real data, so that its noise is. gain: `unit`, or `measured`: y is divided by its measured amplitude first. first: index of the first item.
+    to y. real: of real data, so that its noise is. gain: `unit`, or `measured`: y is divided by its measured amplitude
+    first. first: index of the first item.
     """
     member = member or {}
     y = np.asarray(y)
