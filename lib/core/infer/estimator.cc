@@ -36,7 +36,9 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
     if (options.eta > 1)
         throw Error("eta = " + std::to_string(options.eta) + " must lie in 0 .. 1");
-    d_batch = d_open ? 1 : options.max_batch;
+    make_conditions();
+    // Where an item is told the answer of the one before, they go one by one.
+    d_batch = d_open || d_remembers ? 1 : options.max_batch;
     if (d_open) {
         if (options.item_size || !options.observed.empty() || !options.matrix.empty())
             throw Error("scheme '" + d_info.spec +
@@ -245,8 +247,9 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(
-            took, d_updates + evaluations(sampler, d_plan, d_run->levels.steps()), double(items));
+        d_trial_cost.add(took,
+                         d_each * (d_updates + evaluations(sampler, d_plan, d_run->levels.steps())),
+                         double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
@@ -347,6 +350,18 @@ void Estimator::set_operator(std::shared_ptr<const Operator> op,
 void Estimator::set_context(const std::string& name, const float* values, std::size_t count)
 {
     d->set_context(name, values, count);
+}
+void Estimator::set_condition(const std::string& name, const float* values, std::size_t count)
+{
+    d->set_condition(name, values, count);
+}
+void Estimator::set_conditions(const std::string& name, const float* values, std::size_t items)
+{
+    d->set_conditions(name, values, items);
+}
+void Estimator::reset()
+{
+    d->reset();
 }
 void Estimator::set_steps(int steps)
 {

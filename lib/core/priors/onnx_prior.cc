@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 namespace gr {
@@ -52,8 +53,11 @@ public:
 class OnnxPrior : public Prior
 {
 public:
-    OnnxPrior(const OnnxFile& file, const LoadOptions& options, const OnnxFile* of_vjp)
-        : d_spec(read_denoiser_spec(file)),
+    OnnxPrior(const OnnxFile& file,
+              const LoadOptions& options,
+              const Json& condition,
+              const OnnxFile* of_vjp)
+        : d_spec(read_denoiser_spec(file, condition)),
           d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
@@ -64,6 +68,7 @@ public:
         d_traits.sigma_min = d_spec.sigma_min;
         d_traits.sigma_max = d_spec.sigma_max;
         d_traits.macs = d_spec.macs;
+        d_traits.conditions = d_spec.conditions;
         if (!of_vjp)
             return;
         d_vjp = std::make_unique<DenoiserVjp>(*of_vjp, file.path, d_spec, OrtOptions(options));
@@ -89,6 +94,8 @@ public:
             const std::size_t n = std::min(at_once, x.batch() - first);
             for (std::size_t i = 0; i < n; ++i)
                 enter(x, sigma, first + i, i, w, out);
+            for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
+                tell(k, x.batch(), first, n, w);
             // A graph of fixed batch runs whole; what its last items held before does no harm.
             w.run.run(d_spec.fixed_batch ? at_once : n);
             for (std::size_t i = 0; i < n; ++i)
@@ -117,6 +124,8 @@ public:
                 enter(x, sigma, first + i, i, w, w.kept);
                 pull(sigma, v.item(first + i), first + i, i, w);
             }
+            for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
+                tell(k, x.batch(), first, n, w);
             const std::size_t rows = d_spec.fixed_batch ? at_once : n;
             for (std::size_t k = 0; k < d_spec.inputs.size(); ++k) // what the denoiser would be told
                 std::memcpy(w.derivative->input(k),
@@ -188,6 +197,37 @@ private:
             w.run.input_as<std::int64_t>(1)[at] = std::llround(value);
         else
             w.run.input_as<float>(1)[at] = value;
+    }
+
+    //! Condition k of items first .. first + n - 1, from the context or as its null, into the net's input.
+    void
+    tell(std::size_t k, std::size_t batch, std::size_t first, std::size_t n, OnnxWorkspace& w) const
+    {
+        const SideInput& input = d_spec.conditions[k];
+        const Unknown* given = w.context ? w.context->find(input.name) : nullptr;
+        const std::size_t at = d_spec.first_condition() + k;
+        if (given && given->x.batch() != 1 && given->x.batch() != batch)
+            throw std::runtime_error("the condition '" + input.name + "' is of another batch");
+        if (!given && input.null.empty())
+            throw std::runtime_error("the condition '" + input.name + "' was not given");
+        for (std::size_t i = 0; i < n; ++i) {
+            const float* from = !given ? input.null.data()
+                                       : given->x.item(given->x.batch() == 1 ? 0 : first + i);
+            if (input.integer) {
+                auto* to = w.run.input_as<std::int64_t>(at) + i * input.count;
+                std::transform(from, from + input.count, to, [](float v) {
+                    return std::int64_t(std::llround(v));
+                });
+            } else if (input.previous) { // an x0 in our units
+                std::transform(from, from + d_spec.width, w.item.begin(), [&](float v) {
+                    return d_spec.scale_in * v;
+                });
+                d_spec.to_net(w.item.data(), w.run.input_as<float>(at) + i * d_spec.width);
+            } else {
+                std::copy(
+                    from, from + input.count, w.run.input_as<float>(at) + i * input.count);
+            }
+        }
     }
 
     //! Row i of the net's output onto item b of the estimate.
@@ -349,18 +389,21 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
 
 std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
                                              const LoadOptions& options,
+                                             const Json& condition,
                                              const std::string& vjp)
 {
     const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
     if (file.meta("diffsem.role") == "image_denoiser") {
+        if (!condition.is_null())
+            throw Error(path + ": a denoiser of photographs takes no 'condition': leave it out");
         if (!vjp.empty())
-            throw Error(path + " is an image_denoiser, which takes no 'vjp': leave it out");
+            throw Error(path + ": a denoiser of photographs takes no 'vjp': leave it out");
         return make_picture_prior(file, options);
     }
     if (vjp.empty())
-        return std::make_shared<OnnxPrior>(file, options, nullptr);
+        return std::make_shared<OnnxPrior>(file, options, condition, nullptr);
     const OnnxFile of_vjp = read_onnx_file(vjp, options.max_model_bytes);
-    return std::make_shared<OnnxPrior>(file, options, &of_vjp);
+    return std::make_shared<OnnxPrior>(file, options, condition, &of_vjp);
 }
 
 namespace {
@@ -369,7 +412,10 @@ std::shared_ptr<const Prior>
 read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
 {
     const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(path, options, fields.has("vjp") ? fields.file("vjp") : "");
+    auto prior = make_onnx_prior(path,
+                                 options,
+                                 fields.json("condition"),
+                                 fields.has("vjp") ? fields.file("vjp") : "");
     const Traits& t = prior->traits();
     const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
         const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
@@ -392,6 +438,9 @@ const PriorEntry& onnx_prior()
                                "eps, v, x0, score or flow, "
                                "turned into the denoiser D once.",
                                {{"file", "the .onnx file"},
+                                {"condition",
+                                 "its side inputs, where the file does not declare them; or as "
+                                 "`condition` of the member or the package"},
                                 {"vjp",
                                  "its derivative, an .onnx of the role `denoiser_vjp`; compared "
                                  "with it when loaded (none)"}}},

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct EstimatorOptions {
     float noise_freedom = 0;
     //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
     bool fallback_now = true;
+    //! Of a conditional prior, in the place of what the scheme's string says: {name: values}.
+    std::map<std::string, std::vector<float>> conditions;
 };
 
 //! What was done to one item.
@@ -137,6 +140,18 @@ public:
                       const std::vector<std::int64_t>& shape = {});
     //! A named tensor that items bring along (count real values), for the items to come; a `spectrum` for `transform`.
     void set_context(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * What a conditional prior is told from now on: of one of traits().conditions, all its values. Allocates nothing.
+     * Throws Error, and nothing changed, for an unknown name and for values that do not fit.
+     */
+    void set_condition(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * The same for each item of the next run() apart: items x count values, which must outlive it. \p items must be
+     * those of that run. What set_condition() said holds again afterwards.
+     */
+    void set_conditions(const std::string& name, const float* values, std::size_t items);
+    //! Forgets the previous answer of the stream, where the prior is told that.
+    void reset();
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;
