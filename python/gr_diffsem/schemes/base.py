@@ -52,7 +52,8 @@ class TestData:
 class Network:
     """How one member is trained. build() -> torch module; prior_share: share of a batch's rows that
     are states of a sampler instead of plain measurements (0: measurements only, mean squared error
-    at the measurement, no diffusion prior)."""
+    at the measurement, no diffusion prior). vjp: its derivative is exported beside it, for guidance that
+    goes through it."""
 
     build: object
     title: str
@@ -60,6 +61,7 @@ class Network:
     minutes: float = 10.0
     batch: int = 1024
     rate: float = 2e-3
+    vjp: bool = False
 
 
 def typed(choice):
@@ -179,6 +181,22 @@ class Scheme:
                 f"batch() give them in that order"
             )
 
+    def operator_network(self):
+        """The torch module f of y = f(x) + n, for the operator `network`: [B, 2, *shape] planes of x itself (of real data
+        [B, *shape]) to planes of y. Its derivative is exported beside it."""
+        return None
+
+    def codec(self):
+        """(encoder, decoder), torch modules, of a scheme whose signal is a latent: content [B, *content], real, to
+        planes of the latent [B, 2, *shape] (of a real one [B, *shape]), and back."""
+        return None
+
+    def has_operator_network(self):
+        return type(self).operator_network is not Scheme.operator_network
+
+    def has_codec(self):
+        return type(self).codec is not Scheme.codec
+
     def validation(self):
         """{name: SNR in dB -> Batch} that training reports on; never seen in training."""
 
@@ -195,9 +213,12 @@ class Scheme:
 
     def write_network(self, net, path, network, facts):
         """Write a trained torch module as a self-describing .onnx; its largest difference to torch."""
-        from ..models.onnx_export import write
+        from ..models import graph_export, onnx_export
 
-        return write(net, path, self, network, facts)
+        error = onnx_export.write(net, path, self, network, facts)
+        if network.vjp:
+            graph_export.write_denoiser_vjp(net, path.with_name(f"{path.stem}_vjp.onnx"), self)
+        return error
 
     def signal(self):
         """The manifest's `signal`."""
@@ -205,11 +226,15 @@ class Scheme:
 
     def choices(self, member):
         """What the manifest says of a network besides its prior: operator, start, sampler and plan."""
+        operator = typed(self.operator)
+        if self.has_operator_network():
+            operator = {"file": "operator.onnx", "vjp": "operator_vjp.onnx", **operator}
         return {
-            "operator": typed(self.operator),
+            "operator": operator,
             "start": typed(self.start),
             "sampler": {"type": "one_step"},
             "plan": self.plan,
+            **({"codec": {"encoder": "encoder.onnx", "decoder": "decoder.onnx"}} if self.has_codec() else {}),
         }
 
     def signal_text(self):
