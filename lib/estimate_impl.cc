@@ -131,6 +131,7 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     }
     e.observed = p.observed = observed_of(options, n);
     p.run = std::make_unique<core::Estimator>(p.scheme, e);
+    check_content(options, info, p.content());
     if (p.scheme->parts().op->measurement_is_state)
         return p; // an element of y is one of x
     if (noise == source::null_carriers || noise == source::delay_tail)
@@ -141,6 +142,18 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     if (options.baseline_output)
         p.baseline = std::make_unique<core::Estimator>(p.scheme, e);
     return p;
+}
+
+void check_content(const estimate_options& options, const core::SchemeInfo& info, std::size_t size)
+{
+    if (!size && options.latent_output)
+        throw core::Error("latent_output is set, but scheme '" + info.spec +
+                          "' has no codec, so that its estimate is no latent: leave it out");
+    if (options.content_size && options.content_size != size)
+        throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
+                          info.spec + "' " +
+                          (size ? "gives content of " + text(size) + " elements: give that, or 0"
+                                : std::string("has no codec: give 0")));
 }
 
 // floats in an element
@@ -178,10 +191,13 @@ gr::io_signature::sptr outputs_of(const estimate_impl::plan& p, const estimate_o
 {
     const int plain = static_cast<int>(p.output() * sizeof(float)),
               whole = static_cast<int>(parts_of(p)) * plain;
-    std::vector<int> sizes = {whole};
+    const int first = p.content() ? static_cast<int>(p.content() * sizeof(float)) : whole;
+    std::vector<int> sizes = {first};
     if (options.variance_output)
         sizes.push_back(plain);
     if (options.baseline_output)
+        sizes.push_back(first);
+    if (options.latent_output)
         sizes.push_back(whole);
     return gr::io_signature::makev(sizes.size(), sizes.size(), sizes);
 }
@@ -214,6 +230,7 @@ estimate_impl::estimate_impl(plan p,
       d_input(p.input()),
       d_output(p.output()),
       d_parts(parts_of(p)),
+      d_content(p.content()),
       d_observed(p.observed),
       d_noise_key(pmt::mp(options.noise_tag)),
       d_per_output(noise == source::repeated_pairs ? 2 : 1),
@@ -233,6 +250,10 @@ estimate_impl::estimate_impl(plan p,
 {
     if (noise == source::repeated || noise == source::repeated_pairs)
         d_mean_of_two.resize(d_parts * d_input * options.max_batch);
+    if (d_content) {
+        d_latent.resize(d_parts * d_output * options.max_batch);
+        d_baseline_latent.resize(d_latent.size());
+    }
     set_relative_rate(1, d_per_output);
     // Ours to move: items may be dropped, and the second of a pair would be rounded up to the next output.
     set_tag_propagation_policy(TPP_DONT);
@@ -252,10 +273,11 @@ estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
     if (options.domain.empty())
         options.domain = d_parts == 2 ? "complex" : "real";
     auto next = prepare(handle, options, d_source);
-    if (next.input() != d_input || next.output() != d_output)
+    if (next.input() != d_input || next.output() != d_output || next.content() != d_content)
         throw core::Error("scheme '" + handle->spec() + "' takes " + text(next.input()) +
-                          " and gives " + text(next.output()) + " elements, the running one " +
-                          text(d_input) + " and " + text(d_output) +
+                          " and gives " + text(next.content() ? next.content() : next.output()) +
+                          " elements, the running one " + text(d_input) + " and " +
+                          text(d_content ? d_content : d_output) +
                           ": the block's ports cannot change; make another block");
     return next;
 }
@@ -283,17 +305,20 @@ void estimate_impl::forecast(int, gr_vector_int& ninput_items_required)
 
 void estimate_impl::baseline(const float* y, int items, float* out)
 {
+    float* to = d_content ? d_baseline_latent.data() : out;
     if (d.baseline) {
         // Without an evaluation the operator's classical answer passes.
         d.baseline->run(
-            y, items, d_noise.data(), 1, d_first, out, nullptr, nullptr, {0, "baseline"});
-        return;
+            y, items, d_noise.data(), 1, d_first, to, nullptr, nullptr, {0, "baseline"});
+    } else {
+        std::memcpy(to, y, items * d_parts * d_input * sizeof(float));
+        for (std::size_t k = 0; k < d_observed.size(); k++)
+            if (!d_observed[k])
+                for (int i = 0; i < items; i++)
+                    std::fill_n(to + (i * d_output + k) * d_parts, d_parts, 0.0f);
     }
-    std::memcpy(out, y, items * d_parts * d_input * sizeof(float));
-    for (std::size_t k = 0; k < d_observed.size(); k++)
-        if (!d_observed[k])
-            for (int i = 0; i < items; i++)
-                std::fill_n(out + (i * d_output + k) * d_parts, d_parts, 0.0f);
+    if (d_content)
+        d.run->decode(to, items, out, nullptr);
 }
 
 int estimate_impl::general_work(int noutput_items,
@@ -321,9 +346,15 @@ int estimate_impl::general_work(int noutput_items,
     auto* mean = static_cast<float*>(output_items[0]);
     auto* variance =
         d_options.variance_output ? static_cast<float*>(output_items[port++]) : nullptr;
-    run(y, items, mean, variance, d_ledger.limit(verdict));
-    if (d_options.baseline_output)
-        baseline(y, items, static_cast<float*>(output_items[port]));
+    auto* classical =
+        d_options.baseline_output ? static_cast<float*>(output_items[port++]) : nullptr;
+    auto* latent =
+        d_options.latent_output ? static_cast<float*>(output_items[port]) : d_latent.data();
+    run(y, items, d_content ? latent : mean, variance, d_ledger.limit(verdict));
+    if (d_content)
+        d.run->decode(latent, items, mean, d_info.data());
+    if (classical)
+        baseline(y, items, classical);
 
     d_ledger.left(d_first, d_info.data(), items);
     move_tags(items, output_items.size());

@@ -32,6 +32,7 @@ public:
             baseline; //!< for its classical answer, where y has no elements of x
         std::size_t input() const { return run->input_size(); }
         std::size_t output() const { return run->output_size(); }
+        std::size_t content() const { return run->content_size(); } //!< 0: there is no codec
     };
 
     estimate_impl(plan p,
@@ -91,6 +92,7 @@ private:
     const std::unique_ptr<core::BlindNoise> d_blind;
     const std::size_t d_input, d_output; // M and N
     const std::size_t d_parts;           // floats in an element
+    const std::size_t d_content;         // elements of the content; 0: there is no codec
     const std::vector<uint8_t> d_observed;
     const pmt::pmt_t d_noise_key;
     const int d_per_output; // input items for each output item
@@ -106,6 +108,7 @@ private:
     rate_limit d_complaint{ 1.0 };
     std::vector<tag_t> d_telling;
     std::vector<float> d_mean_of_two;
+    std::vector<float> d_latent, d_baseline_latent; // where no port takes them
     std::vector<float> d_noise;
     std::vector<core::ItemInfo> d_info;
     std::vector<tag_t> d_tags;

@@ -49,8 +49,11 @@ struct estimate_options {
     std::string domain;
     //! What a conditional prior is told, {name: values}, in the place of what the scheme's string says.
     std::map<std::string, std::vector<float>> condition;
+    //! Real elements of the content that the scheme's codec makes of its latent; 0: the scheme's.
+    std::size_t content_size = 0;
     bool variance_output = false;
     bool baseline_output = false;
+    bool latent_output = false; //!< of a scheme with a codec: the latent that was inferred
     bool tag_items = false; //!< tags on every output item
     live_options live;
 };
@@ -64,11 +67,14 @@ struct estimate_options {
  * `noise = "repeated"`), complex, or float where the scheme is of real data; so are estimate and baseline. For the mode
  * "delay_tail" elements are carriers in order of frequency, complex only.
  *
- * Outputs, in this order, the last two as asked for:
- * - the estimate, vector of N, in the units of the input
+ * Outputs, in this order, the last three as asked for:
+ * - the estimate, vector of N, in the units of the input; of a scheme with a codec the content that it makes of it, a
+ *   float vector of its size (docs/openings/latents.md)
  * - error variance, float vector of N: E|x - estimate|^2 in those units squared; NaN where unknown
  * - classical baseline, vector of N: the measurement where there is one (the mean of the two
- *   for repeated ones), 0 elsewhere; least squares through the matrix if there is one
+ *   for repeated ones), 0 elsewhere; least squares through the matrix if there is one; of a scheme with a codec its
+ *   content
+ * - the latent that was inferred, vector of N, of a scheme with a codec
  *
  * Takes whatever waits, up to \p max_batch items at a time, and never waits for more. An item that
  * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is

@@ -28,9 +28,12 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
       d_info(d_scheme->info()),
       d_parts(d_scheme->parts()),
       d_options(options),
+      d_codec(d_parts.codec),
       d_eta(options.eta >= 0 ? options.eta : d_parts.eta),
       d_parts_of_x(d_info.complex_domain ? 2 : 1)
 {
+    if (d_codec) // one caller for each estimator that holds it
+        d_codec->reserve(std::size_t(d_codec.use_count()));
     d_open = std::find(d_info.shape.begin(), d_info.shape.end(), -1) != d_info.shape.end();
     if (!options.max_batch || options.max_batch > 65536)
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
@@ -225,6 +228,7 @@ void Estimator::Impl::warm_up()
     d_trial_cost.clear();
     double took = 0;
     const std::size_t several = std::min(trial_batch, d_batch);
+    std::vector<float> content(d_codec ? several * d_codec->content_size() : 0);
     for (int trial = 0; trial < 2 * trials && (trial < 2 || took < slow_trial); trial++) {
         const std::size_t items = trial < trials ? 1 : several;
         const auto started = clock::now();
@@ -240,6 +244,8 @@ void Estimator::Impl::warm_up()
         }
         try {
             infer(steps, d_parts.noise_updates);
+            if (d_codec) // part of what an item costs
+                d_codec->decode(d_run->x.data(), items, content.data());
         } catch (const std::exception& e) {
             throw Error("scheme '" + d_info.spec + "': a trial run failed: " + e.what());
         }

@@ -53,6 +53,7 @@ public:
     const SchemeInfo& d_info;
     const SchemeParts& d_parts;
     EstimatorOptions d_options;
+    const std::shared_ptr<const Codec> d_codec; // null where x is the content
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
     CostModel d_trial_cost;

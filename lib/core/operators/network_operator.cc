@@ -52,6 +52,8 @@ public:
           d_spaces([this] { return std::make_unique<Space>(d_x.width(), d_y.width()); })
     {
         d_spaces.reserve(1);
+        for (const auto& graph : {d_graphs.forward, d_graphs.vjp}) // a caller for each operator that holds it
+            graph->reserve(std::size_t(graph.use_count()));
     }
     const char* type() const override { return "network"; }
     std::size_t rows() const override { return d_y.elements(); }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "scheme/resolve_member.h"
 
+#include "scheme/graph_codec.h"
+
 #include "priors/classifier_free.h"
 
 #include <algorithm>
@@ -236,6 +238,13 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
         parts.plan = Plan(p);
     } catch (const Error& e) {
         throw Error(where + ": " + e.what());
+    }
+    const Json& codec = member["codec"];
+    if (!codec.is_null()) {
+        if (info.image)
+            throw Error(where + ".codec: photographs have a codec of their own: leave it out");
+        parts.codec = read_codec(Fields(codec, where + ".codec", codec_keys(), &package), shape);
+        info.content = parts.codec->content_shape();
     }
     check_together(text, info, parts);
     const std::string unguarded = no_guard(parts);

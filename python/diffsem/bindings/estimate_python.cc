@@ -89,8 +89,14 @@ void bind_estimate(py::module& m)
                          gr::diffsem::conditions_from,
                          "{name: values} that a conditional prior is told; None: what the scheme "
                          "says."),
+                in::line("content_size",
+                         &o::content_size,
+                         "elements of the content that the scheme's codec makes; 0: the scheme's."),
                 in::line("variance_output", &o::variance_output, "output the error variance."),
                 in::line("baseline_output", &o::baseline_output, "output the classical estimate."),
+                in::line("latent_output",
+                         &o::latent_output,
+                         "of a scheme with a codec: output the latent that was inferred."),
                 in::line("tag_items", &o::tag_items, "tag what was done to every output item.")),
             in::live("'wait', 'fewer_steps', 'bypass' or 'drop', when inference is too slow.")));
     block.def("set_steps", &estimate::set_steps, py::arg("steps"))

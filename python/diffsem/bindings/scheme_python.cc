@@ -209,6 +209,21 @@ py::tuple run_estimator(core::Estimator& estimator,
         result = mean;
     }
 
+    py::object latent = py::none();
+    if (estimator.content_size()) {
+        auto of_content = batch;
+        of_content.insert(of_content.end(), scheme.content.begin(), scheme.content.end());
+        py::array_t<float> content(of_content);
+        float* to = content.mutable_data();
+        const auto* from = static_cast<const float*>(result.data());
+        {
+            py::gil_scoped_release release;
+            estimator.decode(from, items, to, info.data());
+        }
+        latent = result;
+        result = content;
+    }
+
     py::array_t<float> used(batch), gain(batch), residual(batch);
     py::array_t<int> steps(batch);
     py::array_t<bool> bypassed(batch), guarded(batch);
@@ -230,6 +245,8 @@ py::tuple run_estimator(core::Estimator& estimator,
     out["guarded"] = guarded;
     out["reason"] = reason;
     out["residual"] = residual;
+    if (!latent.is_none())
+        out["latent"] = latent;
     return py::make_tuple(result, variance, out);
 }
 
@@ -261,6 +278,51 @@ static py::list condition_list(const core::SchemeParts& parts)
     return all;
 }
 
+// Content [..., *shape] to latents [..., N] (forth), or back.
+static py::array through_codec(const core::Scheme& loaded, const py::object& given, bool forth)
+{
+    const auto& info = loaded.info();
+    const auto& codec = loaded.parts().codec;
+    if (!codec)
+        throw core::Error("scheme '" + info.spec +
+                          "' has no codec: its signal is the content itself");
+    const bool complex = info.complex_domain;
+    std::vector<std::int64_t> latent = {std::int64_t(core::element_count(info.shape))};
+    const std::vector<std::int64_t>&from = forth ? info.content : latent,
+          &to = forth ? latent : info.content;
+    const py::array any = array_of(given);
+    const bool complex_in = complex && !forth;
+    if (!complex_in && any.dtype().kind() == 'c')
+        throw core::Error(std::string(forth ? "content is" : "the latent is") +
+                          " complex, and real numbers are asked for: give x.real");
+    const py::array x = complex_in ? py::array(py::cast<complex_array>(any))
+                                   : py::array(py::cast<float_array>(any));
+    const auto axes = py::ssize_t(from.size());
+    bool fits = x.ndim() >= axes;
+    for (py::ssize_t i = 0; fits && i < axes; i++)
+        fits = x.shape(x.ndim() - axes + i) == from[std::size_t(i)];
+    if (!fits)
+        throw core::Error("an array of shape " + std::string(py::repr(any.attr("shape"))) +
+                          " was given: its last axes must be " +
+                          std::string(py::repr(py::tuple(py::cast(from)))) + ", " +
+                          (forth ? "the content" : "the latent") + " of scheme '" + info.spec + "'");
+    std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim() - axes);
+    py::ssize_t items = 1;
+    for (const auto n : shape)
+        items *= n;
+    shape.insert(shape.end(), to.begin(), to.end());
+    py::array out = complex && forth ? py::array(py::array_t<core::cfloat>(shape))
+                                     : py::array(py::array_t<float>(shape));
+    const auto* in_data = static_cast<const float*>(x.data());
+    auto* out_data = static_cast<float*>(out.mutable_data());
+    py::gil_scoped_release release;
+    if (forth)
+        codec->encode(in_data, std::size_t(items), out_data);
+    else
+        codec->decode(in_data, std::size_t(items), out_data);
+    return out;
+}
+
 static py::dict info_dict(const core::Scheme& loaded)
 {
     const core::SchemeInfo& i = loaded.info();
@@ -277,6 +339,7 @@ static py::dict info_dict(const core::Scheme& loaded)
     d["sampler"] = i.sampler;
     d["plan"] = i.plan;
     d["shape"] = py::tuple(py::cast(i.shape));
+    d["content"] = i.content.empty() ? py::object(py::none()) : py::tuple(py::cast(i.content));
     d["domain"] = i.complex_domain ? "complex" : "real";
     d["gain"] = i.measured_gain ? "measured" : "unit";
     d["has_variance"] = i.has_variance;
@@ -375,7 +438,23 @@ void bind_scheme(py::module& m)
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
-            "reason.")
+            "reason.\n"
+            "A scheme with a codec infers its latent: mean is the decoded content [..., *shape], "
+            "info['latent'] what\nwas inferred, and variance that of the latent.")
+        .def(
+            "encode",
+            [](scheme& self, const py::object& content) {
+                return through_codec(*self.get(), content, true);
+            },
+            py::arg("content"),
+            "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a codec.")
+        .def(
+            "decode",
+            [](scheme& self, const py::object& latent) {
+                return through_codec(*self.get(), latent, false);
+            },
+            py::arg("latent"),
+            "The content of latents [..., N]. Of a scheme with a codec.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

@@ -127,6 +127,17 @@ public:
               cfloat* draws,
               ItemInfo* info);
 
+    //! Real elements of an item that the scheme's codec makes of its mean; 0: there is no codec.
+    std::size_t content_size() const;
+    /*!
+     * What run() found, as content. Never throws on data: an item that the decoder makes nothing finite of is 0, and
+     * bypassed for the reason "decoder". Its time is added to ItemInfo::seconds. Allocates nothing.
+     * \param mean    items x N, as run() gives it
+     * \param content items x content_size()
+     * \param info    items, of that run; may be null
+     */
+    void decode(const float* mean, std::size_t items, float* content, ItemInfo* info) const;
+
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/infer/codec.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/infer/sampler.h>
 #include <gnuradio/diffsem/core/infer/start.h>
@@ -29,6 +30,7 @@ struct SchemeInfo {
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
     std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
+    std::vector<std::int64_t> content; //!< shape of what the codec makes of x; empty: there is none
     bool complex_domain = true;
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
@@ -57,6 +59,7 @@ struct SchemeParts {
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
+    std::shared_ptr<const Codec> codec;     //!< x is a latent of it; null: x is the content
     std::map<std::string, std::vector<float>> conditions; //!< what the string says of the prior's side inputs
     float guidance_scale = 1; //!< of classifier-free guidance
 };
