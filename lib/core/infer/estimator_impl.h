@@ -54,6 +54,8 @@ public:
              ItemInfo* info,
              const RunLimit& limit);
     int max_evaluations() const;
+    //! Of the prior, in so many steps of the sampler.
+    int cost(int steps) const { return d_each * evaluations(*d_parts.sampler, d_plan, steps); }
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeInfo& d_info;
@@ -136,6 +138,7 @@ private:
     std::size_t d_batch = 0;      // items at once
     std::size_t d_measured = 0;
     int d_updates = 0; // of the noise of this batch
+    int d_each = 1;    // evaluations of the prior for one of what the sampler sees
     double d_seconds = 0;
     bool d_open = false; // the size comes with the operator
     bool d_all_measured = false;

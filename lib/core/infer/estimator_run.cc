@@ -69,9 +69,7 @@ void Estimator::Impl::run(const float* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_parts.prior
-               ? d_parts.noise_updates + evaluations(*d_parts.sampler, d_plan, d_plan.max_steps())
-               : 0;
+    return d_parts.prior ? d_parts.noise_updates + cost(d_plan.max_steps()) : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -169,14 +167,16 @@ void Estimator::Impl::flush(const RunLimit& limit)
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
-        const int spare = std::max(limit.evaluations - s.last_evaluations, 0);
+        const int spare = std::max(limit.evaluations - d_each * s.last_evaluations, 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
             infer(0, d_parts.noise_updates);
         else {
             const int updates = std::min(spare, d_parts.noise_updates);
-            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
+            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / (d_each * s.step_evaluations)
+                                         : 1,
+                  updates);
         }
     } catch (const std::exception&) {
         failure = "inference";
@@ -295,10 +295,8 @@ void Estimator::Impl::account(std::size_t slot, Item& item) const
     const SamplerRun& run = *d_run;
     if (!run.denoiser)
         return;
-    const SamplerEntry& sampler = *d_parts.sampler;
-    item.info.steps = item.spent + d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
-    item.info.planned = item.spent_planned + d_parts.noise_updates +
-                        evaluations(sampler, d_plan, run.levels.planned(slot));
+    item.info.steps = item.spent + d_updates + cost(run.levels.steps(slot));
+    item.info.planned = item.spent_planned + d_parts.noise_updates + cost(run.levels.planned(slot));
     item.info.seconds = item.spent_seconds + d_seconds;
 }
 

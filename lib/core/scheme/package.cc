@@ -126,7 +126,7 @@ void read_onnx(Package& package, const LoadOptions& options)
     prior.set("type", "onnx");
     prior.set("file", fs::path(package.onnx).filename().string());
     member.set("prior", prior);
-    for (const char* key : {"operator", "start", "sampler", "plan", "title"})
+    for (const char* key : {"operator", "start", "guidance", "sampler", "plan", "title"})
         copy(member, key);
     members.set(package.name, member);
     package.manifest.set("signal", signal);
