@@ -194,8 +194,15 @@ void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
     const PlanParameters& plan = d_parts.plan.parameters();
     const bool guided = !d_parts.start->consumes_measurement || (d_linear_start && plan.final);
     if (d_parts.prior && guided) {
-        auto posterior = std::make_shared<PosteriorDenoiser>(d_parts.prior, d_op, plan.inflation);
+        std::shared_ptr<PosteriorDenoiser> posterior;
+        try {
+            posterior = std::make_shared<PosteriorDenoiser>(
+                d_parts.prior, d_op, plan.inflation, d_parts.guidance, d_parts.guidance_keys);
+        } catch (const Error& e) {
+            throw Error("scheme '" + d_info.spec + "': " + e.what());
+        }
         d_posterior = posterior.get();
+        d_guided = posterior->evaluations();
         denoiser = posterior;
     }
     d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
@@ -253,9 +260,8 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(took,
-                         d_each * (d_updates + evaluations(sampler, d_plan, d_run->levels.steps())),
-                         double(items));
+        d_trial_cost.add(
+            took, d_each * d_updates + cost(d_run->levels.steps()), double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }

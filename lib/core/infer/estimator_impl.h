@@ -48,6 +48,11 @@ public:
              ItemInfo* info,
              const RunLimit& limit);
     int max_evaluations() const;
+    //! Of the network, in so many steps of the sampler.
+    int cost(int steps) const
+    {
+        return d_each * d_guided * evaluations(*d_parts.sampler, d_plan, steps);
+    }
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeInfo& d_info;
@@ -149,12 +154,13 @@ private:
     State d_context; // what the items bring along
     std::vector<Told> d_told;
     bool d_remembers = false; // the prior is told the previous answer
-    int d_each = 1;           // evaluations of the network in one of the denoiser
+    int d_each = 1;           // evaluations of the network in one of the prior
     std::vector<std::int64_t> d_shape;
     std::size_t d_parts_of_x = 2; // floats of an element of the domain
     std::size_t d_batch = 0;      // items at once
     std::size_t d_measured = 0;
     int d_updates = 0; // of the noise of this batch
+    int d_guided = 1;  // evaluations of the prior for one of what the sampler sees
     double d_seconds = 0;
     bool d_open = false; // the size comes with the operator
     bool d_all_measured = false;

@@ -71,8 +71,7 @@ void Estimator::Impl::run(const float* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    const int calls = evaluations(*d_parts.sampler, d_plan, d_plan.max_steps());
-    return d_parts.prior ? d_each * (d_parts.noise_updates + calls) : 0;
+    return d_parts.prior ? d_each * d_parts.noise_updates + cost(d_plan.max_steps()) : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -173,15 +172,17 @@ void Estimator::Impl::flush(const RunLimit& limit)
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
-        const int calls = limit.evaluations / d_each;
-        const int spare = std::max(calls - s.last_evaluations, 0);
+        const int calls = limit.evaluations / d_each; // of the prior
+        const int spare = std::max(calls - d_guided * s.last_evaluations, 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
             infer(0, d_parts.noise_updates);
         else {
             const int updates = std::min(spare, d_parts.noise_updates);
-            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
+            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / (d_guided * s.step_evaluations)
+                                         : 1,
+                  updates);
         }
     } catch (const std::exception&) {
         failure = "inference";
@@ -195,7 +196,7 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     if (d_fallback && !d_fallback->d_slots.empty()) {
         // Its last step at least: something has to be answered.
-        const int left = std::max(limit.evaluations - d_each * d_run->levels.steps(), 1);
+        const int left = std::max(limit.evaluations - cost(d_run->levels.steps()), 1);
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
@@ -300,12 +301,9 @@ void Estimator::Impl::account(std::size_t slot, Item& item) const
     const SamplerRun& run = *d_run;
     if (!run.denoiser)
         return;
-    const SamplerEntry& sampler = *d_parts.sampler;
-    const int taken = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
-    const int planned =
-        d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
-    item.info.steps = item.spent + d_each * taken;
-    item.info.planned = item.spent_planned + d_each * planned;
+    item.info.steps = item.spent + d_each * d_updates + cost(run.levels.steps(slot));
+    item.info.planned =
+        item.spent_planned + d_each * d_parts.noise_updates + cost(run.levels.planned(slot));
     item.info.seconds = item.spent_seconds + d_seconds;
 }
 

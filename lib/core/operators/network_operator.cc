@@ -59,6 +59,7 @@ public:
     std::size_t rows() const override { return d_y.elements(); }
     std::size_t cols() const override { return d_x.elements(); }
     bool linear() const override { return false; }
+    bool has_vjp() const override { return true; }
     bool has_proximal() const override { return false; }
 
     void apply(const Tensor& x, Tensor& y) const override

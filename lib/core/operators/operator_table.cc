@@ -54,6 +54,11 @@ void Operator::vjp(const Tensor&, const Tensor& v, Tensor& out) const
     adjoint(v, out);
 }
 
+void Operator::whiten(const Sigma&, const Sigma&, Tensor&, std::complex<double>*) const
+{
+    throw std::logic_error(std::string(type()) + " does not whiten");
+}
+
 void Operator::proximal_variance(const Sigma&, const Sigma&, float*) const
 {
     throw std::logic_error(std::string(type()) + " has one level for the whole item");

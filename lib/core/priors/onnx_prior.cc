@@ -371,6 +371,7 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
                                              "condition",
                                              "operator",
                                              "start",
+                                             "guidance",
                                              "sampler",
                                              "plan",
                                              "inputs",

@@ -50,9 +50,14 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
-    for (const char* key : {"guidance", "guidance_scale"})
-        if (const std::string* scale = spec.find(key))
-            member.set("guidance_scale", value_of(spec, {key, ""}, *scale));
+    if (const std::string* scale = spec.find("guidance_scale"))
+        member.set("guidance_scale", value_of(spec, {"guidance_scale", ""}, *scale));
+    if (const std::string* said = spec.find("guidance")) { // a number: the scale of classifier-free guidance
+        if (said->find_first_not_of("0123456789.+-eE") == std::string::npos)
+            member.set("guidance_scale", value_of(spec, {"guidance", ""}, *said));
+        else
+            member.set("guidance", *said); // with keys of its own: another one's mean nothing to it
+    }
     if (const std::string* type = spec.find("sampler"))
         sampler.set("type", *type);
     if (const std::string* type = spec.find("start"))
@@ -74,6 +79,11 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
             sampler.set(key, value_of(spec, *of_sampler, text));
         else if (const Key* of_start = find_key(starts(), key))
             start.set(key, value_of(spec, *of_start, text));
+        else if (const Key* of_guidance = find_key(guidances(), key)) {
+            Json guidance = typed(member["guidance"], "");
+            guidance.set(key, value_of(spec, *of_guidance, text));
+            member.set("guidance", guidance);
+        }
     }
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
@@ -280,6 +290,7 @@ std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
     return {{"prior", entries(priors())},
             {"operator", entries(operators())},
             {"start", entries(starts())},
+            {"guidance", entries(guidances())},
             {"sampler", entries(samplers())},
             {"plan", entries(plans())}};
 }

@@ -127,7 +127,7 @@ void read_onnx(Package& package, const LoadOptions& options)
     prior.set("file", fs::path(package.onnx).filename().string());
     copy(prior, "vjp");
     member.set("prior", prior);
-    for (const char* key : {"operator", "start", "sampler", "plan", "title"})
+    for (const char* key : {"operator", "start", "guidance", "sampler", "plan", "title"})
         copy(member, key);
     members.set(package.name, member);
     package.manifest.set("signal", signal);

@@ -137,6 +137,29 @@ void read_guidance_scale(const Json& scale, const std::string& where, SchemePart
     }
 }
 
+// {"type": "pigdm", "guidance_steps": 2}, or its name alone; without a type the default for prior and operator.
+void read_guidance(const Json& given, const std::string& where, SchemeParts& parts)
+{
+    if (given.is_null())
+        return;
+    const Json json = typed(given, "");
+    const std::string type = json["type"].is_string() ? json["type"].as_string() : "";
+    std::vector<const GuidanceEntry*> candidates = guidances();
+    if (!type.empty()) {
+        parts.guidance = &find(guidances(), "guidance", type, where);
+        candidates = {parts.guidance};
+    }
+    std::vector<std::string> known = {"type"};
+    for (const GuidanceEntry* entry : candidates)
+        for (const Key& key : entry->keys)
+            if (std::find(known.begin(), known.end(), key.name) == known.end())
+                known.push_back(key.name);
+    const Fields f(json, where, known);
+    for (const std::string& key : known)
+        if (key != "type" && f.has(key))
+            parts.guidance_keys[key] = f.number(key, 0);
+}
+
 // What the five choices ask of each other.
 void check_together(const MemberText& text, const SchemeInfo& info, const SchemeParts& parts)
 {
@@ -154,6 +177,13 @@ void check_together(const MemberText& text, const SchemeInfo& info, const Scheme
                     "' does not allow: use start 'noise'");
     if (!parts.op->measurement_is_state && !parts.prior)
         throw Error(where + ": the operator '" + info.op + "' needs a prior");
+    if ((parts.guidance || !parts.guidance_keys.empty()) &&
+        (!parts.prior || (parts.start->consumes_measurement && !parts.op->needs_spectrum)))
+        throw Error(where + ".guidance: " +
+                    (parts.prior ? "the start '" + info.start +
+                                       "' takes the measurement as the state, and nothing is left "
+                                       "to guide by: use start 'noise', or leave it out"
+                                 : "without a prior there is nothing to guide: leave it out"));
     const PlanParameters& plan = parts.plan.parameters();
     if (parts.plan.measured() != parts.op->needs_spectrum)
         throw Error(where + ".plan.type = " + info.plan + ": the operator '" + info.op + "' " +
@@ -221,6 +251,8 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     info.start = parts.start->name;
     read_sampler(member["sampler"], where + ".sampler", parts);
     info.sampler = parts.sampler->name;
+    read_guidance(member["guidance"], where + ".guidance", parts);
+    info.guidance = parts.guidance ? parts.guidance->name : "";
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
     const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));

@@ -21,7 +21,14 @@ namespace {
 // What may stand behind the colon: the choices, and all that plans, samplers and starts read.
 std::vector<std::string> override_keys()
 {
-    std::vector<std::string> keys = {"sampler", "plan", "start", "seed", "gain", "guard", "guidance", "guidance_scale"};
+    std::vector<std::string> keys = {"sampler",
+                                     "plan",
+                                     "start",
+                                     "seed",
+                                     "gain",
+                                     "guard",
+                                     "guidance",
+                                     "guidance_scale"};
     const auto add = [&](const auto& table) {
         for (const auto* entry : table)
             for (const Key& key : entry->keys)
@@ -31,6 +38,7 @@ std::vector<std::string> override_keys()
     add(plans());
     add(samplers());
     add(starts());
+    add(guidances());
     return keys;
 }
 

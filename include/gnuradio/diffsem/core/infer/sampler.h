@@ -78,6 +78,8 @@ struct SamplerEntry : Entry {
     int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
     void (*check)(const Fields&) = nullptr;
     int order = 1; //!< of an ODE solver: its error falls with this power of the step
+    //! Its results at a plan of the default length are draws from the posterior, of its spread (0.85 .. 1.15: contract test).
+    bool draws = false;
 };
 
 const std::vector<const SamplerEntry*>& samplers();

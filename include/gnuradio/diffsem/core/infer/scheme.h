@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/infer/codec.h>
+#include <gnuradio/diffsem/core/infer/guidance.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/infer/sampler.h>
 #include <gnuradio/diffsem/core/infer/start.h>
@@ -36,6 +37,7 @@ struct SchemeInfo {
     bool has_variance = false;  //!< the mean comes with a variance
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
+    std::string guidance;       //!< registry name; empty: what fits prior and operator best
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
     int evaluations = 0;        //!< of the network, of one item by the whole plan
@@ -53,6 +55,8 @@ struct SchemeParts {
     const StartEntry* start = nullptr;
     float start_sigma = 0; //!< of a start that needs it
     int noise_updates = 0;
+    const GuidanceEntry* guidance = nullptr; //!< null: the default for prior and operator
+    std::map<std::string, double> guidance_keys;
     const SamplerEntry* sampler = nullptr;
     float eta = 0;
     std::map<std::string, double> sampler_keys;
