@@ -15,7 +15,7 @@ from . import digit_images
 
 LATENT = 32
 NOISE = 0.4
-STEPS, BATCH, RATE = 4000, 128, 2e-3
+STEPS, BATCH, RATE = 1600, 128, 3e-3
 VERSION = 1
 
 
@@ -83,7 +83,7 @@ def _train(seed, progress):
         loss.backward()
         optimiser.step()
         schedule.step()
-        if (step + 1) % 500 == 0:
+        if (step + 1) % 200 == 0:
             progress(f"autoencoder of digits: step {step + 1} of {STEPS}, squared error {loss.item():.3f}")
     return encoder, decoder
 
