@@ -32,9 +32,7 @@ def write(name, role, w, into, out, shape, domain, bend=0.0, root=False):
         helper.make_node("Add", ["s", "bent"], ["sum"]),
         helper.make_node("Reshape", ["sum", "shape"], ["y"]),
     ]
-    ends = [
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", *s])] for n, s in (("x", into), ("y", out))
-    ]
+    ends = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", *s])] for n, s in (("x", into), ("y", out))]
     model = helper.make_model(
         helper.make_graph(nodes, name, *ends, consts), opset_imports=[helper.make_opsetid("", 18)], ir_version=9
     )

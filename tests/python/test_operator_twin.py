@@ -65,7 +65,11 @@ def test_core_and_twin_do_the_same(name):
     if name == "mask":
         given["observed"] = np.arange(size) % 3 != 1
     mine = core.operator(
-        name, keys, size, matrix=given.get("matrix"), observed=list(given.get("observed", np.zeros(0)).astype(int)),
+        name,
+        keys,
+        size,
+        matrix=given.get("matrix"),
+        observed=list(given.get("observed", np.zeros(0)).astype(int)),
         folder=str(FOLDER),
     )
     twin = OPERATORS[name](size, **given, **twin_keys(name, keys))

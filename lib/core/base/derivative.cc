@@ -15,7 +15,8 @@ namespace core {
 
 namespace {
 
-constexpr float step = 3e-3f;     // of x with unit power: what is left of a kink, and rounding, are both small
+constexpr float step =
+    3e-3f; // of x with unit power: what is left of a kink, and rounding, are both small
 constexpr double rounding = 1e-4; // of |v| |y|: float32's 6e-8 over the step, with room
 constexpr std::uint64_t seed = 20240917;
 

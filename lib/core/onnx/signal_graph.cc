@@ -96,7 +96,10 @@ SignalPort read_signal_port(const OnnxFile& file, const std::string& role)
 class SignalGraph::Impl
 {
 public:
-    Impl(const OnnxFile& file, std::vector<SignalPort> ins, SignalPort out, const OrtOptions& options)
+    Impl(const OnnxFile& file,
+         std::vector<SignalPort> ins,
+         SignalPort out,
+         const OrtOptions& options)
         : inputs(std::move(ins)),
           output(std::move(out)),
           session(OrtSession::create(file, options)),
@@ -128,9 +131,9 @@ private:
     {
         if (file.inputs.size() != inputs.size() || file.outputs.empty())
             throw Error(file.path + ": it has " + std::to_string(file.inputs.size()) +
-                        " inputs, and a graph of the role '" + file.meta("diffsem.role") + "' has " +
-                        std::to_string(inputs.size()) + (inputs.size() == 2 ? ", x and v" : ", x") +
-                        ": export it again");
+                        " inputs, and a graph of the role '" + file.meta("diffsem.role") +
+                        "' has " + std::to_string(inputs.size()) +
+                        (inputs.size() == 2 ? ", x and v" : ", x") + ": export it again");
         for (std::size_t i = 0; i < inputs.size(); i++) {
             const TensorInfo& info = file.inputs[i];
             const auto item = inputs[i].graph_shape();
@@ -170,15 +173,14 @@ private:
         if (good) {
             item.erase(item.begin());
             const bool planes = output.domain == Domain::complex;
-            const auto axis =
-                output.layout == Layout::interleaved ? item.end() - 1 : item.begin();
+            const auto axis = output.layout == Layout::interleaved ? item.end() - 1 : item.begin();
             good = !planes || (item.size() >= 2 && *axis == 2);
             if (good && planes)
                 item.erase(axis);
         }
         if (!good)
             throw Error(file.path + ": its output '" + info.describe() + "' should be float32 " +
-                        (output.domain == Domain::real         ? "[batch, ...]"
+                        (output.domain == Domain::real          ? "[batch, ...]"
                          : output.layout == Layout::interleaved ? "[batch, ..., 2]"
                                                                 : "[batch, 2, ...]") +
                         ": export it again");

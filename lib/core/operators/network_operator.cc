@@ -23,8 +23,9 @@ namespace core {
 namespace {
 
 constexpr int most_descent = 1000;
-constexpr int halvings = 4;        // of a step of the descent that went too far
-constexpr double nudge = 1e-2;     // of the differences that measure the descent's slope, relative to unit power
+constexpr int halvings = 4; // of a step of the descent that went too far
+constexpr double nudge =
+    1e-2; // of the differences that measure the descent's slope, relative to unit power
 
 struct Graphs {
     std::shared_ptr<const SignalGraph> forward, vjp;
@@ -52,7 +53,8 @@ public:
           d_spaces([this] { return std::make_unique<Space>(d_x.width(), d_y.width()); })
     {
         d_spaces.reserve(1);
-        for (const auto& graph : {d_graphs.forward, d_graphs.vjp}) // a caller for each operator that holds it
+        for (const auto& graph :
+             {d_graphs.forward, d_graphs.vjp}) // a caller for each operator that holds it
             graph->reserve(std::size_t(graph.use_count()));
     }
     const char* type() const override { return "network"; }
@@ -83,7 +85,9 @@ public:
             std::fill(x.item(b), x.item(b) + d_x.width(), 0.0f);
             try {
                 descend(y.item(b), x.item(b), *space);
-            } catch (const std::exception&) { // this answer is for where inference failed: it has to be one
+            } catch (
+                const std::
+                    exception&) { // this answer is for where inference failed: it has to be one
             }
         }
     }
@@ -211,8 +215,9 @@ Graphs load(const Fields& fields, const SignalShape& signal)
                     text(x.domain, x.shape) + ", 'signal' says " +
                     text(signal.domain, signal.shape) + ": correct shape and domain");
     if (vx.domain != x.domain || vx.shape != x.shape)
-        throw Error(fields.where() + ".vjp: " + of_vjp.path + " is the derivative by signals that "
-                                     "are " +
+        throw Error(fields.where() + ".vjp: " + of_vjp.path +
+                    " is the derivative by signals that "
+                    "are " +
                     text(vx.domain, vx.shape) + ", and " + file.path + " takes " +
                     text(x.domain, x.shape) + ": name the two that were exported together");
     Graphs g;
@@ -222,8 +227,8 @@ Graphs load(const Fields& fields, const SignalShape& signal)
     y = g.forward->output();
     SignalPort v = y;
     v.layout = vx.layout;
-    g.vjp =
-        std::make_shared<SignalGraph>(of_vjp, std::vector<SignalPort>{vx, v}, vx, OrtOptions(options));
+    g.vjp = std::make_shared<SignalGraph>(
+        of_vjp, std::vector<SignalPort>{vx, v}, vx, OrtOptions(options));
     if (g.vjp->output().shape != x.shape)
         throw Error(fields.where() + ".vjp: " + of_vjp.path + " answers " +
                     text(x.domain, g.vjp->output().shape) + ", the derivative by x is " +
@@ -271,8 +276,7 @@ OperatorEntry entry()
          "through the derivative.",
          {{"file", "f, an .onnx of the role `operator`"},
           {"vjp", "J(x)^H v, an .onnx of the role `operator_vjp`; compared with f when loaded"},
-          {"descent",
-           "steps of gradient descent from 0 in the classical answer, 1 .. 1000 (3)"}}},
+          {"descent", "steps of gradient descent from 0 in the classical answer, 1 .. 1000 (3)"}}},
         read};
     e.example = R"({"file": "network.onnx", "vjp": "network_vjp.onnx"})";
     return e;

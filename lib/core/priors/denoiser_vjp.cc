@@ -41,12 +41,14 @@ DenoiserVjp::DenoiserVjp(const OnnxFile& file,
 {
     check_contract(file, true);
     if (file.meta("diffsem.role") != "denoiser_vjp")
-        throw Error(file.path + ": diffsem.role is '" + file.meta("diffsem.role") +
-                    "', and the derivative of a denoiser is a 'denoiser_vjp': name another file, or "
-                    "export it again");
+        throw Error(
+            file.path + ": diffsem.role is '" + file.meta("diffsem.role") +
+            "', and the derivative of a denoiser is a 'denoiser_vjp': name another file, or "
+            "export it again");
     if (spec.is_complex && spec.layout == Layout::magnitude_phase)
-        throw Error(path + ": diffsem.layout is 'magnitude_phase', whose derivative is not that of "
-                           "the signal: leave 'vjp' out, or export the network with planar numbers");
+        throw Error(path +
+                    ": diffsem.layout is 'magnitude_phase', whose derivative is not that of "
+                    "the signal: leave 'vjp' out, or export the network with planar numbers");
     inputs = spec.inputs;
     inputs.push_back(spec.inputs.front()); // v is as x
     if (file.inputs.size() != inputs.size() || file.outputs.empty())

@@ -23,7 +23,10 @@ namespace core {
  */
 struct DenoiserVjp {
     //! Throws Error where it does not fit the denoiser at `path`.
-    DenoiserVjp(const OnnxFile& file, const std::string& path, const DenoiserSpec& spec, const OrtOptions& options);
+    DenoiserVjp(const OnnxFile& file,
+                const std::string& path,
+                const DenoiserSpec& spec,
+                const OrtOptions& options);
 
     std::shared_ptr<const OrtSession> session;
     std::vector<OrtTensor> inputs, outputs; //!< the last input is v

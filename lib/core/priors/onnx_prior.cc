@@ -41,13 +41,12 @@ public:
             return;
         derivative = std::make_unique<OrtRun>(
             vjp->session, vjp->inputs, vjp->outputs, spec.batch_of(max_batch));
-        kept = Estimate(
-            spec.is_complex ? Domain::complex : Domain::real, spec.shape, max_batch);
+        kept = Estimate(spec.is_complex ? Domain::complex : Domain::real, spec.shape, max_batch);
     }
     OrtRun run;
     std::unique_ptr<OrtRun> derivative; // none without a vjp, as what follows
     Estimate kept;                      // what enter() leaves, which the derivative has no use for
-    std::vector<float> item; // one item on its way into or out of the net's layout
+    std::vector<float> item;            // one item on its way into or out of the net's layout
 };
 
 class OnnxPrior : public Prior
@@ -127,7 +126,8 @@ public:
             for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
                 tell(k, x.batch(), first, n, w);
             const std::size_t rows = d_spec.fixed_batch ? at_once : n;
-            for (std::size_t k = 0; k < d_spec.inputs.size(); ++k) // what the denoiser would be told
+            for (std::size_t k = 0; k < d_spec.inputs.size();
+                 ++k) // what the denoiser would be told
                 std::memcpy(w.derivative->input(k),
                             w.run.input(k),
                             d_spec.inputs[k].elements(rows) * elem_size(d_spec.inputs[k].type));
@@ -211,8 +211,8 @@ private:
         if (!given && input.null.empty())
             throw std::runtime_error("the condition '" + input.name + "' was not given");
         for (std::size_t i = 0; i < n; ++i) {
-            const float* from = !given ? input.null.data()
-                                       : given->x.item(given->x.batch() == 1 ? 0 : first + i);
+            const float* from =
+                !given ? input.null.data() : given->x.item(given->x.batch() == 1 ? 0 : first + i);
             if (input.integer) {
                 auto* to = w.run.input_as<std::int64_t>(at) + i * input.count;
                 std::transform(from, from + input.count, to, [](float v) {
@@ -224,8 +224,7 @@ private:
                 });
                 d_spec.to_net(w.item.data(), w.run.input_as<float>(at) + i * d_spec.width);
             } else {
-                std::copy(
-                    from, from + input.count, w.run.input_as<float>(at) + i * input.count);
+                std::copy(from, from + input.count, w.run.input_as<float>(at) + i * input.count);
             }
         }
     }
@@ -256,7 +255,8 @@ private:
     }
 
     //! b v of one item into row i of the derivative's last input.
-    void pull(const Sigma& sigma, const float* v, std::size_t b, std::size_t i, OnnxWorkspace& w) const
+    void
+    pull(const Sigma& sigma, const float* v, std::size_t b, std::size_t i, OnnxWorkspace& w) const
     {
         each(sigma, b, [&](std::size_t at, const Coefficients& k, float) {
             w.item[at] = k.b * d_spec.scale_out * v[at];
@@ -305,22 +305,21 @@ private:
         const Sigma sigma(std::min(std::max(0.5f, d_spec.sigma_min), d_spec.sigma_max));
         Tensor x(d_traits.domain, d_spec.shape, 1), v = x, out = x;
         Estimate estimate(d_traits.domain, d_spec.shape, 1);
-        return derivative_error({d_traits.domain,
-                                 d_spec.elements,
-                                 d_spec.elements,
-                                 [&](const float* at, float* y) {
-                                     std::copy(at, at + d_spec.width, x.data());
-                                     denoise(x, sigma, *space, estimate);
-                                     std::copy(estimate.mean.data(),
-                                               estimate.mean.data() + d_spec.width,
-                                               y);
-                                 },
-                                 [&](const float* at, const float* of_v, float* to) {
-                                     std::copy(at, at + d_spec.width, x.data());
-                                     std::copy(of_v, of_v + d_spec.width, v.data());
-                                     vjp(x, sigma, v, *space, out);
-                                     std::copy(out.data(), out.data() + d_spec.width, to);
-                                 }});
+        return derivative_error(
+            {d_traits.domain,
+             d_spec.elements,
+             d_spec.elements,
+             [&](const float* at, float* y) {
+                 std::copy(at, at + d_spec.width, x.data());
+                 denoise(x, sigma, *space, estimate);
+                 std::copy(estimate.mean.data(), estimate.mean.data() + d_spec.width, y);
+             },
+             [&](const float* at, const float* of_v, float* to) {
+                 std::copy(at, at + d_spec.width, x.data());
+                 std::copy(of_v, of_v + d_spec.width, v.data());
+                 vjp(x, sigma, v, *space, out);
+                 std::copy(out.data(), out.data() + d_spec.width, to);
+             }});
     }
 
     //! The graph's real outputs, by running it: files often leave these shapes open.
@@ -361,33 +360,6 @@ private:
 
 } // namespace
 
-Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
-{
-    const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
-    static const char* const structured[] = {"shape",
-                                             "schedule",
-                                             "normalisation",
-                                             "sigma_range",
-                                             "condition",
-                                             "operator",
-                                             "start",
-                                             "guidance",
-                                             "sampler",
-                                             "plan",
-                                             "inputs",
-                                             "outputs",
-                                             "constants"};
-    Json result = Json::object();
-    for (const auto& [key, value] : file.metadata) {
-        Json json(value);
-        for (const char* name : structured)
-            if (key == std::string("diffsem.") + name)
-                json = meta_json(file, key);
-        result.set(key, std::move(json));
-    }
-    return result;
-}
-
 std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
                                              const LoadOptions& options,
                                              const Json& condition,
@@ -405,48 +377,6 @@ std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
         return std::make_shared<OnnxPrior>(file, options, condition, nullptr);
     const OnnxFile of_vjp = read_onnx_file(vjp, options.max_model_bytes);
     return std::make_shared<OnnxPrior>(file, options, condition, &of_vjp);
-}
-
-namespace {
-
-std::shared_ptr<const Prior>
-read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
-{
-    const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(path,
-                                 options,
-                                 fields.json("condition"),
-                                 fields.has("vjp") ? fields.file("vjp") : "");
-    const Traits& t = prior->traits();
-    const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
-        const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
-        return (open ? std::string("any number of") : std::to_string(element_count(shape))) +
-               (domain == Domain::complex ? " complex" : " real");
-    };
-    const std::string its = text(t.domain, t.shape), wanted = text(signal.domain, signal.shape);
-    if (its != wanted)
-        throw Error(fields.where() + ".file: " + path + " is a denoiser of " + its +
-                    " elements, 'signal' says " + wanted + ": correct shape and domain");
-    return prior;
-}
-
-} // namespace
-
-const PriorEntry& onnx_prior()
-{
-    static const PriorEntry e{{"onnx",
-                               "A trained network that describes itself (docs/model_contract.md): "
-                               "eps, v, x0, score or flow, "
-                               "turned into the denoiser D once.",
-                               {{"file", "the .onnx file"},
-                                {"condition",
-                                 "its side inputs, where the file does not declare them; or as "
-                                 "`condition` of the member or the package"},
-                                {"vjp",
-                                 "its derivative, an .onnx of the role `denoiser_vjp`; compared "
-                                 "with it when loaded (none)"}}},
-                              read};
-    return e;
 }
 
 } // namespace core

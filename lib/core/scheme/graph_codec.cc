@@ -14,7 +14,8 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t trials = 4; // latents, white and of unit power, that must decode to something finite
+constexpr std::size_t trials =
+    4; // latents, white and of unit power, that must decode to something finite
 
 std::string text(const std::vector<std::int64_t>& shape)
 {
@@ -60,8 +61,9 @@ public:
     void encode(const float* content, std::size_t items, float* latent) const override
     {
         if (!d_encoder)
-            throw Error(d_decoder->path() + " is a decoder without an encoder: name one as 'encoder' "
-                                            "in the member's 'codec'");
+            throw Error(d_decoder->path() +
+                        " is a decoder without an encoder: name one as 'encoder' "
+                        "in the member's 'codec'");
         d_encoder->run(content, items, latent);
     }
     void decode(const float* latent, std::size_t items, float* content) const override
@@ -96,7 +98,8 @@ private:
         for (std::size_t i = 0; i < trials; i++)
             rng.fill(i, 0, latent.domain, latent.elements(), z.data() + i * latent.width());
         const auto check = [&](const std::vector<float>& values, const std::string& path) {
-            if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
+            if (!std::all_of(
+                    values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
                 throw Error(fields.where() + ": " + path +
                             " gives what is not finite for ordinary input: export it again");
         };

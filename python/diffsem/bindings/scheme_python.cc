@@ -264,10 +264,10 @@ static py::list condition_list(const core::SchemeParts& parts)
         d["name"] = input.name;
         d["type"] = input.integer ? "int64" : "float32";
         d["shape"] = py::tuple(py::cast(input.shape));
-        d["null"] = input.null.empty()  ? py::object(py::none())
-                    : input.count == 1  ? py::cast(input.null[0])
-                    : input.previous    ? py::cast(input.null[0])
-                                        : py::cast(input.null);
+        d["null"] = input.null.empty() ? py::object(py::none())
+                    : input.count == 1 ? py::cast(input.null[0])
+                    : input.previous   ? py::cast(input.null[0])
+                                       : py::cast(input.null);
         d["from"] = input.previous ? py::cast("previous") : py::object(py::none());
         const auto said = parts.conditions.find(input.name);
         d["value"] = said == parts.conditions.end() ? py::object(py::none())
@@ -305,7 +305,8 @@ static py::array through_codec(const core::Scheme& loaded, const py::object& giv
         throw core::Error("an array of shape " + std::string(py::repr(any.attr("shape"))) +
                           " was given: its last axes must be " +
                           std::string(py::repr(py::tuple(py::cast(from)))) + ", " +
-                          (forth ? "the content" : "the latent") + " of scheme '" + info.spec + "'");
+                          (forth ? "the content" : "the latent") + " of scheme '" + info.spec +
+                          "'");
     std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim() - axes);
     py::ssize_t items = 1;
     for (const auto n : shape)
@@ -447,7 +448,8 @@ void bind_scheme(py::module& m)
                 return through_codec(*self.get(), content, true);
             },
             py::arg("content"),
-            "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a codec.")
+            "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a "
+            "codec.")
         .def(
             "decode",
             [](scheme& self, const py::object& latent) {

@@ -26,11 +26,14 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
         has_variance = said["has_variance"]
         taken = {c["name"] for c in said["condition"]}
         condition = {name: values for name, values in (condition or {}).items() if name in taken}
+        if chain == "block" and said["content"]:
+            raise UserError(f"{spec} has a codec, and errors are those of its latent: measure it with --chain core")
         if chain == "block":
             mean, *rest = _through_block(handle, y, noise_var, observed, matrix, seed, condition)
             return (mean.real if real else mean), *rest
         settings = {"observed": observed, "matrix": matrix, "seed": seed}
         mean, variance, info = handle.estimate(y, np.float32(noise_var), condition=condition, **settings)
+        mean = info.get("latent", mean)  # what the test data are of
         mean = mean.real if real else mean  # least squares takes real data as complex
     except ValueError as error:
         raise UserError(str(error)) from None

@@ -165,7 +165,11 @@ def _convolution_backward(
     if mask[1] or mask[2]:
         raise UserError("a derivative by weights was asked for: the network's parameters must not depend on x")
     if transposed:
-        return convolution(gradient, weight, None, stride, padding, dilation, False, [0] * len(stride), groups), None, None
+        return (
+            convolution(gradient, weight, None, stride, padding, dilation, False, [0] * len(stride), groups),
+            None,
+            None,
+        )
     lost = [
         x.shape[2 + i] - ((gradient.shape[2 + i] - 1) * s - 2 * p + d * (weight.shape[2 + i] - 1) + 1)
         for i, (s, p, d) in enumerate(zip(stride, padding, dilation, strict=True))

@@ -117,7 +117,9 @@ class EncodedDigits(Scheme):
     snr_definition = "1 over the noise variance of a measured number; these have about unit power"
     snr_db = (10, 20)
     evaluations = (30,)
-    data = "60,000 training pictures of MNIST (rasbt/mnist-pngs, MIT) at 14 x 14, zero mean and unit power over all pixels"
+    data = (
+        "60,000 training pictures of MNIST (rasbt/mnist-pngs, MIT) at 14 x 14, zero mean and unit power over all pixels"
+    )
 
     def networks(self):
         title = "small convolutional prior, guided through its derivative"
