@@ -98,7 +98,7 @@ def nmse_db(estimate, x):
 
 
 def test_guidance_through_the_derivative_finds_the_mode(package):
-    """Its error within 0.3 dB of Gauss-Newton's on the same samples, and far below that of the answer without a prior."""
+    """Its error within 0.3 dB of Gauss-Newton's on the same samples, far below that of the answer without a prior."""
     x, y = measured()
     scheme = diffsem.scheme(package() + ":guidance_steps=8")
     mean, _, info = scheme.estimate(y, NV)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes tests/data/codecs/*: small encoders and decoders, and what does not fit them (run in `lab`).
 
-decoder: content [2, 5] = s + 0.2 tanh(s), s = W z; encoder: z = E content, both over real planes of a complex latent [4].
+decoder: content [2, 5] = s + 0.2 tanh(s), s = W z; encoder: z = E content, over real planes of a complex latent [4].
 maps.npy: [W, E^T], 10 x 16.
 """
 

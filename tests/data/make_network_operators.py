@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes tests/data/operators/*: a small network as an operator, its derivative, and pairs that do not fit (run in `lab`).
+"""Writes tests/data/operators/*: a small network that measures, its derivative, what does not fit (run in `lab`).
 
 y = z + 0.3 tanh(z), z = W x + b over real planes, whose derivative by x is W^T diag(1.3 - 0.3 tanh(z)^2): both graphs
 are written from these equations. weights.npy: [W, b] of the complex one, 8 x 13, in planes.

@@ -114,8 +114,8 @@ def build(
     derivative=False,
 ):
     if name in WITH_VJP and not derivative:
-        build(name, prediction, scaling, embedding, layout, domain, per_element, batch, std, by_graph, False, integer_time,
-              n=n, derivative=True)  # fmt: skip
+        options = (layout, domain, per_element, batch, std, by_graph, False, integer_time)
+        build(name, prediction, scaling, embedding, *options, n=n, derivative=True)
     g = Graph()
     variances = np.resize(VARIANCES, n)
     is_complex = domain == "complex"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An autoencoder of digits, and their latents: trained once, by a fixed seed, and kept in the cache folder.
 
-The encoder's last step gives each element of the latent zero mean and unit variance over the digits, so that 0 is what an
-unknown one is expected to be and noise has the meaning it has elsewhere. In training the decoder sees the latent with noise
-of up to NOISE on it: what is near a latent then decodes to nearly the same picture.
+The encoder's last step gives each element of the latent zero mean and unit variance over the digits, so that 0 is
+what an unknown one is expected to be and noise has the meaning it has elsewhere. In training the decoder sees the
+latent with noise of up to NOISE on it: what is near a latent then decodes to nearly the same picture.
 """
 
 import os

@@ -26,7 +26,7 @@ def write_missing(scheme, folder, again=False):
 
 
 def write_operator(net, scheme, folder):
-    """f as operator.onnx and J(x)^H v as operator_vjp.onnx, each checked against torch, and so one against the other."""
+    """f as operator.onnx and J(x)^H v as operator_vjp.onnx, each checked against torch: so one against the other."""
     net = _still(net)
     said = _said(scheme, "operator", scheme.domain, scheme.shape, f"{scheme.title}: the measurement")
     example = _example(net, _planes(scheme.domain, scheme.shape))

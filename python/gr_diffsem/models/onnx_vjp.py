@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The derivative of a torch network as an .onnx of its own: out = J(x)^T v (docs/openings/network_operators.md).
 
-The graph has the inputs of the network and `v`, of the shape of its first output, and answers the gradient of <v, net(x)>
-by x, its first input. torch traces the backward pass (`torch.func.vjp`) to plain operators, because the exporter does not
-look through autograd; the batch stays open.
+The graph has the inputs of the network and `v`, of the shape of its first output, and answers the gradient of
+<v, net(x)> by x, its first input. torch traces the backward pass (`torch.func.vjp`) to plain operators, because the
+exporter does not look through autograd; the batch stays open.
 """
 
 import numpy as np
@@ -55,13 +55,13 @@ def graph_of(net, example):
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
             f"the derivative of {type(net).__name__} cannot be exported: {_reason(error)}. Build the network of "
-            f"convolutions, linear layers, normalisations, attention and smooth activations: strides in place of pooling"
+            f"convolutions, linear layers, normalisations, attention and activations: strides in place of pooling"
         ) from error
 
 
 def compare(net, path, example, seed=0):
-    """Largest |<v, J u> - <graph(x, v), u>| / (|v| |J u|) of the exported graph against torch's forward mode, for random
-    directions u and v, x as in `example`."""
+    """Largest |<v, J u> - <graph(x, v), u>| / (|v| |J u|) of the exported graph against torch's forward mode, for
+    random directions u and v and random x; other inputs as in `example`."""
     import torch
 
     graph = onnx_export.session(path)

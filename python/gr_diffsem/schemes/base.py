@@ -183,8 +183,8 @@ class Scheme:
             )
 
     def operator_network(self):
-        """The torch module f of y = f(x) + n, for the operator `network`: [B, 2, *shape] planes of x itself (of real data
-        [B, *shape]) to planes of y. Its derivative is exported beside it."""
+        """The torch module f of y = f(x) + n, for the operator `network`: [B, 2, *shape] planes of x itself (of real
+        data [B, *shape]) to planes of y. Its derivative is exported beside it."""
         return None
 
     def codec(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handwritten digits in the latent space of an autoencoder: what is sent, received and inferred are 32 numbers, what comes
-out is the picture that a decoder makes of them.
+"""Handwritten digits in the latent space of an autoencoder: what is sent, received and inferred are 32 numbers, what
+comes out is the picture that a decoder makes of them.
 
 The denoiser is class-conditional, as that of `digits`, and a hundredth of its work; the decoder runs once for each item
 (Rombach et al. 2022).
@@ -126,9 +126,9 @@ class DigitsLatent(Scheme):
 
     def card(self):
         return (
-            "`digits_latent:class=3,guidance=2` draws threes from noise (noise_var infinite): the block `estimate` gives "
-            "the decoded picture of 784 elements, and the latent on request. `encoder.onnx`, run by `onnx_inference` or "
-            "`diffsem.scheme(...).encode`, makes the 32 numbers to be sent."
+            "`digits_latent:class=3,guidance=2` draws threes from noise (noise_var infinite): the block `estimate` "
+            "gives the decoded picture of 784 elements, and the latent on request. `encoder.onnx`, run by "
+            "`onnx_inference` or `diffsem.scheme(...).encode`, makes the 32 numbers to be sent."
         )
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Digits from what a small network says of them, a block in the middle hidden: y = f(x) + n with f two strided
-convolutions and a tanh of the picture without its middle, inferred by guidance through the derivatives of f and of the
-denoiser (Chung et al. 2023).
+convolutions and a tanh of the picture without its middle, inferred by guidance through the derivatives of f and of
+the denoiser (Chung et al. 2023).
 
-f is drawn by a fixed seed: any encoder could stand in its place. 128 numbers are measured of 196 pixels, of which 36 lie
-in the hidden block and do not enter at all.
+f is drawn by a fixed seed: any encoder could stand in its place. 128 numbers are measured of 196 pixels, of which 36
+lie in the hidden block and do not enter at all.
 """
 
 import numpy as np
