@@ -30,6 +30,9 @@ struct keys {
     pmt::pmt_t age = pmt::mp("diffsem_age");
     pmt::pmt_t model = pmt::mp("diffsem_model");
     pmt::pmt_t scheme = pmt::mp("scheme");
+    pmt::pmt_t condition = pmt::mp("condition");
+    pmt::pmt_t condition_tag = pmt::mp("diffsem_condition");
+    pmt::pmt_t reset = pmt::mp("diffsem_reset");
     pmt::pmt_t snr = pmt::mp("snr");
     pmt::pmt_t carr_offset = pmt::mp("ofdm_sync_carr_offset");
     pmt::pmt_t chan_taps = pmt::mp("ofdm_sync_chan_taps");

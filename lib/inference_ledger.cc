@@ -230,7 +230,7 @@ void inference_ledger::count_faults(const core::ItemInfo& info)
         d_faults_in_a_row = 0;
         return;
     }
-    if (std::strcmp(info.reason, "inference") == 0) {
+    if (std::strcmp(info.reason, "inference") == 0 || std::strcmp(info.reason, "decoder") == 0) {
         d_faults++;
         if (++d_faults_in_a_row == d_fault_limit && !d_disabled) {
             d_disabled = true;

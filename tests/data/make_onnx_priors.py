@@ -18,6 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 VARIANCES = np.array([0.2, 0.8, 1.2, 1.8], np.float32)  # mean power 1
 SCHEDULE = {"type": "linear_vp", "steps": 100, "beta_min": 1e-4, "beta_max": 0.1}
 OUT = pathlib.Path(__file__).parent / "priors"
+# Written with their derivative, NAME_vjp.onnx: these nets are linear in x, so J^T v is what the net makes of v.
+WITH_VJP = {"x0_ve", "eps_vp", "v_flow", "score_vp", "flow_flow", "timestep", "interleaved", "real", "per_element",
+            "fixed_batch", "half_std", "graph_normalised", "variance", "no_time"}  # fmt: skip
 
 
 class Graph:
@@ -108,7 +111,11 @@ def build(
     fragile=False,
     n=4,
     extra=None,
+    derivative=False,
 ):
+    if name in WITH_VJP and not derivative:
+        options = (layout, domain, per_element, batch, std, by_graph, False, integer_time)
+        build(name, prediction, scaling, embedding, *options, n=n, derivative=True)
     g = Graph()
     variances = np.resize(VARIANCES, n)
     is_complex = domain == "complex"
@@ -128,10 +135,12 @@ def build(
         if per_element and layout == "interleaved":
             t = g.reshape(t, [-1, n, 1])
         s = sigma_of(g, embedding, t)
+    if derivative:
+        inputs.append(helper.make_tensor_value_info("v", TensorProto.FLOAT, [batch, *shape]))
     scale = std * (np.sqrt(2) if is_complex else 1.0)
     column = is_complex and layout == "interleaved"
     v = g.const((variances * std**2).reshape([1, n, 1] if column else [1] * rank + [n]))
-    x = "x"
+    x = "v" if derivative else "x"
     if by_graph:
         x = g.op("Mul", x, float(scale))
     if layout == "magnitude_phase":
@@ -178,9 +187,11 @@ def build(
         meta["diffsem.schedule"] = json.dumps(SCHEDULE)
         meta["diffsem.sigma_range"] = "[0.02, 10]"
     meta.update(extra or {})
+    if derivative:
+        meta = {"diffsem.contract": "1", "diffsem.role": "denoiser_vjp"}
     helper.set_model_props(model, meta)
     onnx.checker.check_model(model)
-    (OUT / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    (OUT / f"{name}{'_vjp' if derivative else ''}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def foreign_ops():

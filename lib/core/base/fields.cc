@@ -121,13 +121,19 @@ std::string Fields::file(const std::string& key) const
     return d_files->path(name, d_where + "." + key);
 }
 
+const LoadOptions& Fields::load_options() const
+{
+    static const LoadOptions defaults;
+    return d_files ? d_files->load_options() : defaults;
+}
+
 NpyArray Fields::array(const std::string& key, const std::vector<std::int64_t>& shape) const
 {
     NpyArray array;
     if (has(key) && !d_object[key].is_array() && !d_object[key].is_string())
         fail(key, "must be the name of a .npy file, or a list of numbers");
     if (!d_object[key].is_array())
-        array = read_npy(file(key), d_files->max_bytes());
+        array = read_npy(file(key), d_files->load_options().max_model_bytes);
     else if (!read_list(d_object[key], array))
         fail(key, "must be a list of numbers, complex ones as pairs [real, imaginary]");
     bool fits = array.shape.size() == shape.size();

@@ -28,15 +28,20 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
       d_info(d_scheme->info()),
       d_parts(d_scheme->parts()),
       d_options(options),
+      d_codec(d_parts.codec),
       d_eta(options.eta >= 0 ? options.eta : d_parts.eta),
       d_parts_of_x(d_info.complex_domain ? 2 : 1)
 {
+    if (d_codec) // one caller for each estimator that holds it
+        d_codec->reserve(std::size_t(d_codec.use_count()));
     d_open = std::find(d_info.shape.begin(), d_info.shape.end(), -1) != d_info.shape.end();
     if (!options.max_batch || options.max_batch > 65536)
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
     if (options.eta > 1)
         throw Error("eta = " + std::to_string(options.eta) + " must lie in 0 .. 1");
-    d_batch = d_open ? 1 : options.max_batch;
+    make_conditions();
+    // Where an item is told the answer of the one before, they go one by one.
+    d_batch = d_open || d_remembers ? 1 : options.max_batch;
     if (d_open) {
         if (options.item_size || !options.observed.empty() || !options.matrix.empty())
             throw Error("scheme '" + d_info.spec +
@@ -189,8 +194,15 @@ void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
     const PlanParameters& plan = d_parts.plan.parameters();
     const bool guided = !d_parts.start->consumes_measurement || (d_linear_start && plan.final);
     if (d_parts.prior && guided) {
-        auto posterior = std::make_shared<PosteriorDenoiser>(d_parts.prior, d_op, plan.inflation);
+        std::shared_ptr<PosteriorDenoiser> posterior;
+        try {
+            posterior = std::make_shared<PosteriorDenoiser>(
+                d_parts.prior, d_op, plan.inflation, d_parts.guidance, d_parts.guidance_keys);
+        } catch (const Error& e) {
+            throw Error("scheme '" + d_info.spec + "': " + e.what());
+        }
         d_posterior = posterior.get();
+        d_guided = posterior->evaluations();
         denoiser = posterior;
     }
     d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
@@ -223,6 +235,7 @@ void Estimator::Impl::warm_up()
     d_trial_cost.clear();
     double took = 0;
     const std::size_t several = std::min(trial_batch, d_batch);
+    std::vector<float> content(d_codec ? several * d_codec->content_size() : 0);
     for (int trial = 0; trial < 2 * trials && (trial < 2 || took < slow_trial); trial++) {
         const std::size_t items = trial < trials ? 1 : several;
         const auto started = clock::now();
@@ -238,6 +251,8 @@ void Estimator::Impl::warm_up()
         }
         try {
             infer(steps, d_parts.noise_updates);
+            if (d_codec) // part of what an item costs
+                d_codec->decode(d_run->x.data(), items, content.data());
         } catch (const std::exception& e) {
             throw Error("scheme '" + d_info.spec + "': a trial run failed: " + e.what());
         }
@@ -246,7 +261,7 @@ void Estimator::Impl::warm_up()
         if (trial == 1)
             d_trial_cost.clear();
         d_trial_cost.add(
-            took, d_updates + evaluations(sampler, d_plan, d_run->levels.steps()), double(items));
+            took, d_each * d_updates + cost(d_run->levels.steps()), double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
@@ -347,6 +362,18 @@ void Estimator::set_operator(std::shared_ptr<const Operator> op,
 void Estimator::set_context(const std::string& name, const float* values, std::size_t count)
 {
     d->set_context(name, values, count);
+}
+void Estimator::set_condition(const std::string& name, const float* values, std::size_t count)
+{
+    d->set_condition(name, values, count);
+}
+void Estimator::set_conditions(const std::string& name, const float* values, std::size_t items)
+{
+    d->set_conditions(name, values, items);
+}
+void Estimator::reset()
+{
+    d->reset();
 }
 void Estimator::set_steps(int steps)
 {

@@ -109,7 +109,9 @@ void Estimator::Impl::begin_in_noise()
     d_start.resize(batch, 1);
     if (coarse && d_op->keeps_elements_apart()) {
         d_op->adjoint(d_y, run.x); // y itself
-    } else if (coarse) {           // linear MMSE under a white prior
+    } else if (coarse && !d_op->has_proximal()) {
+        d_op->classical(d_y, run.x);
+    } else if (coarse) { // linear MMSE under a white prior
         d_zero.set_batch(batch);
         std::fill(d_zero.data(), d_zero.data() + d_zero.size(), 0.0f);
         d_op->proximal(d_y, d_noise, d_zero, d_unit, run.x, d_scratch.data());

@@ -113,23 +113,70 @@ public:
                 xb.noalias() += d_v * small;
             } else {
                 // x = z + s2 A^H (s2 A A^H + diag(nv))^-1 (y - A z)
-                gram = double(s2) * d_gram;
-                for (Eigen::Index i = 0; i < m; i++)
-                    if (!(noise.at(b, std::size_t(i)) < Sigma::unobserved()))
-                        residual(i) = 0; // y may hold anything there
-                for (Eigen::Index i = 0; i < m; i++)
-                    gram(i, i) += std::pow(std::min(double(noise.at(b, std::size_t(i))), lost), 2);
-                solution = residual.cast<std::complex<double>>();
-                cholesky(gram);
-                solve_lower(gram, solution);
-                solve_lower_adjoint(gram, solution);
+                solve(noise, b, s2, residual, gram, solution);
                 residual = s2 * solution.cast<cfloat>();
                 xb.noalias() += d_a.adjoint() * residual;
             }
         }
     }
 
+    bool has_whitening() const override { return true; }
+    void whiten(const Sigma& noise,
+                const Sigma& level,
+                Tensor& v,
+                std::complex<double>* scratch) const override
+    {
+        const Eigen::Index m = d_a.rows();
+        Eigen::Map<Eigen::MatrixXcd> gram(scratch, m, m), solution(scratch + m * m, m, 1);
+        VectorMap small(reinterpret_cast<cfloat*>(scratch + m * m + m), d_s.size());
+        for (std::size_t b = 0; b < v.batch(); b++) {
+            VectorMap vb(v.citem(b), m);
+            const float s2 = level.at(b, 0) * level.at(b, 0);
+            if (!noise.per_element()) {
+                // U diag(1 / (s2 S^2 + nv)) U^H v, and v / nv of what U does not span
+                const float nv = noise.at(b, 0) * noise.at(b, 0);
+                small.noalias() = d_uh * vb;
+                if (d_s.size() < m) {
+                    vb.noalias() -= d_uh.adjoint() * small;
+                    vb /= nv;
+                } else {
+                    vb.setZero();
+                }
+                small.array() /= (s2 * d_s.array().square() + nv).cast<cfloat>();
+                vb.noalias() += d_uh.adjoint() * small;
+            } else {
+                solve(noise, b, s2, vb, gram, solution);
+                vb = solution.cast<cfloat>();
+                for (Eigen::Index i = 0; i < m; i++)
+                    if (!(noise.at(b, std::size_t(i)) < Sigma::unobserved()))
+                        vb(i) = 0;
+            }
+        }
+    }
+
 private:
+    // (s2 A A^H + diag(noise^2))^-1 residual, in double precision. What the lost rows of `residual` held is not used.
+    template <typename Gram, typename Solution>
+    void solve(const Sigma& noise,
+               std::size_t b,
+               float s2,
+               VectorMap residual,
+               Gram& gram,
+               Solution& solution) const
+    {
+        const Eigen::Index m = d_a.rows();
+        gram = double(s2) * d_gram;
+        for (Eigen::Index i = 0; i < m; i++)
+            if (!(noise.at(b, std::size_t(i)) < Sigma::unobserved()))
+                residual(i) = 0; // y may hold anything there
+        for (Eigen::Index i = 0; i < m; i++)
+            gram(i, i) += std::pow(std::min(double(noise.at(b, std::size_t(i))), lost), 2);
+        solution = residual.template cast<std::complex<double>>();
+        cholesky(gram);
+        solve_lower(gram, solution);
+        solve_lower_adjoint(gram, solution);
+    }
+
     const char* d_type;
     Matrix d_a;
     Eigen::MatrixXcd d_gram;    // A A^H

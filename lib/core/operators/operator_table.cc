@@ -15,6 +15,7 @@ const OperatorEntry& matrix_operator();
 const OperatorEntry& convolution_operator();
 const OperatorEntry& quantiser_operator();
 const OperatorEntry& transform_operator();
+const OperatorEntry& network_operator();
 
 const std::vector<const OperatorEntry*>& operators()
 {
@@ -25,6 +26,7 @@ const std::vector<const OperatorEntry*>& operators()
         &convolution_operator(),
         &quantiser_operator(),
         &transform_operator(),
+        &network_operator(),
     };
     return table;
 }
@@ -50,6 +52,11 @@ void Operator::vjp(const Tensor&, const Tensor& v, Tensor& out) const
     if (!linear())
         throw std::logic_error(std::string(type()) + " has no derivative");
     adjoint(v, out);
+}
+
+void Operator::whiten(const Sigma&, const Sigma&, Tensor&, std::complex<double>*) const
+{
+    throw std::logic_error(std::string(type()) + " does not whiten");
 }
 
 void Operator::proximal_variance(const Sigma&, const Sigma&, float*) const

@@ -76,6 +76,21 @@ public:
             }
     }
 
+    bool has_whitening() const override { return true; }
+    void
+    whiten(const Sigma& noise, const Sigma& level, Tensor& v, std::complex<double>*) const override
+    {
+        const std::size_t parts = v.width() / v.elements();
+        for (std::size_t b = 0; b < v.batch(); b++)
+            for (std::size_t j = 0; j < v.width(); j++) {
+                const double nv = std::pow(double(noise.at(b, j / parts)), 2),
+                             s2 = std::pow(double(level.at(b, 0)), 2);
+                v.item(b)[j] = d_observed[j / parts] && std::isfinite(nv)
+                                   ? float(v.item(b)[j] / (s2 + nv))
+                                   : 0.0f;
+            }
+    }
+
 private:
     const char* d_type;
     std::vector<std::uint8_t> d_observed;

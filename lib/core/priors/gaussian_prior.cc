@@ -33,6 +33,15 @@ public:
     {
         d_self.denoise(x, sigma, workspace, out);
     }
+    bool has_vjp() const override { return true; }
+    void vjp(const Tensor& x,
+             const Sigma& sigma,
+             const Tensor& v,
+             Workspace& w,
+             Tensor& out) const override
+    {
+        d_self.vjp(x, sigma, v, w, out);
+    }
     std::unique_ptr<Denoiser> joint(const Operator& a) const override
     {
         if (!a.matrix() || d_self.traits().domain != Domain::complex)
@@ -72,6 +81,19 @@ public:
                     out.mean.item(b)[j] = std::isfinite(s) ? x.item(b)[j] : 0.0f;
                 out.variance[b * x.elements() + i] = s * s;
             }
+    }
+    bool has_vjp() const override { return true; }
+    void vjp(const Tensor& x,
+             const Sigma& sigma,
+             const Tensor& v,
+             Workspace&,
+             Tensor& out) const override
+    {
+        out.set_batch(x.batch());
+        const std::size_t parts = x.elements() ? x.width() / x.elements() : 1;
+        for (std::size_t b = 0; b < x.batch(); b++)
+            for (std::size_t j = 0; j < x.width(); j++)
+                out.item(b)[j] = std::isfinite(sigma.at(b, j / parts)) ? v.item(b)[j] : 0.0f;
     }
 
 private:

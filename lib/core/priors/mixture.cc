@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "priors/mixture.h"
+#include "priors/mixture_space.h"
 
 #include "base/linalg.h"
 
@@ -16,56 +16,14 @@ namespace {
 
 using Eigen::Index;
 using Eigen::MatrixXcd;
-using Eigen::MatrixXcf;
 using Eigen::MatrixXd;
-using Eigen::MatrixXf;
 using Eigen::VectorXcd;
-using Eigen::VectorXcf;
 using Eigen::VectorXd;
 
-constexpr double least_noise = 1e-12; // sigma^2 below it is treated as -120 dB
 constexpr double least_share = 1e-10; // eigenvalues below this share of the largest are zero
-constexpr double least_weight = 1e-9; // components below this responsibility are skipped
 constexpr std::size_t kept_patterns = 4;
 
 } // namespace
-
-/*
- * For one set S of rows with equal noise s^2, C_SS = Q diag(l) Q^H makes every level cheap:
- *   E[x0 | z]_k   = m_k + (C B_S^H Q) diag(1 / (l + s^2)) Q^H (z - B_S m_k)
- *   Var[x0 | z]_k = rest + sum_j power_j s^2 / (l_j + s^2),  power_j = |C B_S^H q_j|^2 / l_j
- *   log N(z)_k    = -sum_j log(l_j + s^2) + |q_j^H (z - B_S m_k)|^2 / (l_j + s^2)
- * `rest` is the variance that no measurement of S removes. The sums have only positive terms, so
- * float suffices for them at any SNR.
- */
-struct MixtureDenoiser::Pattern {
-    std::vector<std::uint8_t> rows;
-    std::vector<int> index;      // the rows of S
-    MatrixXcf project;           // stacked over k: Q^H
-    VectorXcf offset;            // stacked: Q^H B_S m_k
-    VectorXd eigenvalues;        // stacked
-    std::vector<Index> first;    // where k begins in the stack
-    std::vector<MatrixXcf> gain; // n x q_k
-    std::vector<MatrixXf> power; // n x q_k
-    MatrixXf rest;               // n x K
-};
-
-struct MixtureDenoiser::Space : public Workspace {
-    std::vector<Pattern> patterns;
-    std::size_t next_pattern = 0;
-    std::vector<std::uint8_t> rows; // measured rows of the item at hand
-    std::size_t run = 0;            // items of one pattern collected so far, and
-    VectorXd noise;                 // their sigma^2
-    MatrixXcf z, u;                 // their rows and projections
-    VectorXcf scaled;
-    MatrixXcf mean;            // n x K, of one item
-    MatrixXf variance;         // n x K
-    VectorXd evidence, weight; // K
-    std::vector<int> index;    // unequal noise: rows, sigma^2, M, its factor, solutions
-    VectorXd row_noise;
-    VectorXcd row, solution, shift; // shift: n, of one component's mean
-    MatrixXcd gram, cross;
-};
 
 MixtureDenoiser::MixtureDenoiser(MixtureModel model) : d_model(std::move(model))
 {
@@ -90,6 +48,12 @@ std::unique_ptr<Workspace> MixtureDenoiser::make_workspace(std::size_t max_batch
     s->variance.resize(n, k);
     s->evidence.resize(k);
     s->weight.setOnes(k);
+    s->pulled.resize(m, k);
+    s->score.resize(m, k);
+    s->direction.resize(n);
+    s->along.resize(k);
+    s->row_noise.resize(m);
+    s->row.resize(m);
     if (d_model.diagonal)
         return s;
     s->patterns.reserve(kept_patterns);
@@ -97,8 +61,6 @@ std::unique_ptr<Workspace> MixtureDenoiser::make_workspace(std::size_t max_batch
     s->z.resize(m, Index(max_batch));
     s->u.resize(m * k, Index(max_batch));
     s->scaled.resize(m);
-    s->row_noise.resize(m);
-    s->row.resize(m);
     s->solution.resize(m);
     s->shift.resize(n);
     s->gram.resize(m, m);

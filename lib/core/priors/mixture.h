@@ -51,6 +51,12 @@ public:
                  const Sigma& sigma,
                  Workspace& workspace,
                  Estimate& out) const override;
+    bool has_vjp() const override { return true; }
+    void vjp(const Tensor& x,
+             const Sigma& sigma,
+             const Tensor& v,
+             Workspace& workspace,
+             Tensor& out) const override;
     const MixtureModel& model() const { return d_model; }
 
 private:
@@ -60,6 +66,7 @@ private:
     void equal_noise(std::size_t begin, std::size_t end, const Pattern&, Space&, Estimate&) const;
     void any_noise(std::size_t item, const Sigma&, Space&, Estimate&) const;
     void diagonal(std::size_t item, const Sigma&, Space&, Estimate&) const;
+    void differentiate(std::size_t item, const Sigma&, Space&) const;
     void load_rows(const Tensor& x, std::size_t item, const Pattern* pattern, Space&) const;
     void combine(std::size_t item, Space&, Estimate&) const;
 

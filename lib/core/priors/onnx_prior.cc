@@ -9,13 +9,17 @@
 #include <gnuradio/diffsem/core/onnx/ort.h>
 #include <gnuradio/diffsem/core/priors/prior.h>
 
+#include "base/derivative.h"
 #include "onnx/onnx_sidecar.h"
 #include "priors/denoiser_spec.h"
+#include "priors/denoiser_vjp.h"
 #include "priors/picture_prior.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 namespace gr {
@@ -28,20 +32,31 @@ class OnnxWorkspace : public Workspace
 public:
     OnnxWorkspace(const std::shared_ptr<const OrtSession>& session,
                   const DenoiserSpec& spec,
+                  const DenoiserVjp* vjp,
                   std::size_t max_batch)
         : run(session, spec.inputs, spec.outputs, spec.batch_of(max_batch)),
           item(spec.width)
     {
+        if (!vjp)
+            return;
+        derivative = std::make_unique<OrtRun>(
+            vjp->session, vjp->inputs, vjp->outputs, spec.batch_of(max_batch));
+        kept = Estimate(spec.is_complex ? Domain::complex : Domain::real, spec.shape, max_batch);
     }
     OrtRun run;
-    std::vector<float> item; // one item on its way into or out of the net's layout
+    std::unique_ptr<OrtRun> derivative; // none without a vjp, as what follows
+    Estimate kept;                      // what enter() leaves, which the derivative has no use for
+    std::vector<float> item;            // one item on its way into or out of the net's layout
 };
 
 class OnnxPrior : public Prior
 {
 public:
-    OnnxPrior(const OnnxFile& file, const LoadOptions& options)
-        : d_spec(read_denoiser_spec(file)),
+    OnnxPrior(const OnnxFile& file,
+              const LoadOptions& options,
+              const Json& condition,
+              const OnnxFile* of_vjp)
+        : d_spec(read_denoiser_spec(file, condition)),
           d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
@@ -52,6 +67,11 @@ public:
         d_traits.sigma_min = d_spec.sigma_min;
         d_traits.sigma_max = d_spec.sigma_max;
         d_traits.macs = d_spec.macs;
+        d_traits.conditions = d_spec.conditions;
+        if (!of_vjp)
+            return;
+        d_vjp = std::make_unique<DenoiserVjp>(*of_vjp, file.path, d_spec, OrtOptions(options));
+        check_denoiser_vjp(vjp_error(), of_vjp->path, file.path);
     }
 
     const char* type() const override { return "onnx"; }
@@ -59,7 +79,7 @@ public:
 
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override
     {
-        return std::make_unique<OnnxWorkspace>(d_session, d_spec, max_batch);
+        return std::make_unique<OnnxWorkspace>(d_session, d_spec, d_vjp.get(), max_batch);
     }
 
     void
@@ -73,10 +93,47 @@ public:
             const std::size_t n = std::min(at_once, x.batch() - first);
             for (std::size_t i = 0; i < n; ++i)
                 enter(x, sigma, first + i, i, w, out);
+            for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
+                tell(k, x.batch(), first, n, w);
             // A graph of fixed batch runs whole; what its last items held before does no harm.
             w.run.run(d_spec.fixed_batch ? at_once : n);
             for (std::size_t i = 0; i < n; ++i)
                 leave(sigma, first + i, i, w, out);
+        }
+    }
+
+    bool has_vjp() const override { return d_vjp != nullptr; }
+
+    //! With D = a x + b net(c x): J^H v = a v + c J_net^T (b v), element by element where levels are.
+    void vjp(const Tensor& x,
+             const Sigma& sigma,
+             const Tensor& v,
+             Workspace& workspace,
+             Tensor& out) const override
+    {
+        if (!d_vjp)
+            return Prior::vjp(x, sigma, v, workspace, out);
+        auto& w = static_cast<OnnxWorkspace&>(workspace);
+        w.kept.set_batch(x.batch());
+        out.set_batch(x.batch());
+        const std::size_t at_once = w.derivative->max_batch();
+        for (std::size_t first = 0; first < x.batch(); first += at_once) {
+            const std::size_t n = std::min(at_once, x.batch() - first);
+            for (std::size_t i = 0; i < n; ++i) {
+                enter(x, sigma, first + i, i, w, w.kept);
+                pull(sigma, v.item(first + i), first + i, i, w);
+            }
+            for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
+                tell(k, x.batch(), first, n, w);
+            const std::size_t rows = d_spec.fixed_batch ? at_once : n;
+            for (std::size_t k = 0; k < d_spec.inputs.size();
+                 ++k) // what the denoiser would be told
+                std::memcpy(w.derivative->input(k),
+                            w.run.input(k),
+                            d_spec.inputs[k].elements(rows) * elem_size(d_spec.inputs[k].type));
+            w.derivative->run(rows);
+            for (std::size_t i = 0; i < n; ++i)
+                gradient(sigma, v.item(first + i), first + i, i, w, out.item(first + i));
         }
     }
 
@@ -142,6 +199,36 @@ private:
             w.run.input_as<float>(1)[at] = value;
     }
 
+    //! Condition k of items first .. first + n - 1, from the context or as its null, into the net's input.
+    void
+    tell(std::size_t k, std::size_t batch, std::size_t first, std::size_t n, OnnxWorkspace& w) const
+    {
+        const SideInput& input = d_spec.conditions[k];
+        const Unknown* given = w.context ? w.context->find(input.name) : nullptr;
+        const std::size_t at = d_spec.first_condition() + k;
+        if (given && given->x.batch() != 1 && given->x.batch() != batch)
+            throw std::runtime_error("the condition '" + input.name + "' is of another batch");
+        if (!given && input.null.empty())
+            throw std::runtime_error("the condition '" + input.name + "' was not given");
+        for (std::size_t i = 0; i < n; ++i) {
+            const float* from =
+                !given ? input.null.data() : given->x.item(given->x.batch() == 1 ? 0 : first + i);
+            if (input.integer) {
+                auto* to = w.run.input_as<std::int64_t>(at) + i * input.count;
+                std::transform(from, from + input.count, to, [](float v) {
+                    return std::int64_t(std::llround(v));
+                });
+            } else if (input.previous) { // an x0 in our units
+                std::transform(from, from + d_spec.width, w.item.begin(), [&](float v) {
+                    return d_spec.scale_in * v;
+                });
+                d_spec.to_net(w.item.data(), w.run.input_as<float>(at) + i * d_spec.width);
+            } else {
+                std::copy(from, from + input.count, w.run.input_as<float>(at) + i * input.count);
+            }
+        }
+    }
+
     //! Row i of the net's output onto item b of the estimate.
     void
     leave(const Sigma& sigma, std::size_t b, std::size_t i, OnnxWorkspace& w, Estimate& out) const
@@ -165,6 +252,74 @@ private:
             for (std::size_t e = 0; e < d_spec.elements; ++e)
                 variance[e] = std::exp(std::min(std::max(log_variance[e], -80.0f), 80.0f));
         }
+    }
+
+    //! b v of one item into row i of the derivative's last input.
+    void
+    pull(const Sigma& sigma, const float* v, std::size_t b, std::size_t i, OnnxWorkspace& w) const
+    {
+        each(sigma, b, [&](std::size_t at, const Coefficients& k, float) {
+            w.item[at] = k.b * d_spec.scale_out * v[at];
+        });
+        d_spec.to_net(w.item.data(),
+                      w.derivative->input_as<float>(d_spec.inputs.size()) + i * d_spec.width);
+    }
+
+    void gradient(const Sigma& sigma,
+                  const float* v,
+                  std::size_t b,
+                  std::size_t i,
+                  OnnxWorkspace& w,
+                  float* out) const
+    {
+        d_spec.from_net(w.derivative->output_as<float>(0) + i * d_spec.width, w.item.data());
+        each(sigma, b, [&](std::size_t at, const Coefficients& k, float shrink) {
+            // What is not observed does not enter, whatever the graph makes of the 0 in its place.
+            out[at] =
+                shrink > 0 ? shrink * (k.a * v[at] + k.c * d_spec.scale_in * w.item[at]) : 0.0f;
+        });
+    }
+
+    //! f(place, coefficients, shrink) for every float of item b.
+    template <typename F>
+    void each(const Sigma& sigma, std::size_t b, F&& f) const
+    {
+        const std::size_t components = d_spec.is_complex ? 2 : 1;
+        Coefficients k{};
+        float shrink = 1;
+        for (std::size_t e = 0; e < d_spec.elements; ++e) {
+            if (e == 0 || sigma.per_element()) {
+                const Level l = level(sigma.at(b, d_spec.level_per_element ? e : 0));
+                k = d_spec.coefficients(l.sigma * d_spec.component_std);
+                shrink = l.shrink;
+            }
+            for (std::size_t c = 0; c < components; ++c)
+                f(e * components + c, k, shrink);
+        }
+    }
+
+    //! Against differences of D, half way between signal and noise.
+    double vjp_error() const
+    {
+        const auto space = make_workspace(1);
+        const Sigma sigma(std::min(std::max(0.5f, d_spec.sigma_min), d_spec.sigma_max));
+        Tensor x(d_traits.domain, d_spec.shape, 1), v = x, out = x;
+        Estimate estimate(d_traits.domain, d_spec.shape, 1);
+        return derivative_error(
+            {d_traits.domain,
+             d_spec.elements,
+             d_spec.elements,
+             [&](const float* at, float* y) {
+                 std::copy(at, at + d_spec.width, x.data());
+                 denoise(x, sigma, *space, estimate);
+                 std::copy(estimate.mean.data(), estimate.mean.data() + d_spec.width, y);
+             },
+             [&](const float* at, const float* of_v, float* to) {
+                 std::copy(at, at + d_spec.width, x.data());
+                 std::copy(of_v, of_v + d_spec.width, v.data());
+                 vjp(x, sigma, v, *space, out);
+                 std::copy(out.data(), out.data() + d_spec.width, to);
+             }});
     }
 
     //! The graph's real outputs, by running it: files often leave these shapes open.
@@ -199,76 +354,29 @@ private:
 
     DenoiserSpec d_spec;
     std::shared_ptr<const OrtSession> d_session;
+    std::unique_ptr<const DenoiserVjp> d_vjp;
     Traits d_traits;
 };
 
 } // namespace
 
-Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const Json& condition,
+                                             const std::string& vjp)
 {
     const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
-    static const char* const structured[] = {"shape",
-                                             "schedule",
-                                             "normalisation",
-                                             "sigma_range",
-                                             "condition",
-                                             "operator",
-                                             "start",
-                                             "sampler",
-                                             "plan",
-                                             "inputs",
-                                             "outputs",
-                                             "constants"};
-    Json result = Json::object();
-    for (const auto& [key, value] : file.metadata) {
-        Json json(value);
-        for (const char* name : structured)
-            if (key == std::string("diffsem.") + name)
-                json = meta_json(file, key);
-        result.set(key, std::move(json));
-    }
-    return result;
-}
-
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options)
-{
-    const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
-    if (file.meta("diffsem.role") == "image_denoiser")
+    if (file.meta("diffsem.role") == "image_denoiser") {
+        if (!condition.is_null())
+            throw Error(path + ": a denoiser of photographs takes no 'condition': leave it out");
+        if (!vjp.empty())
+            throw Error(path + ": a denoiser of photographs takes no 'vjp': leave it out");
         return make_picture_prior(file, options);
-    return std::make_shared<OnnxPrior>(file, options);
-}
-
-namespace {
-
-std::shared_ptr<const Prior>
-read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
-{
-    const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(path, options);
-    const Traits& t = prior->traits();
-    const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
-        const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
-        return (open ? std::string("any number of") : std::to_string(element_count(shape))) +
-               (domain == Domain::complex ? " complex" : " real");
-    };
-    const std::string its = text(t.domain, t.shape), wanted = text(signal.domain, signal.shape);
-    if (its != wanted)
-        throw Error(fields.where() + ".file: " + path + " is a denoiser of " + its +
-                    " elements, 'signal' says " + wanted + ": correct shape and domain");
-    return prior;
-}
-
-} // namespace
-
-const PriorEntry& onnx_prior()
-{
-    static const PriorEntry e{{"onnx",
-                               "A trained network that describes itself (docs/model_contract.md): "
-                               "eps, v, x0, score or flow, "
-                               "turned into the denoiser D once.",
-                               {{"file", "the .onnx file"}}},
-                              read};
-    return e;
+    }
+    if (vjp.empty())
+        return std::make_shared<OnnxPrior>(file, options, condition, nullptr);
+    const OnnxFile of_vjp = read_onnx_file(vjp, options.max_model_bytes);
+    return std::make_shared<OnnxPrior>(file, options, condition, &of_vjp);
 }
 
 } // namespace core

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
+#include "scheme/paths.h"
 #include "scheme/resolve_member.h"
 
 #include <algorithm>
@@ -49,6 +50,14 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
+    if (const std::string* scale = spec.find("guidance_scale"))
+        member.set("guidance_scale", value_of(spec, {"guidance_scale", ""}, *scale));
+    if (const std::string* said = spec.find("guidance")) { // a number: the scale of classifier-free guidance
+        if (said->find_first_not_of("0123456789.+-eE") == std::string::npos)
+            member.set("guidance_scale", value_of(spec, {"guidance", ""}, *said));
+        else
+            member.set("guidance", *said); // with keys of its own: another one's mean nothing to it
+    }
     if (const std::string* type = spec.find("sampler"))
         sampler.set("type", *type);
     if (const std::string* type = spec.find("start"))
@@ -70,6 +79,11 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
             sampler.set(key, value_of(spec, *of_sampler, text));
         else if (const Key* of_start = find_key(starts(), key))
             start.set(key, value_of(spec, *of_start, text));
+        else if (const Key* of_guidance = find_key(guidances(), key)) {
+            Json guidance = typed(member["guidance"], "");
+            guidance.set(key, value_of(spec, *of_guidance, text));
+            member.set("guidance", guidance);
+        }
     }
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
@@ -102,6 +116,39 @@ void resolve(const Package& package,
         throw Error("scheme '" + spec.name + "': steps=" + *steps +
                     " but the sampler is one_step: add "
                     "sampler=posterior_mean (or another) to take more");
+}
+
+// What the string says of the prior's side inputs: NAME=NUMBER, or numbers separated by semicolons.
+void read_conditions(const Spec& spec, const SchemeInfo& info, SchemeParts& parts)
+{
+    const std::vector<SideInput> inputs =
+        parts.prior ? parts.prior->traits().conditions : std::vector<SideInput>();
+    std::vector<std::string> names;
+    for (const SideInput& input : inputs) {
+        names.push_back(input.name);
+        if (is_key(input.name))
+            throw Error("scheme '" + info.spec + "': its condition '" + input.name +
+                        "' has the name of a key of the scheme string: give it another name, in "
+                        "the metadata and in the graph");
+    }
+    check_keys(spec, info.spec, names);
+    for (const SideInput& input : inputs) {
+        const std::string* text = spec.find(input.name);
+        if (!text)
+            continue;
+        if (input.previous)
+            throw Error("scheme '" + info.spec + "': the condition '" + input.name +
+                        "' is the previous answer, which the run itself fills in: leave it out");
+        std::vector<float> values;
+        for (const std::string& part : split(*text, ';'))
+            values.push_back(float(value_of(spec, {input.name.c_str(), ""}, part).as_double()));
+        try {
+            input.check(values.data(), values.size());
+        } catch (const Error& e) {
+            throw Error("scheme '" + info.spec + "': " + e.what());
+        }
+        parts.conditions[input.name] = std::move(values);
+    }
 }
 
 // The member that takes over where the guard refutes this one; empty: least squares. Follows the chain to its end.
@@ -158,6 +205,7 @@ std::shared_ptr<const Scheme> load_member(const Package& package,
                                           SchemeParts parts)
 {
     resolve(package, spec, options, info, parts);
+    read_conditions(spec, info, parts);
     const std::string fallback = fallback_of(package, info.member);
     if (info.guard && !fallback.empty()) {
         Spec other = spec;
@@ -185,6 +233,7 @@ bool built_in(const Spec& spec, SchemeInfo& info, SchemeParts& parts)
     if (spec.name != "ls" && spec.name != "linear")
         return false;
     const bool linear = spec.name == "linear";
+    check_keys(spec, info.spec);
     if (!spec.member.empty())
         throw Error("scheme '" + info.spec + "': '" + spec.name +
                     "' is built in and has no members");
@@ -241,6 +290,7 @@ std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
     return {{"prior", entries(priors())},
             {"operator", entries(operators())},
             {"start", entries(starts())},
+            {"guidance", entries(guidances())},
             {"sampler", entries(samplers())},
             {"plan", entries(plans())}};
 }

@@ -125,8 +125,9 @@ void read_onnx(Package& package, const LoadOptions& options)
     Json prior = Json::object();
     prior.set("type", "onnx");
     prior.set("file", fs::path(package.onnx).filename().string());
+    copy(prior, "vjp");
     member.set("prior", prior);
-    for (const char* key : {"operator", "start", "sampler", "plan", "title"})
+    for (const char* key : {"operator", "start", "guidance", "sampler", "plan", "title"})
         copy(member, key);
     members.set(package.name, member);
     package.manifest.set("signal", signal);
@@ -209,7 +210,7 @@ std::vector<std::pair<std::string, std::string>> find_packages(const LoadOptions
 Package open_package(Spec& spec, const LoadOptions& options)
 {
     Package package;
-    package.most_bytes = options.max_model_bytes;
+    package.options = options;
     const fs::path path(expand_home(spec.name));
     bool found = take_path(path, package);
     if (!found && path.has_parent_path() && is_package(path.parent_path())) {
@@ -246,8 +247,13 @@ Package open_package(Spec& spec, const LoadOptions& options)
 
 std::string Package::path(const std::string& file, const std::string& where) const
 {
-    if (!onnx.empty())
-        return onnx;
+    if (!onnx.empty()) {
+        const fs::path own(onnx);
+        if (file == own.filename().string())
+            return onnx;
+        return inside(own.has_parent_path() ? own.parent_path().string() : ".", file, where)
+            .string();
+    }
     if (!manifest["files"].has(file))
         throw Error(where + " names the file '" + file +
                     "', which 'files' does not list: add it there with its SHA-256");

@@ -31,11 +31,11 @@ struct Package : public Files {
     std::string text;   //!< of the manifest, or the metadata as JSON
     Json manifest;      //!< made from the metadata for a single file
     std::string content_hash;
-    std::size_t most_bytes = 0; //!< of a file
+    LoadOptions options; //!< that it was opened with
 
-    //! Of a file that the manifest lists. Refused: not listed, outside of the folder.
+    //! Of a file that the manifest lists, or that lies beside a single file. Refused: not listed, outside of the folder.
     std::string path(const std::string& file, const std::string& where) const override;
-    std::size_t max_bytes() const override { return most_bytes; }
+    const LoadOptions& load_options() const override { return options; }
 };
 
 /*!

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "scheme/resolve_member.h"
 
+#include "scheme/graph_codec.h"
+
+#include "priors/classifier_free.h"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -113,6 +117,49 @@ void read_sampler(const Json& json, const std::string& where, SchemeParts& parts
         parts.sampler->check(f);
 }
 
+// Of classifier-free guidance.
+void read_guidance_scale(const Json& scale, const std::string& where, SchemeParts& parts)
+{
+    if (scale.is_null())
+        return;
+    const double s = scale.is_number() ? scale.as_double() : -1;
+    if (!(s >= 0 && s <= 100))
+        throw Error(where + " is " + scale.dump().substr(0, 60) +
+                    ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
+    parts.guidance_scale = float(s);
+    if (!parts.prior && s != 1)
+        throw Error(where + " = " + scale.dump() + ": there is no prior to guide, leave it out");
+    try {
+        if (parts.prior)
+            parts.prior = make_classifier_free(parts.prior, parts.guidance_scale);
+    } catch (const Error& e) {
+        throw Error(where + " = " + scale.dump() + " " + e.what());
+    }
+}
+
+// {"type": "pigdm", "guidance_steps": 2}, or its name alone; without a type the default for prior and operator.
+void read_guidance(const Json& given, const std::string& where, SchemeParts& parts)
+{
+    if (given.is_null())
+        return;
+    const Json json = typed(given, "");
+    const std::string type = json["type"].is_string() ? json["type"].as_string() : "";
+    std::vector<const GuidanceEntry*> candidates = guidances();
+    if (!type.empty()) {
+        parts.guidance = &find(guidances(), "guidance", type, where);
+        candidates = {parts.guidance};
+    }
+    std::vector<std::string> known = {"type"};
+    for (const GuidanceEntry* entry : candidates)
+        for (const Key& key : entry->keys)
+            if (std::find(known.begin(), known.end(), key.name) == known.end())
+                known.push_back(key.name);
+    const Fields f(json, where, known);
+    for (const std::string& key : known)
+        if (key != "type" && f.has(key))
+            parts.guidance_keys[key] = f.number(key, 0);
+}
+
 // What the five choices ask of each other.
 void check_together(const MemberText& text, const SchemeInfo& info, const SchemeParts& parts)
 {
@@ -130,6 +177,13 @@ void check_together(const MemberText& text, const SchemeInfo& info, const Scheme
                     "' does not allow: use start 'noise'");
     if (!parts.op->measurement_is_state && !parts.prior)
         throw Error(where + ": the operator '" + info.op + "' needs a prior");
+    if ((parts.guidance || !parts.guidance_keys.empty()) &&
+        (!parts.prior || (parts.start->consumes_measurement && !parts.op->needs_spectrum)))
+        throw Error(where + ".guidance: " +
+                    (parts.prior ? "the start '" + info.start +
+                                       "' takes the measurement as the state, and nothing is left "
+                                       "to guide by: use start 'noise', or leave it out"
+                                 : "without a prior there is nothing to guide: leave it out"));
     const PlanParameters& plan = parts.plan.parameters();
     if (parts.plan.measured() != parts.op->needs_spectrum)
         throw Error(where + ".plan.type = " + info.plan + ": the operator '" + info.op + "' " +
@@ -197,15 +251,32 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     info.start = parts.start->name;
     read_sampler(member["sampler"], where + ".sampler", parts);
     info.sampler = parts.sampler->name;
+    read_guidance(member["guidance"], where + ".guidance", parts);
+    info.guidance = parts.guidance ? parts.guidance->name : "";
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
     const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));
-    parts.prior = prior.read(
-        Fields(member["prior"], where + ".prior", key_names(prior), &package), shape, options);
+    const std::vector<std::string> keys = key_names(prior);
+    Json said = member["prior"];
+    // A package's conditions are for those of its priors that take any.
+    const bool takes = std::find(keys.begin(), keys.end(), "condition") != keys.end();
+    if (takes && !package.manifest["condition"].is_null())
+        said.set("condition", package.manifest["condition"]);
+    if (!member["condition"].is_null())
+        said.set("condition", member["condition"]);
+    parts.prior = prior.read(Fields(said, where + ".prior", keys, &package), shape, options);
+    read_guidance_scale(member["guidance_scale"], where + ".guidance_scale", parts);
     try {
         parts.plan = Plan(p);
     } catch (const Error& e) {
         throw Error(where + ": " + e.what());
+    }
+    const Json& codec = member["codec"];
+    if (!codec.is_null()) {
+        if (info.image)
+            throw Error(where + ".codec: photographs have a codec of their own: leave it out");
+        parts.codec = read_codec(Fields(codec, where + ".codec", codec_keys(), &package), shape);
+        info.content = parts.codec->content_shape();
     }
     check_together(text, info, parts);
     const std::string unguarded = no_guard(parts);
@@ -217,6 +288,11 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
                     ": leave 'guard' out");
     info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
     info.has_variance = parts.prior && parts.prior->traits().variance;
+    const int steps = parts.sampler->step_evaluations == 0 ? 1 : parts.plan.max_steps();
+    info.evaluations =
+        !parts.prior ? 0
+                     : parts.prior->traits().evaluations *
+                           (parts.noise_updates + evaluations(*parts.sampler, parts.plan, steps));
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1
                                                         : parts.plan.max_steps();

@@ -85,23 +85,25 @@ static void bind_estimator(py::module& m)
                          std::uint64_t seed,
                          std::uint64_t stream,
                          std::size_t max_batch,
-                         float noise_freedom) {
+                         float noise_freedom,
+                         const py::object& condition) {
                  auto loaded = handle->get();
                  if (loaded->info().image)
                      throw core::Error("scheme '" + loaded->info().spec +
                                        "' is of photographs, whose size comes with each: take "
                                        "core.picture_estimator");
-                 return std::make_unique<core::Estimator>(loaded,
-                                                          estimator_options(*loaded,
-                                                                            item_size,
-                                                                            observed,
-                                                                            matrix,
-                                                                            steps,
-                                                                            eta,
-                                                                            seed,
-                                                                            stream,
-                                                                            max_batch,
-                                                                            noise_freedom));
+                 auto options = estimator_options(*loaded,
+                                                  item_size,
+                                                  observed,
+                                                  matrix,
+                                                  steps,
+                                                  eta,
+                                                  seed,
+                                                  stream,
+                                                  max_batch,
+                                                  noise_freedom);
+                 options.conditions = conditions_from(condition);
+                 return std::make_unique<core::Estimator>(loaded, options);
              }),
              py::arg("scheme"),
              py::arg("item_size") = 0,
@@ -112,13 +114,25 @@ static void bind_estimator(py::module& m)
              py::arg("seed") = 0,
              py::arg("stream") = 0,
              py::arg("max_batch") = 64,
-             py::arg("noise_freedom") = 0.0f)
+             py::arg("noise_freedom") = 0.0f,
+             py::arg("condition") = py::none())
         .def("run",
              &run_estimator,
              py::arg("y"),
              py::arg("noise_var"),
              py::arg("first") = 0,
+             py::arg("condition") = py::none(),
              "(mean, variance, info) as scheme.estimate() gives them.")
+        .def(
+            "set_condition",
+            [](core::Estimator& self, const std::string& name, const py::object& values) {
+                const auto given = condition_values(name, values);
+                self.set_condition(name, given.data(), given.size());
+            },
+            py::arg("name"),
+            py::arg("values"),
+            "What a conditional prior is told from now on.")
+        .def("reset", &core::Estimator::reset, "Forget the previous answer of the stream.")
         .def("set_steps", &core::Estimator::set_steps, py::arg("steps"))
         .def("set_eta", &core::Estimator::set_eta, py::arg("eta"))
         .def("set_seed", &core::Estimator::set_seed, py::arg("seed"))

@@ -19,6 +19,18 @@ using numbers = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 namespace {
 
+//! What the keys name lies in one folder.
+struct Folder : core::Files {
+    explicit Folder(std::string where) : folder(std::move(where)) {}
+    std::string path(const std::string& file, const std::string&) const override
+    {
+        return folder + "/" + file;
+    }
+    const core::LoadOptions& load_options() const override { return options; }
+    std::string folder;
+    core::LoadOptions options;
+};
+
 struct Named {
     std::shared_ptr<const core::Operator> op;
     core::Domain domain;
@@ -65,7 +77,8 @@ Named make(const std::string& name,
            std::size_t size,
            bool complex_domain,
            const std::vector<std::uint8_t>& observed,
-           const py::object& matrix)
+           const py::object& matrix,
+           const std::string& folder)
 {
     const auto& entry = core::find_entry(core::operators(), "operator", name);
     const core::Domain domain = complex_domain ? core::Domain::complex : core::Domain::real;
@@ -78,7 +91,8 @@ Named make(const std::string& name,
         input.matrix.assign(a.data(), a.data() + a.size());
         input.matrix_rows = std::size_t(a.shape(0));
     }
-    return {entry.read(core::Fields(json, name, core::key_names(entry)),
+    const Folder files(folder);
+    return {entry.read(core::Fields(json, name, core::key_names(entry), &files),
                        {domain, {std::int64_t(size)}})(input),
             domain};
 }
@@ -92,6 +106,25 @@ void bind_operator_(py::module& parent)
         .def_property_readonly("rows", [](const Named& n) { return n.op->rows(); })
         .def_property_readonly("cols", [](const Named& n) { return n.op->cols(); })
         .def_property_readonly("linear", [](const Named& n) { return n.op->linear(); })
+        .def_property_readonly("has_proximal", [](const Named& n) { return n.op->has_proximal(); })
+        .def(
+            "vjp",
+            [](const Named& n, const vectors& x, const vectors& v) {
+                core::Tensor out = n.empty(n.op->cols(), std::size_t(x.shape(0)));
+                n.op->vjp(n.tensor(x, n.op->cols()), n.tensor(v, n.op->rows()), out);
+                return n.array(out);
+            },
+            py::arg("x"),
+            py::arg("v"),
+            "J(x)^H v.")
+        .def(
+            "classical",
+            [](const Named& n, const vectors& y) {
+                core::Tensor x = n.empty(n.op->cols(), std::size_t(y.shape(0)));
+                n.op->classical(n.tensor(y, n.op->rows()), x);
+                return n.array(x);
+            },
+            py::arg("y"))
         .def(
             "apply",
             [](const Named& n, const vectors& x) {
@@ -139,7 +172,8 @@ void bind_operator_(py::module& parent)
           py::arg("complex_domain") = true,
           py::arg("observed") = std::vector<std::uint8_t>(),
           py::arg("matrix") = py::none(),
-          "keys: JSON text, as a manifest has them.");
+          py::arg("folder") = "",
+          "keys: JSON text, as a manifest has them; folder: where the files lie that they name.");
     m.def(
         "operator_examples",
         [] {

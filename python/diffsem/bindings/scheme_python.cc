@@ -60,17 +60,108 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
     return options;
 }
 
-py::tuple run_estimator(core::Estimator& estimator,
-                        const complex_array& y,
-                        const float_array& noise_var,
-                        std::uint64_t first)
+py::array array_of(const py::object& y)
 {
+    py::array array = py::array::ensure(y);
+    if (!array) {
+        PyErr_Clear();
+        throw core::Error("y is no array of numbers: give one of [..., M]");
+    }
+    return array;
+}
+
+std::vector<float> condition_values(const std::string& name, const py::handle& values)
+{
+    const auto array = float_array::ensure(values);
+    if (!array) {
+        PyErr_Clear();
+        throw core::Error("the condition '" + name + "' was given " +
+                          std::string(py::repr(values)).substr(0, 60) +
+                          ": give a number, or an array of numbers");
+    }
+    return {array.data(), array.data() + array.size()};
+}
+
+std::map<std::string, std::vector<float>> conditions_from(const py::object& condition)
+{
+    std::map<std::string, std::vector<float>> all;
+    if (condition.is_none())
+        return all;
+    if (!py::isinstance<py::dict>(condition))
+        throw core::Error("condition is " + std::string(py::repr(condition)).substr(0, 60) +
+                          ": give a dict such as {'class': 3}");
+    for (const auto& [name, values] : py::cast<py::dict>(condition))
+        all[py::cast<std::string>(py::str(name))] =
+            condition_values(py::cast<std::string>(py::str(name)), values);
+    return all;
+}
+
+namespace {
+
+// Of what size the condition is that has this name; 0: there is none, which the estimator will say.
+std::size_t count_of(const core::Scheme& scheme, const std::string& name)
+{
+    const auto& prior = scheme.parts().prior;
+    if (prior)
+        for (const auto& input : prior->traits().conditions)
+            if (input.name == name)
+                return input.count;
+    return 0;
+}
+
+// Whether these are values for each of so many items, not for all of them.
+bool in_rows(std::size_t given, std::size_t count, std::size_t items)
+{
+    return given != count && given == count * items;
+}
+
+// Tells the estimator what the call says, and gives what must outlive the run.
+std::map<std::string, std::vector<float>>
+row_conditions(core::Estimator& estimator, const py::object& condition, std::size_t items)
+{
+    auto all = conditions_from(condition);
+    for (auto& [name, values] : all) {
+        const std::size_t count = count_of(estimator.scheme(), name);
+        if (in_rows(values.size(), count, items))
+            estimator.set_conditions(name, values.data(), items);
+        else
+            estimator.set_condition(name, values.data(), values.size());
+    }
+    return all;
+}
+
+} // namespace
+
+std::map<std::string, std::vector<float>>
+constant_conditions(const core::Scheme& scheme, const py::object& condition, std::size_t items)
+{
+    auto all = conditions_from(condition);
+    for (auto& [name, values] : all) { // of rows the first will do, the run itself brings all
+        const std::size_t count = count_of(scheme, name);
+        if (in_rows(values.size(), count, items))
+            values.resize(count);
+    }
+    return all;
+}
+
+py::tuple run_estimator(core::Estimator& estimator,
+                        const py::object& measured,
+                        const float_array& noise_var,
+                        std::uint64_t first,
+                        const py::object& condition)
+{
+    const py::array y = array_of(measured);
     const auto m = static_cast<py::ssize_t>(estimator.input_size());
     const auto n = static_cast<py::ssize_t>(estimator.output_size());
     if (y.ndim() < 1 || y.shape(y.ndim() - 1) != m)
         throw core::Error("y's last axis has " +
                           (y.ndim() ? std::to_string(y.shape(y.ndim() - 1)) : std::string("no")) +
                           " elements, a measurement of this scheme has " + std::to_string(m));
+    const auto& scheme = estimator.scheme().info();
+    const bool real = !scheme.complex_domain;
+    if (real && y.dtype().kind() == 'c')
+        throw core::Error("y is complex, but scheme '" + scheme.spec +
+                          "' is made for real data: give real numbers, for example y.real");
     const py::ssize_t items = m ? y.size() / m : 0;
     std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
 
@@ -94,18 +185,43 @@ py::tuple run_estimator(core::Estimator& estimator,
                           " items, or one for each element");
     }
 
+    const auto rows = row_conditions(estimator, condition, items);
     auto shape = batch;
     shape.push_back(n);
-    py::array_t<core::cfloat> mean(shape);
     py::array_t<float> variance(shape);
     std::vector<core::ItemInfo> info(items);
-    {
-        core::cfloat* mean_data = mean.mutable_data();
+    const auto run = [&](const auto& given, auto& mean) {
+        auto* mean_data = mean.mutable_data();
         float* variance_data = variance.mutable_data();
-        const core::cfloat* y_data = y.data();
+        const auto* y_data = given.data();
         py::gil_scoped_release release;
         estimator.run(
             y_data, items, noise.data(), stride, first, mean_data, variance_data, info.data());
+    };
+    py::array result;
+    if (real) {
+        py::array_t<float> mean(shape);
+        run(py::cast<float_array>(y), mean);
+        result = mean;
+    } else {
+        py::array_t<core::cfloat> mean(shape);
+        run(py::cast<complex_array>(y), mean);
+        result = mean;
+    }
+
+    py::object latent = py::none();
+    if (estimator.content_size()) {
+        auto of_content = batch;
+        of_content.insert(of_content.end(), scheme.content.begin(), scheme.content.end());
+        py::array_t<float> content(of_content);
+        float* to = content.mutable_data();
+        const auto* from = static_cast<const float*>(result.data());
+        {
+            py::gil_scoped_release release;
+            estimator.decode(from, items, to, info.data());
+        }
+        latent = result;
+        result = content;
     }
 
     py::array_t<float> used(batch), gain(batch), residual(batch);
@@ -129,7 +245,9 @@ py::tuple run_estimator(core::Estimator& estimator,
     out["guarded"] = guarded;
     out["reason"] = reason;
     out["residual"] = residual;
-    return py::make_tuple(mean, variance, out);
+    if (!latent.is_none())
+        out["latent"] = latent;
+    return py::make_tuple(result, variance, out);
 }
 
 } // namespace diffsem
@@ -137,9 +255,81 @@ py::tuple run_estimator(core::Estimator& estimator,
 
 using namespace gr::diffsem;
 
-static py::dict info_dict(const core::SchemeInfo& i)
+static py::list condition_list(const core::SchemeParts& parts)
 {
+    py::list all;
+    for (const auto& input :
+         parts.prior ? parts.prior->traits().conditions : std::vector<core::SideInput>()) {
+        py::dict d;
+        d["name"] = input.name;
+        d["type"] = input.integer ? "int64" : "float32";
+        d["shape"] = py::tuple(py::cast(input.shape));
+        d["null"] = input.null.empty() ? py::object(py::none())
+                    : input.count == 1 ? py::cast(input.null[0])
+                    : input.previous   ? py::cast(input.null[0])
+                                       : py::cast(input.null);
+        d["from"] = input.previous ? py::cast("previous") : py::object(py::none());
+        const auto said = parts.conditions.find(input.name);
+        d["value"] = said == parts.conditions.end() ? py::object(py::none())
+                     : said->second.size() == 1     ? py::cast(said->second[0])
+                                                    : py::cast(said->second);
+        all.append(d);
+    }
+    return all;
+}
+
+// Content [..., *shape] to latents [..., N] (forth), or back.
+static py::array through_codec(const core::Scheme& loaded, const py::object& given, bool forth)
+{
+    const auto& info = loaded.info();
+    const auto& codec = loaded.parts().codec;
+    if (!codec)
+        throw core::Error("scheme '" + info.spec +
+                          "' has no codec: its signal is the content itself");
+    const bool complex = info.complex_domain;
+    std::vector<std::int64_t> latent = {std::int64_t(core::element_count(info.shape))};
+    const std::vector<std::int64_t>&from = forth ? info.content : latent,
+          &to = forth ? latent : info.content;
+    const py::array any = array_of(given);
+    const bool complex_in = complex && !forth;
+    if (!complex_in && any.dtype().kind() == 'c')
+        throw core::Error(std::string(forth ? "content is" : "the latent is") +
+                          " complex, and real numbers are asked for: give x.real");
+    const py::array x = complex_in ? py::array(py::cast<complex_array>(any))
+                                   : py::array(py::cast<float_array>(any));
+    const auto axes = py::ssize_t(from.size());
+    bool fits = x.ndim() >= axes;
+    for (py::ssize_t i = 0; fits && i < axes; i++)
+        fits = x.shape(x.ndim() - axes + i) == from[std::size_t(i)];
+    if (!fits)
+        throw core::Error("an array of shape " + std::string(py::repr(any.attr("shape"))) +
+                          " was given: its last axes must be " +
+                          std::string(py::repr(py::tuple(py::cast(from)))) + ", " +
+                          (forth ? "the content" : "the latent") + " of scheme '" + info.spec +
+                          "'");
+    std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim() - axes);
+    py::ssize_t items = 1;
+    for (const auto n : shape)
+        items *= n;
+    shape.insert(shape.end(), to.begin(), to.end());
+    py::array out = complex && forth ? py::array(py::array_t<core::cfloat>(shape))
+                                     : py::array(py::array_t<float>(shape));
+    const auto* in_data = static_cast<const float*>(x.data());
+    auto* out_data = static_cast<float*>(out.mutable_data());
+    py::gil_scoped_release release;
+    if (forth)
+        codec->encode(in_data, std::size_t(items), out_data);
+    else
+        codec->decode(in_data, std::size_t(items), out_data);
+    return out;
+}
+
+static py::dict info_dict(const core::Scheme& loaded)
+{
+    const core::SchemeInfo& i = loaded.info();
     py::dict d;
+    d["condition"] = condition_list(loaded.parts());
+    d["guidance_scale"] = loaded.parts().guidance_scale;
     d["spec"] = i.spec;
     d["package"] = i.package;
     d["member"] = i.member;
@@ -150,12 +340,14 @@ static py::dict info_dict(const core::SchemeInfo& i)
     d["sampler"] = i.sampler;
     d["plan"] = i.plan;
     d["shape"] = py::tuple(py::cast(i.shape));
+    d["content"] = i.content.empty() ? py::object(py::none()) : py::tuple(py::cast(i.content));
     d["domain"] = i.complex_domain ? "complex" : "real";
     d["gain"] = i.measured_gain ? "measured" : "unit";
     d["has_variance"] = i.has_variance;
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
+    d["evaluations"] = i.evaluations;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
     return d;
@@ -188,12 +380,12 @@ void bind_scheme(py::module& m)
             "Read the package now; gives the handle back. ValueError if it cannot be had.")
         .def(
             "info",
-            [](scheme& self) { return info_dict(self.get()->info()); },
+            [](scheme& self) { return info_dict(*self.get()); },
             "What the scheme says of itself, as a dict; reads the package if need be.")
         .def(
             "estimate",
             [](scheme& self,
-               const complex_array& y,
+               const py::object& measured,
                const float_array& noise_var,
                const py::object& observed,
                int steps,
@@ -203,8 +395,10 @@ void bind_scheme(py::module& m)
                std::uint64_t first,
                std::uint64_t stream,
                std::size_t max_batch,
-               float noise_freedom) {
+               float noise_freedom,
+               const py::object& condition) {
                 auto loaded = self.get();
+                const py::array y = array_of(measured);
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
                 auto options = estimator_options(*loaded,
                                                  size,
@@ -217,8 +411,10 @@ void bind_scheme(py::module& m)
                                                  max_batch,
                                                  noise_freedom);
                 options.fallback_now = false; // mostly it is not needed, and this runs once
+                options.conditions =
+                    constant_conditions(*loaded, condition, size ? y.size() / size : 0);
                 core::Estimator estimator(loaded, options);
-                return run_estimator(estimator, y, noise_var, first);
+                return run_estimator(estimator, y, noise_var, first, condition);
             },
             py::arg("y"),
             py::arg("noise_var"),
@@ -231,17 +427,36 @@ void bind_scheme(py::module& m)
             py::arg("stream") = 0,
             py::arg("max_batch") = 64,
             py::arg("noise_freedom") = 0.0f,
+            py::arg("condition") = py::none(),
             "Posterior estimate of arrays, without a flowgraph: (mean, variance, info).\n\n"
-            "y: complex [..., M]. noise_var: E|n|^2 per complex element of y; one value, one for "
-            "each\n"
+            "y: complex [..., M], of a real scheme real; so is the mean. noise_var: E|n|^2 per "
+            "(complex) element\nof y; one value, one for each\n"
             "item, or one for each element. observed: boolean mask of N or list of indices; None: "
             "all.\n"
             "matrix: M x N for the operator 'matrix'. steps 0 and eta < 0: the scheme's own.\n"
             "noise_freedom: elements of noise that noise_var was measured on; 0: it is exact.\n"
+            "condition: {name: values} of a conditional prior, for all items or a row for each.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
-            "reason.")
+            "reason.\n"
+            "A scheme with a codec infers its latent: mean is the decoded content [..., *shape], "
+            "info['latent'] what\nwas inferred, and variance that of the latent.")
+        .def(
+            "encode",
+            [](scheme& self, const py::object& content) {
+                return through_codec(*self.get(), content, true);
+            },
+            py::arg("content"),
+            "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a "
+            "codec.")
+        .def(
+            "decode",
+            [](scheme& self, const py::object& latent) {
+                return through_codec(*self.get(), latent, false);
+            },
+            py::arg("latent"),
+            "The content of latents [..., N]. Of a scheme with a codec.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

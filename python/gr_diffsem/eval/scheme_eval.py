@@ -72,7 +72,7 @@ def run_one(scheme, args):
     run_member = Members(data, levels, args.seed, args.chain)
     names = members_of(package)
     chosen = [check(name, names) for name in args.members] if args.members else names
-    if all(part.matrix is None for part in data):
+    if all(part.matrix is None and part.forward is None for part in data):
         run_member(LEAST_SQUARES, LEAST_SQUARES)
     for name in chosen:
         if name not in run_member.errors:
@@ -157,7 +157,8 @@ class Members:
         """Run a member of the package (or `ls`), given as a spec string."""
 
         def method(part, y, noise_var):
-            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain)
+            told = {"condition": getattr(part, "condition", None)}
+            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain, **told)
 
         self.estimate_with(name, method)
 
@@ -201,11 +202,15 @@ class Members:
         for part in self.data:
             rows = len(part.truth)
             width = part.truth.shape[1] if part.matrix is None else len(part.matrix)
+            if part.forward is not None:
+                width = part.forward(part.truth[:1]).shape[1]
             items = np.arange(first, first + rows)
             step = round(10 * self.levels[k]) + 10_000  # of the SNR, not of its place in the list
-            noise = philox.complex_normals(width, step, items, self.seed, stream=0x6E)
+            real = not np.iscomplexobj(part.truth)
+            draw = philox.normals if real else philox.complex_normals
+            noise = draw(width, step, items, self.seed, stream=0x6E)
             y = measure(part, noise * np.sqrt(noise_var))
-            yield part, y.astype(np.complex64), noise_var
+            yield part, y.astype(np.float32 if real else np.complex64), noise_var
             first += rows
 
     def nmse(self, name, part=None):
@@ -225,6 +230,8 @@ class Members:
 
 def measure(part, noise):
     """y of a TestData and of noise [R, M] that has its variance already."""
+    if part.forward is not None:
+        return part.forward(part.truth) + noise
     if part.matrix is not None:
         return part.truth @ np.asarray(part.matrix).T + noise
     y = part.truth + noise

@@ -13,7 +13,7 @@ from pathlib import Path
 from .. import schemes
 from ..base.errors import UserError, unknown
 from ..base.number_options import whole
-from ..models import provenance
+from ..models import graph_export, provenance
 from ..models.training import load_checkpoint
 from . import info, onnx_cost, package_writer
 
@@ -77,9 +77,10 @@ def export(checkpoint, model, refit=False, where=None):
         "scheme_changed": provenance.changed(scheme, state.get("scheme_file")),
     }
     if path is not model:
+        graphs = graph_export.write_missing(scheme, model, refit)
         tensors = package_writer.fit_missing(scheme, model, refit)
         report["package"] = str(model)
-        report["fitted"] = tensors
+        report["fitted"] = [*graphs, *tensors]
         report["content_hash"] = package_writer.write(scheme, model)
     return report
 

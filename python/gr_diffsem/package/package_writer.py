@@ -63,7 +63,10 @@ def write(scheme, folder):
     for name, network in graphs(scheme, folder).items():
         graph = f"{name}.onnx"
         costs[name] = info.file_cost(folder / graph)["macs"]
-        members[name] = {"title": network.title, "prior": {"type": "onnx", "file": graph}, **scheme.choices(name)}
+        prior = {"type": "onnx", "file": graph}
+        if network.vjp and (folder / f"{name}_vjp.onnx").is_file():
+            prior["vjp"] = f"{name}_vjp.onnx"
+        members[name] = {"title": network.title, "prior": prior, **scheme.choices(name)}
         facts[name] = read_contract_key(folder / graph, "quantised") or read_contract_key(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
         files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]

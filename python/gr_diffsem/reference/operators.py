@@ -12,6 +12,7 @@ import numpy as np
 
 from ..base.picture_transform import forward, inverse
 from .convolution import Convolution
+from .network import Network
 from .quantiser import Quantiser
 
 
@@ -121,5 +122,6 @@ OPERATORS = {
     "matrix": lambda size, observed=None, matrix=None: Matrix(matrix),
     "convolution": lambda size, observed=None, matrix=None, **keys: Convolution(size, **keys),
     "quantiser": lambda size, observed=None, matrix=None, **keys: Quantiser(size, **keys),
+    "network": lambda size, observed=None, matrix=None, **keys: Network(size, **keys),
     "transform": lambda size, observed=None, matrix=None, gains=None: Transform(gains),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..air import measure
+from ..base.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,27 @@ class Claim:
 
 @dataclass
 class TestData:
-    """What an evaluation measures on. truth: [count, N] complex64, E|x|^2 = 1. observed: [N] bool or
-    None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and
-    genies that are no members of the package. A list of these may be given, each a kind of signal;
-    what has a `name` is reported apart too, and its estimators may be its own under the same names."""
+    """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N]
+    bool or None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and genies
+    that are no members of the package. A list of these may be given, each a kind of signal; what has a `name` is
+    reported apart too, and its estimators may be its own under the same names. condition: {name: array [count, ...]},
+    what a conditional prior is told. forward: f(truth) -> clean measurement [count, M], of the operator `network`."""
 
     truth: np.ndarray
     observed: np.ndarray | None = None
     matrix: np.ndarray | None = None
     estimators: dict = field(default_factory=dict)
     name: str | None = None
+    condition: dict = field(default_factory=dict)
+    forward: object = None
 
 
 @dataclass(frozen=True)
 class Network:
     """How one member is trained. build() -> torch module; prior_share: share of a batch's rows that
     are states of a sampler instead of plain measurements (0: measurements only, mean squared error
-    at the measurement, no diffusion prior)."""
+    at the measurement, no diffusion prior). vjp: its derivative is exported beside it, for guidance that
+    goes through it."""
 
     build: object
     title: str
@@ -57,6 +62,7 @@ class Network:
     minutes: float = 10.0
     batch: int = 1024
     rate: float = 2e-3
+    vjp: bool = False
 
 
 def typed(choice):
@@ -92,7 +98,10 @@ class Scheme:
     source = None  # the file it was read from, where that is not one of this package; set by what reads it
     version = "1"
     licence = "GPL-3.0-or-later"
-    domain = "complex"  # "image": photographs, which `gr-diffsem eval semantic_link` measures
+    domain = "complex"  # "real": [n, *shape] float32; "image": photographs, measured by `gr-diffsem eval semantic_link`
+    # what the networks are told beside x and sigma: ({"name": "class", "type": "int64", "shape": [], "null": -1},)
+    condition: tuple = ()
+    drop = 0.1  # share of training items whose conditions are replaced by their `null`
     shape = (64,)
     axes = ("carrier",)
     gain = "unit"
@@ -125,27 +134,79 @@ class Scheme:
         return Training
 
     def sample(self, rng, n):
-        """n clean signals, complex64 [n, *shape], E|x|^2 = 1 over the data set."""
+        """n clean signals, complex64 (of real data float32) [n, *shape], E|x|^2 = 1 over the data set; with `condition`
+        (signals, {name: array [n, ...]})."""
         raise NotImplementedError
+
+    def drawn(self, rng, n):
+        """(signals, conditions) of sample(), none of them dropped."""
+        drawn = self.sample(rng, n)
+        return drawn if isinstance(drawn, tuple) else (drawn, {})
+
+    def dropped(self, rng, condition):
+        """The same conditions, a share `drop` of the items without them: what is compared with in classifier-free
+        guidance (Ho and Salimans 2022) is learned so. Those that have no `null` stay."""
+        gone = rng.random(len(next(iter(condition.values())))) < self.drop if condition else None
+        out = {}
+        for said in self.condition:
+            values = np.array(condition[said["name"]], said["type"])
+            if "null" in said:
+                values[gone] = np.asarray(said["null"], values.dtype)
+            out[said["name"]] = values
+        return out
 
     def batch(self, rng, n, prior_share):
         """n training pairs (air.measure.Batch). The default: every element observed, with equal
         noise, at SNRs uniform in dB over `training_snr_db`."""
-        h = self.sample(rng, n)
+        h, condition = self.drawn(rng, n)
         db = rng.uniform(*self.training_snr_db, (n, *[1] * len(self.shape)))
         nv = (10 ** (-db / 10)).astype(np.float32)
         observed = np.ones(h.shape, bool)
         batch = measure.observe(h, nv, nv, observed, rng, self.gain)
-        return measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        return measure.conditioned(batch, self.dropped(rng, condition))
+
+    def check_batch(self, batch):
+        """Refuse training data that are not what the scheme says of itself."""
+        real = self.domain == "real"
+        if real == np.iscomplexobj(batch.clean) or batch.clean.shape[1:] != tuple(self.shape):
+            kind = "real" if not np.iscomplexobj(batch.clean) else "complex"
+            raise UserError(
+                f"scheme {self.name} is of {self.domain} signals {list(self.shape)}, its samples are {kind} "
+                f"{list(batch.clean.shape[1:])}: correct domain and shape, or sample()"
+            )
+        names, given = [said["name"] for said in self.condition], list(getattr(batch, "condition", {}))
+        if names != given:
+            raise UserError(
+                f"scheme {self.name} declares the conditions {names}, its batches come with {given}: let sample() or "
+                f"batch() give them in that order"
+            )
+
+    def operator_network(self):
+        """The torch module f of y = f(x) + n, for the operator `network`: [B, 2, *shape] planes of x itself (of real
+        data [B, *shape]) to planes of y. Its derivative is exported beside it."""
+        return None
+
+    def codec(self):
+        """(encoder, decoder), torch modules, of a scheme whose signal is a latent: content [B, *content], real, to
+        planes of the latent [B, 2, *shape] (of a real one [B, *shape]), and back."""
+        return None
+
+    def has_operator_network(self):
+        return type(self).operator_network is not Scheme.operator_network
+
+    def has_codec(self):
+        return type(self).codec is not Scheme.codec
 
     def validation(self):
         """{name: SNR in dB -> Batch} that training reports on; never seen in training."""
 
         def at(snr_db):
             rng = np.random.default_rng(self.seed + 9000)
-            h = self.sample(rng, 2000)
+            h, condition = self.drawn(rng, 2000)
             nv = np.float32(10 ** (-snr_db / 10))
-            return measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+            batch = measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+            return measure.conditioned(batch, condition)
 
         return {"all": at}
 
@@ -153,9 +214,12 @@ class Scheme:
 
     def write_network(self, net, path, network, facts):
         """Write a trained torch module as a self-describing .onnx; its largest difference to torch."""
-        from ..models.onnx_export import write
+        from ..models import graph_export, onnx_export
 
-        return write(net, path, self, network, facts)
+        error = onnx_export.write(net, path, self, network, facts)
+        if network.vjp:
+            graph_export.write_denoiser_vjp(net, path.with_name(f"{path.stem}_vjp.onnx"), self)
+        return error
 
     def signal(self):
         """The manifest's `signal`."""
@@ -163,17 +227,21 @@ class Scheme:
 
     def choices(self, member):
         """What the manifest says of a network besides its prior: operator, start, sampler and plan."""
+        operator = typed(self.operator)
+        if self.has_operator_network():
+            operator = {"file": "operator.onnx", "vjp": "operator_vjp.onnx", **operator}
         return {
-            "operator": typed(self.operator),
+            "operator": operator,
             "start": typed(self.start),
             "sampler": {"type": "one_step"},
             "plan": self.plan,
+            **({"codec": {"encoder": "encoder.onnx", "decoder": "decoder.onnx"}} if self.has_codec() else {}),
         }
 
     def signal_text(self):
         """One line of the card."""
         return (
-            f"Signal: complex, shape {list(self.shape)} ({', '.join(self.axes)}), "
+            f"Signal: {self.domain}, shape {list(self.shape)} ({', '.join(self.axes)}), "
             f"gain {self.gain}. SNR here is {self.snr_definition}."
         )
 

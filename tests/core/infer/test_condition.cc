@@ -9,6 +9,8 @@
 
 #include <gnuradio/diffsem/core/infer/condition.h>
 
+#include <map>
+#include <string>
 #include <vector>
 
 using namespace fixtures;
@@ -95,7 +97,8 @@ double distance(const Mixture& m,
                 const std::vector<int>& at,
                 double level,
                 bool unequal,
-                PosteriorDenoiser::Method method)
+                const char* guidance,
+                double steps = 0)
 {
     Random r(31);
     double worst = 0;
@@ -109,9 +112,16 @@ double distance(const Mixture& m,
                 float(std::sqrt(l.noise(Eigen::Index(i))));
         }
         const Tensor ty = to_tensor({y});
-        const auto posterior = condition(prior, op, ty, noise);
+        const auto posterior = std::make_unique<PosteriorDenoiser>(
+            prior,
+            op,
+            1.0f,
+            &find_entry(guidances(), "guidance", guidance),
+            steps > 0 ? std::map<std::string, double>{{"guidance_steps", steps}}
+                      : std::map<std::string, double>{});
+        posterior->measure(ty, noise);
         const Sigma sigma{float(level)};
-        CHECK(posterior->method(sigma) == method);
+        CHECK_EQUAL(std::string(posterior->acting(sigma)), guidance);
         auto workspace = posterior->make_workspace(1);
         Estimate out(Domain::complex, {m.n()}, 1);
         posterior->denoise(to_tensor({l.x}), sigma, *workspace, out);
@@ -129,7 +139,6 @@ double distance(const Mixture& m,
 
 int main()
 {
-    using Method = PosteriorDenoiser::Method;
     const Mixture g = gaussian(6), m = mixture(6);
     const Matrix eye = Matrix::Identity(6, 6);
     const std::vector<int> all = {0, 1, 2, 3, 4, 5}, some = {0, 2, 5};
@@ -142,9 +151,8 @@ int main()
         const auto prior = make_mixture_prior(model->parameters());
         for (double level : {0.2, 2.0, double(Sigma::unobserved())})
             for (bool unequal : {false, true}) {
-                CHECK_BELOW(
-                    distance(*model, prior, identity, eye, all, level, unequal, Method::combined),
-                    1e-5);
+                CHECK_BELOW(distance(*model, prior, identity, eye, all, level, unequal, "combined"),
+                            1e-5);
                 CHECK_BELOW(distance(*model,
                                      prior,
                                      mask,
@@ -152,31 +160,52 @@ int main()
                                      some,
                                      level,
                                      unequal,
-                                     Method::combined),
+                                     "combined"),
                             1e-5);
-                CHECK_BELOW(distance(*model, prior, matrix, a, rows, level, unequal, Method::joint),
+                CHECK_BELOW(distance(*model, prior, matrix, a, rows, level, unequal, "joint"),
                             1e-5);
             }
         // One level for all is still exact where everything is measured with equal noise ...
         const auto scalar = std::make_shared<ScalarOnly>(prior, true),
                    bare = std::make_shared<ScalarOnly>(prior, false);
-        CHECK_BELOW(distance(*model, scalar, identity, eye, all, 0.5, false, Method::combined),
-                    1e-5);
+        CHECK_BELOW(distance(*model, scalar, identity, eye, all, 0.5, false, "combined"), 1e-5);
         // ... else the proximal step approximates: relative errors measured, not derived.
-        CHECK_BELOW(distance(*model, scalar, matrix, a, rows, 0.5, false, Method::proximal), 0.5);
-        CHECK_BELOW(distance(*model, bare, matrix, a, rows, 0.5, true, Method::proximal), 0.7);
+        CHECK_BELOW(distance(*model, scalar, matrix, a, rows, 0.5, false, "proximal"), 0.5);
+        CHECK_BELOW(distance(*model, bare, matrix, a, rows, 0.5, true, "proximal"), 0.7);
         CHECK_BELOW(
-            distance(
-                *model, scalar, mask, eye(some, Eigen::all), some, 0.5, false, Method::proximal),
+            distance(*model, scalar, mask, eye(some, Eigen::all), some, 0.5, false, "proximal"),
             0.5);
         CHECK_BELOW(
-            distance(*model, bare, mask, eye(some, Eigen::all), some, 0.02, true, Method::proximal),
+            distance(*model, bare, mask, eye(some, Eigen::all), some, 0.02, true, "proximal"),
             0.02);
     }
+    // The derivative's covariance is a Gaussian's own: as many steps as rows are exact, whatever the levels; through the
+    // prior's own derivative or through differences of it, whose single precision is left.
+    const auto gaussian_prior = make_mixture_prior(g.parameters());
+    const auto differences = std::make_shared<ScalarOnly>(gaussian_prior, false);
+    for (bool unequal : {false, true})
+        for (const char* guidance : {"pigdm", "dps"}) {
+            const double steps =
+                guidance[0] == 'p' ? 4 : 8; // without a preconditioner it takes more
+            CHECK_BELOW(distance(g, gaussian_prior, matrix, a, rows, 0.5, unequal, guidance, steps),
+                        1e-4);
+            CHECK_BELOW(distance(g, differences, matrix, a, rows, 0.5, unequal, guidance, steps),
+                        1e-3);
+            CHECK_BELOW(distance(g,
+                                 differences,
+                                 mask,
+                                 eye(some, Eigen::all),
+                                 some,
+                                 0.5,
+                                 unequal,
+                                 guidance,
+                                 steps),
+                        1e-3);
+        }
     // White Gaussian prior: there the proximal step is exact too.
     Mixture white{{1.0}, {Vector::Zero(6)}, {Matrix::Identity(6, 6)}};
     const auto bare = std::make_shared<ScalarOnly>(make_mixture_prior(white.parameters()), false);
-    CHECK_BELOW(distance(white, bare, matrix, a, rows, 0.5, false, Method::proximal), 1e-5);
-    CHECK_BELOW(distance(white, bare, matrix, a, rows, 0.5, true, Method::proximal), 1e-5);
+    CHECK_BELOW(distance(white, bare, matrix, a, rows, 0.5, false, "proximal"), 1e-5);
+    CHECK_BELOW(distance(white, bare, matrix, a, rows, 0.5, true, "proximal"), 1e-5);
     return check::result("condition");
 }

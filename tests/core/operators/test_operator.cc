@@ -31,15 +31,26 @@ struct Case {
     std::shared_ptr<const Operator> op;
 };
 
+// What an example names lies in tests/data/operators.
+struct ExampleFiles : Files {
+    std::string path(const std::string& file, const std::string&) const override
+    {
+        return std::string(DIFFSEM_TEST_DATA_DIR) + "/operators/" + file;
+    }
+    const LoadOptions& load_options() const override { return options; }
+    LoadOptions options;
+};
+
 // The entry's own example, of complex signals; none where the operator takes only others.
 std::shared_ptr<const Operator> example(const OperatorEntry& e)
 {
     const Json keys = Json::parse(e.example);
+    const ExampleFiles files;
     OperatorInput input;
     input.size = e.example_size;
     const SignalShape signal{Domain::complex, {std::int64_t(e.example_size)}};
     try {
-        const auto make = e.read(Fields(keys, e.name, key_names(e)), signal);
+        const auto make = e.read(Fields(keys, e.name, key_names(e), &files), signal);
         try {
             auto op = make(input);
             if (op->type() == std::string(e.name))
@@ -79,6 +90,22 @@ Vector applied(const Operator& op, const Vector& x)
     return to_vector(out.citem(0), Eigen::Index(op.rows()));
 }
 
+// Re <v, f(x + h u) - f(x - h u)> / 2h = Re <J^H v, u>, where there is a derivative.
+void derivative(const Case& c, const Vector& x, Random& r)
+{
+    const auto n = Eigen::Index(c.op->cols()), m = Eigen::Index(c.op->rows());
+    const Vector u = r.cvector(n), v = r.cvector(m);
+    Tensor pulled(Domain::complex, {n}, 1);
+    if (!c.op->linear() && c.op->has_proximal()) // a quantiser
+        return;
+    c.op->vjp(to_tensor({x}), to_tensor({v}), pulled);
+    const double h = 1e-2;
+    const Vector change = (applied(*c.op, x + h * u) - applied(*c.op, x - h * u)) / (2 * h);
+    CHECK_NEAR(v.dot(change).real(),
+               to_vector(pulled.citem(0), n).dot(u).real(),
+               2e-3 * v.norm() * change.norm());
+}
+
 // What a flowgraph may do with any operator.
 void names_and_sizes(const Case& c, Random& r)
 {
@@ -90,6 +117,7 @@ void names_and_sizes(const Case& c, Random& r)
     Sigma noise(1, c.op->rows(), 0.1f);
     const Tensor tx = to_tensor({x});
     CHECK_BELOW(c.op->residual(to_tensor({y}), noise, tx, 0, scratch.data()), 1e-9);
+    derivative(c, x, r);
     if (!c.op->linear())
         return;
     const Vector other = y + r.cvector(m);

@@ -202,6 +202,85 @@ void contradictions()
     }
 }
 
+std::shared_ptr<const Prior> with_vjp(const std::string& name, const std::string& vjp)
+{
+    return make_onnx_prior(data_file("priors/" + name + ".onnx"),
+                           LoadOptions(),
+                           data_file("priors/" + vjp + "_vjp.onnx"));
+}
+
+// J^H v = var / (var + sigma^2) v whatever the net was trained for; beyond the largest level it falls off, and what is not
+// observed does not enter.
+void derivatives()
+{
+    for (const char* name : {"x0_ve",
+                             "eps_vp",
+                             "v_flow",
+                             "score_vp",
+                             "flow_flow",
+                             "timestep",
+                             "interleaved",
+                             "real",
+                             "per_element",
+                             "fixed_batch",
+                             "half_std",
+                             "graph_normalised",
+                             "variance",
+                             "no_time"}) {
+        const bool one_level = std::string(name) == "no_time";
+        CHECK(!load(name)->has_vjp());
+        const auto prior = with_vjp(name, name);
+        CHECK(prior->has_vjp());
+        const auto workspace = prior->make_workspace(4);
+        const Traits& t = prior->traits();
+        const std::size_t batch = 7, parts = t.domain == Domain::complex ? 2 : 1;
+        Sigma sigma(batch, t.tensor_sigma ? n : 1);
+        for (std::size_t i = 0; i < batch * sigma.stride(); i++)
+            sigma.item(0)[i] = one_level ? 1.0f : 0.1f * float(1 + i % 11);
+        if (t.tensor_sigma)
+            sigma.item(2)[1] = Sigma::unobserved();
+        Tensor x(t.domain, {n}, batch), v = x, out = x;
+        std::mt19937 random(3);
+        std::normal_distribution<float> normal;
+        for (std::size_t i = 0; i < x.size(); i++) {
+            x.data()[i] = normal(random);
+            v.data()[i] = normal(random);
+        }
+        if (t.tensor_sigma)
+            x.item(2)[parts] = NAN;
+        prior->vjp(x, sigma, v, *workspace, out);
+        double error = 0, power = 0;
+        for (std::size_t b = 0; b < batch; b++)
+            for (std::size_t e = 0; e < n; e++)
+                for (std::size_t c = 0; c < parts; c++) {
+                    const double s = sigma.at(b, e), gain = variances[e] / (variances[e] + s * s);
+                    const double d = out.item(b)[e * parts + c] - gain * v.item(b)[e * parts + c];
+                    error = d * d <= error ? error : d * d; // lets NaN through
+                    power += std::pow(v.item(b)[e * parts + c], 2) / double(batch * n * parts);
+                }
+        CHECK_MSG(std::sqrt(error / power) < 3e-4,
+                  std::string(name) + ": derivative off by " + std::to_string(std::sqrt(error)));
+        // The denoiser itself answers as before.
+        if (!t.tensor_sigma && !one_level)
+            CHECK(compare(*prior, *workspace, Sigma(4, 1, 0.5f), 1, 1.0).error < 1e-3);
+    }
+    const auto prior = with_vjp("eps_vp", "eps_vp");
+    const auto workspace = prior->make_workspace(1);
+    Tensor x(Domain::complex, {n}, 1), v = x, out = x;
+    std::fill(v.data(), v.data() + v.size(), 1.0f);
+    prior->vjp(x, Sigma(1, 1, 200.0f), v, *workspace, out); // its largest level is 20
+    CHECK(std::fabs(out.data()[0] - 0.2 / (0.2 + 400) / 100) < 1e-6);
+
+    CHECK_THROWS(with_vjp("eps_vp", "half_std"), "is not the derivative of the denoiser");
+    CHECK_THROWS(with_vjp("eps_vp", "interleaved"), "exported together");
+    CHECK_THROWS(with_vjp("eps_vp", "no_time"), "has 2 inputs");
+    CHECK_THROWS(with_vjp("magnitude_phase", "eps_vp"), "magnitude_phase");
+    CHECK_THROWS(make_onnx_prior(data_file("priors/eps_vp.onnx"),
+                                 LoadOptions(),
+                                 data_file("priors/eps_vp.onnx")),
+                 "denoiser_vjp");
+}
+
 } // namespace
 
 int main()
@@ -213,5 +292,6 @@ int main()
     whole_timesteps();
     buffers_are_not_reused();
     contradictions();
+    derivatives();
     return report("onnx prior");
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/base/json.h>
+#include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/npy.h>
 
 #include <cstddef>
@@ -24,7 +25,8 @@ public:
     virtual ~Files() = default;
     //! Its path. Throws Error, beginning with `where`, for a file that is not the package's.
     virtual std::string path(const std::string& file, const std::string& where) const = 0;
-    virtual std::size_t max_bytes() const = 0;
+    //! How what lies in them is read: sizes, and how graphs are run.
+    virtual const LoadOptions& load_options() const = 0;
 };
 
 //! Refuses keys that nobody knows; each refusal is an Error that names place, key, value and remedy.
@@ -46,6 +48,8 @@ public:
     //! \param shape -1: any length
     NpyArray array(const std::string& key, const std::vector<std::int64_t>& shape) const;
     std::string file(const std::string& key) const; //!< path of the file that a key names
+    const LoadOptions& load_options() const;        //!< of those files; the defaults without any
+    const Json& json(const std::string& key) const { return d_object[key]; } //!< null: not there
     [[noreturn]] void fail(const std::string& key, const std::string& message) const;
     const std::string& where() const { return d_where; }
 

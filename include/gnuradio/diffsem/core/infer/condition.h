@@ -5,37 +5,27 @@
  */
 #pragma once
 
-#include <gnuradio/diffsem/core/operators/operator.h>
-#include <gnuradio/diffsem/core/priors/prior.h>
+#include <gnuradio/diffsem/core/infer/guidance.h>
 
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <string>
 
 namespace gr {
 namespace diffsem {
 namespace core {
 
-/*!
- * (x, sigma) -> E[x0 | x = x0 + sigma n, y = A x0 + e].
- *
- * - `combined`, exact: A selects elements. x and y then are two looks at the same element, which
- *   together are one look of precision 1/sigma^2 + 1/e^2, so the prior alone answers. Needs a prior
- *   with a level for every element (or one level for the item, everything measured).
- * - `joint`, exact: A is dense and the prior knows the answer itself (Gaussian, mixture).
- * - `proximal`, approximate: D(x, sigma) then argmin |y - A x|^2 / e^2 + |x - D|^2 / r^2, the half
- *   quadratic splitting of DiffPIR (Zhu et al. 2023, eq. 13), with r^2 the variance that the prior
- *   states, or sigma^2 / (1 + sigma^2), what a unit-power white prior would leave (Song et al. 2023,
- *   PiGDM, app. A.3): for each element where the operator takes that, else their mean. e^2 is the
- *   noise's variance times the inflation, since D may have seen y already.
- */
+//! (x, sigma) -> E[x0 | x = x0 + sigma n, y = A x0 + e], as well as the guidance can (guidance.h).
 class PosteriorDenoiser : public Denoiser
 {
 public:
-    enum class Method { combined, joint, proximal };
-
+    //! \param guidance null: the default for the pair. Throws Error where it does not fit them.
     PosteriorDenoiser(std::shared_ptr<const Prior> prior,
                       std::shared_ptr<const Operator> op,
-                      float inflation = 1);
+                      float inflation = 1,
+                      const GuidanceEntry* guidance = nullptr,
+                      std::map<std::string, double> keys = {});
     //! Another operator of the same kind and size. False, and nothing changed, where workspaces would not stay good: what a
     //! closed-form prior has made of the old one.
     bool replace(std::shared_ptr<const Operator> op);
@@ -43,8 +33,10 @@ public:
     static const Sigma& prior_levels(const Workspace& workspace);
     //! y (rows() elements an item) and the standard deviation of its noise; both must outlive use.
     void measure(const Tensor& y, const Sigma& noise);
-    //! How it conditions, given the levels it is asked for and those of the measurement.
-    Method method(const Sigma& sigma) const;
+    //! Which guidance answers, given the levels it is asked for and those of the measurement.
+    const char* acting(const Sigma& sigma) const;
+    //! Evaluations of the prior in one call of denoise().
+    int evaluations() const { return d_guidance->evaluations(); }
 
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;
@@ -54,20 +46,11 @@ public:
                  Estimate& out) const override;
 
 private:
-    struct Space;
     void find_observed();
-    void combined(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;
-    void joint(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;
-    void proximal(const Tensor& x, const Sigma& sigma, Space&, Estimate&) const;
 
-    std::shared_ptr<const Prior> d_prior;
-    std::shared_ptr<const Operator> d_op;
-    std::unique_ptr<Denoiser> d_joint;
+    GuidanceParts d_parts;
+    std::unique_ptr<Guidance> d_guidance;
     Traits d_traits;
-    bool d_all_observed = false;
-    float d_inflation;
-    const Tensor* d_y = nullptr;
-    const Sigma* d_noise = nullptr;
 };
 
 std::unique_ptr<PosteriorDenoiser> condition(std::shared_ptr<const Prior> prior,

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct EstimatorOptions {
     float noise_freedom = 0;
     //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
     bool fallback_now = true;
+    //! Of a conditional prior, in the place of what the scheme's string says: {name: values}.
+    std::map<std::string, std::vector<float>> conditions;
 };
 
 //! What was done to one item.
@@ -124,6 +127,17 @@ public:
               cfloat* draws,
               ItemInfo* info);
 
+    //! Real elements of an item that the scheme's codec makes of its mean; 0: there is no codec.
+    std::size_t content_size() const;
+    /*!
+     * What run() found, as content. Never throws on data: an item that the decoder makes nothing finite of is 0, and
+     * bypassed for the reason "decoder". Its time is added to ItemInfo::seconds. Allocates nothing.
+     * \param mean    items x N, as run() gives it
+     * \param content items x content_size()
+     * \param info    items, of that run; may be null
+     */
+    void decode(const float* mean, std::size_t items, float* content, ItemInfo* info) const;
+
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);
@@ -137,6 +151,18 @@ public:
                       const std::vector<std::int64_t>& shape = {});
     //! A named tensor that items bring along (count real values), for the items to come; a `spectrum` for `transform`.
     void set_context(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * What a conditional prior is told from now on: of one of traits().conditions, all its values. Allocates nothing.
+     * Throws Error, and nothing changed, for an unknown name and for values that do not fit.
+     */
+    void set_condition(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * The same for each item of the next run() apart: items x count values, which must outlive it. \p items must be
+     * those of that run. What set_condition() said holds again afterwards.
+     */
+    void set_conditions(const std::string& name, const float* values, std::size_t items);
+    //! Forgets the previous answer of the stream, where the prior is told that.
+    void reset();
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;

@@ -78,9 +78,20 @@ struct SamplerEntry : Entry {
     int last_evaluations, step_evaluations; //!< denoiser evaluations of the last and other steps
     void (*check)(const Fields&) = nullptr;
     int order = 1; //!< of an ODE solver: its error falls with this power of the step
+    //! Its results at a plan of the default length are draws from the posterior, of its spread (0.85 .. 1.15: contract test).
+    bool draws = false;
 };
 
 const std::vector<const SamplerEntry*>& samplers();
+
+//! Evaluations of the denoiser in so many steps. Of a plan that measures its levels each step is a last one.
+inline int evaluations(const SamplerEntry& sampler, const Plan& plan, int steps)
+{
+    if (steps < 1)
+        return 0;
+    const int others = plan.measured() ? sampler.last_evaluations : sampler.step_evaluations;
+    return sampler.last_evaluations + (steps - 1) * others;
+}
 
 } // namespace core
 } // namespace diffsem

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <gnuradio/diffsem/core/infer/codec.h>
+#include <gnuradio/diffsem/core/infer/guidance.h>
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/infer/sampler.h>
 #include <gnuradio/diffsem/core/infer/start.h>
@@ -29,13 +31,16 @@ struct SchemeInfo {
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
     std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
+    std::vector<std::int64_t> content; //!< shape of what the codec makes of x; empty: there is none
     bool complex_domain = true;
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
     bool has_variance = false;  //!< the mean comes with a variance
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
+    std::string guidance;       //!< registry name; empty: what fits prior and operator best
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
+    int evaluations = 0;        //!< of the network, of one item by the whole plan
     std::string content_hash;   //!< SHA-256 of the package, hex
     std::string manifest_json;  //!< the manifest or metadata as JSON text
 };
@@ -50,12 +55,17 @@ struct SchemeParts {
     const StartEntry* start = nullptr;
     float start_sigma = 0; //!< of a start that needs it
     int noise_updates = 0;
+    const GuidanceEntry* guidance = nullptr; //!< null: the default for prior and operator
+    std::map<std::string, double> guidance_keys;
     const SamplerEntry* sampler = nullptr;
     float eta = 0;
     std::map<std::string, double> sampler_keys;
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
+    std::shared_ptr<const Codec> codec;     //!< x is a latent of it; null: x is the content
+    std::map<std::string, std::vector<float>> conditions; //!< what the string says of the prior's side inputs
+    float guidance_scale = 1; //!< of classifier-free guidance
 };
 
 //! Immutable, shared between threads.

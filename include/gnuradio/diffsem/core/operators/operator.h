@@ -45,6 +45,8 @@ public:
     virtual void adjoint(const Tensor& y, Tensor& x) const = 0;
     //! out = J(x)^H v, J the derivative of apply() at x; of a linear operator A^H v.
     virtual void vjp(const Tensor& x, const Tensor& v, Tensor& out) const;
+    //! vjp() can be asked: every linear operator, and what says so.
+    virtual bool has_vjp() const { return linear(); }
     //! What is known of x from y alone, without any prior: the answer where inference fails.
     virtual void classical(const Tensor& y, Tensor& x) const { adjoint(y, x); }
     //! |y - A(x)|^2 of one item over what is measured (noise not infinite); for a quantiser, the squared distance of x
@@ -55,6 +57,8 @@ public:
                             std::size_t item,
                             std::complex<double>* scratch) const = 0;
 
+    //! proximal() can be asked. Without it guidance goes through vjp().
+    virtual bool has_proximal() const { return true; }
     /*!
      * The mean of x given y and a Gaussian around z: for a linear operator argmin |y - A x|^2 / noise^2 +
      * |x - z|^2 / level^2. noise and level are standard deviations. Where noise is infinite, y may hold anything, NaN too,
@@ -69,6 +73,16 @@ public:
                           Tensor& x,
                           std::complex<double>* scratch) const = 0;
     virtual std::size_t scratch_size() const { return 0; }
+    //! whiten() can be asked.
+    virtual bool has_whitening() const { return false; }
+    /*!
+     * v <- (level^2 A A^H + diag(noise^2))^-1 v: the innovation y - A z of a white prior around z, by its covariance. Of a
+     * linear operator. Rows of infinite noise, and what is not observed, become 0.
+     * \param level   one per item
+     * \param scratch as proximal()
+     */
+    virtual void
+    whiten(const Sigma& noise, const Sigma& level, Tensor& v, std::complex<double>* scratch) const;
     //! proximal() takes a level for each element, of x or of x in the operator's own basis (`transform`), and
     //! proximal_variance() says what is left of it.
     virtual bool level_per_element() const { return false; }

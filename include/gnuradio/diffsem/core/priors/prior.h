@@ -12,6 +12,7 @@
 #include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/priors/side_input.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,8 @@ struct Traits {
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
     float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
     double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
+    int evaluations = 1;             //!< of the network behind it, in one call of denoise()
+    std::vector<SideInput> conditions; //!< what it looks up in Workspace::context
 };
 
 //! Result of one denoiser evaluation. Sized once by the caller.
@@ -86,6 +89,24 @@ public:
      */
     virtual void
     denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out) const = 0;
+    //! vjp() can be asked.
+    virtual bool has_vjp() const { return false; }
+    /*!
+     * out = J(x)^H v, J the derivative of the mean at x: the gradient of Re <v, D(x)>. A complex D need not be
+     * holomorphic: J then is the derivative by real and imaginary part, and its adjoint belongs to Re <a, b>. For an MMSE
+     * denoiser J = Cov[x0 | x] S^-1, S = diag(sigma^2) (second-order Tweedie), so that J^H v = S^-1 J (S v): without a
+     * vjp(), differences of D along S v say it too, where everything is observed.
+     * \param v   of the shape of the mean
+     * \param out of the shape of x; set_batch() is called on it; 0 where x is not observed
+     */
+    virtual void vjp(const Tensor& /*x*/,
+                     const Sigma& /*sigma*/,
+                     const Tensor& /*v*/,
+                     Workspace& /*workspace*/,
+                     Tensor& /*out*/) const
+    {
+        throw Error("this denoiser has no vector-Jacobian product");
+    }
 };
 
 //! Immutable and shared between threads; all that changes lives in the workspace.
@@ -107,8 +128,15 @@ public:
  */
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
-//! A trained network. Throws Error when the graph and what is said of it do not agree.
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options);
+/*!
+ * A trained network. Throws Error when the graph and what is said of it do not agree.
+ * \param condition its side inputs, in the place of what the file says of them; null: what the file says
+ * \param vjp       path of its derivative's graph; empty: there is none
+ */
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const Json& condition = Json(),
+                                             const std::string& vjp = "");
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.

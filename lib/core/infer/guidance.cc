@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <gnuradio/diffsem/core/base/error.h>
+
+#include "infer/guidance_space.h"
+
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+const std::vector<const GuidanceEntry*>& guidances()
+{
+    static const std::vector<const GuidanceEntry*> table = {&combined_guidance(),
+                                                            &joint_guidance(),
+                                                            &pigdm_guidance(),
+                                                            &proximal_guidance(),
+                                                            &dps_guidance()};
+    return table;
+}
+
+double GuidanceParts::key(const char* name, double fallback) const
+{
+    const auto found = keys.find(name);
+    return found == keys.end() ? fallback : found->second;
+}
+
+const GuidanceEntry& default_guidance(const Prior& prior, const Operator& op)
+{
+    for (const GuidanceEntry* entry : guidances())
+        if (entry->misfit(prior, op).empty())
+            return *entry;
+    throw Error(std::string("no guidance takes the operator '") + op.type() +
+                "', which has neither a proximal step nor a derivative: give it one of them");
+}
+
+std::unique_ptr<Guidance> make_guidance(const GuidanceEntry* chosen, const GuidanceParts& parts)
+{
+    const Prior& prior = *parts.prior;
+    const Operator& op = *parts.op;
+    if (!chosen)
+        return default_guidance(prior, op).make(parts);
+    const std::string misfit = chosen->misfit(prior, op);
+    if (!misfit.empty()) {
+        std::string fitting;
+        for (const GuidanceEntry* entry : guidances())
+            if (entry->misfit(prior, op).empty())
+                fitting += (fitting.empty() ? "" : ", ") + std::string(entry->name);
+        throw Error(std::string("guidance = ") + chosen->name + ": " + misfit +
+                    "; for the prior '" + prior.type() + "' and the operator '" + op.type() +
+                    "' take " + (fitting.empty() ? "another operator" : fitting));
+    }
+    return chosen->make(parts);
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,344 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Guidances that go through the prior's derivative. What the prior leaves of x0 at (x, sigma) is a Gaussian around D of the
+ * covariance C = Cov[x0 | x] = J S, S = diag(sigma^2) (second-order Tweedie); the operator is A(D) + A' (x0 - D). Then
+ *     E[x0 | x, y] = D + C A'^H (A' C A'^H + R)^-1 (y - A(D)),   R = diag(e^2),
+ * exact for a Gaussian prior and a linear operator. C is known only by products with a vector, so the system is solved by
+ * conjugate gradients (Hestenes and Stiefel 1952), as Rozet et al. 2024 do: `guidance_steps` of them, a product each. J S is
+ * symmetric, so C w = J S w is a difference of D along S w, or S times the prior's own J^H w.
+ *
+ * `pigdm` preconditions by the matrix that a white prior of unit power would have, r^2 A A^H + R, r^2 = sigma^2 / (1 +
+ * sigma^2): its first step is the direction of Song et al. 2023 (PiGDM, eq. 8), J^H A^H (r^2 A A^H + R)^-1 (y - A D), of
+ * the length that the derivative itself says. `dps` preconditions by R alone: its first step is the gradient of
+ * |y - A(D(x))|^2 of Chung et al. 2023 (eq. 16), of that length in place of a step to be tuned, and any operator with a
+ * derivative will do.
+ */
+#include <gnuradio/diffsem/core/base/error.h>
+
+#include "infer/guidance_space.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+constexpr int most_steps = 64;
+// Length of a difference: of the prior in units of sigma, on the scale of which its mean bends; of an operator relative to
+// the signal's unit power. Long enough for single precision.
+constexpr double prior_difference = 0.03, operator_difference = 0.01;
+// Where nothing is known of x the prior is asked there: its covariance then is the prior's own, to a thousandth.
+constexpr float top_level = 30;
+
+struct GradientSpace : public GuidanceSpace {
+    Tensor moved, along, spread, correction; // N: x + h S w, w = A'^H p, C w, sum of the steps
+    Tensor here, residual, scaled, direction, image; // M: A(D), r, P r, p, A' C w
+    Estimate near;
+    Sigma white;                      // r, for each item
+    std::vector<double> product, gap; // of each item: <r, P r>, and how far a difference reaches
+    std::vector<float> length;        // h of each item
+};
+
+double dot(const float* a, const float* b, std::size_t width)
+{
+    double sum = 0;
+    for (std::size_t j = 0; j < width; j++)
+        sum += double(a[j]) * b[j];
+    return sum;
+}
+
+class Gradient : public Guidance
+{
+public:
+    Gradient(const GuidanceEntry& entry, bool preconditioned, int steps)
+        : d_entry(entry),
+          d_preconditioned(preconditioned),
+          d_steps(steps)
+    {
+    }
+    Traits traits(const GuidanceParts& parts) const override
+    {
+        Traits t = parts.prior->traits();
+        t.variance = false; // that of the prior's answer is not the posterior's
+        return t;
+    }
+    const char* acting(const GuidanceParts&, const Sigma&) const override { return d_entry.name; }
+    int evaluations() const override { return 1 + d_steps; }
+    std::unique_ptr<Workspace> make_workspace(const GuidanceParts& parts,
+                                              std::size_t max_batch) const override
+    {
+        auto s = std::make_unique<GradientSpace>();
+        const Domain domain = parts.prior->traits().domain;
+        const auto shape = shape_of(parts);
+        const std::size_t n = parts.op->cols();
+        s->inner = parts.prior->make_workspace(max_batch);
+        for (Tensor* t : {&s->x, &s->moved, &s->along, &s->spread, &s->correction})
+            *t = Tensor(domain, shape, max_batch);
+        for (Tensor* t : {&s->here, &s->residual, &s->scaled, &s->direction, &s->image})
+            *t = Tensor(domain, {std::int64_t(parts.op->rows())}, max_batch);
+        s->near = Estimate(domain, shape, max_batch);
+        s->near.want_variance = false;
+        s->sigma = Sigma(max_batch, n);
+        s->white = Sigma(max_batch, 1);
+        s->product.resize(max_batch);
+        s->gap.resize(max_batch);
+        s->length.resize(max_batch);
+        s->scratch.resize(parts.op->scratch_size());
+        return s;
+    }
+
+    void denoise(const GuidanceParts& parts,
+                 const Tensor& x,
+                 const Sigma& sigma,
+                 Workspace& workspace,
+                 Estimate& out) const override
+    {
+        auto& s = static_cast<GradientSpace&>(workspace);
+        const std::size_t batch = x.batch();
+        for (Tensor* t : {&s.along, &s.spread, &s.correction, &s.moved})
+            t->set_batch(batch);
+        for (Tensor* t : {&s.here, &s.residual, &s.scaled, &s.direction, &s.image})
+            t->set_batch(batch);
+        reach(parts, x, sigma, s);
+        const bool wanted = out.want_variance;
+        out.want_variance = false;
+        parts.prior->denoise(s.x, s.sigma, *s.inner, out);
+        out.want_variance = wanted;
+        out.has_variance = false;
+
+        const Tensor& y = *parts.y;
+        parts.op->apply(out.mean, s.here);
+        for (std::size_t j = 0; j < y.size(); j++)
+            s.residual.data()[j] = y.data()[j] - s.here.data()[j];
+        forget_lost(parts, s.residual);
+        std::fill(s.correction.data(), s.correction.data() + s.correction.size(), 0.0f);
+        for (int k = 0; k < d_steps; k++) {
+            precondition(parts, s);
+            for (std::size_t b = 0; b < batch; b++) { // p <- P r + beta p
+                const std::size_t m = s.residual.width();
+                const double now = dot(s.residual.item(b), s.scaled.item(b), m);
+                const float beta = k > 0 && s.product[b] > 0 ? float(now / s.product[b]) : 0.0f;
+                s.product[b] = now;
+                for (std::size_t j = 0; j < m; j++)
+                    s.direction.item(b)[j] =
+                        s.scaled.item(b)[j] + (k > 0 ? beta * s.direction.item(b)[j] : 0.0f);
+            }
+            parts.op->vjp(out.mean, s.direction, s.along);
+            covariance(parts, out, s);
+            differential(parts, out.mean, s);
+            for (std::size_t b = 0; b < batch; b++)
+                step(parts, b, s);
+        }
+        for (std::size_t j = 0; j < x.size(); j++)
+            out.mean.data()[j] += s.correction.data()[j];
+    }
+
+private:
+    // Levels that differences can be taken at. Beyond the highest, x becomes the evidence of as much weight there: it tends
+    // to the x = 0 of which nothing is known.
+    void
+    reach(const GuidanceParts& parts, const Tensor& x, const Sigma& sigma, GradientSpace& s) const
+    {
+        const float top = std::min(top_level, parts.prior->traits().sigma_max);
+        const std::size_t width = x.width() / x.elements();
+        s.x.set_batch(x.batch());
+        s.sigma.resize(x.batch(), sigma.stride());
+        for (std::size_t b = 0; b < x.batch(); b++) {
+            double squares = 0, whites = 0;
+            for (std::size_t i = 0; i < sigma.stride(); i++) {
+                const float level = std::min(sigma.at(b, i), top);
+                const double square = double(level) * level;
+                s.sigma.item(b)[i] = level;
+                squares += square;
+                whites += square / (1 + square);
+            }
+            s.white.item(b)[0] = float(std::sqrt(whites / double(sigma.stride())));
+            s.gap[b] = prior_difference * std::sqrt(squares / double(sigma.stride()));
+            for (std::size_t j = 0; j < x.width(); j++) {
+                const float ratio = top / sigma.at(b, j / width);
+                s.x.item(b)[j] = ratio >= 1   ? x.item(b)[j]
+                                 : ratio == 0 ? 0.0f // it may hold anything
+                                              : x.item(b)[j] * ratio * ratio;
+            }
+        }
+    }
+
+    // Rows that no measurement came from are no part of the system.
+    static void forget_lost(const GuidanceParts& parts, Tensor& rows)
+    {
+        const std::uint8_t* observed = parts.op->observed();
+        const std::size_t width = rows.width() / rows.elements();
+        for (std::size_t b = 0; b < rows.batch(); b++)
+            for (std::size_t i = 0; i < rows.elements(); i++)
+                if ((observed && !observed[i]) || !std::isfinite(parts.noise->at(b, i)))
+                    std::fill_n(rows.item(b) + width * i, width, 0.0f);
+    }
+
+    void precondition(const GuidanceParts& parts, GradientSpace& s) const
+    {
+        std::copy(s.residual.data(), s.residual.data() + s.residual.size(), s.scaled.data());
+        if (d_preconditioned) {
+            parts.op->whiten(*parts.noise, s.white, s.scaled, s.scratch.data());
+            return;
+        }
+        const std::size_t width = s.scaled.width() / s.scaled.elements();
+        for (std::size_t b = 0; b < s.scaled.batch(); b++)
+            for (std::size_t j = 0; j < s.scaled.width(); j++) {
+                const double e = parts.noise->at(b, j / width);
+                s.scaled.item(b)[j] = float(s.scaled.item(b)[j] / (e * e));
+            }
+        forget_lost(parts, s.scaled);
+    }
+
+    // spread <- C along
+    void covariance(const GuidanceParts& parts, const Estimate& at, GradientSpace& s) const
+    {
+        const Prior& prior = *parts.prior;
+        const std::size_t width = s.x.width() / s.x.elements();
+        const auto variance = [&](std::size_t b, std::size_t j) {
+            const float level = s.sigma.at(b, j / width);
+            return level * level;
+        };
+        if (prior.has_vjp()) { // C w = S J^H w
+            prior.vjp(s.x, s.sigma, s.along, *s.inner, s.spread);
+            for (std::size_t b = 0; b < s.x.batch(); b++)
+                for (std::size_t j = 0; j < s.x.width(); j++)
+                    s.spread.item(b)[j] *= variance(b, j);
+            return;
+        }
+        for (std::size_t b = 0; b < s.x.batch(); b++) { // C w = (D(x + h S w) - D(x)) / h
+            double power = 0;
+            for (std::size_t j = 0; j < s.x.width(); j++) {
+                s.moved.item(b)[j] = variance(b, j) * s.along.item(b)[j];
+                power += double(s.moved.item(b)[j]) * s.moved.item(b)[j];
+            }
+            s.length[b] =
+                power > 0 ? float(s.gap[b] / std::sqrt(power / double(s.x.elements()))) : 0.0f;
+            for (std::size_t j = 0; j < s.x.width(); j++)
+                s.moved.item(b)[j] = s.x.item(b)[j] + s.length[b] * s.moved.item(b)[j];
+        }
+        prior.denoise(s.moved, s.sigma, *s.inner, s.near);
+        for (std::size_t b = 0; b < s.x.batch(); b++)
+            for (std::size_t j = 0; j < s.x.width(); j++)
+                s.spread.item(b)[j] =
+                    s.length[b] > 0 ? (s.near.mean.item(b)[j] - at.mean.item(b)[j]) / s.length[b]
+                                    : 0.0f;
+    }
+
+    // image <- A' spread
+    void differential(const GuidanceParts& parts, const Tensor& at, GradientSpace& s) const
+    {
+        if (parts.op->linear()) {
+            parts.op->apply(s.spread, s.image);
+        } else { // (A(D + h q) - A(D)) / h
+            for (std::size_t b = 0; b < at.batch(); b++) {
+                const double power = dot(s.spread.item(b), s.spread.item(b), at.width());
+                s.length[b] =
+                    power > 0
+                        ? float(operator_difference / std::sqrt(power / double(at.elements())))
+                        : 0.0f;
+                for (std::size_t j = 0; j < at.width(); j++)
+                    s.moved.item(b)[j] = at.item(b)[j] + s.length[b] * s.spread.item(b)[j];
+            }
+            parts.op->apply(s.moved, s.image);
+            for (std::size_t b = 0; b < at.batch(); b++)
+                for (std::size_t j = 0; j < s.image.width(); j++)
+                    s.image.item(b)[j] =
+                        s.length[b] > 0 ? (s.image.item(b)[j] - s.here.item(b)[j]) / s.length[b]
+                                        : 0.0f;
+        }
+        forget_lost(parts, s.image);
+    }
+
+    // One step of conjugate gradients of one item along p.
+    static void step(const GuidanceParts& parts, std::size_t b, GradientSpace& s)
+    {
+        const std::size_t m = s.residual.width(), width = m / s.residual.elements();
+        float *p = s.direction.item(b), *image = s.image.item(b), *r = s.residual.item(b);
+        double curvature = 0, least = 0;
+        for (std::size_t j = 0; j < m; j++) {
+            const double e = parts.noise->at(b, j / width);
+            const double of_noise = p[j] != 0.0f ? e * e * p[j] : 0.0;
+            image[j] += float(of_noise);
+            least += of_noise * p[j];
+            curvature += double(image[j]) * p[j];
+        }
+        curvature = std::max(curvature, least); // a net's J need not be positive; C is
+        if (!(curvature > 0))
+            return;
+        const float length = float(s.product[b] / curvature);
+        for (std::size_t j = 0; j < s.correction.width(); j++)
+            s.correction.item(b)[j] += length * s.spread.item(b)[j];
+        for (std::size_t j = 0; j < m; j++)
+            r[j] -= length * image[j];
+    }
+
+    const GuidanceEntry& d_entry;
+    bool d_preconditioned;
+    int d_steps;
+};
+
+int steps_of(const GuidanceParts& parts, int fallback)
+{
+    const double steps = parts.key("guidance_steps", fallback);
+    if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
+        throw Error("guidance_steps = " + std::to_string(steps) +
+                    " must be a whole number in 1 .. " + std::to_string(most_steps));
+    return int(steps);
+}
+
+constexpr int pigdm_steps = 4, dps_steps = 1;
+
+} // namespace
+
+const GuidanceEntry& pigdm_guidance()
+{
+    static const GuidanceEntry e{
+        {"pigdm",
+         "Pseudo-inverse guidance (Song et al. 2023, eq. 8) with the covariance that the prior's "
+         "derivative says, by preconditioned conjugate gradients (Rozet et al. 2024): exact for "
+         "Gaussians. Linear operators. Costs 1 + guidance_steps evaluations.",
+         {{"guidance_steps",
+           "1 .. 64: steps of conjugate gradients, an evaluation each (4; dps: 1)"}}},
+        [](const Prior&, const Operator& op) -> std::string {
+            return !op.linear()         ? "it needs a linear operator"
+                   : op.has_whitening() ? ""
+                                        : "the operator cannot whiten its innovation";
+        },
+        [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
+            return std::make_unique<Gradient>(pigdm_guidance(), true, steps_of(parts, pigdm_steps));
+        },
+        false,
+        true};
+    return e;
+}
+
+const GuidanceEntry& dps_guidance()
+{
+    static const GuidanceEntry e{
+        {"dps",
+         "Diffusion posterior sampling (Chung et al. 2023): the gradient of |y - A(D(x))|^2 "
+         "through "
+         "prior and operator, of the length that its own curvature says. Any operator with a "
+         "derivative, linear or not. Costs 1 + guidance_steps evaluations.",
+         {{"guidance_steps",
+           "1 .. 64: steps of conjugate gradients, an evaluation each (4; dps: 1)"}}},
+        [](const Prior&, const Operator& op) -> std::string {
+            return op.level_per_element() ? "the operator has its levels on coefficients"
+                   : op.has_vjp()         ? ""
+                                          : "the operator has no derivative";
+        },
+        [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
+            return std::make_unique<Gradient>(dps_guidance(), false, steps_of(parts, dps_steps));
+        }};
+    return e;
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr

@@ -1,0 +1,362 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The contract of every guidance, walked over the table: where it is the default, what it claims of the answer that a
+ * whole run ends in, against closed forms, and how it refuses. What one call of it answers is in test_condition.cc.
+ */
+#include "check.h"
+#include "fixtures.h"
+
+#include <gnuradio/diffsem/core/infer/condition.h>
+#include <gnuradio/diffsem/core/infer/sampler.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+using namespace fixtures;
+
+namespace {
+
+// As a network is: no closed form behind it, no derivative, no variance.
+class Learned : public Prior
+{
+public:
+    explicit Learned(std::shared_ptr<const Prior> inner, bool each = true)
+        : d_inner(std::move(inner)),
+          d_traits(d_inner->traits())
+    {
+        d_traits.variance = false;
+        d_traits.tensor_sigma = each;
+        d_traits.sigma_max = 100;
+    }
+    const char* type() const override { return "onnx"; }
+    const Traits& traits() const override { return d_traits; }
+    std::unique_ptr<Workspace> make_workspace(std::size_t n) const override
+    {
+        return d_inner->make_workspace(n);
+    }
+    void denoise(const Tensor& x, const Sigma& sigma, Workspace& w, Estimate& out) const override
+    {
+        d_inner->denoise(x, sigma, w, out);
+        out.has_variance = false;
+    }
+
+private:
+    std::shared_ptr<const Prior> d_inner;
+    Traits d_traits;
+};
+
+// y = |x|^2 element by element: neither linear nor with a proximal step.
+class Squares : public Operator
+{
+public:
+    explicit Squares(std::size_t n) : d_n(n) {}
+    const char* type() const override { return "squares"; }
+    std::size_t rows() const override { return d_n; }
+    std::size_t cols() const override { return d_n; }
+    bool linear() const override { return false; }
+    bool has_vjp() const override { return true; }
+    bool has_proximal() const override { return false; }
+    void apply(const Tensor& x, Tensor& y) const override
+    {
+        y.set_batch(x.batch());
+        for (std::size_t b = 0; b < x.batch(); b++)
+            for (std::size_t i = 0; i < d_n; i++)
+                y.citem(b)[i] = std::norm(x.citem(b)[i]);
+    }
+    void vjp(const Tensor& x, const Tensor& v, Tensor& out) const override
+    {
+        out.set_batch(x.batch());
+        for (std::size_t b = 0; b < x.batch(); b++)
+            for (std::size_t i = 0; i < d_n; i++)
+                out.citem(b)[i] = 2.0f * x.citem(b)[i] * v.citem(b)[i].real();
+    }
+    void adjoint(const Tensor&, Tensor&) const override { throw Error("not linear"); }
+    double residual(const Tensor&,
+                    const Sigma&,
+                    const Tensor&,
+                    std::size_t,
+                    std::complex<double>*) const override
+    {
+        return 0;
+    }
+    void proximal(const Tensor&,
+                  const Sigma&,
+                  const Tensor&,
+                  const Sigma&,
+                  Tensor&,
+                  std::complex<double>*) const override
+    {
+        throw Error("no proximal step");
+    }
+
+private:
+    std::size_t d_n;
+};
+
+std::vector<cfloat> row_major(const Matrix& a)
+{
+    std::vector<cfloat> v;
+    for (Eigen::Index i = 0; i < a.rows(); i++)
+        for (Eigen::Index j = 0; j < a.cols(); j++)
+            v.push_back(cfloat(a(i, j)));
+    return v;
+}
+
+struct Case {
+    Matrix a; // the measured rows
+    double noise;
+    std::vector<Vector> x0, exact, y;
+};
+
+Case measure(const Mixture& m, const Matrix& a, double noise, std::size_t count, unsigned seed)
+{
+    Random r(seed);
+    Case c{a, noise, {}, {}, {}};
+    for (std::size_t b = 0; b < count; b++) {
+        c.x0.push_back(m.draw(r));
+        c.y.push_back(a * c.x0.back() + noise * r.cvector(a.rows()));
+        c.exact.push_back(
+            posterior(m, a, c.y.back(), Eigen::VectorXd::Constant(a.rows(), noise * noise)).mean);
+    }
+    return c;
+}
+
+// A whole run from nothing known, as the start `noise` begins it; `draws` of each item, one after the other.
+std::vector<Vector> run(const Case& c,
+                        std::shared_ptr<const Prior> prior,
+                        std::shared_ptr<const Operator> op,
+                        const GuidanceEntry* guidance,
+                        const char* sampler,
+                        int steps,
+                        std::uint64_t first = 0)
+{
+    const auto n = Eigen::Index(op->cols());
+    const std::size_t count = c.y.size();
+    auto denoiser = std::make_shared<PosteriorDenoiser>(prior, op, 1.0f, guidance);
+    const Tensor y = to_tensor(c.y);
+    const Sigma noise(count, 1, float(c.noise));
+    denoiser->measure(y, noise);
+    const SamplerEntry& s = find_entry(samplers(), "sampler", sampler);
+    std::vector<float> levels;
+    for (int k = 0; k < steps; k++)
+        levels.push_back(float(10 * std::pow(0.003 / 10, double(k) / (steps - 1))));
+    levels.push_back(0);
+    SamplerRun r(denoiser, Domain::complex, {n}, count);
+    r.x = to_tensor(std::vector<Vector>(count, Vector::Zero(n)));
+    r.rng = Rng(5);
+    for (std::size_t b = 0; b < count; b++)
+        r.items[b] = first + b;
+    if (s.seeks_mean)
+        levels[0] = Sigma::unobserved();
+    else
+        for (std::size_t b = 0; b < count; b++) {
+            r.rng.fill(r.items[b], 0, Domain::complex, std::size_t(n), r.x.item(b));
+            for (std::size_t j = 0; j < r.x.width(); j++)
+                r.x.item(b)[j] *= levels[0];
+        }
+    r.levels = Levels::list(count, levels);
+    s.run(r);
+    std::vector<Vector> out;
+    for (std::size_t b = 0; b < count; b++)
+        out.push_back(to_vector(r.x.citem(b), n));
+    return out;
+}
+
+double error(const std::vector<Vector>& x, const std::vector<Vector>& truth)
+{
+    double sum = 0;
+    for (std::size_t b = 0; b < x.size(); b++)
+        sum += (x[b] - truth[b]).squaredNorm();
+    return sum;
+}
+
+double over_noise(const Case& c, const std::vector<Vector>& x)
+{
+    double sum = 0;
+    for (std::size_t b = 0; b < x.size(); b++)
+        sum += (c.y[b] - c.a * x[b]).squaredNorm();
+    return sum / (double(x.size()) * double(c.a.rows()) * c.noise * c.noise);
+}
+
+struct Fixture {
+    const char* name;
+    Mixture model;
+    std::shared_ptr<const Operator> op;
+    Matrix a; // rows of op that are measured
+};
+
+std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
+{
+    const Eigen::Index n = m.n(), rows = n / 2;
+    Random r(seed);
+    const Matrix a = r.cmatrix(rows, n) / std::sqrt(double(rows));
+    std::vector<std::uint8_t> observed(std::size_t(n), 0);
+    std::vector<int> some;
+    for (Eigen::Index i = 0; i < n; i += 2) {
+        observed[std::size_t(i)] = 1;
+        some.push_back(int(i));
+    }
+    return {{"matrix", m, make_matrix_operator(row_major(a), std::size_t(rows), std::size_t(n)), a},
+            {"mask",
+             m,
+             make_mask_operator(observed),
+             Matrix(Matrix::Identity(n, n)(some, Eigen::all))}};
+}
+
+// y as the operator has it: of a mask with holes, which may hold anything.
+Case spread_out(const Fixture& f, Case c)
+{
+    if (f.op->rows() == std::size_t(f.a.rows()))
+        return c;
+    for (auto& y : c.y) {
+        Vector whole = Vector::Constant(f.a.cols(), std::nan(""));
+        for (Eigen::Index i = 0; i < y.size(); i++)
+            whole(2 * i) = y(i);
+        y = whole;
+    }
+    return c;
+}
+
+// Every claim of exactness for Gaussians, with both kinds of prior that may stand behind it.
+void gaussians()
+{
+    for (const Fixture& f : fixtures_of(gaussian(8, 3), 3)) {
+        const auto closed = make_mixture_prior(f.model.parameters());
+        const auto learned = std::make_shared<Learned>(closed);
+        const auto one_level = std::make_shared<Learned>(closed, false);
+        const Case c = measure(f.model, f.a, 0.1, 300, 4), whole = spread_out(f, c);
+        for (const GuidanceEntry* g : guidances())
+            for (const std::shared_ptr<const Prior>& prior :
+                 std::vector<std::shared_ptr<const Prior>>{closed, learned, one_level}) {
+                if (!g->exact_for_gaussians || !g->misfit(*prior, *f.op).empty())
+                    continue;
+                const auto x = run(whole, prior, f.op, g, "posterior_mean", 10);
+                const double lost = db(error(x, c.x0) / error(c.exact, c.x0));
+                std::printf("gaussian, %s, %s, prior '%s': %.3f dB above the posterior mean\n",
+                            f.name,
+                            g->name,
+                            prior->type(),
+                            lost);
+                CHECK_BELOW(std::fabs(lost), 0.1);
+            }
+    }
+}
+
+// Mixtures: the default guidance of a learned prior, and what stays of the noise in a draw.
+void mixtures()
+{
+    for (const Mixture& m : {channels(8), mixture(8)})
+        for (const Fixture& f : fixtures_of(m, 6)) {
+            const auto closed = make_mixture_prior(m.parameters());
+            const Case c = measure(m, f.a, 0.2, 400, 7), whole = spread_out(f, c);
+            for (bool each : {true, false}) {
+                const auto prior = std::make_shared<Learned>(closed, each);
+                const double best = error(c.exact, c.x0);
+                const GuidanceEntry& g = default_guidance(*prior, *f.op);
+                const auto x = run(whole, prior, f.op, nullptr, "posterior_mean", 10);
+                const double lost = db(error(x, c.x0) / best);
+                const double left =
+                    over_noise(c, run(whole, prior, f.op, nullptr, "posterior_draw", 30));
+                std::printf("mixture, %s, %s: mean %.2f dB above the posterior mean, residual of a "
+                            "draw %.2f of the noise\n",
+                            f.name,
+                            g.name,
+                            lost,
+                            left);
+                CHECK_BELOW(lost, 0.5);
+                CHECK_NEAR(left, 1, 0.2);
+                if (std::strcmp(g.name, "pigdm"))
+                    continue;
+                // The default is the best of those that fit.
+                for (const GuidanceEntry* other : guidances())
+                    if (other != &g && other->misfit(*prior, *f.op).empty()) {
+                        const auto theirs = run(whole, prior, f.op, other, "posterior_mean", 10);
+                        std::printf("  %s %.2f dB\n", other->name, db(error(theirs, c.x0) / best));
+                        CHECK_BELOW(error(x, c.x0), error(theirs, c.x0));
+                    }
+            }
+        }
+}
+
+// Moduli of elements whose phases the prior knows: through the derivative of an operator that is not linear.
+void not_linear()
+{
+    Random r(9);
+    Mixture m{{1.0}, {r.cvector(6)}, {Matrix(0.05 * delay_covariance(6, 2))}};
+    const auto op = std::make_shared<Squares>(6);
+    const auto closed = make_mixture_prior(m.parameters());
+    const auto learned = std::make_shared<Learned>(closed);
+    Case c{Matrix::Identity(6, 6), 0.02, {}, {}, {}};
+    for (int b = 0; b < 200; b++) {
+        c.x0.push_back(m.draw(r));
+        Vector y(6);
+        for (Eigen::Index i = 0; i < 6; i++)
+            y(i) = std::norm(c.x0.back()(i)) + 0.02 * r.cnormal().real();
+        c.y.push_back(y);
+    }
+    const std::vector<Vector> prior_mean(c.x0.size(), m.mean());
+    CHECK_EQUAL(std::string(default_guidance(*learned, *op).name), "dps");
+    for (const std::shared_ptr<const Prior>& prior :
+         std::vector<std::shared_ptr<const Prior>>{closed, learned}) {
+        const auto x = run(c, prior, op, nullptr, "posterior_mean", 20);
+        // Half of the signal's components say nothing of a modulus: with the other half known the error falls by 3 dB.
+        const double gained = db(error(prior_mean, c.x0) / error(x, c.x0));
+        std::printf("dps, moduli: %.2f dB below the prior's own error\n", gained);
+        CHECK_BELOW(2.0, gained);
+    }
+}
+
+void choices()
+{
+    const auto closed = make_mixture_prior(mixture(4).parameters());
+    const auto each = std::make_shared<Learned>(closed),
+               one = std::make_shared<Learned>(closed, false);
+    const auto identity = make_identity_operator(4), mask = make_mask_operator({1, 0, 1, 1});
+    const auto matrix = make_matrix_operator(std::vector<cfloat>(8, cfloat(1, 0)), 2, 4);
+    const auto transform = make_transform_operator(2, 2, std::vector<float>(12, 1.0f));
+    const auto name = [](const Prior& p, const Operator& o) {
+        return std::string(default_guidance(p, o).name);
+    };
+    CHECK_EQUAL(name(*closed, *identity), "combined");
+    CHECK_EQUAL(name(*each, *mask), "combined");
+    CHECK_EQUAL(name(*one, *identity), "combined");
+    CHECK_EQUAL(name(*one, *mask), "pigdm");
+    CHECK_EQUAL(name(*closed, *matrix), "joint");
+    CHECK_EQUAL(name(*each, *matrix), "pigdm");
+    CHECK_EQUAL(name(*each, *transform), "proximal");
+    CHECK_EQUAL(name(*each, Squares(4)), "dps");
+    for (const GuidanceEntry* g : guidances())
+        CHECK(std::strlen(g->documentation) > 20);
+    const auto make = [](std::shared_ptr<const Prior> p,
+                         std::shared_ptr<const Operator> o,
+                         const char* guidance,
+                         std::map<std::string, double> keys = {}) {
+        PosteriorDenoiser(p, o, 1, &find_entry(guidances(), "guidance", guidance), keys);
+    };
+    CHECK_THROWS(make(each, matrix, "combined"),
+                 {"guidance = combined", "keeps elements apart", "pigdm, proximal, dps"});
+    CHECK_THROWS(make(each, matrix, "joint"), {"guidance = joint", "closed form"});
+    CHECK_THROWS(make(one, mask, "combined"), {"one noise level", "missing", "take pigdm"});
+    CHECK_THROWS(make(each, std::make_shared<Squares>(4), "pigdm"), {"linear", "take dps"});
+    CHECK_THROWS(make(each, std::make_shared<Squares>(4), "proximal"), {"no proximal step"});
+    CHECK_THROWS(make(each, transform, "pigdm"), {"whiten", "take proximal"});
+    CHECK_THROWS(make(each, transform, "dps"), {"coefficients"});
+    CHECK_THROWS(make(each, matrix, "pigdm", {{"guidance_steps", 0}}),
+                 {"guidance_steps", "1 .. 64"});
+    CHECK_THROWS(make(each, matrix, "dps", {{"guidance_steps", 1.5}}), {"whole number"});
+    CHECK_EQUAL(PosteriorDenoiser(each, matrix).evaluations(), 5);
+    CHECK_EQUAL(PosteriorDenoiser(closed, matrix).evaluations(), 1);
+}
+
+} // namespace
+
+int main()
+{
+    choices();
+    gaussians();
+    mixtures();
+    not_linear();
+    return check::result("guidance");
+}
