@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gr_diffsem.base import errors, philox, signal
 from gr_diffsem.eval import scheme_runner
-from gr_diffsem.reference import parametrisation, plans, priors, scheme
+from gr_diffsem.reference import parametrisation, plans, posterior, priors, scheme
 from gr_diffsem.reference.operators import OPERATORS
 from gr_diffsem.reference.samplers import SAMPLERS
 
@@ -79,6 +79,7 @@ def test_registries_hold_the_same_names(diffsem):
         "prior": scheme.PRIORS,
         "operator": OPERATORS,
         "start": scheme.STARTS,
+        "guidance": posterior.GUIDANCES,
         "sampler": SAMPLERS,
         "plan": [*plans.PLANS, *plans.MEASURED],
     }
@@ -198,4 +199,43 @@ def test_every_sampler_and_plan_is_its_twin(diffsem, sampler, start):
         expected = scheme.estimate(prior, y, 0.2, member, seed=7)
         np.testing.assert_allclose(mean, expected[0], atol=2e-4, err_msg=plan)
         np.testing.assert_allclose(variance, expected[1], atol=2e-4, err_msg=plan)
+        assert list(info["steps"]) == list(expected[2])
+
+
+@pytest.mark.parametrize("sampler", ["posterior_mean", "posterior_draw", "heun"])
+@pytest.mark.parametrize("guidance", ["pigdm", "dps"])
+@pytest.mark.parametrize("operator", ["matrix", "mask"])
+def test_guidance_through_the_derivative_is_its_twin(diffsem, guidance, sampler, operator):
+    """The core has J^H of a mixture in closed form, the twin takes differences: two routes to one C."""
+    member = json.loads((TOY / "manifest.json").read_text())["members"]["gmm"]
+    prior = scheme.load_prior(member["prior"], TOY)
+    rng = np.random.default_rng(12)
+    x = prior.draw(rng, 3)
+    matrix = np.load(TOY / "matrix.npy") if operator == "matrix" else None
+    observed = None if operator == "matrix" else np.arange(8) % 3 != 1
+    clean = x if matrix is None else x @ matrix.T
+    y = (clean + signal.complex_noise(rng, clean.shape, 0.05)).astype(np.complex64)
+    for steps in (None, 2):
+        choice = {"type": guidance, **({"guidance_steps": steps} if steps else {})}
+        text = f"guidance={guidance}" + (f",guidance_steps={steps}" if steps else "")
+        name = "gmm" if matrix is None else "matrix_gmm"
+        plan = "plan=geometric,steps=6,sigma_max=20,sigma_min=0.05" + (",guard=off" if matrix is None else "")
+        handle = diffsem.scheme(f"{TOY}/{name}:start=noise,{text},sampler={sampler},{plan}")
+        mean, _, info = handle.estimate(y, 0.05, seed=7, matrix=matrix, observed=observed)
+        expected = scheme.estimate(
+            prior,
+            y,
+            0.05,
+            {
+                "start": {"type": "noise"},
+                "guidance": choice,
+                "sampler": {"type": sampler},
+                "plan": {"type": "geometric", "steps": 6, "sigma_min": 0.05, "sigma_max": 20.0},
+            },
+            seed=7,
+            matrix=matrix,
+            observed=observed,
+            size=8,
+        )
+        np.testing.assert_allclose(mean, expected[0], atol=1e-3)
         assert list(info["steps"]) == list(expected[2])

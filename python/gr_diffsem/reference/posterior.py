@@ -10,29 +10,27 @@ import numpy as np
 from .operators import Identity, Mask, fuse
 from .priors import DiagonalGaussian, Gaussian, Mixture
 
+CLOSED_FORMS = (DiagonalGaussian, Gaussian, Mixture)
+TOP_LEVEL = 30.0  # where nothing is known of x, the derivative is taken there
 
-def condition(prior, operator, y, noise):
+
+def condition(prior, operator, y, noise, guidance=None, steps=None):
     """A posterior denoiser. y: [B, M]; noise: variance per complex element, broadcasts to y.
 
-    Identity and mask: exact for every prior, because x and y are two looks at the same elements,
-    which fuse into one look of less noise. What is kept as a matrix: exact for Gaussians and mixtures; else the
-    prior's mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13). Its weight is the mean variance that a
-    closed-form prior states, else sigma^2 / (1 + sigma^2), what a white prior of unit power would leave (Song et al.
-    2023, app. A.3).
+    guidance: a name of GUIDANCES; None: `combined` where the operator keeps elements apart, `joint` for a matrix and
+    a prior in closed form, else `proximal`. steps: of conjugate gradients, of pigdm (4) and dps (1).
     """
-    if isinstance(operator, (Identity, Mask)):
-        return _Fused(prior, operator, y, noise)
-    if not hasattr(operator, "matrix"):
-        return _Proximal(prior, operator, y, noise)
-    if isinstance(prior, DiagonalGaussian):
-        mean = prior.mean * np.ones(len(prior.variance))
-        prior = Gaussian(np.diag(prior.variance), mean)
-    if isinstance(prior, (Gaussian, Mixture)):
-        return _Joint(prior, operator, y, noise)
-    return _Proximal(prior, operator, y, noise)
+    if guidance is None:
+        apart = isinstance(operator, (Identity, Mask))
+        dense = hasattr(operator, "matrix") and isinstance(prior, CLOSED_FORMS)
+        guidance = "combined" if apart else "joint" if dense else "proximal"
+    options = {} if steps is None else {"steps": int(steps)}
+    return GUIDANCES[guidance](prior, operator, y, noise, **options)
 
 
 class _Fused:
+    """Exact for every prior: x and y are two looks at the same elements, which fuse into one look of less noise."""
+
     def __init__(self, prior, operator, y, noise):
         self.prior, self.y = prior, y
         noise = np.broadcast_to(np.asarray(noise, float), y.shape)
@@ -46,9 +44,13 @@ class _Fused:
 
 
 class _Joint:
-    """B x0 with B = [I; A] has a mixture of the same kind as prior, and (x, y) is a noisy look at it."""
+    """Exact for Gaussians and mixtures: B x0 with B = [I; A] has a mixture of the same kind as prior, and (x, y) is a
+    noisy look at it."""
 
     def __init__(self, prior, operator, y, noise):
+        if isinstance(prior, DiagonalGaussian):
+            mean = prior.mean * np.ones(len(prior.variance))
+            prior = Gaussian(np.diag(prior.variance), mean)
         self.size = operator.matrix.shape[1]
         both = np.vstack([np.eye(self.size), operator.matrix])
         self.y, self.noise = y, np.broadcast_to(np.asarray(noise, float), y.shape)
@@ -66,6 +68,10 @@ class _Joint:
 
 
 class _Proximal:
+    """The prior's mean, then the operator's proximal step (Zhu et al. 2023, eq. 12-13). Its weight is the mean variance
+    that a closed-form prior states, else sigma^2 / (1 + sigma^2), what a white prior of unit power would leave (Song et
+    al. 2023, app. A.3)."""
+
     def __init__(self, prior, operator, y, noise):
         self.prior, self.operator, self.y, self.noise = prior, operator, y, noise
 
@@ -74,6 +80,71 @@ class _Proximal:
         level2 = np.asarray(sigma, float) ** 2
         with np.errstate(invalid="ignore"):
             weight = np.where(np.isinf(level2), 1.0, level2 / (1.0 + level2))
-        if isinstance(self.prior, (DiagonalGaussian, Gaussian, Mixture)):
+        if isinstance(self.prior, CLOSED_FORMS):
             weight = variance.mean(1, keepdims=True)
         return self.operator.prox(mean, weight, self.y, self.noise), variance
+
+
+class _Gradient:
+    """E[x0 | x, y] = D + C A^H (A C A^H + R)^-1 (y - A D) of a Gaussian around D with the covariance C = J S of the
+    derivative J of D, S = diag(sigma^2) (second-order Tweedie), by conjugate gradients: `pigdm` with the
+    preconditioner r^2 A A^H + R, r^2 = sigma^2 / (1 + sigma^2) (Song et al. 2023, eq. 8), `dps` with R (Chung et al.
+    2023, eq. 16). Linear operators."""
+
+    def __init__(self, prior, operator, y, noise, white, steps):
+        self.prior, self.y, self.white, self.steps = prior, y, white, steps
+        size = getattr(operator, "size", y.shape[1])
+        self.matrix = np.asarray(operator.apply(np.eye(size))).T
+        self.noise = np.broadcast_to(np.asarray(noise, float), y.shape)
+
+    def __call__(self, x, sigma):
+        levels = np.broadcast_to(np.asarray(sigma, float), x.shape)
+        told = np.minimum(levels, TOP_LEVEL)
+        with np.errstate(invalid="ignore"):
+            x = np.where(np.isinf(levels), 0, x * (told / levels) ** 2)
+        mean = self.prior(x, told)[0]
+        corrections = [self._correction(b, x[b : b + 1], told[b : b + 1], mean[b]) for b in range(len(x))]
+        return mean + np.stack(corrections), np.full(x.shape, np.nan)
+
+    def _correction(self, b, x, levels, mean):
+        seen = np.isfinite(self.noise[b]) & np.any(self.matrix != 0, 1)
+        a, noise = self.matrix[seen], self.noise[b, seen]
+        s2 = levels[0] ** 2
+        white = np.mean(s2 / (1 + s2)) if self.white else 0.0
+        before = np.linalg.inv(white * a @ a.conj().T + np.diag(noise))
+
+        def spread(w):  # C w by a difference of D along S w
+            along = s2 * w
+            length = 1e-4 * np.sqrt(np.mean(s2)) / max(np.sqrt(np.mean(np.abs(along) ** 2)), 1e-300)
+            ahead, behind = (self.prior(x + sign * length * along, levels)[0][0] for sign in (1, -1))
+            return (ahead - behind) / (2 * length)
+
+        residual = self.y[b, seen] - a @ mean
+        correction, direction, product = np.zeros(len(mean), complex), 0, 0
+        for _ in range(self.steps):
+            scaled = before @ residual
+            now = np.vdot(residual, scaled).real
+            direction = scaled + (now / product if product > 0 else 0) * direction
+            product = now
+            moved = spread(a.conj().T @ direction)
+            image = a @ moved + noise * direction
+            curvature = np.vdot(direction, image).real
+            if curvature <= 0:
+                break
+            correction = correction + product / curvature * moved
+            residual = residual - product / curvature * image
+        return correction
+
+
+def _pigdm(prior, operator, y, noise, steps=4):
+    return _Gradient(prior, operator, y, noise, True, steps)
+
+
+def _dps(prior, operator, y, noise, steps=1):
+    return _Gradient(prior, operator, y, noise, False, steps)
+
+
+#: {name: f(prior, operator, y, noise)}, in the core's order of preference.
+GUIDANCES = {"combined": _Fused, "joint": _Joint, "pigdm": _pigdm, "proximal": _Proximal, "dps": _dps}
+#: Steps of conjugate gradients that a guidance takes unless told otherwise; each costs an evaluation.
+STEPS = {"pigdm": 4, "dps": 1}

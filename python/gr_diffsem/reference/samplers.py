@@ -50,6 +50,21 @@ def ddpm(denoiser, x, levels, rng):
     return x
 
 
+def posterior_draw(denoiser, x, levels, rng):
+    """As ddpm, with the covariance C = J S that x0 has given x (J the derivative of D, S = diag(sigma^2): second-order
+    Tweedie): for a Gaussian, at any length of step, x_s given x has the mean of ddpm and the covariance
+    (1 - q^2)^2 C + s^2 (1 - q^2), q = s/sigma. One white z gives it nearly: s sqrt(1 - q^2) z +
+    (1 - q) sqrt(1 - q^2) J sigma z."""
+    reach = 0.1  # of the difference that J is taken by, in units of sigma
+    for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
+        mean, z = denoiser(x, old)[0], rng(k, x.shape)
+        spread = (denoiser(x + reach * old * z, old)[0] - mean) / reach
+        ratio = _ratio(new, old)
+        whole = np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
+        x = mean + ratio**2 * (x - mean) + new * whole * z + (1.0 - ratio) * whole * spread
+    return x
+
+
 def posterior_mean(denoiser, x, levels, rng=None):
     """The DDPM mean without its noise: from a matched start it ends near E[x0 | y].
 
@@ -112,6 +127,7 @@ SAMPLERS = {
     "posterior_mean": posterior_mean,
     "ddim": ddim,
     "ddpm": ddpm,
+    "posterior_draw": posterior_draw,
     "euler": euler,
     "heun": heun,
     "dpmpp_2m": dpmpp_2m,

@@ -12,7 +12,7 @@ from ..base.philox import Rng
 from ..base.signal import measured_power
 from .operators import OPERATORS, Identity, Mask
 from .plans import Plan
-from .posterior import condition
+from .posterior import STEPS, condition
 from .priors import DiagonalGaussian, Gaussian, Mixture
 from .samplers import SAMPLERS
 
@@ -56,9 +56,9 @@ def estimate(
 ):
     """(mean [B, N], variance [B, N], steps [B]) of measurements y [B, M].
 
-    member: {"operator", "start", "sampler", "plan"} as in a manifest. size: N, where it is not M. noise_var: broadcasts
-    to y. real: of real data, so that its noise is. gain: `unit`, or `measured`: y is divided by its measured amplitude
-    first. first: index of the first item.
+    member: {"operator", "start", "guidance", "sampler", "plan"} as in a manifest. size: N, where it is not M.
+    noise_var: broadcasts to y. real: of real data, so that its noise is. gain: `unit`, or `measured`: y is divided by
+    its measured amplitude first. first: index of the first item.
     """
     member = member or {}
     y = np.asarray(y)
@@ -107,14 +107,27 @@ def _item(prior, y, noise, member, observed, matrix, rng, size):
     variance = denoiser(x, levels[0])[1]
     options = {"eta": eta} if name == "ddim" else {}
     mean = SAMPLERS[name](denoiser, x, levels, rng, **options)
-    return mean, variance, evaluations(name, len(levels) - 1)
+    return mean, variance, evaluations(name, len(levels) - 1) * each_costs(member)
 
 
 def evaluations(sampler, steps):
     """Denoiser evaluations of a sampler over `steps` steps, the last of which goes to level 0."""
     if sampler == "one_step":
         return 1
-    return 2 * steps - 1 if sampler == "heun" else steps
+    return {"heun": 2 * steps - 1, "posterior_draw": 2 * steps}.get(sampler, steps)
+
+
+def each_costs(member):
+    """Evaluations of the prior for one of the posterior."""
+    kind, steps = _guidance(member)
+    return 1 + (steps or STEPS[kind]) if kind in STEPS else 1
+
+
+def _guidance(member):
+    """(name, steps) that a manifest's member chooses; None where it does not."""
+    given = member.get("guidance", {})
+    given = {"type": given} if isinstance(given, str) else given
+    return given.get("type"), given.get("guidance_steps")
 
 
 def start(prior, operator, y, noise, member, sampler, eta, rng):
@@ -129,7 +142,7 @@ def start(prior, operator, y, noise, member, sampler, eta, rng):
     """
     description, plan = member.get("start", {}), Plan(member.get("plan"))
     kind, sigma = description.get("type", "matched"), description.get("sigma")
-    seeks_mean, draws = sampler in ("one_step", "posterior_mean"), sampler == "ddpm" or eta > 0
+    seeks_mean, draws = sampler in ("one_step", "posterior_mean"), sampler in ("ddpm", "posterior_draw") or eta > 0
     if kind in ("matched", "level"):
         levels = np.sqrt(noise[0])
         if kind == "level":
@@ -141,7 +154,7 @@ def start(prior, operator, y, noise, member, sampler, eta, rng):
                 x = np.where(unknown, plan.sigma_max * rng.start(y.shape), y)
         return prior, x, [v[None] for v in plan.element_levels(levels)]
 
-    posterior = condition(prior, operator, y, noise)
+    posterior = condition(prior, operator, y, noise, *_guidance(member))
     size = getattr(operator, "size", y.shape[1])
     if kind == "noise" and seeks_mean:
         return posterior, np.zeros((1, size), y.dtype), [np.inf, *plan.levels(plan.sigma_max)[1:]]

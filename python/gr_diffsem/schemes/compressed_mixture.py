@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """12 mixed measurements of 32 elements from a known Gaussian mixture: a learned prior behind a matrix.
 
-Given y = A x + n the best estimate is a closed form, so that guidance (docs/openings/guidance.md) can be judged: what it
-loses to member `gmm` is what it approximates, and member `lmmse` is what a receiver does without a learned prior.
+Given y = A x + n the best estimate is a closed form, so that guidance (docs/openings/guidance.md) can be judged: what
+it loses to member `gmm` is what it approximates; member `lmmse` is what a receiver does without a learned prior.
 """
 
 from functools import lru_cache

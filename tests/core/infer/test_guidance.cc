@@ -191,6 +191,7 @@ std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
 {
     const Eigen::Index n = m.n(), rows = n / 2;
     Random r(seed);
+    const Matrix eye = Matrix::Identity(n, n);
     const Matrix a = r.cmatrix(rows, n) / std::sqrt(double(rows));
     std::vector<std::uint8_t> observed(std::size_t(n), 0);
     std::vector<int> some;
@@ -202,7 +203,7 @@ std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
             {"mask",
              m,
              make_mask_operator(observed),
-             Matrix(Matrix::Identity(n, n)(some, Eigen::all))}};
+             Matrix(eye(some, Eigen::all))}};
 }
 
 // y as the operator has it: of a mask with holes, which may hold anything.
