@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schemes of real data by the recipe, from their path: trained for seconds, exported, inspected, measured, in a block."""
+"""Schemes of real data by the recipe, from their path: trained for seconds, exported, inspected, measured."""
 
 import hashlib
 import json
