@@ -243,7 +243,7 @@ def test_what_is_dropped_still_tells(tmp_path):
 
 def test_draws_of_the_prior_through_the_block(tmp_path):
     spec = nets.classes(tmp_path / "net.onnx", sigma_range="[1e-4, 1e4]")
-    keys = "start=noise,sampler=ddpm,plan=karras,steps=40,sigma_min=0.01,sigma_max=30"
+    keys = "start=noise,sampler=heun,plan=karras,steps=30,sigma_min=0.01,sigma_max=30"
     block = diffsem.estimate(f"{spec}:{keys},class=2", noise_var=float("inf"))
     (drawn,), _ = run(block, np.zeros((3000, 3), np.float32))
     assert block.items_bypassed() == 0
