@@ -197,7 +197,7 @@ def test_told_while_it_runs(tmp_path, how):
         if how == "setter":
             block.set_condition("class", 2)
         elif how == "setters":
-            block.set_conditions({"class": 2})
+            block.set_condition({"class": 2})
         else:
             message = pdu if how == "pdu" else pmt_dict(**{"class": 2})
             block.to_basic_block()._post(pmt.intern("condition"), message)
@@ -210,7 +210,7 @@ def test_a_setter_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="there is no condition 'klass'"):
         block.set_condition("klass", 1)
     with pytest.raises(ValueError, match="takes whole numbers"):
-        block.set_conditions({"class": 0.5})
+        block.set_condition({"class": 0.5})
 
 
 def test_what_was_told_holds_for_the_next_scheme_unless_it_says_itself(tmp_path):
