@@ -197,7 +197,7 @@ def test_told_while_it_runs(tmp_path, how):
         if how == "setter":
             block.set_condition("class", 2)
         elif how == "setters":
-            block.set_conditions({"class": 2})
+            block.set_condition({"class": 2})
         else:
             message = pdu if how == "pdu" else pmt_dict(**{"class": 2})
             block.to_basic_block()._post(pmt.intern("condition"), message)
@@ -210,7 +210,7 @@ def test_a_setter_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="there is no condition 'klass'"):
         block.set_condition("klass", 1)
     with pytest.raises(ValueError, match="takes whole numbers"):
-        block.set_conditions({"class": 0.5})
+        block.set_condition({"class": 0.5})
 
 
 def test_what_was_told_holds_for_the_next_scheme_unless_it_says_itself(tmp_path):
@@ -243,7 +243,7 @@ def test_what_is_dropped_still_tells(tmp_path):
 
 def test_draws_of_the_prior_through_the_block(tmp_path):
     spec = nets.classes(tmp_path / "net.onnx", sigma_range="[1e-4, 1e4]")
-    keys = "start=noise,sampler=ddpm,plan=karras,steps=40,sigma_min=0.01,sigma_max=30"
+    keys = "start=noise,sampler=heun,plan=karras,steps=30,sigma_min=0.01,sigma_max=30"
     block = diffsem.estimate(f"{spec}:{keys},class=2", noise_var=float("inf"))
     (drawn,), _ = run(block, np.zeros((3000, 3), np.float32))
     assert block.items_bypassed() == 0

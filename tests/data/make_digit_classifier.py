@@ -4,8 +4,8 @@
 
 A judge of what the scheme `digits` draws, so it shares nothing with it but the pictures: a plain convolutional
 classifier, cross-entropy, its own loop and its own augmentation (shifts by a pixel or two). Input `x` [n, 28, 28] in
-the units of gr_diffsem.models.digit_images, output `scores` [n, 10]. The metadata hold its share of right answers on the
-10,000 test pictures, which it was not trained on; below 98 % nothing is written.
+the units of gr_diffsem.models.digit_images, output `scores` [n, 10]. The metadata hold its share of right answers on
+the 10,000 test pictures, which it was not trained on; below 98 % nothing is written.
 """
 
 import pathlib

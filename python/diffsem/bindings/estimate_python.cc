@@ -113,7 +113,7 @@ void bind_estimate(py::module& m)
             py::arg("values"),
             "What a conditional prior is told from now on: a number, or an array. Live.")
         .def(
-            "set_conditions",
+            "set_condition",
             [](estimate& self, const py::object& condition) {
                 for (const auto& [name, values] : gr::diffsem::conditions_from(condition))
                     self.set_condition(name, values);
