@@ -196,10 +196,12 @@ const Sigma& PosteriorDenoiser::prior_levels(const Workspace& workspace)
 
 bool PosteriorDenoiser::replace(std::shared_ptr<const Operator> op)
 {
-    if (d_joint)
+    if (d_joint && !op->blocks().values)
         return false;
     d_op = std::move(op);
     find_observed();
+    if (d_joint)
+        d_joint->replace(*d_op);
     return true;
 }
 

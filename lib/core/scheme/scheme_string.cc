@@ -3,6 +3,7 @@
 
 #include "scheme/paths.h"
 
+#include <gnuradio/diffsem/core/infer/driver.h>
 #include <gnuradio/diffsem/core/infer/scheme.h>
 
 #include <algorithm>
@@ -31,6 +32,7 @@ std::vector<std::string> override_keys()
     add(plans());
     add(samplers());
     add(starts());
+    add(drivers());
     return keys;
 }
 

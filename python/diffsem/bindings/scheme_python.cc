@@ -60,59 +60,35 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
     return options;
 }
 
-py::tuple run_estimator(core::Estimator& estimator,
-                        const complex_array& y,
-                        const float_array& noise_var,
-                        std::uint64_t first)
+noise_variances noise_from(const float_array& noise_var, py::ssize_t items, py::ssize_t m)
 {
-    const auto m = static_cast<py::ssize_t>(estimator.input_size());
-    const auto n = static_cast<py::ssize_t>(estimator.output_size());
-    if (y.ndim() < 1 || y.shape(y.ndim() - 1) != m)
-        throw core::Error("y's last axis has " +
-                          (y.ndim() ? std::to_string(y.shape(y.ndim() - 1)) : std::string("no")) +
-                          " elements, a measurement of this scheme has " + std::to_string(m));
-    const py::ssize_t items = m ? y.size() / m : 0;
-    std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
-
-    // noise_var: for all, for each item, or for each element
-    std::vector<float> noise;
-    std::size_t stride = 1;
+    noise_variances noise;
     if (noise_var.size() == 1)
-        noise.assign(std::max<py::ssize_t>(items, 1), noise_var.data()[0]);
+        noise.values.assign(std::max<py::ssize_t>(items, 1), noise_var.data()[0]);
     else if (noise_var.size() == items)
-        noise.assign(noise_var.data(), noise_var.data() + items);
+        noise.values.assign(noise_var.data(), noise_var.data() + items);
     else if (noise_var.size() == items * m) {
-        noise.assign(noise_var.data(), noise_var.data() + items * m);
-        stride = m;
+        noise.values.assign(noise_var.data(), noise_var.data() + items * m);
+        noise.stride = m;
     } else if (noise_var.ndim() == 1 && noise_var.size() == m) {
         for (py::ssize_t i = 0; i < items; i++)
-            noise.insert(noise.end(), noise_var.data(), noise_var.data() + m);
-        stride = m;
+            noise.values.insert(noise.values.end(), noise_var.data(), noise_var.data() + m);
+        noise.stride = m;
     } else {
         throw core::Error("noise_var has " + std::to_string(noise_var.size()) +
                           " values: give one, one for each of " + std::to_string(items) +
                           " items, or one for each element");
     }
+    return noise;
+}
 
-    auto shape = batch;
-    shape.push_back(n);
-    py::array_t<core::cfloat> mean(shape);
-    py::array_t<float> variance(shape);
-    std::vector<core::ItemInfo> info(items);
-    {
-        core::cfloat* mean_data = mean.mutable_data();
-        float* variance_data = variance.mutable_data();
-        const core::cfloat* y_data = y.data();
-        py::gil_scoped_release release;
-        estimator.run(
-            y_data, items, noise.data(), stride, first, mean_data, variance_data, info.data());
-    }
-
+py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<py::ssize_t>& batch)
+{
     py::array_t<float> used(batch), gain(batch), residual(batch);
     py::array_t<int> steps(batch);
     py::array_t<bool> bypassed(batch), guarded(batch);
     py::list reason;
-    for (py::ssize_t i = 0; i < items; i++) {
+    for (std::size_t i = 0; i < info.size(); i++) {
         used.mutable_data()[i] = info[i].noise_var;
         gain.mutable_data()[i] = info[i].gain;
         residual.mutable_data()[i] = info[i].residual;
@@ -129,7 +105,44 @@ py::tuple run_estimator(core::Estimator& estimator,
     out["guarded"] = guarded;
     out["reason"] = reason;
     out["residual"] = residual;
-    return py::make_tuple(mean, variance, out);
+    return out;
+}
+
+py::tuple run_estimator(core::Estimator& estimator,
+                        const complex_array& y,
+                        const float_array& noise_var,
+                        std::uint64_t first)
+{
+    const auto m = static_cast<py::ssize_t>(estimator.input_size());
+    const auto n = static_cast<py::ssize_t>(estimator.output_size());
+    if (y.ndim() < 1 || y.shape(y.ndim() - 1) != m)
+        throw core::Error("y's last axis has " +
+                          (y.ndim() ? std::to_string(y.shape(y.ndim() - 1)) : std::string("no")) +
+                          " elements, a measurement of this scheme has " + std::to_string(m));
+    const py::ssize_t items = m ? y.size() / m : 0;
+    std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
+    const noise_variances noise = noise_from(noise_var, items, m);
+
+    auto shape = batch;
+    shape.push_back(n);
+    py::array_t<core::cfloat> mean(shape);
+    py::array_t<float> variance(shape);
+    std::vector<core::ItemInfo> info(items);
+    {
+        core::cfloat* mean_data = mean.mutable_data();
+        float* variance_data = variance.mutable_data();
+        const core::cfloat* y_data = y.data();
+        py::gil_scoped_release release;
+        estimator.run(y_data,
+                      items,
+                      noise.values.data(),
+                      noise.stride,
+                      first,
+                      mean_data,
+                      variance_data,
+                      info.data());
+    }
+    return py::make_tuple(mean, variance, info_arrays(info, batch));
 }
 
 } // namespace diffsem
@@ -156,6 +169,10 @@ static py::dict info_dict(const core::SchemeInfo& i)
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
+    py::dict unknowns;
+    for (const auto& [name, shape] : i.unknowns)
+        unknowns[py::str(name)] = py::tuple(py::cast(shape));
+    d["unknowns"] = unknowns;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
     return d;
@@ -205,6 +222,9 @@ void bind_scheme(py::module& m)
                std::size_t max_batch,
                float noise_freedom) {
                 auto loaded = self.get();
+                if (loaded->parts().joint)
+                    return estimate_jointly(
+                        loaded, y, noise_var, observed, matrix, steps, eta, seed, stream, first);
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
                 auto options = estimator_options(*loaded,
                                                  size,
@@ -241,7 +261,10 @@ void bind_scheme(py::module& m)
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
-            "reason.")
+            "reason.\n"
+            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are dicts of "
+            "arrays\n"
+            "[..., *shape of the unknown] by its name, and steps are rounds.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

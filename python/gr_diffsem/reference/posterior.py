@@ -9,6 +9,9 @@ import numpy as np
 
 from .operators import Identity, Mask, fuse
 from .priors import DiagonalGaussian, Gaussian, Mixture
+from .qam import Qam
+
+MOST_CANDIDATES = 65536  # symbol vectors that are tried one by one
 
 
 def condition(prior, operator, y, noise):
@@ -27,6 +30,8 @@ def condition(prior, operator, y, noise):
     if isinstance(prior, DiagonalGaussian):
         mean = prior.mean * np.ones(len(prior.variance))
         prior = Gaussian(np.diag(prior.variance), mean)
+    if isinstance(prior, Qam) and prior.order ** operator.matrix.shape[1] <= MOST_CANDIDATES:
+        return _Enumerated(prior, operator, y, noise)
     if isinstance(prior, (Gaussian, Mixture)):
         return _Joint(prior, operator, y, noise)
     return _Proximal(prior, operator, y, noise)
@@ -65,6 +70,19 @@ class _Joint:
         return mean[:, : self.size], variance[:, : self.size]
 
 
+class _Enumerated:
+    def __init__(self, prior, operator, y, noise):
+        self.prior, self.matrix, self.y = prior, operator.matrix, y
+        self.noise = np.broadcast_to(np.asarray(noise, float), y.shape)
+
+    def __call__(self, x, sigma):
+        levels = np.broadcast_to(np.asarray(sigma, float), x.shape)
+        items = [
+            self.prior.joint(x[b], levels[b], self.y[b], self.matrix, self.noise[b]) for b in range(len(x))
+        ]
+        return np.stack([mean for mean, _ in items]), np.stack([variance for _, variance in items])
+
+
 class _Proximal:
     def __init__(self, prior, operator, y, noise):
         self.prior, self.operator, self.y, self.noise = prior, operator, y, noise
@@ -74,6 +92,6 @@ class _Proximal:
         level2 = np.asarray(sigma, float) ** 2
         with np.errstate(invalid="ignore"):
             weight = np.where(np.isinf(level2), 1.0, level2 / (1.0 + level2))
-        if isinstance(self.prior, (DiagonalGaussian, Gaussian, Mixture)):
+        if isinstance(self.prior, (DiagonalGaussian, Gaussian, Mixture, Qam)):
             weight = variance.mean(1, keepdims=True)
         return self.operator.prox(mean, weight, self.y, self.noise), variance

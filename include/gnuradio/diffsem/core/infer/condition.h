@@ -36,8 +36,8 @@ public:
     PosteriorDenoiser(std::shared_ptr<const Prior> prior,
                       std::shared_ptr<const Operator> op,
                       float inflation = 1);
-    //! Another operator of the same kind and size. False, and nothing changed, where workspaces would not stay good: what a
-    //! closed-form prior has made of the old one.
+    //! Another operator of the same kind and size, perhaps the same object with other numbers; workspaces stay good. False,
+    //! and nothing changed, where a closed form has no use for it.
     bool replace(std::shared_ptr<const Operator> op);
     //! Of the last proximal step in a workspace: the deviations with which the prior's answer entered it.
     static const Sigma& prior_levels(const Workspace& workspace);
@@ -62,7 +62,7 @@ private:
 
     std::shared_ptr<const Prior> d_prior;
     std::shared_ptr<const Operator> d_op;
-    std::unique_ptr<Denoiser> d_joint;
+    std::unique_ptr<JointDenoiser> d_joint;
     Traits d_traits;
     bool d_all_observed = false;
     float d_inflation;
