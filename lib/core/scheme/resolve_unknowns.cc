@@ -64,9 +64,6 @@ std::shared_ptr<const Scheme> resolve_one(const MemberText& text,
     SchemeParts parts;
     parts.seed = seed;
     resolve_member({text.package, signal, member, where, where, text.options}, info, parts);
-    if (!parts.prior)
-        throw Error(where + ".prior.type = none: without a prior nothing tells one unknown from "
-                            "the other: take another");
     if (!info.has_variance)
         throw Error(where + ".prior: its answers come without a variance, which the other unknown "
                             "is told as noise: take a prior that gives one");
