@@ -14,6 +14,7 @@ NOT_OFFERED = {
 RENAMED = {
     ("ofdm_chanest_vcvc", "force_one_sync_symbol"): "force_one_symbol",  # as gr-digital's file says
     ("estimate", "item_size"): "vlen",
+    ("estimate_joint", "item_size"): "vlen",
 }
 #: What the companion needs to draw a block, and the constructor does not.
 DRAWN = {
@@ -28,6 +29,8 @@ DRAWN = {
 OTHER_DEFAULT = {
     ("estimate", "item_size"): "ports are drawn before a scheme is read",
     ("estimate", "domain"): "ports are drawn before a scheme is read",
+    ("estimate_joint", "item_size"): "ports are drawn before a scheme is read",
+    ("estimate_joint", "output_sizes"): "ports are drawn before a scheme is read",
     ("soft_demapper_cf", "fft_len"): "not used until occupied_carriers are given, and then most often this",
     # as gr-digital's blocks: variables of the flowgraph
     **dict.fromkeys(

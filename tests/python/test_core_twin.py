@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gr_diffsem.base import errors, philox, signal
 from gr_diffsem.eval import scheme_runner
-from gr_diffsem.reference import parametrisation, plans, posterior, priors, scheme
+from gr_diffsem.reference import parametrisation, plans, posterior, priors, scheme, unknowns
 from gr_diffsem.reference.operators import OPERATORS
 from gr_diffsem.reference.samplers import SAMPLERS
 
@@ -82,6 +82,8 @@ def test_registries_hold_the_same_names(diffsem):
         "guidance": posterior.GUIDANCES,
         "sampler": SAMPLERS,
         "plan": [*plans.PLANS, *plans.MEASURED],
+        "bilinear operator": unknowns.BILINEAR,
+        "driver": unknowns.DRIVERS,
     }
     assert list(registered) == list(twin)
     for noun, entries in registered.items():

@@ -113,6 +113,21 @@ bool Fields::flag(const std::string& key, bool fallback) const
     return d_object[key].as_bool();
 }
 
+std::vector<std::string> Fields::names(const std::string& key) const
+{
+    std::vector<std::string> list;
+    if (!has(key))
+        return list;
+    if (!d_object[key].is_array())
+        fail(key, "must be a list of names");
+    for (const Json& item : d_object[key].items()) {
+        if (!item.is_string())
+            fail(key, "must be a list of names");
+        list.push_back(item.as_string());
+    }
+    return list;
+}
+
 std::string Fields::file(const std::string& key) const
 {
     const std::string name = text(key);

@@ -23,6 +23,15 @@ void solve_lower(const Eigen::Ref<const Eigen::MatrixXcd>& l, Eigen::Ref<Eigen::
 void solve_lower_adjoint(const Eigen::Ref<const Eigen::MatrixXcd>& l,
                          Eigen::Ref<Eigen::MatrixXcd> b);
 
+/*!
+ * A = L L^H of a positive semidefinite A, whose lower triangle L replaces (the upper one is left as it was), and b <- c with
+ * L c = b, for a b that A reaches. Directions below `least` of the largest diagonal element count as 0: their columns of L
+ * and their c are 0.
+ */
+void factor_semidefinite(Eigen::Ref<Eigen::MatrixXcd> a,
+                         Eigen::Ref<Eigen::VectorXcd> b,
+                         double least);
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

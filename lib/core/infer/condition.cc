@@ -66,7 +66,7 @@ const Sigma& PosteriorDenoiser::prior_levels(const Workspace& workspace)
 
 bool PosteriorDenoiser::replace(std::shared_ptr<const Operator> op)
 {
-    if (!d_guidance->takes_another_operator())
+    if (!d_guidance->replace(*op))
         return false;
     d_parts.op = std::move(op);
     find_observed();

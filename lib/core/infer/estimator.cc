@@ -124,8 +124,11 @@ void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
 {
     const std::size_t n = shape.empty() ? d_n : element_count(shape);
     const OperatorEntry& own = *d_parts.op;
-    bool fits = op && op->cols() == n && op->level_per_element() == own.needs_spectrum &&
-                (op->keeps_elements_apart() || op->level_per_element()) == own.measurement_is_state;
+    const bool blocks = op && op->blocks().values; // a matrix of any kind
+    bool fits = op && op->cols() == n &&
+                (blocks || op->level_per_element() == own.needs_spectrum) &&
+                (op->keeps_elements_apart() || (!blocks && op->level_per_element())) ==
+                    own.measurement_is_state;
     fits = fits && (shape.empty() || shape.size() == d_info.shape.size());
     for (std::size_t i = 0; fits && i < shape.size(); i++)
         fits = d_info.shape[i] == -1 || d_info.shape[i] == shape[i];
@@ -260,8 +263,7 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(
-            took, d_each * d_updates + cost(d_run->levels.steps()), double(items));
+        d_trial_cost.add(took, d_each * d_updates + cost(d_run->levels.steps()), double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
@@ -278,6 +280,10 @@ Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOption
 {
     if (!scheme)
         throw Error("no scheme was given");
+    if (scheme->parts().joint)
+        throw Error(
+            "scheme '" + scheme->info().spec +
+            "' has several unknowns: run it by a JointEstimator, or the block estimate_joint");
     d = std::make_unique<Impl>(std::move(scheme), options);
 }
 

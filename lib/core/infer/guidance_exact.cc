@@ -97,7 +97,7 @@ private:
 class Joint : public Guidance
 {
 public:
-    explicit Joint(std::unique_ptr<Denoiser> joint) : d_joint(std::move(joint)) {}
+    explicit Joint(std::unique_ptr<JointDenoiser> joint) : d_joint(std::move(joint)) {}
     Traits traits(const GuidanceParts& parts) const override { return parts.prior->traits(); }
     std::unique_ptr<Workspace> make_workspace(const GuidanceParts& parts,
                                               std::size_t max_batch) const override
@@ -113,7 +113,13 @@ public:
     {
         return joint_guidance().name;
     }
-    bool takes_another_operator() const override { return false; }
+    bool replace(const Operator& op) override
+    {
+        if (!op.blocks().values)
+            return false;
+        d_joint->replace(op);
+        return true;
+    }
     void denoise(const GuidanceParts& parts,
                  const Tensor& x,
                  const Sigma& sigma,
@@ -135,7 +141,7 @@ public:
     }
 
 private:
-    std::unique_ptr<Denoiser> d_joint;
+    std::unique_ptr<JointDenoiser> d_joint;
 };
 
 } // namespace
@@ -175,7 +181,7 @@ const GuidanceEntry& joint_guidance()
          "conditional mean of both together. Costs one evaluation.",
          {}},
         [](const Prior& prior, const Operator& op) -> std::string {
-            return op.matrix() && prior.joint(op)
+            return op.blocks().values && prior.joint(op)
                        ? ""
                        : "it needs a prior in closed form and an operator that is a matrix";
         },

@@ -42,9 +42,9 @@ public:
     {
         d_self.vjp(x, sigma, v, w, out);
     }
-    std::unique_ptr<Denoiser> joint(const Operator& a) const override
+    std::unique_ptr<JointDenoiser> joint(const Operator& a) const override
     {
-        if (!a.matrix() || d_self.traits().domain != Domain::complex)
+        if (!a.blocks().values || d_self.traits().domain != Domain::complex)
             return nullptr;
         return std::make_unique<MixtureDenoiser>(d_self.model().append(a));
     }

@@ -161,7 +161,7 @@ void MixtureDenoiser::denoise(const Tensor& x,
             else if (space.rows[i])
                 level = std::max(s, 1e-30);
         }
-        if (!equal) {
+        if (!equal || d_model.changing) {
             flush(b);
             load_rows(x, b, nullptr, space);
             any_noise(b, sigma, space, out);
@@ -360,29 +360,85 @@ void MixtureDenoiser::combine(std::size_t item, Space& space, Estimate& out) con
 
 MixtureModel MixtureModel::append(const Operator& a) const
 {
-    using RowMajor = Eigen::Matrix<cfloat, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const Index m = Index(a.rows());
-    MatrixXcd b = MatrixXcd::Zero(n + m, n);
-    b.topRows(n).setIdentity();
-    b.bottomRows(m) = Eigen::Map<const RowMajor>(a.matrix(), m, n).cast<std::complex<double>>();
     MixtureModel out = *this;
     out.rows = n + m;
     out.diagonal = false;
-    out.row_means = b * means;
+    out.row_means.resize(n + m, components);
+    out.row_means.topRows(n) = means;
     for (Index c = 0; c < components; c++) {
         const MatrixXcd full =
             diagonal ? MatrixXcd(variances.col(c).cast<std::complex<double>>().asDiagonal())
-                     : cb[c];
-        const MatrixXcd seen = full * b.adjoint();
+                     : cb[std::size_t(c)];
+        MatrixXcd both(n, n + m);
+        both.leftCols(n) = full;
+        MatrixXcd gram(n + m, n + m);
+        gram.topLeftCorner(n, n) = full;
         if (diagonal) {
-            out.cb.push_back(seen);
-            out.bcb.push_back(b * seen);
+            out.cb.push_back(std::move(both));
+            out.bcb.push_back(std::move(gram));
         } else {
-            out.cb[c] = seen;
-            out.bcb[c] = b * seen;
+            out.cb[std::size_t(c)] = std::move(both);
+            out.bcb[std::size_t(c)] = std::move(gram);
         }
     }
+    out.replace(a);
     return out;
+}
+
+// With A below: C B^H = [C, C A^H], B C B^H = [C, C A^H; A C, A C A^H].
+void MixtureModel::replace(const Operator& a)
+{
+    using RowMajor = Eigen::Matrix<cfloat, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const Blocks blocks = a.blocks();
+    const Index m = rows - n;
+    if (blocks.count == 1 && blocks.element_step == 1) {
+        const MatrixXcd dense =
+            Eigen::Map<const RowMajor>(blocks.values, m, n).cast<std::complex<double>>();
+        row_means.bottomRows(m).noalias() = dense * means;
+        for (Index c = 0; c < components; c++) {
+            auto &seen = cb[std::size_t(c)], &gram = bcb[std::size_t(c)];
+            seen.rightCols(m).noalias() = seen.leftCols(n) * dense.adjoint();
+            gram.bottomRightCorner(m, m).noalias() = dense * seen.rightCols(m);
+        }
+    } else {
+        replace_blocks(blocks);
+    }
+    for (Index c = 0; c < components; c++) {
+        const auto& seen = cb[std::size_t(c)];
+        bcb[std::size_t(c)].topRightCorner(n, m) = seen.rightCols(m);
+        bcb[std::size_t(c)].bottomLeftCorner(m, n) = seen.rightCols(m).adjoint();
+    }
+}
+
+// Row by row of A, of which only its block's columns are not 0.
+void MixtureModel::replace_blocks(const Blocks& blocks)
+{
+    const Index m = rows - n;
+    const auto element = [&](Index i, std::size_t j) {
+        return std::complex<double>(blocks.values[std::size_t(i) * blocks.cols + j]);
+    };
+    const auto column = [&](Index i, std::size_t j) {
+        return Index(std::size_t(i) / blocks.rows * blocks.block_step + j * blocks.element_step);
+    };
+    for (Index c = 0; c < components; c++) {
+        auto &seen = cb[std::size_t(c)], &gram = bcb[std::size_t(c)];
+        for (Index i = 0; i < m; i++) {
+            seen.col(n + i).setZero();
+            row_means(n + i, c) = 0;
+            for (std::size_t j = 0; j < blocks.cols; j++) {
+                seen.col(n + i) += std::conj(element(i, j)) * seen.col(column(i, j));
+                row_means(n + i, c) += element(i, j) * means(column(i, j), c);
+            }
+        }
+        for (Index l = 0; l < m; l++)
+            for (Index i = 0; i < m; i++) {
+                std::complex<double> sum = 0;
+                for (std::size_t j = 0; j < blocks.cols; j++)
+                    sum += element(i, j) * seen(column(i, j), n + l);
+                gram(n + i, n + l) = sum;
+            }
+    }
 }
 
 } // namespace core

@@ -37,14 +37,26 @@ struct MixtureModel {
     std::vector<Eigen::MatrixXcd> cb;  //!< K of n x rows: C_k B^H
     std::vector<Eigen::MatrixXcd> bcb; //!< K of rows x rows: B C_k B^H
 
+    bool changing = false; //!< the appended rows come anew with each item: nothing is kept of them
+
     //! The model with rows A appended below B = I. The model must have B = I.
     MixtureModel append(const Operator& a) const;
+    //! Other rows in the place of the appended ones; without allocation where they are blocks.
+    void replace(const Operator& a);
+
+private:
+    void replace_blocks(const Blocks& blocks);
 };
 
-class MixtureDenoiser : public Denoiser
+class MixtureDenoiser : public JointDenoiser
 {
 public:
     explicit MixtureDenoiser(MixtureModel model);
+    void replace(const Operator& op) override
+    {
+        d_model.replace(op);
+        d_model.changing = true;
+    }
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;
     void denoise(const Tensor& x,

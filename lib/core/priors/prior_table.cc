@@ -10,6 +10,7 @@ namespace core {
 const PriorEntry& onnx_prior();
 const PriorEntry& gaussian_prior();
 const PriorEntry& gmm_prior();
+const PriorEntry& qam_prior();
 const PriorEntry& no_prior();
 
 const std::vector<const PriorEntry*>& priors()
@@ -18,6 +19,7 @@ const std::vector<const PriorEntry*>& priors()
         &onnx_prior(),
         &gaussian_prior(),
         &gmm_prior(),
+        &qam_prior(),
         &no_prior(),
     };
     return table;

@@ -3,6 +3,10 @@
 
 #include "scheme/paths.h"
 #include "scheme/resolve_member.h"
+#include "scheme/resolve_unknowns.h"
+
+#include <gnuradio/diffsem/core/infer/driver.h>
+#include <gnuradio/diffsem/core/operators/bilinear.h>
 
 #include <algorithm>
 #include <string>
@@ -94,6 +98,31 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
     member.set("start", start);
 }
 
+// Of several unknowns the string says when each is updated; how each is inferred is the manifest's.
+void apply_driver_overrides(const Spec& spec, Json& member)
+{
+    Json plan = typed(member["plan"], "alternate");
+    for (const auto& [key, text] : spec.overrides) {
+        const Key* of_driver = find_key(drivers(), key);
+        if (of_driver && key != "order")
+            plan.set(key, value_of(spec, *of_driver, text));
+        else if (key != "seed")
+            throw Error("scheme '" + spec.name + "': the key '" + key +
+                        "' is of schemes of one unknown; this one has several: it takes rounds, "
+                        "settle and seed");
+    }
+    member.set("plan", plan);
+}
+
+// The driver's keys mean nothing to a scheme of one unknown.
+void refuse_driver_overrides(const Spec& spec)
+{
+    for (const auto& o : spec.overrides)
+        if (find_key(drivers(), o.first) && !find_key(plans(), o.first))
+            throw Error("scheme '" + spec.name + "': the key '" + o.first +
+                        "' is of schemes of several unknowns, this one has one: leave it out");
+}
+
 void resolve(const Package& package,
              const Spec& spec,
              const LoadOptions& options,
@@ -104,12 +133,18 @@ void resolve(const Package& package,
         package.folder.empty() ? package.onnx : package.folder + "/manifest.json";
     const std::string where = file + ": members." + info.member;
     Json member = package.manifest["members"][info.member], signal = package.manifest["signal"];
-    if (!member.is_object() || !member["prior"].is_object() || !member["prior"]["type"].is_string())
-        throw Error(where + ": needs \"prior\": {\"type\": ...}");
-    apply_overrides(spec, signal, member);
     info.title = member["title"].is_string()             ? member["title"].as_string()
                  : package.manifest["title"].is_string() ? package.manifest["title"].as_string()
                                                          : package.name;
+    if (member.has("unknowns")) {
+        apply_driver_overrides(spec, member);
+        return resolve_unknowns(
+            {package, signal, member, file + ": signal", where, options}, info, parts);
+    }
+    refuse_driver_overrides(spec);
+    if (!member.is_object() || !member["prior"].is_object() || !member["prior"]["type"].is_string())
+        throw Error(where + ": needs \"prior\": {\"type\": ...}");
+    apply_overrides(spec, signal, member);
     resolve_member({package, signal, member, file + ": signal", where, options}, info, parts);
     const std::string* steps = spec.find("steps");
     if (steps && *steps != "1" && parts.sampler->step_evaluations == 0)
@@ -292,7 +327,9 @@ std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
             {"start", entries(starts())},
             {"guidance", entries(guidances())},
             {"sampler", entries(samplers())},
-            {"plan", entries(plans())}};
+            {"plan", entries(plans())},
+            {"bilinear operator", entries(bilinear_operators())},
+            {"driver", entries(drivers())}};
 }
 
 std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOptions& options)

@@ -3,6 +3,7 @@
 
 #include "scheme/paths.h"
 
+#include <gnuradio/diffsem/core/infer/driver.h>
 #include <gnuradio/diffsem/core/infer/scheme.h>
 
 #include <algorithm>
@@ -39,6 +40,7 @@ std::vector<std::string> override_keys()
     add(samplers());
     add(starts());
     add(guidances());
+    add(drivers());
     return keys;
 }
 

@@ -10,7 +10,9 @@
 #define DIFFSEM_BINDINGS(X)                                                                        \
     X(scheme)                                                                                      \
     X(core)                                                                                        \
+    X(joint)                                                                                       \
     X(estimate)                                                                                    \
+    X(estimate_joint)                                                                              \
     X(ofdm_chanest_vcvc)                                                                           \
     X(ofdm_equalizer_diffsem)                                                                      \
     X(soft_demapper_cf)                                                                            \

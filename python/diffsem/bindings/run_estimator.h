@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,30 @@ std::vector<float> condition_values(const std::string& name, const py::handle& v
 
 //! The array that an object is, or can be made into. Throws Error.
 py::array array_of(const py::object& y);
+
+//! As a run takes them.
+struct noise_variances {
+    std::vector<float> values;
+    std::size_t stride = 1;
+};
+//! One for all, one for each item or one for each of the m elements of y. Throws Error.
+noise_variances noise_from(const float_array& noise_var, py::ssize_t items, py::ssize_t m);
+
+//! What was done to each item, as arrays of the batch's shape.
+py::dict info_arrays(const std::vector<core::ItemInfo>& info,
+                     const std::vector<py::ssize_t>& batch);
+
+//! scheme.estimate() of a scheme of several unknowns.
+py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,
+                           const complex_array& y,
+                           const float_array& noise_var,
+                           const py::object& observed,
+                           const py::object& matrix,
+                           int rounds,
+                           float eta,
+                           std::uint64_t seed,
+                           std::uint64_t stream,
+                           std::uint64_t first);
 
 /*!
  * (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...]. Of a real scheme y is real, and

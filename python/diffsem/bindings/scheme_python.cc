@@ -144,6 +144,54 @@ constant_conditions(const core::Scheme& scheme, const py::object& condition, std
     return all;
 }
 
+noise_variances noise_from(const float_array& noise_var, py::ssize_t items, py::ssize_t m)
+{
+    noise_variances noise;
+    if (noise_var.size() == 1)
+        noise.values.assign(std::max<py::ssize_t>(items, 1), noise_var.data()[0]);
+    else if (noise_var.size() == items)
+        noise.values.assign(noise_var.data(), noise_var.data() + items);
+    else if (noise_var.size() == items * m) {
+        noise.values.assign(noise_var.data(), noise_var.data() + items * m);
+        noise.stride = m;
+    } else if (noise_var.ndim() == 1 && noise_var.size() == m) {
+        for (py::ssize_t i = 0; i < items; i++)
+            noise.values.insert(noise.values.end(), noise_var.data(), noise_var.data() + m);
+        noise.stride = m;
+    } else {
+        throw core::Error("noise_var has " + std::to_string(noise_var.size()) +
+                          " values: give one, one for each of " + std::to_string(items) +
+                          " items, or one for each element");
+    }
+    return noise;
+}
+
+py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<py::ssize_t>& batch)
+{
+    py::array_t<float> used(batch), gain(batch), residual(batch);
+    py::array_t<int> steps(batch);
+    py::array_t<bool> bypassed(batch), guarded(batch);
+    py::list reason;
+    for (std::size_t i = 0; i < info.size(); i++) {
+        used.mutable_data()[i] = info[i].noise_var;
+        gain.mutable_data()[i] = info[i].gain;
+        residual.mutable_data()[i] = info[i].residual;
+        steps.mutable_data()[i] = info[i].steps;
+        bypassed.mutable_data()[i] = info[i].bypassed;
+        guarded.mutable_data()[i] = info[i].guarded;
+        reason.append(py::str(info[i].reason));
+    }
+    py::dict out;
+    out["noise_var"] = used;
+    out["gain"] = gain;
+    out["steps"] = steps;
+    out["bypassed"] = bypassed;
+    out["guarded"] = guarded;
+    out["reason"] = reason;
+    out["residual"] = residual;
+    return out;
+}
+
 py::tuple run_estimator(core::Estimator& estimator,
                         const py::object& measured,
                         const float_array& noise_var,
@@ -165,25 +213,7 @@ py::tuple run_estimator(core::Estimator& estimator,
     const py::ssize_t items = m ? y.size() / m : 0;
     std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
 
-    // noise_var: for all, for each item, or for each element
-    std::vector<float> noise;
-    std::size_t stride = 1;
-    if (noise_var.size() == 1)
-        noise.assign(std::max<py::ssize_t>(items, 1), noise_var.data()[0]);
-    else if (noise_var.size() == items)
-        noise.assign(noise_var.data(), noise_var.data() + items);
-    else if (noise_var.size() == items * m) {
-        noise.assign(noise_var.data(), noise_var.data() + items * m);
-        stride = m;
-    } else if (noise_var.ndim() == 1 && noise_var.size() == m) {
-        for (py::ssize_t i = 0; i < items; i++)
-            noise.insert(noise.end(), noise_var.data(), noise_var.data() + m);
-        stride = m;
-    } else {
-        throw core::Error("noise_var has " + std::to_string(noise_var.size()) +
-                          " values: give one, one for each of " + std::to_string(items) +
-                          " items, or one for each element");
-    }
+    const noise_variances noise = noise_from(noise_var, items, m);
 
     const auto rows = row_conditions(estimator, condition, items);
     auto shape = batch;
@@ -195,8 +225,14 @@ py::tuple run_estimator(core::Estimator& estimator,
         float* variance_data = variance.mutable_data();
         const auto* y_data = given.data();
         py::gil_scoped_release release;
-        estimator.run(
-            y_data, items, noise.data(), stride, first, mean_data, variance_data, info.data());
+        estimator.run(y_data,
+                      items,
+                      noise.values.data(),
+                      noise.stride,
+                      first,
+                      mean_data,
+                      variance_data,
+                      info.data());
     };
     py::array result;
     if (real) {
@@ -224,27 +260,7 @@ py::tuple run_estimator(core::Estimator& estimator,
         result = content;
     }
 
-    py::array_t<float> used(batch), gain(batch), residual(batch);
-    py::array_t<int> steps(batch);
-    py::array_t<bool> bypassed(batch), guarded(batch);
-    py::list reason;
-    for (py::ssize_t i = 0; i < items; i++) {
-        used.mutable_data()[i] = info[i].noise_var;
-        gain.mutable_data()[i] = info[i].gain;
-        residual.mutable_data()[i] = info[i].residual;
-        steps.mutable_data()[i] = info[i].steps;
-        bypassed.mutable_data()[i] = info[i].bypassed;
-        guarded.mutable_data()[i] = info[i].guarded;
-        reason.append(py::str(info[i].reason));
-    }
-    py::dict out;
-    out["noise_var"] = used;
-    out["gain"] = gain;
-    out["steps"] = steps;
-    out["bypassed"] = bypassed;
-    out["guarded"] = guarded;
-    out["reason"] = reason;
-    out["residual"] = residual;
+    py::dict out = info_arrays(info, batch);
     if (!latent.is_none())
         out["latent"] = latent;
     return py::make_tuple(result, variance, out);
@@ -348,6 +364,10 @@ static py::dict info_dict(const core::Scheme& loaded)
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
     d["evaluations"] = i.evaluations;
+    py::dict unknowns;
+    for (const auto& [name, shape] : i.unknowns)
+        unknowns[py::str(name)] = py::tuple(py::cast(shape));
+    d["unknowns"] = unknowns;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
     return d;
@@ -373,14 +393,15 @@ void bind_scheme(py::module& m)
         .def(
             "load",
             [](const scheme::sptr& self) {
-                py::gil_scoped_release release;
-                self->get();
-                return self;
+        py::gil_scoped_release release;
+        self->get();
+        return self;
             },
             "Read the package now; gives the handle back. ValueError if it cannot be had.")
         .def(
             "info",
-            [](scheme& self) { return info_dict(*self.get()); },
+            [](scheme& self) {
+        return info_dict(*self.get()); },
             "What the scheme says of itself, as a dict; reads the package if need be.")
         .def(
             "estimate",
@@ -397,24 +418,26 @@ void bind_scheme(py::module& m)
                std::size_t max_batch,
                float noise_freedom,
                const py::object& condition) {
-                auto loaded = self.get();
-                const py::array y = array_of(measured);
-                const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
-                auto options = estimator_options(*loaded,
-                                                 size,
-                                                 observed,
-                                                 matrix,
-                                                 steps,
-                                                 eta,
-                                                 seed,
-                                                 stream,
-                                                 max_batch,
-                                                 noise_freedom);
-                options.fallback_now = false; // mostly it is not needed, and this runs once
-                options.conditions =
-                    constant_conditions(*loaded, condition, size ? y.size() / size : 0);
-                core::Estimator estimator(loaded, options);
-                return run_estimator(estimator, y, noise_var, first, condition);
+        auto loaded = self.get();
+        const py::array y = array_of(measured);
+        if (loaded->parts().joint)
+            return estimate_jointly(loaded,
+                                    py::cast<complex_array>(y),
+                                    noise_var,
+                                    observed,
+                                    matrix,
+                                    steps,
+                                    eta,
+                                    seed,
+                                    stream,
+                                    first);
+        const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
+        auto options = estimator_options(
+            *loaded, size, observed, matrix, steps, eta, seed, stream, max_batch, noise_freedom);
+        options.fallback_now = false; // mostly it is not needed, and this runs once
+        options.conditions = constant_conditions(*loaded, condition, size ? y.size() / size : 0);
+        core::Estimator estimator(loaded, options);
+        return run_estimator(estimator, y, noise_var, first, condition);
             },
             py::arg("y"),
             py::arg("noise_var"),
@@ -445,7 +468,7 @@ void bind_scheme(py::module& m)
         .def(
             "encode",
             [](scheme& self, const py::object& content) {
-                return through_codec(*self.get(), content, true);
+        return through_codec(*self.get(), content, true);
             },
             py::arg("content"),
             "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a "
@@ -453,12 +476,15 @@ void bind_scheme(py::module& m)
         .def(
             "decode",
             [](scheme& self, const py::object& latent) {
-                return through_codec(*self.get(), latent, false);
+        return through_codec(*self.get(), latent, false);
             },
             py::arg("latent"),
             "The content of latents [..., N]. Of a scheme with a codec.")
+            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are dicts of "
+            "arrays\n"
+            "[..., *shape of the unknown] by its name, and steps are rounds.")
         .def("__repr__", [](const scheme& self) {
-            return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
+        return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });
     py::implicitly_convertible<py::str, scheme>();
 }

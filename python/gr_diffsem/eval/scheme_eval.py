@@ -15,7 +15,7 @@ from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme, published_on
-from . import adaptive, scheme_runner, scores
+from . import adaptive, measured, scheme_runner, scores
 
 CALIBRATED_DB = (0.0, 25.0)
 LEAST_SQUARES = "ls"
@@ -62,6 +62,9 @@ def run_one(scheme, args):
     """The report of one scheme."""
     check_scheme(scheme)
     package = package_of(scheme, args.package)
+    if measures_itself(scheme):
+        names = members_of(package)
+        return measured.report(scheme, package, args, [check(name, names) for name in args.members or names])
     data = scheme.test_data(args.realisations, args.seed)
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     for part in data:
@@ -107,8 +110,13 @@ def check_scheme(scheme):
             f"scheme '{scheme.name}' is of photographs: measure it with gr-diffsem eval semantic_link "
             f"--methods {scheme.name}"
         )
-    if type(scheme).test_data is Scheme.test_data:
+    if type(scheme).test_data is Scheme.test_data and not measures_itself(scheme):
         raise UserError(f"scheme '{scheme.name}' has no test_data(): see docs/add_a_scheme.md")
+
+
+def measures_itself(scheme):
+    """Whether its results are more than the NMSE of one signal."""
+    return type(scheme).measure is not Scheme.measure
 
 
 def package_of(scheme, given):
@@ -312,6 +320,8 @@ def table(report):
     """The report for people."""
     if "sizes" in report:
         return "\n\n".join(table(size) for size in report["sizes"].values())
+    if "measured" in report:
+        return measured.table(report, claims_table)
     lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
     lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
     empty, cells = [""] * len(report["snr_db"]), []

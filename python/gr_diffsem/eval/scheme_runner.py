@@ -45,6 +45,25 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
     return mean, variance if has_variance else None, float(np.mean(info["steps"])), guarded
 
 
+def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
+    """(means, variances, info) of a scheme of several unknowns, in the core: dicts by the unknowns' names.
+
+    y: complex [count, *shape]; noise_var: as `diffsem.scheme.estimate` takes it. Raises UserError when the scheme cannot
+    be had, or an item could not be inferred.
+    """
+    try:
+        handle = _module().scheme(spec)
+        means, variances, said = handle.estimate(
+            np.ascontiguousarray(y, np.complex64), np.asarray(noise_var, np.float32), steps=rounds, seed=seed
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if np.any(said["bypassed"]):
+        reasons = ", ".join(sorted({text for text in said["reason"] if text}))
+        raise UserError(f"{spec} bypassed {int(np.sum(said['bypassed']))} items ({reasons})")
+    return means, variances, said
+
+
 def info(spec):
     """What a scheme says of itself (the dict of `diffsem.scheme(spec).info()`)."""
     try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`gr-diffsem export CHECKPOINT MODEL`: a trained network as a self-describing .onnx, or in a package.
+"""`gr-diffsem export CHECKPOINT MODEL`: a trained network as a self-describing .onnx, or in a package; or SCHEME in the
+place of CHECKPOINT, where that has closed forms alone.
 
 MODEL ending in .onnx is written as one file. Any other MODEL is a package folder: the network becomes
 its member of that name, classical members are fitted where their tensors are missing, and manifest
@@ -21,7 +22,9 @@ from . import info, onnx_cost, package_writer
 def add_arguments(parser):
     """Arguments of `gr-diffsem export`."""
     parser.add_argument(
-        "checkpoint", help="checkpoint.pt that `gr-diffsem train` wrote; with --int8 also PACKAGE[/MEMBER] or an .onnx"
+        "checkpoint",
+        help="checkpoint.pt that `gr-diffsem train` wrote; or a scheme (name or .py file) of closed forms alone; "
+        "with --int8 also PACKAGE[/MEMBER] or an .onnx",
     )
     parser.add_argument("model", help="what to write: NAME.onnx, or a package folder such as models/NAME")
     parser.add_argument(
@@ -44,7 +47,27 @@ def run(args):
     for option in ("calibrate", "samples"):
         if getattr(args, option) is not None:
             raise UserError(f"--{option} is for --int8: add that, or leave it out")
+    if not Path(args.checkpoint).is_file() or args.checkpoint.endswith(".py"):
+        found = [s for s in _schemes_of(args.checkpoint) if not s.networks()]
+        if found:
+            return closed_forms(found, args.model, args.refit)
     return export(args.checkpoint, args.model, args.refit, args.scheme)
+
+
+def _schemes_of(what):
+    """The schemes that a word stands for; none where it stands for none."""
+    known = schemes.is_file_name(what) or what in schemes.names()
+    return schemes.find(what) if known else []
+
+
+def closed_forms(found, model, refit=False):
+    """Write the package of a scheme without networks: its tensors, manifest and card; the report."""
+    if len(found) > 1:
+        raise UserError(f"this file has several schemes: name one of {', '.join(s.name for s in found)}")
+    if Path(model).suffix:
+        raise UserError(f"cannot write '{model}': closed forms are a package, give a folder")
+    fitted = package_writer.fit_missing(found[0], model, refit)
+    return {"package": str(model), "fitted": fitted, "content_hash": package_writer.write(found[0], model)}
 
 
 def export(checkpoint, model, refit=False, where=None):
@@ -105,6 +128,8 @@ def table(report):
         from . import quantize
 
         return quantize.table(report)
+    if "model" not in report:
+        return f"{report['package']}: content hash {report['content_hash']}"
     lines = [
         f"{report['model']}: {report['bytes']} bytes, {report['cost']}, "
         f"differs from torch by {report['largest_difference']:.1e} at most"

@@ -19,7 +19,7 @@ def fit_missing(scheme, folder, again=False):
     folder = Path(folder)
     wanted = set(scheme.baselines)
     for member in scheme.classical().values():
-        wanted |= {v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")}
+        wanted |= set(model_packages.files_of(member))
     missing = {name for name in wanted if again or not (folder / name).is_file()}
     if not missing:
         return []
@@ -69,9 +69,9 @@ def write(scheme, folder):
         members[name] = {"title": network.title, "prior": prior, **scheme.choices(name)}
         facts[name] = read_contract_key(folder / graph, "quantised") or read_contract_key(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
-        files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
-        if all((folder / file).is_file() for file in files):
-            members[name] = {"title": member["title"], "prior": member["prior"], **scheme.choices(name)}
+        if all((folder / file).is_file() for file in model_packages.files_of(member)):
+            more = {} if "unknowns" in member else scheme.choices(name)  # several unknowns say all themselves
+            members[name] = {**member, **more}
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
     for name, other in scheme.fallbacks.items():

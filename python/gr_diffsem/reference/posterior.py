@@ -9,8 +9,11 @@ import numpy as np
 
 from .operators import Identity, Mask, fuse
 from .priors import DiagonalGaussian, Gaussian, Mixture
+from .qam import Qam
 
-CLOSED_FORMS = (DiagonalGaussian, Gaussian, Mixture)
+MOST_CANDIDATES = 65536  # symbol vectors that are tried one by one
+
+CLOSED_FORMS = (DiagonalGaussian, Gaussian, Mixture, Qam)
 TOP_LEVEL = 30.0  # where nothing is known of x, the derivative is taken there
 
 
@@ -22,10 +25,17 @@ def condition(prior, operator, y, noise, guidance=None, steps=None):
     """
     if guidance is None:
         apart = isinstance(operator, (Identity, Mask))
-        dense = hasattr(operator, "matrix") and isinstance(prior, CLOSED_FORMS)
-        guidance = "combined" if apart else "joint" if dense else "proximal"
+        guidance = "combined" if apart else "joint" if _known_jointly(prior, operator) else "proximal"
     options = {} if steps is None else {"steps": int(steps)}
     return GUIDANCES[guidance](prior, operator, y, noise, **options)
+
+
+def _known_jointly(prior, operator):
+    if not hasattr(operator, "matrix"):
+        return False
+    if isinstance(prior, Qam):
+        return prior.order ** operator.matrix.shape[1] <= MOST_CANDIDATES
+    return isinstance(prior, CLOSED_FORMS)
 
 
 class _Fused:
@@ -65,6 +75,19 @@ class _Joint:
         looks = np.concatenate([x, self.y], axis=1)
         mean, variance = self.prior(looks, np.concatenate([levels, np.sqrt(self.noise)], axis=1))
         return mean[:, : self.size], variance[:, : self.size]
+
+
+class _Enumerated:
+    def __init__(self, prior, operator, y, noise):
+        self.prior, self.matrix, self.y = prior, operator.matrix, y
+        self.noise = np.broadcast_to(np.asarray(noise, float), y.shape)
+
+    def __call__(self, x, sigma):
+        levels = np.broadcast_to(np.asarray(sigma, float), x.shape)
+        items = [
+            self.prior.joint(x[b], levels[b], self.y[b], self.matrix, self.noise[b]) for b in range(len(x))
+        ]
+        return np.stack([mean for mean, _ in items]), np.stack([variance for _, variance in items])
 
 
 class _Proximal:
@@ -144,7 +167,11 @@ def _dps(prior, operator, y, noise, steps=1):
     return _Gradient(prior, operator, y, noise, False, steps)
 
 
+def _joint(prior, operator, y, noise):
+    return (_Enumerated if isinstance(prior, Qam) else _Joint)(prior, operator, y, noise)
+
+
 #: {name: f(prior, operator, y, noise)}, in the core's order of preference.
-GUIDANCES = {"combined": _Fused, "joint": _Joint, "pigdm": _pigdm, "proximal": _Proximal, "dps": _dps}
+GUIDANCES = {"combined": _Fused, "joint": _joint, "pigdm": _pigdm, "proximal": _Proximal, "dps": _dps}
 #: Steps of conjugate gradients that a guidance takes unless told otherwise; each costs an evaluation.
 STEPS = {"pigdm": 4, "dps": 1}

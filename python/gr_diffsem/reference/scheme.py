@@ -14,9 +14,10 @@ from .operators import OPERATORS, Identity, Mask
 from .plans import Plan
 from .posterior import STEPS, condition
 from .priors import DiagonalGaussian, Gaussian, Mixture
+from .qam import Qam
 from .samplers import SAMPLERS
 
-PRIORS = ("onnx", "gaussian", "gmm", "none")
+PRIORS = ("onnx", "gaussian", "gmm", "qam", "none")
 STARTS = ("matched", "noise", "level", "renoise")
 
 
@@ -37,6 +38,8 @@ def load_prior(description, folder, real=False):
         spread = tensor("covariances") if description.get("covariances") else tensor("variances")
         weights = tensor("weights").astype(float)
         return Mixture(weights / weights.sum(), tensor("means"), spread, real)
+    if kind == "qam":
+        return Qam(description.get("order", 4))
     raise ValueError(f"prior '{kind}' has no twin in NumPy")
 
 

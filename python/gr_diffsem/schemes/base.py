@@ -270,6 +270,13 @@ class Scheme:
         """A `TestData` or a list of them, drawn with NumPy alone."""
         raise NotImplementedError
 
+    def measure(self, estimate, members, count, seed, snr_db):
+        """Where results are more than the NMSE of one signal (several unknowns): {quantity: {method: (errors [S, R],
+        powers [S, R])}} at S SNRs over R = `count` realisations, drawn with NumPy alone. Reported is the sum of errors over
+        that of powers, in dB where the quantity's name ends so; claims are of the first quantity. estimate(member, y,
+        noise_var) -> (means, variances, info) runs a member of the package. Takes the place of `test_data`."""
+        raise NotImplementedError
+
     def card(self):
         """Sentences for the package's README: what it is for and where it ends."""
         return ""

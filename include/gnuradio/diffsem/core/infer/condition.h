@@ -26,8 +26,8 @@ public:
                       float inflation = 1,
                       const GuidanceEntry* guidance = nullptr,
                       std::map<std::string, double> keys = {});
-    //! Another operator of the same kind and size. False, and nothing changed, where workspaces would not stay good: what a
-    //! closed-form prior has made of the old one.
+    //! Another operator of the same kind and size, perhaps the same object with other numbers; workspaces stay good. False,
+    //! and nothing changed, where a closed form has no use for it.
     bool replace(std::shared_ptr<const Operator> op);
     //! Of the last proximal step in a workspace: the deviations with which the prior's answer entered it.
     static const Sigma& prior_levels(const Workspace& workspace);

@@ -52,8 +52,9 @@ public:
     virtual const char* acting(const GuidanceParts& parts, const Sigma& sigma) const = 0;
     //! Evaluations of the prior for one of the posterior; a vector-Jacobian product counts as one.
     virtual int evaluations() const { return 1; }
-    //! Another operator of the same kind and size may take the place of parts.op: workspaces stay good.
-    virtual bool takes_another_operator() const { return true; }
+    //! Another operator of the same kind and size takes the place of parts.op; workspaces stay good. False, and nothing
+    //! changed, where it cannot. Not while another thread denoises.
+    virtual bool replace(const Operator&) { return true; }
 };
 
 struct GuidanceEntry : Entry {

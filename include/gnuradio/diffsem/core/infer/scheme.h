@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gr {
@@ -30,7 +31,7 @@ struct SchemeInfo {
     std::string package, member; //!< empty package for the built-in `ls`
     std::string title;
     std::string prior, op, start, sampler, plan; //!< registry names
-    std::vector<std::int64_t> shape; //!< one item; empty: any length (`ls`); -1: any size
+    std::vector<std::int64_t> shape;   //!< one item; empty: any length (`ls`); -1: any size
     std::vector<std::int64_t> content; //!< shape of what the codec makes of x; empty: there is none
     bool complex_domain = true;
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
@@ -39,13 +40,16 @@ struct SchemeInfo {
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string guidance;       //!< registry name; empty: what fits prior and operator best
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
-    int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
-    int evaluations = 0;        //!< of the network, of one item by the whole plan
-    std::string content_hash;   //!< SHA-256 of the package, hex
-    std::string manifest_json;  //!< the manifest or metadata as JSON text
+    int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
+    int evaluations = 0; //!< of the network, of one item by the whole plan
+    //! Names and shapes of several unknowns, which JointEstimator infers; `shape` is y's then. Empty: one unknown.
+    std::vector<std::pair<std::string, std::vector<std::int64_t>>> unknowns;
+    std::string content_hash;  //!< SHA-256 of the package, hex
+    std::string manifest_json; //!< the manifest or metadata as JSON text
 };
 
 class Scheme;
+struct JointParts;
 
 //! The five choices, checked against each other (scheme/load_scheme.h makes them).
 struct SchemeParts {
@@ -64,8 +68,11 @@ struct SchemeParts {
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
     std::shared_ptr<const Codec> codec;     //!< x is a latent of it; null: x is the content
-    std::map<std::string, std::vector<float>> conditions; //!< what the string says of the prior's side inputs
+    std::map<std::string, std::vector<float>>
+        conditions;           //!< what the string says of the prior's side inputs
     float guidance_scale = 1; //!< of classifier-free guidance
+    std::shared_ptr<const JointParts>
+        joint; //!< of several unknowns: then nothing above but the seed holds
 };
 
 //! Immutable, shared between threads.

@@ -23,6 +23,16 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
+/*!
+ * A block-diagonal matrix: `count` blocks one after another, each row-major rows x cols. Row i of block b is element
+ * b * rows + i of y, column j element b * block_step + j * element_step of x.
+ */
+struct Blocks {
+    const cfloat* values = nullptr; //!< null: the operator is not kept so
+    std::size_t count = 0, rows = 0, cols = 0;
+    std::size_t block_step = 0, element_step = 1;
+};
+
 //! Immutable, shared between threads. Tensors are batches; x has cols() elements, y rows().
 class Operator
 {
@@ -92,6 +102,11 @@ public:
     virtual bool takes_exact() const { return false; }
     //! Row-major M x N, if the operator is kept as a matrix: then closed-form priors are exact under it; else null.
     virtual const cfloat* matrix() const { return nullptr; }
+    //! The same as blocks; a dense matrix is one block.
+    virtual Blocks blocks() const
+    {
+        return {matrix(), 1, rows(), cols(), cols(), 1};
+    }
 };
 
 std::shared_ptr<const Operator> make_identity_operator(std::size_t n);
@@ -99,6 +114,8 @@ std::shared_ptr<const Operator> make_mask_operator(std::vector<std::uint8_t> obs
 //! Dense, through its singular value decomposition, computed here once. Complex domain.
 std::shared_ptr<const Operator>
 make_matrix_operator(std::vector<cfloat> matrix, std::size_t rows, std::size_t cols);
+//! Block-diagonal, its blocks small. Complex domain; takes a level for each element.
+std::shared_ptr<const Operator> make_block_operator(const Blocks& blocks);
 
 //! Longest side of a picture.
 constexpr std::size_t max_photo_side = 4096;

@@ -109,17 +109,25 @@ public:
     }
 };
 
+//! A denoiser of [x; y], see Prior::joint().
+class JointDenoiser : public Denoiser
+{
+public:
+    //! Another operator of the same size, which has blocks(); workspaces stay good. Not while another thread denoises.
+    virtual void replace(const Operator& op) = 0;
+};
+
 //! Immutable and shared between threads; all that changes lives in the workspace.
 class Prior : public Denoiser
 {
 public:
-    //! Registry name: "gaussian", "gmm", "onnx", "none".
+    //! Registry name: "gaussian", "gmm", "qam", "onnx", "none".
     virtual const char* type() const = 0;
     /*!
-     * Exact denoiser (x, y) -> E[x0 | x, y] for a dense operator, where the prior has one in closed
-     * form; null where it has none. Its input holds [x; y] (N + M elements) and their levels.
+     * Exact denoiser (x, y) -> E[x0 | x, y] for an operator kept as a matrix or as blocks, where the prior has one in
+     * closed form; null where it has none. Its input holds [x; y] (N + M elements) and their levels.
      */
-    virtual std::unique_ptr<Denoiser> joint(const Operator&) const { return nullptr; }
+    virtual std::unique_ptr<JointDenoiser> joint(const Operator&) const { return nullptr; }
 };
 
 /*!
