@@ -113,6 +113,11 @@ bool Fields::flag(const std::string& key, bool fallback) const
     return d_object[key].as_bool();
 }
 
+Fields Fields::object(const std::string& key, const std::vector<std::string>& known) const
+{
+    return Fields(d_object[key], d_where + "." + key, known, d_files);
+}
+
 std::string Fields::file(const std::string& key) const
 {
     const std::string name = text(key);

@@ -169,7 +169,7 @@ void Estimator::Impl::flush(const RunLimit& limit)
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
-        const int spare = std::max(limit.evaluations - s.last_evaluations, 0);
+        const int spare = std::max(limit.evaluations - evaluations(s, d_plan, 1), 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)

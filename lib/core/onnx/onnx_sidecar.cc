@@ -24,7 +24,7 @@ const char* const known_keys[] = {
     "gain",       "condition",  "operator",   "start",         "sampler",          "plan",
     "title",      "trained_on", "licence",    "claims",        "reference",        "macs",
     "batch_axis", "input",      "output",     "inputs",        "outputs",          "constants",
-    "state",      "name",       "version"};
+    "state",      "name",       "version",    "flow_time",     "clip"};
 
 std::size_t edit_distance(const std::string& a, const std::string& b)
 {

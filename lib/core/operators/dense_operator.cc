@@ -174,7 +174,7 @@ OperatorEntry entry()
     OperatorEntry e{{"matrix",
                      "y = A x + n with a dense A [M, N], through its singular value decomposition. "
                      "Complex signals.",
-                     {{"matrix", "file of A; else the block's parameter `matrix` gives it"}}},
+                     {file_key("matrix", "file of A; else the block's parameter `matrix` gives it")}},
                     read};
     e.example_size = 3;
     return e;

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <vector>
 
 namespace gr {
@@ -51,6 +52,8 @@ public:
         d_traits.variance = d_spec.variance;
         d_traits.sigma_min = d_spec.sigma_min;
         d_traits.sigma_max = d_spec.sigma_max;
+        d_traits.schedule = d_spec.schedule;
+        d_traits.unit = d_spec.component_std;
         d_traits.macs = d_spec.macs;
     }
 
@@ -159,6 +162,9 @@ private:
                 mean[at] += k.b * d_spec.scale_out * w.item[at];
             }
         }
+        if (d_spec.clip > 0)
+            for (std::size_t j = 0; j < d_spec.width; ++j)
+                mean[j] = std::min(std::max(mean[j], -d_spec.clip), d_spec.clip);
         if (d_spec.variance) {
             const float* log_variance = w.run.output_as<float>(1) + i * d_spec.elements;
             float* variance = out.variance.data() + b * d_spec.elements;
@@ -218,7 +224,8 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
                                              "plan",
                                              "inputs",
                                              "outputs",
-                                             "constants"};
+                                             "constants",
+                                             "clip"};
     Json result = Json::object();
     for (const auto& [key, value] : file.metadata) {
         Json json(value);
@@ -230,9 +237,13 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
     return result;
 }
 
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options)
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const std::map<std::string, std::string>& said)
 {
-    const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
+    OnnxFile file = read_onnx_file(path, options.max_model_bytes);
+    for (const auto& [key, value] : said)
+        file.metadata[key] = value;
     if (file.meta("diffsem.role") == "image_denoiser")
         return make_picture_prior(file, options);
     return std::make_shared<OnnxPrior>(file, options);
@@ -240,11 +251,25 @@ std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const Load
 
 namespace {
 
+// What the member says in the place of the file's metadata.
+std::map<std::string, std::string> said_by(const Fields& fields)
+{
+    std::map<std::string, std::string> said;
+    if (fields.has("schedule")) {
+        const Fields schedule = fields.object(
+            "schedule", {"type", "steps", "beta_min", "beta_max", "alphas_cumprod"});
+        said["diffsem.schedule"] = schedule_json(read_schedule(schedule)).dump();
+    }
+    if (fields.has("clip"))
+        said["diffsem.clip"] = Json(fields.number("clip", 0)).dump();
+    return said;
+}
+
 std::shared_ptr<const Prior>
 read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
 {
     const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(path, options);
+    auto prior = make_onnx_prior(path, options, said_by(fields));
     const Traits& t = prior->traits();
     const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
         const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
@@ -266,8 +291,13 @@ const PriorEntry& onnx_prior()
                                "A trained network that describes itself (docs/model_contract.md): "
                                "eps, v, x0, score or flow, "
                                "turned into the denoiser D once.",
-                               {{"file", "the .onnx file"}}},
-                              read};
+                               {{"file", "the .onnx file"},
+                                {"schedule",
+                                 "in place of the file's own: an object, of which "
+                                 "`alphas_cumprod` may be a .npy file"},
+                                {"clip", "limit of each component of D, in the network's units"}}},
+                              read,
+                              true};
     return e;
 }
 

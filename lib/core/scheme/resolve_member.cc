@@ -92,6 +92,7 @@ void read_start(const Json& json, const std::string& where, SchemeParts& parts)
             throw Error(where + ": '" + parts.start->name +
                         "' needs a 'sigma' above 0 (in a string: sigma, or sigma_max)");
     }
+    parts.full_power = f.flag("full_power", false);
     parts.noise_updates = f.integer("noise_updates", 0);
     if (parts.noise_updates < 0 || parts.noise_updates > max_noise_updates)
         f.fail("noise_updates", "must lie in 0 .. " + std::to_string(max_noise_updates));
@@ -199,10 +200,15 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     info.sampler = parts.sampler->name;
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
-    const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));
+    PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan), &package));
     parts.prior = prior.read(
         Fields(member["prior"], where + ".prior", key_names(prior), &package), shape, options);
+    if (options.device != "cpu" && !prior.network)
+        throw Error(where + ": device = " + options.device + ": the prior '" + prior.name +
+                    "' is no network and runs on the CPU: leave the device out");
+    const Traits traits = parts.prior ? parts.prior->traits() : Traits();
     try {
+        inherit_schedule(p, traits.schedule, traits.unit);
         parts.plan = Plan(p);
     } catch (const Error& e) {
         throw Error(where + ": " + e.what());

@@ -45,6 +45,8 @@ public:
     //! The .npy file that a key names, or a list of numbers in its place (complex: [re, im]).
     //! \param shape -1: any length
     NpyArray array(const std::string& key, const std::vector<std::int64_t>& shape) const;
+    //! An object in it, which must live as long. \param known its keys
+    Fields object(const std::string& key, const std::vector<std::string>& known) const;
     std::string file(const std::string& key) const; //!< path of the file that a key names
     [[noreturn]] void fail(const std::string& key, const std::string& message) const;
     const std::string& where() const { return d_where; }

@@ -49,6 +49,7 @@ struct SchemeParts {
     OperatorMaker make_operator;
     const StartEntry* start = nullptr;
     float start_sigma = 0; //!< of a start that needs it
+    bool full_power = false; //!< pure noise has the power of signal and noise
     int noise_updates = 0;
     const SamplerEntry* sampler = nullptr;
     float eta = 0;

@@ -12,9 +12,11 @@
 #include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/priors/schedule.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +33,8 @@ struct Traits {
     bool variance = false;           //!< fills Estimate::variance
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
     float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
+    ScheduleKeys schedule;           //!< of its training, where the file says it; a plan inherits it
+    float unit = 1;                  //!< what its schedule's levels are divided by to be ours
     double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
 };
 
@@ -108,13 +112,17 @@ public:
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
 //! A trained network. Throws Error when the graph and what is said of it do not agree.
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options);
+std::shared_ptr<const Prior>
+make_onnx_prior(const std::string& path,
+                const LoadOptions& options,
+                const std::map<std::string, std::string>& said = {});
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
     std::shared_ptr<const Prior> (*read)(const Fields& fields,
                                          const SignalShape& signal,
                                          const LoadOptions& options);
+    bool network = false; //!< runs one: on the device that LoadOptions names
 };
 
 const std::vector<const PriorEntry*>& priors();
