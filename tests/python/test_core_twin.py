@@ -80,7 +80,7 @@ def test_registries_hold_the_same_names(diffsem):
         "operator": OPERATORS,
         "start": scheme.STARTS,
         "sampler": SAMPLERS,
-        "plan": [*plans.PLANS, *plans.MEASURED],
+        "plan": [*plans.PLANS, *plans.GIVEN, *plans.MEASURED],
     }
     assert list(registered) == list(twin)
     for noun, entries in registered.items():

@@ -217,6 +217,10 @@ void Estimator::Impl::infer(int most_steps, int noise_updates)
     if (run.denoiser) {
         run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most_steps);
         d_parts.sampler->run(run);
+        const PlanParameters& p = d_plan.parameters();
+        const float rest = p.vp_end ? 1 / std::sqrt(1 + std::pow(p.unit * p.end, 2.0f)) : 1.0f;
+        for (std::size_t j = 0; rest != 1.0f && j < run.x.size(); j++)
+            run.x.data()[j] *= rest;
     }
     d_seconds = std::chrono::duration<double>(clock::now() - began).count();
     if (d_plan.parameters().realism > 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/infer/plan.h>
 
+#include "infer/plan_grid.h"
+
 #include <gnuradio/diffsem/core/base/error.h>
-#include <gnuradio/diffsem/core/base/signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,11 +26,6 @@ double karras(const PlanParameters& p, double start, double fraction)
     return std::pow(a + fraction * (b - a), double(p.rho));
 }
 
-// Of closed-form priors, which were trained on no schedule: 100 steps that end as far out as 1000 up to beta 0.02 do
-// in the literature of channel estimation.
-constexpr int own_steps = 100;
-constexpr double own_beta_max = 0.1;
-
 constexpr int most_steps = 10000;
 constexpr float default_sigma_max = 100.0f;
 
@@ -51,6 +47,13 @@ const Key beta_max = {"beta_max", "last beta (the prior's; else linear_vp 0.1, s
 const Key alphas_cumprod =
     list_key("alphas_cumprod", "alpha_bar of each step, falling: numbers, or the name of a .npy file");
 const Key end = {"end", "level where the last step goes (0)"};
+const Key vp_end = {"vp_end",
+                    "the answer is the state of a variance-preserving process there, x / sqrt(1 + "
+                    "end^2), as diffusers leaves it (false)",
+                    true};
+const Key stride = {"stride",
+                    "steps of the schedule that each step goes down, whatever is evaluated next, as "
+                    "DDIM of diffusers does; 0: to that (0)"};
 
 // Keys of all grids that a schedule gives, behind those of the schedule itself.
 std::vector<Key> grid_keys(std::vector<Key> own)
@@ -65,7 +68,7 @@ std::vector<Key> grid_keys(std::vector<Key> own)
                     "of `leading` and `linspace`: spaced for one evaluation more, the last left "
                     "out, as multistep solvers have it (false)",
                     true});
-    keys.push_back(end);
+    keys.insert(keys.end(), {stride, end, vp_end});
     return keys;
 }
 
@@ -77,13 +80,13 @@ const std::vector<const PlanEntry*>& plans()
     static const PlanEntry
         of_geometric = {{"geometric",
                          "Levels in a geometric series from the start to sigma_min.",
-                         {steps, sigma_min, sigma_max, end}},
+                         {steps, sigma_min, sigma_max, end, vp_end}},
                         geometric,
                         false,
                         false},
         of_karras = {{"karras",
                       "Levels whose rho-th roots are evenly spaced (Karras et al. 2022, eq. 5).",
-                      {steps, sigma_min, sigma_max, {"rho", "1 .. 100 (7)"}, end}},
+                      {steps, sigma_min, sigma_max, {"rho", "1 .. 100 (7)"}, end, vp_end}},
                      karras,
                      false,
                      false},
@@ -92,7 +95,9 @@ const std::vector<const PlanEntry*>& plans()
                     "those below the start.",
                     {list_key("sigmas", "levels, relative to a signal of unit power"),
                      list_key("timesteps", "in place of sigmas: steps 0 .. T-1"),
-                     end}},
+                     stride,
+                     end,
+                     vp_end}},
                    nullptr,
                    true,
                    false,
@@ -179,6 +184,10 @@ void read_grid(const Fields& f, PlanParameters& p)
     p.spacing = Spacing(found - names.begin());
     p.steps_offset = f.integer("steps_offset", 0);
     p.drop_last = f.flag("drop_last", false);
+    p.stride = f.integer("stride", 0);
+    p.vp_end = f.flag("vp_end", false);
+    if (p.stride < 0 || p.stride > most_steps || (p.stride && !p.sigmas.empty()))
+        f.fail("stride", "must lie in 0 .. 10000, and is of steps of a schedule, not of sigmas");
     if (p.steps_offset && (p.spacing != Spacing::leading || p.steps_offset < 0 || p.steps_offset > 1000))
         f.fail("steps_offset", "is of the spacing 'leading', 0 .. 1000");
     if (p.drop_last && p.spacing != Spacing::leading && p.spacing != Spacing::linspace)
@@ -208,69 +217,6 @@ PlanParameters read_plan(const Fields& f)
     return p;
 }
 
-void inherit_schedule(PlanParameters& p, const ScheduleKeys& schedule, float unit)
-{
-    const bool needed = p.type == "schedule" || !p.timesteps.empty();
-    if (needed && schedule.type.empty())
-        throw Error("plan." + std::string(p.timesteps.empty() ? "type = schedule" : "timesteps") +
-                    ": the prior's file states no schedule: name one (linear_vp, scaled_linear, "
-                    "cosine), give 'sigmas', or add diffsem.schedule to the file");
-    if (!needed && p.type != schedule.type)
-        return;
-    p.schedule = schedule;
-    p.unit = unit;
-}
-
-namespace {
-
-// Of the plan's keys, then the prior's file, then defaults.
-std::vector<double> schedule_of(const PlanParameters& p)
-{
-    ScheduleKeys keys;
-    keys.type = p.type;
-    keys.steps = p.steps_train;
-    keys.beta_min = p.beta_min;
-    keys.beta_max = p.beta_max;
-    keys.alphas_cumprod = p.alphas_cumprod;
-    if (p.schedule.type.empty() && p.type == "linear_vp") {
-        keys.steps = keys.steps ? keys.steps : own_steps;
-        keys.beta_max = keys.beta_max > 0 ? keys.beta_max : own_beta_max;
-    }
-    keys = p.type == "schedule" || p.type == "list" ? p.schedule : completed(keys, p.schedule);
-    if (keys.type.empty())
-        throw Error("plan.type = " + p.type + ": there is no prior's file whose schedule this could "
-                    "be: name one (linear_vp, scaled_linear, cosine)");
-    return log_levels(keys, "plan");
-}
-
-// Levels that the plan visits, descending.
-std::vector<double> grid_of(const PlanParameters& p)
-{
-    if (p.type == "list" && p.sigmas.empty() == p.timesteps.empty())
-        throw Error("plan.type = list: give its levels, 'sigmas', or steps of the prior's schedule, "
-                    "'timesteps' (one of the two; in a string sigmas=10;5;1;0.1)");
-    if (!p.sigmas.empty())
-        return p.sigmas;
-    const std::vector<double> logs = schedule_of(p);
-    std::vector<double> visited = p.timesteps, levels;
-    if (p.type != "list") {
-        const int count = p.steps ? p.steps : int(logs.size());
-        const auto steps =
-            spaced_steps(p.spacing, int(logs.size()), count, p.steps_offset, p.drop_last);
-        visited.assign(steps.begin(), steps.end());
-    }
-    for (const double t : visited) {
-        if (!(t >= 0 && t <= double(logs.size() - 1)))
-            throw Error("plan: step " + Json(t).dump() + " is not one of the schedule's 0 .. " +
-                        std::to_string(logs.size() - 1) +
-                        (p.type == "list" ? ": correct timesteps" : ": give a smaller steps_offset"));
-        levels.push_back(std::exp(log_level_at(logs, t)) / p.unit);
-    }
-    return levels;
-}
-
-} // namespace
-
 Plan::Plan(const PlanParameters& p) : d_entry(&find_entry(plans(), "plan", p.type)), d_parameters(p)
 {
     const PlanEntry& e = *d_entry;
@@ -299,14 +245,15 @@ Plan::Plan(const PlanParameters& p) : d_entry(&find_entry(plans(), "plan", p.typ
     d_steps = p.steps ? p.steps : e.measured ? 1 : 10;
     d_sigma_max = p.sigma_max > 0 ? p.sigma_max : default_sigma_max;
     if (e.grid)
-        take_grid(grid_of(p));
+        take_grid();
     else
         require(p.end < p.sigma_min, "end", p.end, "must lie below sigma_min");
 }
 
-void Plan::take_grid(std::vector<double> levels)
+void Plan::take_grid()
 {
     const PlanParameters& p = d_parameters;
+    const auto [levels, landing] = grid_of(p);
     const bool list = p.type == "list", own = list || !p.schedule.type.empty();
     for (std::size_t k = 0; k < levels.size(); k++)
         require(levels[k] > 0 && levels[k] <= 1e6 && (k == 0 || levels[k] < levels[k - 1]),
@@ -319,9 +266,12 @@ void Plan::take_grid(std::vector<double> levels)
             "are so many: give at most 10000");
     const double top = p.sigma_max > 0 ? p.sigma_max : levels.front();
     const double least = own && !p.least_given ? 0 : p.sigma_min;
-    for (const double level : levels)
-        if (float(level) <= float(top) && float(level) >= float(least))
-            d_grid.push_back(float(level));
+    for (std::size_t k = 0; k < levels.size(); k++)
+        if (float(levels[k]) <= float(top) && float(levels[k]) >= float(least)) {
+            d_grid.push_back(float(levels[k]));
+            if (p.stride)
+                d_landing.push_back(float(landing[k]));
+        }
     require(!d_grid.empty(), "sigma_min", p.sigma_min, "leaves no level of the grid");
     require(p.end <= d_grid.back(), "end", p.end, "must not lie above the last level");
     d_sigma_max = d_grid.front();
@@ -351,7 +301,7 @@ int Plan::count(float start) const
     return start > d_parameters.sigma_min ? d_steps : 1;
 }
 
-int Plan::levels(float start, float* out, int most) const
+int Plan::levels(float start, float* out, int most, float* landing) const
 {
     const int whole = count(start), wanted = most > 0 ? std::min(whole, most) : whole;
     out[0] = start;
@@ -367,6 +317,17 @@ int Plan::levels(float start, float* out, int most) const
                          : float(d_entry->level(d_parameters, start, double(k) / (wanted - 1)));
     }
     out[wanted] = std::min(end(), start);
+    if (landing)
+        std::copy(out + 1, out + wanted + 1, landing);
+    // Where levels were thinned, or the start is none of the grid, a stride would miss the next one by far.
+    for (int k = 0; landing && strides() && k < wanted; k++) {
+        const auto at = below(out[k]) - d_grid.begin();
+        const bool on = at > 0 && d_grid[std::size_t(at - 1)] == out[k];
+        const bool followed = k + 1 == wanted ? at == std::ptrdiff_t(d_grid.size())
+                                              : d_grid[std::size_t(at)] == out[k + 1];
+        if (on && followed)
+            landing[k] = d_landing[std::size_t(at - 1)];
+    }
     return wanted;
 }
 

@@ -90,6 +90,7 @@ void descend(SamplerRun& run, Step step)
                 run.estimate.mean.data(), run.estimate.mean.data() + run.x.size(), run.x.data());
         else
             step(k);
+        run.levels.carry(k, run.x);
     }
 }
 

@@ -144,7 +144,8 @@ def schedule_of(keys):
     alphas = np.cumprod(1 - betas)
     if keys["rescale_betas_zero_snr"]:  # Lin et al. 2024, algorithm 1
         root = np.sqrt(alphas)
-        alphas = np.maximum(((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2, LEAST_ALPHA_BAR)
+        alphas = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+        alphas[-1] = min(LEAST_ALPHA_BAR, alphas[-2] / 4)  # 0 would be infinitely far out
         schedule = None
     if not (np.all(alphas > 0) and np.all(np.diff(alphas) < 0)):
         raise UserError("the scheduler's betas do not give alphas_cumprod that fall from 1 to above 0: correct them")
@@ -165,12 +166,10 @@ def _plan(keys, kind, alphas, steps):
         plan, notes = _solver_plan(keys, plan, sigma, steps)
     elif kind == "ddim":
         if not keys["set_alpha_to_one"]:
-            plan["end"] = float(sigma[0])
+            plan |= {"end": float(sigma[0]), "vp_end": True}
+        # From step t it goes to t - T/N, which with these spacings is not the step that it evaluates next.
         if spacing == "linspace" or (spacing == "trailing" and len(alphas) % steps):
-            notes.append(
-                f"diffusers' DDIM goes from step t to t - {len(alphas) // steps}, which with this spacing is not the "
-                "step that it evaluates next; here each step goes to the next one"
-            )
+            plan["stride"] = len(alphas) // steps
     elif keys["variance_type"] == "fixed_large" and (spacing == "trailing" or keys["steps_offset"]):
         notes.append("diffusers' DDPM adds noise after the last evaluation with these settings; here none is added")
     return plan, notes
@@ -191,7 +190,7 @@ def _solver_plan(keys, plan, sigma, steps):
     elif keys["timestep_spacing"] != "trailing":
         plan["drop_last"] = True
     if keys["final_sigmas_type"] == "sigma_min":
-        plan["end"] = float(sigma[0])
+        plan |= {"end": float(sigma[0]), "vp_end": True}
         if plan["type"] == "karras":
             raise UserError("use_karras_sigmas with final_sigmas_type sigma_min ends twice at one level: set it to zero")
         if keys["euler_at_final"] or (keys["lower_order_final"] and steps < 15):

@@ -32,6 +32,8 @@ struct PlanParameters {
     Spacing spacing = Spacing::even; //!< of a grid
     int steps_offset = 0;
     bool drop_last = false;
+    int stride = 0;     //!< steps of the schedule that each step goes down, whatever is evaluated next; 0: to that
+    bool vp_end = false; //!< the answer is the variance-preserving state at the end
     std::vector<double> sigmas, timesteps; //!< list: levels, or steps of the prior's schedule
     // Of proximal: the measurement's noise is so much larger once the prior's answer has seen it; whether a proximal step
     // follows each evaluation; and how far from the mean (0) to a draw (1) the answer goes.
@@ -79,8 +81,10 @@ public:
     /*!
      * Writes k <= max_steps() levels, then the end; returns k.
      * \param most if above 0, no more than this many: the levels are spread anew, and end where they do otherwise
+     * \param landing where each step goes, if not null: the next level, or where a stride leads
      */
-    int levels(float start, float* out, int most = 0) const;
+    int levels(float start, float* out, int most = 0, float* landing = nullptr) const;
+    bool strides() const { return !d_landing.empty(); }
     //! What levels() gives from this start where nothing is cut.
     int count(float start) const;
     Plan with_steps(int steps) const;
@@ -91,8 +95,9 @@ private:
     PlanParameters d_parameters;
     int d_steps = 0;
     float d_sigma_max = 0;
-    void take_grid(std::vector<double> levels);
-    std::vector<float> d_grid; // descending
+    void take_grid();
+    std::vector<float> d_grid;    // descending
+    std::vector<float> d_landing; // where a step from each of them goes; empty: to the next
     std::vector<float>::const_iterator below(float start) const; // of the grid
 };
 
@@ -117,6 +122,8 @@ public:
     void now(int step, Sigma& out) const;                           //!< where a step begins
     void next(int step, Sigma& out) const;                          //!< where it ends
     bool measured() const { return d_measured; }
+    //! A step has landed beside the level that is evaluated next: the same variance-preserving state, as one of that level.
+    void carry(int step, Tensor& x) const;
     //! What a step left, of a plan that measures: deviations of the elements of one batch, from their variances.
     void measure(const std::vector<float>& variance);
     //! For tests: any descending list, the same for all elements, not necessarily ending at 0.
@@ -128,7 +135,8 @@ private:
     bool d_measured = false;
     std::size_t d_row = 0; // levels stored for each item
     Sigma d_start;
-    std::vector<float> d_table;
+    std::vector<float> d_table, d_landing;
+    float d_unit = 1;
     std::vector<int> d_count, d_planned;
 };
 
