@@ -52,8 +52,9 @@ const Key vp_end = {"vp_end",
                     "end^2), as diffusers leaves it (false)",
                     true};
 const Key stride = {"stride",
-                    "steps of the schedule that each step goes down, whatever is evaluated next, as "
-                    "DDIM of diffusers does; 0: to that (0)"};
+                    "each step goes down T/steps of the schedule's T, rounded down, whatever is "
+                    "evaluated next, as DDIM of diffusers does (false: to that)",
+                    true};
 
 // Keys of all grids that a schedule gives, behind those of the schedule itself.
 std::vector<Key> grid_keys(std::vector<Key> own)
@@ -95,7 +96,6 @@ const std::vector<const PlanEntry*>& plans()
                     "those below the start.",
                     {list_key("sigmas", "levels, relative to a signal of unit power"),
                      list_key("timesteps", "in place of sigmas: steps 0 .. T-1"),
-                     stride,
                      end,
                      vp_end}},
                    nullptr,
@@ -184,10 +184,8 @@ void read_grid(const Fields& f, PlanParameters& p)
     p.spacing = Spacing(found - names.begin());
     p.steps_offset = f.integer("steps_offset", 0);
     p.drop_last = f.flag("drop_last", false);
-    p.stride = f.integer("stride", 0);
+    p.stride = f.flag("stride", false);
     p.vp_end = f.flag("vp_end", false);
-    if (p.stride < 0 || p.stride > most_steps || (p.stride && !p.sigmas.empty()))
-        f.fail("stride", "must lie in 0 .. 10000, and is of steps of a schedule, not of sigmas");
     if (p.steps_offset && (p.spacing != Spacing::leading || p.steps_offset < 0 || p.steps_offset > 1000))
         f.fail("steps_offset", "is of the spacing 'leading', 0 .. 1000");
     if (p.drop_last && p.spacing != Spacing::leading && p.spacing != Spacing::linspace)

@@ -3,6 +3,7 @@
 
 #include <gnuradio/diffsem/core/base/error.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace core {
 
 namespace {
 
-// Of closed-form priors, which were trained on no schedule: 100 steps that end as far out as 1000 up to beta 0.02 do
-// in the literature of channel estimation.
+// Of priors that state no schedule, closed-form ones above all: the 100 steps of diffusion channel estimation (Fesl et
+// al. 2024).
 constexpr int own_steps = 100;
 constexpr double own_beta_max = 0.1;
 
@@ -62,8 +63,8 @@ Grid grid_of(const PlanParameters& p)
     const std::vector<double> logs = schedule_of(p);
     std::vector<double> visited = p.timesteps;
     Grid grid;
+    const int count = p.steps ? std::min(p.steps, int(logs.size())) : int(logs.size());
     if (p.type != "list") {
-        const int count = p.steps ? p.steps : int(logs.size());
         const auto steps =
             spaced_steps(p.spacing, int(logs.size()), count, p.steps_offset, p.drop_last);
         visited.assign(steps.begin(), steps.end());
@@ -75,8 +76,9 @@ Grid grid_of(const PlanParameters& p)
                         (p.type == "list" ? ": correct timesteps" : ": give a smaller steps_offset"));
         const auto level = [&](double step) { return std::exp(log_level_at(logs, step)) / p.unit; };
         grid.levels.push_back(level(t));
+        const int down = int(logs.size()) / count;
         if (p.stride)
-            grid.landing.push_back(t >= p.stride ? level(t - p.stride) : p.end);
+            grid.landing.push_back(t >= down ? level(t - down) : double(p.end));
     }
     return grid;
 }

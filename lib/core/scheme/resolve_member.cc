@@ -213,6 +213,12 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     } catch (const Error& e) {
         throw Error(where + ": " + e.what());
     }
+    info.device = options.device;
+    info.max_model_mb = double(options.max_model_bytes) / double(1 << 20);
+    if (parts.prior && !parts.plan.measured()) {
+        info.levels.resize(std::size_t(parts.plan.max_steps()) + 1);
+        parts.plan.levels(parts.plan.sigma_max(), info.levels.data());
+    }
     check_together(text, info, parts);
     const std::string unguarded = no_guard(parts);
     const Json& guard = member["guard"];

@@ -156,6 +156,9 @@ static py::dict info_dict(const core::SchemeInfo& i)
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
+    d["levels"] = i.levels;
+    d["device"] = i.device;
+    d["max_model_mb"] = i.max_model_mb;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
     return d;

@@ -167,9 +167,8 @@ def _plan(keys, kind, alphas, steps):
     elif kind == "ddim":
         if not keys["set_alpha_to_one"]:
             plan |= {"end": float(sigma[0]), "vp_end": True}
-        # From step t it goes to t - T/N, which with these spacings is not the step that it evaluates next.
-        if spacing == "linspace" or (spacing == "trailing" and len(alphas) % steps):
-            plan["stride"] = len(alphas) // steps
+        if spacing != "leading":  # from step t it goes to t - T/N, which need not be the step that it evaluates next
+            plan["stride"] = True
     elif keys["variance_type"] == "fixed_large" and (spacing == "trailing" or keys["steps_offset"]):
         notes.append("diffusers' DDPM adds noise after the last evaluation with these settings; here none is added")
     return plan, notes

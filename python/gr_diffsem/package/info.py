@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says what a model is: metadata, graph inputs and outputs, hash, cost, and what is wrong with it.
 
-MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path; or the .py file of a
-scheme, which says what it holds.
+MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path, with keys behind a colon what
+these make of it; or the .py file of a scheme, which says what it holds.
 """
 
 import contextlib
 import json
 from pathlib import Path
+
+import numpy as np
 
 from .. import schemes
 from ..base import console, model_packages
@@ -30,6 +32,7 @@ CHOICES = {
     "layout": ("planar", "interleaved", "magnitude_phase"),
     "domain": ("complex", "real"),
     "gain": ("unit", "measured"),
+    "flow_time": ("noise", "data"),
     "learned_variance": ("none", "log_variance"),
 }
 
@@ -45,7 +48,10 @@ def run(args):
         return scheme_report(args.model)
     name, colon, keys = args.model.partition(":")
     if colon and "=" in keys:
-        raise UserError(f"info says what a package holds, not what '{keys}' would make of it: give {name}")
+        if name in BUILT_IN:
+            raise UserError(f"{name} is built in and takes no keys here: give {name}")
+        args.model = name
+        return {**run(args), "loaded": as_loaded(f"{name}:{keys}")}
     if name in BUILT_IN:
         return {"model": name, "path": name, "title": BUILT_IN[name], "content_hash": None, "problems": []}
     path, member = model_packages.locate(args.model)
@@ -72,6 +78,20 @@ def run(args):
         name: member_report(path, name, description, report["problems"]) for name, description in chosen.items()
     }
     return report
+
+
+def as_loaded(spec):
+    """What the loader makes of a scheme string: its choices, levels, device. Raises UserError, also without the blocks."""
+    try:
+        from gnuradio import diffsem
+    except ImportError:
+        raise UserError("what keys make of a package the blocks say, and they are not installed: make build") from None
+    try:
+        made = diffsem.scheme(spec).info()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    keys = ("spec", "member", "prior", "operator", "start", "sampler", "plan", "steps", "levels", "device", "max_model_mb")
+    return {key: made[key] for key in keys}
 
 
 def scheme_report(file):
@@ -103,7 +123,19 @@ def member_report(folder, name, description, problems):
         path = Path(folder) / str(prior.get("file"))
         if path.is_file():
             report["graph"] = graph_report(path, problems, prefix=f"member {name}: ")
+    report["matrix_shape"] = matrix_shape(folder, description.get("operator"))
     return report
+
+
+def matrix_shape(folder, operator):
+    """[M, N] of the matrix that an operator's file holds; None where it has none, or it cannot be read."""
+    file = operator.get("matrix") if isinstance(operator, dict) else None
+    if not isinstance(file, str):
+        return None
+    try:
+        return list(np.load(Path(folder) / file, mmap_mode="r", allow_pickle=False).shape)
+    except (OSError, ValueError):
+        return None
 
 
 def graph_report(path, problems, prefix=""):
@@ -246,6 +278,8 @@ def table(report):
             f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "sampler", "plan") if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
+        if member.get("matrix_shape"):
+            lines.append(f"    the operator's matrix has the shape {member['matrix_shape']}")
         if member.get("fallback"):
             lines.append(f"    falls back on {_short(member['fallback'])} where its answer contradicts the measurement")
         if _one_step(member):
@@ -253,9 +287,24 @@ def table(report):
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
             )
         lines += _graph_lines(member.get("graph"), "    ")
+    lines += _loaded_lines(report.get("loaded"))
     lines += _claim_lines(report.get("claims"))
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
     return "\n".join(map(console.printable, lines))
+
+
+def _loaded_lines(loaded):
+    """What a string with keys makes of the package."""
+    if not loaded:
+        return []
+    nouns = "; ".join(f"{key} {loaded[key]}" for key in ("prior", "operator", "start", "sampler", "plan", "steps"))
+    levels = " ".join(f"{level:.4g}" for level in loaded["levels"])
+    return [
+        f"  loaded as {loaded['spec']}: member {loaded['member']}",
+        f"    {nouns}",
+        f"    levels {_short(levels) or 'measured'}",
+        f"    device {loaded['device']}; files of at most {loaded['max_model_mb']:g} MB",
+    ]
 
 
 def _one_step(member):

@@ -32,7 +32,7 @@ struct PlanParameters {
     Spacing spacing = Spacing::even; //!< of a grid
     int steps_offset = 0;
     bool drop_last = false;
-    int stride = 0;     //!< steps of the schedule that each step goes down, whatever is evaluated next; 0: to that
+    bool stride = false; //!< each step goes down T/steps of the schedule, whatever is evaluated next
     bool vp_end = false; //!< the answer is the variance-preserving state at the end
     std::vector<double> sigmas, timesteps; //!< list: levels, or steps of the prior's schedule
     // Of proximal: the measurement's noise is so much larger once the prior's answer has seen it; whether a proximal step

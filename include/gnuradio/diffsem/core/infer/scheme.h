@@ -36,6 +36,9 @@ struct SchemeInfo {
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
+    std::vector<float> levels;  //!< of the plan from pure noise, and its end; empty: no prior, or measured
+    std::string device = "cpu"; //!< of a network
+    double max_model_mb = 512;  //!< larger files were refused
     std::string content_hash;   //!< SHA-256 of the package, hex
     std::string manifest_json;  //!< the manifest or metadata as JSON text
 };
