@@ -20,7 +20,8 @@ from gr_diffsem.models import diffusers_nets as nets
 from gr_diffsem.package import diffusers_config, import_pipeline
 
 diffusers = pytest.importorskip(
-    "diffusers", reason="diffusers is not installed, so the import of pipelines is NOT tested here: make import-suite is"
+    "diffusers",
+    reason="diffusers is not installed, so the import of pipelines is NOT tested here: make import-suite is",
 )
 torch = pytest.importorskip("torch")
 
@@ -210,7 +211,12 @@ def test_a_saved_pipeline_from_end_to_end(tmp_path, monkeypatch):
     (got,) = ours(folder, "")
     expected = theirs(diffusers.DDIMScheduler(clip_sample=False), nets.denoiser(net, label=2), monkeypatch)
     assert difference(got, expected) < GATE
-    assert difference(theirs(diffusers.DDIMScheduler(clip_sample=False), nets.denoiser(net, label=1), monkeypatch), expected) > GATE
+    assert (
+        difference(
+            theirs(diffusers.DDIMScheduler(clip_sample=False), nets.denoiser(net, label=1), monkeypatch), expected
+        )
+        > GATE
+    )
 
 
 def text_to_image(folder):

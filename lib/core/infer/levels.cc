@@ -74,8 +74,7 @@ void Levels::next(int step, Sigma& out) const
     get(step + 1, out);
     for (std::size_t b = 0; b < out.batch() && !d_landing.empty(); b++)
         for (std::size_t i = 0; i < out.stride(); i++)
-            out.item(b)[i] =
-                std::min(d_start.item(b)[i], d_landing[b * d_row + std::size_t(step)]);
+            out.item(b)[i] = std::min(d_start.item(b)[i], d_landing[b * d_row + std::size_t(step)]);
 }
 
 void Levels::carry(int step, Tensor& x) const
@@ -86,8 +85,8 @@ void Levels::carry(int step, Tensor& x) const
             const float start = d_start.at(b, i);
             const double at = std::min(start, d_landing[b * d_row + std::size_t(step)]),
                          next = std::min(start, d_table[b * d_row + std::size_t(step) + 1]);
-            const float factor = float(
-                std::sqrt((1 + std::pow(d_unit * next, 2)) / (1 + std::pow(d_unit * at, 2))));
+            const float factor =
+                float(std::sqrt((1 + std::pow(d_unit * next, 2)) / (1 + std::pow(d_unit * at, 2))));
             for (std::size_t j = parts * i; at != next && j < parts * (i + 1); j++)
                 x.item(b)[j] *= factor;
         }

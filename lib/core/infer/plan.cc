@@ -36,16 +36,19 @@ void require(bool fits, const char* key, double value, const char* remedy)
 }
 
 const Key steps = {"steps", "evaluations from pure noise (10; of a grid: all its levels)"};
-const Key sigma_min = {"sigma_min",
-                       "last level before the end, relative to a signal of unit power (0.01; of the "
-                       "prior's own schedule: its least)"};
+const Key sigma_min = {
+    "sigma_min",
+    "last level before the end, relative to a signal of unit power (0.01; of the "
+    "prior's own schedule: its least)"};
 const Key sigma_max = {"sigma_max", "first level of pure noise (100; of a grid: its end)"};
 const Key steps_train = {"steps_train",
                          "length of the schedule (the prior's; else linear_vp 100, others 1000)"};
 const Key beta_min = {"beta_min", "first beta (the prior's; else 1e-4)"};
-const Key beta_max = {"beta_max", "last beta (the prior's; else linear_vp 0.1, scaled_linear 0.02)"};
+const Key beta_max = {"beta_max",
+                      "last beta (the prior's; else linear_vp 0.1, scaled_linear 0.02)"};
 const Key alphas_cumprod =
-    list_key("alphas_cumprod", "alpha_bar of each step, falling: numbers, or the name of a .npy file");
+    list_key("alphas_cumprod",
+             "alpha_bar of each step, falling: numbers, or the name of a .npy file");
 const Key end = {"end", "level where the last step goes (0)"};
 const Key vp_end = {"vp_end",
                     "the answer is the state of a variance-preserving process there, x / sqrt(1 + "
@@ -109,20 +112,22 @@ const std::vector<const PlanEntry*>& plans()
                        true,
                        false,
                        true},
-        of_linear_vp = {{"linear_vp",
-                         "The grid of a variance-preserving process with linear beta (Ho et al. "
-                         "2020). What is not said is the prior's own, where its schedule is of this "
-                         "type.",
-                         grid_keys({steps_train, beta_min, beta_max})},
-                        nullptr,
-                        true,
-                        false},
-        of_scaled_linear = {{"scaled_linear",
-                             "The same where the root of beta grows linearly (Rombach et al. 2022).",
-                             grid_keys({steps_train, beta_min, beta_max})},
-                            nullptr,
-                            true,
-                            false},
+        of_linear_vp =
+            {{"linear_vp",
+              "The grid of a variance-preserving process with linear beta (Ho et al. "
+              "2020). What is not said is the prior's own, where its schedule is of this "
+              "type.",
+              grid_keys({steps_train, beta_min, beta_max})},
+             nullptr,
+             true,
+             false},
+        of_scaled_linear =
+            {{"scaled_linear",
+              "The same where the root of beta grows linearly (Rombach et al. 2022).",
+              grid_keys({steps_train, beta_min, beta_max})},
+             nullptr,
+             true,
+             false},
         of_cosine = {{"cosine",
                       "The cosine grid (Nichol and Dhariwal 2021, eq. 17).",
                       grid_keys({steps_train})},
@@ -186,7 +191,8 @@ void read_grid(const Fields& f, PlanParameters& p)
     p.drop_last = f.flag("drop_last", false);
     p.stride = f.flag("stride", false);
     p.vp_end = f.flag("vp_end", false);
-    if (p.steps_offset && (p.spacing != Spacing::leading || p.steps_offset < 0 || p.steps_offset > 1000))
+    if (p.steps_offset &&
+        (p.spacing != Spacing::leading || p.steps_offset < 0 || p.steps_offset > 1000))
         f.fail("steps_offset", "is of the spacing 'leading', 0 .. 1000");
     if (p.drop_last && p.spacing != Spacing::leading && p.spacing != Spacing::linspace)
         f.fail("drop_last", "is of the spacings 'leading' and 'linspace'");

@@ -33,7 +33,8 @@ std::vector<double> schedule_of(const PlanParameters& p)
     }
     keys = p.type == "schedule" || p.type == "list" ? p.schedule : completed(keys, p.schedule);
     if (keys.type.empty())
-        throw Error("plan.type = " + p.type + ": there is no prior's file whose schedule this could "
+        throw Error("plan.type = " + p.type +
+                    ": there is no prior's file whose schedule this could "
                     "be: name one (linear_vp, scaled_linear, cosine)");
     return log_levels(keys, "plan");
 }
@@ -56,8 +57,9 @@ void inherit_schedule(PlanParameters& p, const ScheduleKeys& schedule, float uni
 Grid grid_of(const PlanParameters& p)
 {
     if (p.type == "list" && p.sigmas.empty() == p.timesteps.empty())
-        throw Error("plan.type = list: give its levels, 'sigmas', or steps of the prior's schedule, "
-                    "'timesteps' (one of the two; in a string sigmas=10;5;1;0.1)");
+        throw Error(
+            "plan.type = list: give its levels, 'sigmas', or steps of the prior's schedule, "
+            "'timesteps' (one of the two; in a string sigmas=10;5;1;0.1)");
     if (!p.sigmas.empty())
         return {p.sigmas, {}};
     const std::vector<double> logs = schedule_of(p);
@@ -71,9 +73,10 @@ Grid grid_of(const PlanParameters& p)
     }
     for (const double t : visited) {
         if (!(t >= 0 && t <= double(logs.size() - 1)))
-            throw Error("plan: step " + Json(t).dump() + " is not one of the schedule's 0 .. " +
-                        std::to_string(logs.size() - 1) +
-                        (p.type == "list" ? ": correct timesteps" : ": give a smaller steps_offset"));
+            throw Error(
+                "plan: step " + Json(t).dump() + " is not one of the schedule's 0 .. " +
+                std::to_string(logs.size() - 1) +
+                (p.type == "list" ? ": correct timesteps" : ": give a smaller steps_offset"));
         const auto level = [&](double step) { return std::exp(log_level_at(logs, step)) / p.unit; };
         grid.levels.push_back(level(t));
         const int down = int(logs.size()) / count;

@@ -36,12 +36,11 @@ void read_levels(const OnnxFile& file, DenoiserSpec& spec)
     const Json json = meta_json(file, key);
     if (json.is_null() && spec.embedding != Embedding::timestep)
         return;
-    const std::string form =
-        "Give {\"type\": \"linear_vp\", \"steps\": 1000, \"beta_min\": 1e-4, "
-        "\"beta_max\": 0.02}; or scaled_linear, cosine, or alphas_cumprod with the array of that name";
+    const std::string form = "Give {\"type\": \"linear_vp\", \"steps\": 1000, \"beta_min\": 1e-4, "
+                             "\"beta_max\": 0.02}; or scaled_linear, cosine, or alphas_cumprod "
+                             "with the array of that name";
     const bool array = json["type"].is_string() && json["type"].as_string() == "alphas_cumprod";
-    if (!json.is_object() || !json["type"].is_string() ||
-        (!array && !json["steps"].is_number()))
+    if (!json.is_object() || !json["type"].is_string() || (!array && !json["steps"].is_number()))
         throw wrong(file, key, "diffsem.time_embedding 'timestep' needs it. " + form);
     const std::string where = file.path + ": " + key;
     const ScheduleEntry& entry =
@@ -81,9 +80,10 @@ void read_clip(const OnnxFile& file, DenoiserSpec& spec)
     if (json.is_null())
         return;
     if (!json.is_number() || !(json.as_double() > 0 && json.as_double() <= 1e6))
-        throw wrong(file,
-                    "diffsem.clip",
-                    "Give the largest value that a clean signal has in the network's units, as 1.0");
+        throw wrong(
+            file,
+            "diffsem.clip",
+            "Give the largest value that a clean signal has in the network's units, as 1.0");
     spec.clip = float(json.as_double()) * spec.scale_out;
 }
 
@@ -266,8 +266,7 @@ DenoiserSpec read_denoiser_spec(const OnnxFile& file)
         spec.elements *= static_cast<std::size_t>(d);
     spec.width = spec.elements * (spec.is_complex ? 2 : 1);
     read_normalisation(file, spec);
-    spec.to_data =
-        meta_choice(file, "diffsem.flow_time", {"noise", "data"}, "noise") == "data";
+    spec.to_data = meta_choice(file, "diffsem.flow_time", {"noise", "data"}, "noise") == "data";
     read_levels(file, spec);
     read_range(file, spec);
     read_clip(file, spec);

@@ -44,10 +44,10 @@ struct DenoiserSpec {
     float scale_in = 1, scale_out = 1; // between our units and those of the graph
     float sigma_min = 1e-3f, sigma_max = 1e3f;
     double macs = 0;
-    ScheduleKeys schedule;        // its training's, as the file says it; without a type: not said
-    std::vector<double> levels;   // ln sigma of each timestep, rising, in the net's units
-    bool to_data = false;         // a flow whose time runs from noise (0) to data (1)
-    float clip = 0;               // limit of D's components, in our units; 0: none
+    ScheduleKeys schedule;      // its training's, as the file says it; without a type: not said
+    std::vector<double> levels; // ln sigma of each timestep, rising, in the net's units
+    bool to_data = false;       // a flow whose time runs from noise (0) to data (1)
+    float clip = 0;             // limit of D's components, in our units; 0: none
     std::vector<OrtTensor> inputs, outputs;
 
     //! sigma in the units of the net: the noise of one real component.

@@ -256,8 +256,8 @@ std::map<std::string, std::string> said_by(const Fields& fields)
 {
     std::map<std::string, std::string> said;
     if (fields.has("schedule")) {
-        const Fields schedule = fields.object(
-            "schedule", {"type", "steps", "beta_min", "beta_max", "alphas_cumprod"});
+        const Fields schedule =
+            fields.object("schedule", {"type", "steps", "beta_min", "beta_max", "alphas_cumprod"});
         said["diffsem.schedule"] = schedule_json(read_schedule(schedule)).dump();
     }
     if (fields.has("clip"))

@@ -115,8 +115,7 @@ Json schedule_json(const ScheduleKeys& k)
     if (k.beta_max > 0)
         json.set("beta_max", k.beta_max);
     if (!k.alphas_cumprod.empty()) {
-        json.set("alphas_cumprod",
-                 Json::array({k.alphas_cumprod.begin(), k.alphas_cumprod.end()}));
+        json.set("alphas_cumprod", Json::array({k.alphas_cumprod.begin(), k.alphas_cumprod.end()}));
     }
     return json;
 }
@@ -157,8 +156,8 @@ std::vector<double> log_levels(const ScheduleKeys& keys, const std::string& wher
     double before = 1;
     for (std::size_t t = 0; t < levels.size(); t++) {
         if (!(levels[t] > 0 && levels[t] < before))
-            throw Error(where + ": alphas_cumprod[" + std::to_string(t) + "] = " +
-                        Json(levels[t]).dump().substr(0, 30) +
+            throw Error(where + ": alphas_cumprod[" + std::to_string(t) +
+                        "] = " + Json(levels[t]).dump().substr(0, 30) +
                         ": they must fall, from below 1 to above 0");
         before = levels[t];
         levels[t] = 0.5 * std::log((1 - levels[t]) / levels[t]);

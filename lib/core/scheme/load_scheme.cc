@@ -16,7 +16,10 @@ namespace {
 
 // A choice whose type the string may change: of the old one's keys those that the new one reads too.
 template <typename T>
-Json kept(const Spec& spec, const char* noun, const Json& object, const std::vector<const T*>& table)
+Json kept(const Spec& spec,
+          const char* noun,
+          const Json& object,
+          const std::vector<const T*>& table)
 {
     Json changed = chosen(spec, noun, object);
     for (const T* entry : table)
@@ -40,10 +43,10 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
-    Json op = typed(member["operator"], signal["domain"].is_string() &&
-                                                signal["domain"].as_string() == "image"
-                                            ? "transform"
-                                            : "identity");
+    Json op =
+        typed(member["operator"],
+              signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
+                                                                                      : "identity");
     sampler = kept(spec, "sampler", sampler, samplers());
     start = kept(spec, "start", start, starts());
     op = chosen(spec, "operator", op);
@@ -55,7 +58,8 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                 if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
                     std::string(common) == key.name && before.has(common))
                     plan.set(common, before[common]);
-    place_keys(spec, {{"plan", &plan}, {"sampler", &sampler}, {"start", &start}, {"operator", &op}});
+    place_keys(spec,
+               {{"plan", &plan}, {"sampler", &sampler}, {"start", &start}, {"operator", &op}});
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
         find_entry(starts(), "start", start["type"].as_string()).needs_sigma)

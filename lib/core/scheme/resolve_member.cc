@@ -200,7 +200,8 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     info.sampler = parts.sampler->name;
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
-    PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan), &package));
+    PlanParameters p =
+        read_plan(Fields(member["plan"], where + ".plan", key_names(plan), &package));
     parts.prior = prior.read(
         Fields(member["prior"], where + ".prior", key_names(prior), &package), shape, options);
     if (options.device != "cpu" && !prior.network)

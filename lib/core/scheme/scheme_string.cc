@@ -22,15 +22,8 @@ namespace {
 // What may stand behind the colon: the choices, and all that plans, samplers and starts read.
 std::vector<std::string> override_keys()
 {
-    std::vector<std::string> keys = {"sampler",
-                                     "plan",
-                                     "start",
-                                     "operator",
-                                     "seed",
-                                     "gain",
-                                     "guard",
-                                     "device",
-                                     "max_model_mb"};
+    std::vector<std::string> keys = {
+        "sampler", "plan", "start", "operator", "seed", "gain", "guard", "device", "max_model_mb"};
     for (const auto& table : string_tables())
         for (const Entry* entry : table.entries)
             for (const Key& key : entry->keys)
@@ -57,13 +50,14 @@ std::size_t options_at(const std::string& text)
 {
     for (auto colon = text.rfind(':'); colon != std::string::npos;
          colon = colon ? text.rfind(':', colon - 1) : std::string::npos) {
-        const auto end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.0123456789", colon + 1);
+        const auto end =
+            text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.0123456789", colon + 1);
         if (end != std::string::npos && text[end] == '=' && end > colon + 1)
             return colon;
     }
     const auto colon = text.rfind(':');
-    const bool options = colon != std::string::npos && (text.find('=', colon) != std::string::npos ||
-                                                        !looks_like_path(text));
+    const bool options = colon != std::string::npos &&
+                         (text.find('=', colon) != std::string::npos || !looks_like_path(text));
     return options ? colon : std::string::npos;
 }
 

@@ -75,7 +75,10 @@ std::string readers(const std::vector<const Entry*>& table, const std::string& n
 }
 
 // A key of an operator that the chosen one does not read may be a typing mistake for another noun's.
-void check_reader(const Spec& spec, const StringTable& table, const Json& object, const std::string& key)
+void check_reader(const Spec& spec,
+                  const StringTable& table,
+                  const Json& object,
+                  const std::string& key)
 {
     if (std::string(table.noun) != "operator" || !object["type"].is_string())
         return;
@@ -89,11 +92,11 @@ void check_reader(const Spec& spec, const StringTable& table, const Json& object
                 if (key != k.name && std::string(other.noun) != "operator")
                     others.push_back(k.name);
     const std::string near = suggestion(key, others);
-    throw Error("scheme '" + spec.name + "': the key '" + key + "' is of the operator " +
-                readers(table.entries, key) + ", and the operator here is '" +
-                object["type"].as_string() + "': add operator=..., or leave it out" +
-                (near.find("did you mean") != std::string::npos ? near.substr(0, near.find('?') + 1)
-                                                                : ""));
+    throw Error(
+        "scheme '" + spec.name + "': the key '" + key + "' is of the operator " +
+        readers(table.entries, key) + ", and the operator here is '" + object["type"].as_string() +
+        "': add operator=..., or leave it out" +
+        (near.find("did you mean") != std::string::npos ? near.substr(0, near.find('?') + 1) : ""));
 }
 
 } // namespace
@@ -110,8 +113,9 @@ Json value_of(const Spec& spec, const Key& key, const std::string& text)
 {
     const std::string where = "scheme '" + spec.name + "': " + key.name + " = '" + text + "'";
     if (key.file)
-        throw Error(where + ": a string names no file: give it in the package's manifest, or by the "
-                            "block's parameter");
+        throw Error(where +
+                    ": a string names no file: give it in the package's manifest, or by the "
+                    "block's parameter");
     if (key.text)
         return Json(text);
     if (key.list) {

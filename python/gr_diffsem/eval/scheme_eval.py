@@ -117,7 +117,7 @@ def matrix_of(package, given):
         raise UserError(f"cannot read {package / file} ({error}): export the package again") from None
     if given is not None and (np.shape(given) != own.shape or not np.allclose(given, own, atol=1e-6)):
         raise UserError(
-            f"test_data() has another matrix than {package / file}: leave TestData.matrix out, or export the package again"
+            f"test_data() has another matrix than {package / file}: leave TestData.matrix out, or export again"
         )
     return own
 

@@ -23,7 +23,7 @@ def library():
     """The module `diffusers`. Raises UserError with the command that installs it."""
     if importlib.util.find_spec("diffusers") is None:
         raise UserError(
-            f"the Python package diffusers is missing in {sys.prefix}; remedy: {sys.executable} -m pip install {DIFFUSERS}"
+            f"the package diffusers is missing in {sys.prefix}; remedy: {sys.executable} -m pip install {DIFFUSERS}"
         )
     import diffusers
 
@@ -55,7 +55,7 @@ def load(folder, part, kinds):
         raise UserError(f"{where} is a {name}, known are {', '.join(kinds)}: this pipeline cannot be imported")
     if not any(where.glob("*.safetensors")):
         raise UserError(
-            f"{where} has no weights in safetensors (other formats can hold code, and are not read): save it again with "
+            f"{where} has no weights in safetensors (other formats can hold code and are not read): save it with "
             "pipeline.save_pretrained(FOLDER, safe_serialization=True)"
         )
     net = getattr(diffusers, name).from_pretrained(
@@ -134,9 +134,9 @@ def decoder(vae):
             self.vae = vae
 
         def forward(self, x):
-            return self.vae.decode(
-                x / vae.config.scaling_factor + (vae.config.shift_factor or 0.0), return_dict=False
-            )[0]
+            return self.vae.decode(x / vae.config.scaling_factor + (vae.config.shift_factor or 0.0), return_dict=False)[
+                0
+            ]
 
     return Decoder().eval()
 
@@ -159,8 +159,8 @@ def check(net, kind):
 
 
 def write(net, path, example, metadata, output="mean"):
-    """Write a torch module as an .onnx of dynamic batch, with metadata, checked against torch at batches that the export
-    did not see; the largest difference, relative to 1 + |value|. example: {input: a batch of two}."""
+    """Write a torch module as an .onnx of dynamic batch, with metadata, checked against torch at batches that the
+    export did not see; the largest difference, relative to 1 + |value|. example: {input: a batch of two}."""
     import onnx
     import torch
 

@@ -2,7 +2,7 @@
 """What the configuration of a `diffusers` scheduler means here: schedule, prediction, sampler, plan and start.
 
 Pure arithmetic on the JSON of `scheduler_config.json`; the meanings are those of diffusers 0.42.1. Every setting that
-changes the result is either taken over or refused with a sentence; tests/lab/test_import.py compares both, step by step.
+changes the result is either taken over or refused with a sentence; tests/lab/test_import.py compares the results.
 """
 
 import numpy as np
@@ -139,7 +139,7 @@ def schedule_of(keys):
         betas, schedule = first + (last - first) / (1 + np.exp(-np.linspace(-6, 6, steps))), None
     else:
         raise UserError(
-            f"beta_schedule '{kind}' is not one of linear, scaled_linear, squaredcos_cap_v2, sigmoid: give trained_betas"
+            f"beta_schedule '{kind}' is not linear, scaled_linear, squaredcos_cap_v2 or sigmoid: give trained_betas"
         )
     alphas = np.cumprod(1 - betas)
     if keys["rescale_betas_zero_snr"]:  # Lin et al. 2024, algorithm 1
@@ -191,7 +191,9 @@ def _solver_plan(keys, plan, sigma, steps):
     if keys["final_sigmas_type"] == "sigma_min":
         plan |= {"end": float(sigma[0]), "vp_end": True}
         if plan["type"] == "karras":
-            raise UserError("use_karras_sigmas with final_sigmas_type sigma_min ends twice at one level: set it to zero")
+            raise UserError(
+                "use_karras_sigmas with final_sigmas_type sigma_min ends twice at a level: set that to zero"
+            )
         if keys["euler_at_final"] or (keys["lower_order_final"] and steps < 15):
             notes.append("diffusers takes the last step to sigma_min with first order here; ours is of second order")
     elif keys["final_sigmas_type"] != "zero":

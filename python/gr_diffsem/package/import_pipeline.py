@@ -67,7 +67,9 @@ def _ours(out):
 def _conditions(args, folder, index, unet, latent):
     """What is baked into the U-Net, as arguments of nets.denoiser()."""
     if not latent:
-        given = [o for o in ("prompt", "embedding", "guidance_scale", "negative_embedding") if getattr(args, o) is not None]
+        given = [
+            o for o in ("prompt", "embedding", "guidance_scale", "negative_embedding") if getattr(args, o) is not None
+        ]
         if given:
             raise UserError(f"--{given[0].replace('_', '-')} is for pipelines with a prompt: leave it out")
         classes = unet.config.num_class_embeds

@@ -81,7 +81,7 @@ def run(args):
 
 
 def as_loaded(spec):
-    """What the loader makes of a scheme string: its choices, levels, device. Raises UserError, also without the blocks."""
+    """What the loader makes of a scheme string: its choices, levels, device. Raises UserError."""
     try:
         from gnuradio import diffsem
     except ImportError:
@@ -90,7 +90,19 @@ def as_loaded(spec):
         made = diffsem.scheme(spec).info()
     except ValueError as error:
         raise UserError(str(error)) from None
-    keys = ("spec", "member", "prior", "operator", "start", "sampler", "plan", "steps", "levels", "device", "max_model_mb")
+    keys = (
+        "spec",
+        "member",
+        "prior",
+        "operator",
+        "start",
+        "sampler",
+        "plan",
+        "steps",
+        "levels",
+        "device",
+        "max_model_mb",
+    )
     return {key: made[key] for key in keys}
 
 

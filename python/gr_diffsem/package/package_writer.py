@@ -87,7 +87,11 @@ def write(scheme, folder):
     for name, member in scheme.classical().items():
         files = [v for v in member["prior"].values() if isinstance(v, str) and v.endswith(".npy")]
         if all((folder / file).is_file() for file in files):
-            members[name] = {"title": member["title"], "prior": member["prior"], **with_matrix(scheme.choices(name), ships)}
+            members[name] = {
+                "title": member["title"],
+                "prior": member["prior"],
+                **with_matrix(scheme.choices(name), ships),
+            }
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
     for name, other in scheme.fallbacks.items():

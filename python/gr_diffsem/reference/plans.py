@@ -76,8 +76,8 @@ def thin(levels, count):
 
 
 class Plan:
-    """A plan by the manifest's keys (docs/model_contract.md). schedule: that of the prior's file, whose levels divided by
-    `unit` are ours."""
+    """A plan by the manifest's keys (docs/model_contract.md). schedule: that of the prior's file, whose levels
+    divided by `unit` are ours."""
 
     def __init__(self, description=None, schedule=None, unit=1.0):
         keys = dict(description or {})
@@ -125,7 +125,7 @@ class Plan:
 
 
 def _grid(kind, keys, of_file, unit):
-    """(levels of a grid, descending; whether they are the plan's or the prior's own, so that sigma_min cuts only if said)."""
+    """(levels of a grid, descending; whether they are its own or the prior's, so that sigma_min cuts only if said)."""
     if kind == "list" and keys.get("sigmas"):
         return np.asarray(keys["sigmas"], float), True
     own = kind in ("list", "schedule")

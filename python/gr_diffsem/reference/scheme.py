@@ -94,7 +94,9 @@ def _item(prior, y, noise, member, observed, matrix, rng, size):
     denoiser, x, levels = start(prior, operator, y, noise, member, name, eta, rng)
     variance = denoiser(x, levels[0])[1]
     given = member.get("sampler", {})
-    options = {key: given[key] for key in {"ddim": ("clip",), "ddpm": ("large_variance",)}.get(name, ()) if key in given}
+    options = {
+        key: given[key] for key in {"ddim": ("clip",), "ddpm": ("large_variance",)}.get(name, ()) if key in given
+    }
     options |= {"eta": eta} if name == "ddim" else {}
     mean = SAMPLERS[name](denoiser, x, levels, rng, **options)
     return mean, variance, evaluations(name, len(levels) - 1)

@@ -63,7 +63,7 @@ MATRIX = "matrix.npy"  # what a scheme with operator = "matrix" may have among i
 
 
 def operator_file(choice):
-    """The .npy file that an operator names, or may have (`matrix`): (name, whether it must be there); or (None, False)."""
+    """The .npy file that an operator names, or may have (`matrix`): (name, whether it must be there)."""
     keys = typed(choice)
     named = next((v for v in keys.values() if isinstance(v, str) and v.endswith(".npy")), None)
     return (named, True) if named else (MATRIX if keys["type"] == "matrix" else None, False)

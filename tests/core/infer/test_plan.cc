@@ -151,8 +151,9 @@ void grids()
     inherit_schedule(p, of_file, 0.5f);
     CHECK_EQUAL(Plan(p).max_steps(), 1000);
     CHECK_NEAR(Plan(p).sigma_max(), std::sqrt(1 / 4.0358e-5 - 1) / 0.5, 0.05); // in our units
-    CHECK_NEAR(levels(Plan(p), Plan(p).sigma_max())[999], 0.02, 1e-5); // 0.01 / 0.5: none is cut off
-    p.beta_max = 0.01; // what is said wins
+    CHECK_NEAR(
+        levels(Plan(p), Plan(p).sigma_max())[999], 0.02, 1e-5); // 0.01 / 0.5: none is cut off
+    p.beta_max = 0.01;                                          // what is said wins
     CHECK(Plan(p).sigma_max() < 30);
     p = PlanParameters();
     p.type = "cosine"; // another: as it is by itself
@@ -166,7 +167,8 @@ void grids()
     p = PlanParameters();
     p.type = "schedule";
     CHECK_THROWS(Plan{p}, {"no prior's file"});
-    CHECK_THROWS(inherit_schedule(p, ScheduleKeys(), 1), {"states no schedule", "diffsem.schedule"});
+    CHECK_THROWS(inherit_schedule(p, ScheduleKeys(), 1),
+                 {"states no schedule", "diffsem.schedule"});
     inherit_schedule(p, of_file, 1);
     p.steps = 50;
     p.spacing = Spacing::leading;

@@ -122,7 +122,8 @@ void bad_strings()
                   "DIFFSEM_MODELS"});
     CHECK_THROWS(load("something_else_entirely"), {"is unknown", "known are"});
     CHECK_THROWS(load("toy/gm"), {"no member 'gm'", "did you mean 'gmm'?"});
-    CHECK_THROWS(load("toy:step=3"), {"'step' is of the operator 'quantiser'", "did you mean 'steps'?"});
+    CHECK_THROWS(load("toy:step=3"),
+                 {"'step' is of the operator 'quantiser'", "did you mean 'steps'?"});
     CHECK_THROWS(load("toy:steppes=3"), {"'steppes' is unknown", "did you mean 'steps'?"});
     CHECK_THROWS(load("toy:steps"), {"not of the form key=value"});
     CHECK_THROWS(load("toy:steps="), {"not of the form key=value"});
@@ -160,8 +161,9 @@ void keys_of_strings()
     CHECK_EQUAL(list->info().steps, 4);
     CHECK_EQUAL(list->parts().plan.sigma_max(), 10.0f);
     CHECK(load("sampler=ddim,start=noise,full_power=true")->parts().full_power);
-    CHECK_EQUAL(load("sampler=ddim,plan=scaled_linear,spacing=trailing,steps=20,end=0.01")->info().steps,
-                20);
+    CHECK_EQUAL(
+        load("sampler=ddim,plan=scaled_linear,spacing=trailing,steps=20,end=0.01")->info().steps,
+        20);
     CHECK_EQUAL(load("operator=identity")->info().op, "identity");
     const auto quantiser = load("operator=quantiser,bits=3,step=0.5,start=noise,sampler=ddpm");
     CHECK_EQUAL(quantiser->info().op, "quantiser");
@@ -169,7 +171,8 @@ void keys_of_strings()
     OperatorInput input;
     input.size = 6;
     Tensor x(Domain::complex, {6}, 1), y(Domain::complex, {6}, 1);
-    x.citem(0)[0] = cfloat(0.6f, -9.0f); // three bits of half a step: cells' middles, the last at 1.75
+    x.citem(0)[0] =
+        cfloat(0.6f, -9.0f); // three bits of half a step: cells' middles, the last at 1.75
     quantiser->parts().make_operator(input)->apply(x, y);
     CHECK_NEAR(y.citem(0)[0].real(), 0.75, 1e-6);
     CHECK_NEAR(y.citem(0)[0].imag(), -1.75, 1e-6);
@@ -197,7 +200,8 @@ void keys_of_strings()
     CHECK_THROWS(load("plan=list"), {"give its levels, 'sigmas'"});
     CHECK_THROWS(load("plan=list,timesteps=9;1"), {"plan.timesteps", "states no schedule"});
     CHECK_THROWS(load("plan=schedule"), {"states no schedule"});
-    CHECK_THROWS(load("plan=cosine,spacing=middle"), {"plan.spacing", "leading, trailing, linspace"});
+    CHECK_THROWS(load("plan=cosine,spacing=middle"),
+                 {"plan.spacing", "leading, trailing, linspace"});
     CHECK_THROWS(load("plan=cosine,steps_offset=1"), {"steps_offset", "leading"});
     CHECK_THROWS(load("plan.bits=7"), {"'plan.bits' is unknown"});
     CHECK_THROWS(load("device=cuda"), {"device = cuda", "'gmm'", "no network"});

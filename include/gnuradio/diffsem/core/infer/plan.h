@@ -22,17 +22,19 @@ struct PlanParameters {
     std::string type = "geometric"; //!< an entry's name
     int steps = 0;                  //!< denoiser evaluations; 0: 10, or for a grid all its levels
     float sigma_min = 0.01f;        //!< last level before the end
-    bool least_given = false;       //!< sigma_min was said; else it does not cut a schedule of the prior's own
-    float sigma_max = 0.0f;         //!< first level of pure noise; 0: 100, or the end of the grid
-    float end = 0;                  //!< where the last step goes
-    float rho = 7.0f;               //!< karras
-    int steps_train = 0;            //!< grids of a schedule: its keys (schedule.h); 0: not said
+    bool least_given =
+        false; //!< sigma_min was said; else it does not cut a schedule of the prior's own
+    float sigma_max = 0.0f; //!< first level of pure noise; 0: 100, or the end of the grid
+    float end = 0;          //!< where the last step goes
+    float rho = 7.0f;       //!< karras
+    int steps_train = 0;    //!< grids of a schedule: its keys (schedule.h); 0: not said
     float beta_min = 0, beta_max = 0;
     std::vector<double> alphas_cumprod;
     Spacing spacing = Spacing::even; //!< of a grid
     int steps_offset = 0;
     bool drop_last = false;
-    bool stride = false; //!< each step goes down T/steps of the schedule, whatever is evaluated next
+    bool stride =
+        false; //!< each step goes down T/steps of the schedule, whatever is evaluated next
     bool vp_end = false; //!< the answer is the variance-preserving state at the end
     std::vector<double> sigmas, timesteps; //!< list: levels, or steps of the prior's schedule
     // Of proximal: the measurement's noise is so much larger once the prior's answer has seen it; whether a proximal step
@@ -49,7 +51,8 @@ struct PlanEntry : Entry {
                     double start,
                     double fraction); //!< a formula for any start, or
     bool grid;                        //!< levels fixed beforehand: of a schedule or a list, or
-    bool measured; //!< neither: each step goes down to 0, and the next begins at the error that this one left
+    bool
+        measured; //!< neither: each step goes down to 0, and the next begins at the error that this one left
     bool given = false; //!< a grid that is nothing without what the member or the prior's file says
 };
 

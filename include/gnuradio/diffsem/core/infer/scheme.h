@@ -36,7 +36,8 @@ struct SchemeInfo {
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
-    std::vector<float> levels;  //!< of the plan from pure noise, and its end; empty: no prior, or measured
+    std::vector<float>
+        levels; //!< of the plan from pure noise, and its end; empty: no prior, or measured
     std::string device = "cpu"; //!< of a network
     double max_model_mb = 512;  //!< larger files were refused
     std::string content_hash;   //!< SHA-256 of the package, hex
@@ -51,7 +52,7 @@ struct SchemeParts {
     const OperatorEntry* op = nullptr;
     OperatorMaker make_operator;
     const StartEntry* start = nullptr;
-    float start_sigma = 0; //!< of a start that needs it
+    float start_sigma = 0;   //!< of a start that needs it
     bool full_power = false; //!< pure noise has the power of signal and noise
     int noise_updates = 0;
     const SamplerEntry* sampler = nullptr;

@@ -33,9 +33,9 @@ struct Traits {
     bool variance = false;           //!< fills Estimate::variance
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
     float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
-    ScheduleKeys schedule;           //!< of its training, where the file says it; a plan inherits it
-    float unit = 1;                  //!< what its schedule's levels are divided by to be ours
-    double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
+    ScheduleKeys schedule; //!< of its training, where the file says it; a plan inherits it
+    float unit = 1;        //!< what its schedule's levels are divided by to be ours
+    double macs = 0;       //!< real multiply-adds of one evaluation of one item, about
 };
 
 //! Result of one denoiser evaluation. Sized once by the caller.
@@ -112,10 +112,9 @@ public:
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
 //! A trained network. Throws Error when the graph and what is said of it do not agree.
-std::shared_ptr<const Prior>
-make_onnx_prior(const std::string& path,
-                const LoadOptions& options,
-                const std::map<std::string, std::string>& said = {});
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const std::map<std::string, std::string>& said = {});
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
