@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says what a model is: metadata, graph inputs and outputs, hash, cost, and what is wrong with it.
 
-MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path, with keys behind a colon what
-these make of it; or the .py file of a scheme, which says what it holds.
+MODEL is a .onnx file, a package folder, or NAME[/MEMBER] of a package on the search path; or the .py file of a
+scheme, which says what it holds.
 """
 
 import contextlib
@@ -46,12 +46,7 @@ def run(args):
     """The report of a file or package. Raises UserError when there is no such thing."""
     if args.model.endswith(".py"):
         return scheme_report(args.model)
-    name, colon, keys = args.model.partition(":")
-    if colon and "=" in keys:
-        if name in BUILT_IN:
-            raise UserError(f"{name} is built in and takes no keys here: give {name}")
-        args.model = name
-        return {**run(args), "loaded": as_loaded(f"{name}:{keys}")}
+    name = args.model.partition(":")[0]
     if name in BUILT_IN:
         return {"model": name, "path": name, "title": BUILT_IN[name], "content_hash": None, "problems": []}
     path, member = model_packages.locate(args.model)
@@ -78,32 +73,6 @@ def run(args):
         name: member_report(path, name, description, report["problems"]) for name, description in chosen.items()
     }
     return report
-
-
-def as_loaded(spec):
-    """What the loader makes of a scheme string: its choices, levels, device. Raises UserError."""
-    try:
-        from gnuradio import diffsem
-    except ImportError:
-        raise UserError("what keys make of a package the blocks say, and they are not installed: make build") from None
-    try:
-        made = diffsem.scheme(spec).info()
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    keys = (
-        "spec",
-        "member",
-        "prior",
-        "operator",
-        "start",
-        "sampler",
-        "plan",
-        "steps",
-        "levels",
-        "device",
-        "max_model_mb",
-    )
-    return {key: made[key] for key in keys}
 
 
 def scheme_report(file):
@@ -299,24 +268,9 @@ def table(report):
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
             )
         lines += _graph_lines(member.get("graph"), "    ")
-    lines += _loaded_lines(report.get("loaded"))
     lines += _claim_lines(report.get("claims"))
     lines += [f"  PROBLEM       {text}" for text in report["problems"]] or ["  no problems found"]
     return "\n".join(map(console.printable, lines))
-
-
-def _loaded_lines(loaded):
-    """What a string with keys makes of the package."""
-    if not loaded:
-        return []
-    nouns = "; ".join(f"{key} {loaded[key]}" for key in ("prior", "operator", "start", "sampler", "plan", "steps"))
-    levels = " ".join(f"{level:.4g}" for level in loaded["levels"])
-    return [
-        f"  loaded as {loaded['spec']}: member {loaded['member']}",
-        f"    {nouns}",
-        f"    levels {_short(levels) or 'measured'}",
-        f"    device {loaded['device']}; files of at most {loaded['max_model_mb']:g} MB",
-    ]
 
 
 def _one_step(member):
