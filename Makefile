@@ -8,7 +8,7 @@
 #            RINGS        which rings `make test` runs: core asan install python lab form
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab env build asan asan-blocks tsan fuzz onnx-suite soak bench impair format lint clean distclean install uninstall
+.PHONY: help demo test lab env build asan asan-blocks tsan fuzz onnx-suite import-suite soak bench impair format lint clean distclean install uninstall
 export TORCH_INDEX JOBS WERROR RINGS
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo '  make asan-blocks         the tests of the blocks under the address sanitizer (long; K=: only those)'
 	@echo '  make tsan                the tests of the core under the thread sanitizer'
 	@echo "  make onnx-suite          ONNX's own tests of operators through onnx_inference (K=: only those)"
+	@echo '  make import-suite        saved diffusers pipelines as packages, against diffusers itself (K=: only those)'
 	@echo '  make soak                the estimators at ten times the load, with faults, for MINUTES=60 (SEED=1)'
 	@echo '  make bench               what is timed'
 	@echo '  make impair              a picture through what real radios do to samples, against floors'
@@ -57,6 +58,9 @@ fuzz: build
 
 onnx-suite: build
 	@scripts/onnx_suite.sh $(if $(K),-k '$(K)')
+
+import-suite: build
+	@scripts/import_suite.sh $(if $(K),-k '$(K)')
 
 MINUTES ?= 60
 SEED ?= 1

@@ -222,7 +222,7 @@ std::vector<std::string> fixed_plans()
 {
     std::vector<std::string> names;
     for (const PlanEntry* plan : plans())
-        if (!plan->measured)
+        if (!plan->measured && !plan->given)
             names.push_back(plan->name);
     return names;
 }

@@ -46,9 +46,11 @@ class Graph:
         return self.op("Reshape", x, self.const(shape, np.int64))
 
 
-def sigma_of(g, kind, t):
-    """The noise level (in the net's units) from the embedding."""
+def sigma_of(g, kind, t, to_data=False):
+    """The noise level (in the net's units) from the embedding; to_data: of a flow whose time is 1 at the data."""
     one = 1.0
+    if kind == "flow_time" and to_data:
+        return g.op("Div", g.op("Sub", one, t), t)
     if kind == "sigma":
         return t
     if kind == "log_sigma":
@@ -70,7 +72,7 @@ def sigma_of(g, kind, t):
     raise ValueError(kind)
 
 
-def network(g, x_in, s, variances, prediction, scaling):
+def network(g, x_in, s, variances, prediction, scaling, to_data=False):
     """What a perfect net of this parametrisation answers, given its scaled input."""
     s2 = g.op("Mul", s, s)
     noisy = g.op("Add", 1.0, s2)
@@ -89,7 +91,7 @@ def network(g, x_in, s, variances, prediction, scaling):
     if prediction == "v":
         return g.op("Sub", g.op("Mul", g.op("Sqrt", abar), eps), g.op("Mul", std, x0))
     if prediction == "flow":
-        return g.op("Sub", eps, x0)
+        return g.op("Sub", x0, eps) if to_data else g.op("Sub", eps, x0)
     if prediction == "score":
         return g.op("Neg", g.op("Div", eps, {"ve": s, "vp": std, "flow": t}[scaling]))
     raise ValueError(prediction)
@@ -109,6 +111,7 @@ def build(
     variance=False,
     integer_time=False,
     fragile=False,
+    to_data=False,
     n=4,
     extra=None,
     derivative=False,
@@ -134,7 +137,7 @@ def build(
         t = g.reshape(t, [-1, 1, n] if per_element else [-1] + [1] * rank)
         if per_element and layout == "interleaved":
             t = g.reshape(t, [-1, n, 1])
-        s = sigma_of(g, embedding, t)
+        s = sigma_of(g, embedding, t, to_data)
     if derivative:
         inputs.append(helper.make_tensor_value_info("v", TensorProto.FLOAT, [batch, *shape]))
     scale = std * (np.sqrt(2) if is_complex else 1.0)
@@ -154,7 +157,7 @@ def build(
         power = g.op("Add", g.op("Mul", "re", "re"), g.op("Mul", "im", "im"))
         y = g.op("Concat", g.op("Mul", sign, g.op("Sqrt", power)), "phase", axis=1)
     else:
-        y = network(g, x, s, v, prediction, scaling)
+        y = network(g, x, s, v, prediction, scaling, to_data)
     if by_graph:
         y = g.op("Div", y, float(scale))
     if fragile:  # no number where the net's input is larger than 10
@@ -186,6 +189,8 @@ def build(
     if embedding == "timestep":
         meta["diffsem.schedule"] = json.dumps(SCHEDULE)
         meta["diffsem.sigma_range"] = "[0.02, 10]"
+    if to_data:
+        meta["diffsem.flow_time"] = "data"
     meta.update(extra or {})
     if derivative:
         meta = {"diffsem.contract": "1", "diffsem.role": "denoiser_vjp"}
@@ -238,6 +243,7 @@ def main():
     build("half_std", "eps", "vp", std=0.5)
     build("graph_normalised", "x0", "vp", by_graph=True)
     build("variance", "flow", "flow", "flow_time", variance=True)
+    build("flow_to_data", "flow", "flow", "flow_time", to_data=True)
     build("no_time", "x0", "ve", "none")
     build("fragile", "x0", "ve", fragile=True)
     build("fragile64", "x0", "ve", fragile=True, n=64)

@@ -81,7 +81,7 @@ def test_registries_hold_the_same_names(diffsem):
         "start": scheme.STARTS,
         "guidance": posterior.GUIDANCES,
         "sampler": SAMPLERS,
-        "plan": [*plans.PLANS, *plans.MEASURED],
+        "plan": [*plans.PLANS, *plans.GIVEN, *plans.MEASURED],
         "bilinear operator": unknowns.BILINEAR,
         "driver": unknowns.DRIVERS,
     }

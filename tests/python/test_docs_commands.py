@@ -17,7 +17,7 @@ from gr_diffsem.base.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")]
-PAGES += [p for folder in ("docs", "bench", "models/*") for p in sorted(ROOT.glob(f"{folder}/*.md"))]
+PAGES += [p for folder in ("docs", "docs/openings", "bench", "models/*") for p in sorted(ROOT.glob(f"{folder}/*.md"))]
 OF_OTHERS = {"--install", "--recurse-submodules"}  # of cmake, git
 PLACEHOLDERS = ("...", "[", "<", "(")
 

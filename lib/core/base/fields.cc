@@ -128,6 +128,11 @@ std::vector<std::string> Fields::names(const std::string& key) const
     return list;
 }
 
+Fields Fields::object(const std::string& key, const std::vector<std::string>& known) const
+{
+    return Fields(d_object[key], d_where + "." + key, known, d_files);
+}
+
 std::string Fields::file(const std::string& key) const
 {
     const std::string name = text(key);

@@ -124,10 +124,11 @@ void Estimator::Impl::begin_in_noise()
         d_start.item(b)[0] = nothing ? Sigma::unobserved() : level;
         if (nothing)
             continue;
+        const float deviation = d_parts.full_power ? std::sqrt(1.0f + level * level) : level;
         run.noise.resize(run.x.width());
         run.rng.fill(run.items[b], 0, run.x.domain(), d_n, run.noise.data());
         for (std::size_t j = 0; j < run.x.width(); j++)
-            run.x.item(b)[j] += level * run.noise[j];
+            run.x.item(b)[j] += deviation * run.noise[j];
     }
 }
 

@@ -173,7 +173,7 @@ void Estimator::Impl::flush(const RunLimit& limit)
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
         const int calls = limit.evaluations / d_each; // of the prior
-        const int spare = std::max(calls - d_guided * s.last_evaluations, 0);
+        const int spare = std::max(calls - d_guided * evaluations(s, d_plan, 1), 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
@@ -223,6 +223,10 @@ void Estimator::Impl::infer(int most_steps, int noise_updates)
     if (run.denoiser) {
         run.levels.prepare(d_plan, d_start, d_plan.sigma_max(), most_steps);
         d_parts.sampler->run(run);
+        const PlanParameters& p = d_plan.parameters();
+        const float rest = p.vp_end ? 1 / std::sqrt(1 + std::pow(p.unit * p.end, 2.0f)) : 1.0f;
+        for (std::size_t j = 0; rest != 1.0f && j < run.x.size(); j++)
+            run.x.data()[j] *= rest;
     }
     d_seconds = std::chrono::duration<double>(clock::now() - began).count();
     if (d_plan.parameters().realism > 0)

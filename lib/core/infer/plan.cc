@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/infer/plan.h>
 
+#include "infer/plan_grid.h"
+
 #include <gnuradio/diffsem/core/base/error.h>
-#include <gnuradio/diffsem/core/base/signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,33 +26,6 @@ double karras(const PlanParameters& p, double start, double fraction)
     return std::pow(a + fraction * (b - a), double(p.rho));
 }
 
-std::vector<float> linear_vp(const PlanParameters& p)
-{
-    std::vector<float> grid;
-    const int n = p.steps_train ? p.steps_train : 100;
-    double ab = 1;
-    for (int t = 0; t < n; t++) {
-        ab *= 1.0 - (p.beta_min + (double(p.beta_max) - p.beta_min) * t / std::max(n - 1, 1));
-        grid.push_back(float(sigma_from_alpha_bar(ab)));
-    }
-    return grid;
-}
-
-std::vector<float> cosine(const PlanParameters& p)
-{
-    std::vector<float> grid;
-    const int n = p.steps_train ? p.steps_train : 1000;
-    const auto f = [n](int t) {
-        return std::pow(std::cos((double(t) / n + 0.008) / 1.008 * 1.57079632679489661923), 2);
-    };
-    double ab = 1;
-    for (int t = 1; t <= n; t++) {
-        ab *= 1.0 - std::min(0.999, 1.0 - f(t) / f(t - 1));
-        grid.push_back(float(sigma_from_alpha_bar(ab)));
-    }
-    return grid;
-}
-
 constexpr int most_steps = 10000;
 constexpr float default_sigma_max = 100.0f;
 
@@ -62,46 +36,109 @@ void require(bool fits, const char* key, double value, const char* remedy)
 }
 
 const Key steps = {"steps", "evaluations from pure noise (10; of a grid: all its levels)"};
-const Key sigma_min = {"sigma_min",
-                       "last level before 0, relative to a signal of unit power (0.01)"};
+const Key sigma_min = {
+    "sigma_min",
+    "last level before the end, relative to a signal of unit power (0.01; of the "
+    "prior's own schedule: its least)"};
 const Key sigma_max = {"sigma_max", "first level of pure noise (100; of a grid: its end)"};
-const Key steps_train = {"steps_train", "length of the grid (linear_vp 100, cosine 1000)"};
+const Key steps_train = {"steps_train",
+                         "length of the schedule (the prior's; else linear_vp 100, others 1000)"};
+const Key beta_min = {"beta_min", "first beta (the prior's; else 1e-4)"};
+const Key beta_max = {"beta_max",
+                      "last beta (the prior's; else linear_vp 0.1, scaled_linear 0.02)"};
+const Key alphas_cumprod =
+    list_key("alphas_cumprod",
+             "alpha_bar of each step, falling: numbers, or the name of a .npy file");
+const Key end = {"end", "level where the last step goes (0)"};
+const Key vp_end = {"vp_end",
+                    "the answer is the state of a variance-preserving process there, x / sqrt(1 + "
+                    "end^2), as diffusers leaves it (false)",
+                    true};
+const Key stride = {"stride",
+                    "each step goes down T/steps of the schedule's T, rounded down, whatever is "
+                    "evaluated next, as DDIM of diffusers does (false: to that)",
+                    true};
+
+// Keys of all grids that a schedule gives, behind those of the schedule itself.
+std::vector<Key> grid_keys(std::vector<Key> own)
+{
+    std::vector<Key> keys = {steps, sigma_min, sigma_max};
+    keys.insert(keys.end(), own.begin(), own.end());
+    keys.push_back(text_key("spacing",
+                            "which of its steps: `even` of those below the start, or as diffusers "
+                            "`leading`, `trailing`, `linspace` (even)"));
+    keys.push_back({"steps_offset", "of the spacing `leading`: added to each step, 0 .. 1000 (0)"});
+    keys.push_back({"drop_last",
+                    "of `leading` and `linspace`: spaced for one evaluation more, the last left "
+                    "out, as multistep solvers have it (false)",
+                    true});
+    keys.insert(keys.end(), {stride, end, vp_end});
+    return keys;
+}
 
 } // namespace
 
 const std::vector<const PlanEntry*>& plans()
 {
+    // {name, documentation, keys}, level, grid, measured, given
     static const PlanEntry
         of_geometric = {{"geometric",
                          "Levels in a geometric series from the start to sigma_min.",
-                         {steps, sigma_min, sigma_max}},
+                         {steps, sigma_min, sigma_max, end, vp_end}},
                         geometric,
-                        nullptr,
+                        false,
                         false},
         of_karras = {{"karras",
                       "Levels whose rho-th roots are evenly spaced (Karras et al. 2022, eq. 5).",
-                      {steps, sigma_min, sigma_max, {"rho", "1 .. 100 (7)"}}},
+                      {steps, sigma_min, sigma_max, {"rho", "1 .. 100 (7)"}, end, vp_end}},
                      karras,
-                     nullptr,
+                     false,
                      false},
-        of_linear_vp = {{"linear_vp",
-                         "The grid of a variance-preserving process with linear beta (Ho et al. "
-                         "2020), thinned evenly.",
-                         {steps,
-                          sigma_min,
-                          sigma_max,
-                          steps_train,
-                          {"beta_min", "first beta (1e-4)"},
-                          {"beta_max", "last beta (0.1)"}}},
-                        nullptr,
-                        linear_vp,
-                        false},
+        of_list = {{"list",
+                    "These levels, or these steps of the prior's own schedule, descending; of them "
+                    "those below the start.",
+                    {list_key("sigmas", "levels, relative to a signal of unit power"),
+                     list_key("timesteps", "in place of sigmas: steps 0 .. T-1"),
+                     end,
+                     vp_end}},
+                   nullptr,
+                   true,
+                   false,
+                   true},
+        of_schedule = {{"schedule",
+                        "The grid of the schedule that the prior's file states.",
+                        grid_keys({})},
+                       nullptr,
+                       true,
+                       false,
+                       true},
+        of_linear_vp =
+            {{"linear_vp",
+              "The grid of a variance-preserving process with linear beta (Ho et al. "
+              "2020). What is not said is the prior's own, where its schedule is of this "
+              "type.",
+              grid_keys({steps_train, beta_min, beta_max})},
+             nullptr,
+             true,
+             false},
+        of_scaled_linear =
+            {{"scaled_linear",
+              "The same where the root of beta grows linearly (Rombach et al. 2022).",
+              grid_keys({steps_train, beta_min, beta_max})},
+             nullptr,
+             true,
+             false},
         of_cosine = {{"cosine",
-                      "The cosine grid (Nichol and Dhariwal 2021, eq. 17), thinned evenly.",
-                      {steps, sigma_min, sigma_max, steps_train}},
+                      "The cosine grid (Nichol and Dhariwal 2021, eq. 17).",
+                      grid_keys({steps_train})},
                      nullptr,
-                     cosine,
+                     true,
                      false},
+        of_alphas = {{"alphas_cumprod", "Any other grid.", grid_keys({alphas_cumprod})},
+                     nullptr,
+                     true,
+                     false,
+                     true},
         of_proximal = {
             {"proximal",
              "Half-quadratic splitting (K. Zhang et al., IEEE TPAMI 2022) with measured levels: "
@@ -115,12 +152,53 @@ const std::vector<const PlanEntry*>& plans()
                true},
               {"realism", "0: the posterior's mean, 1: the draw nearest to it; experimental (0)"}}},
             nullptr,
-            nullptr,
+            false,
             true};
-    static const std::vector<const PlanEntry*> table = {
-        &of_geometric, &of_karras, &of_linear_vp, &of_cosine, &of_proximal};
+    static const std::vector<const PlanEntry*> table = {&of_geometric,
+                                                        &of_karras,
+                                                        &of_list,
+                                                        &of_schedule,
+                                                        &of_linear_vp,
+                                                        &of_scaled_linear,
+                                                        &of_cosine,
+                                                        &of_alphas,
+                                                        &of_proximal};
     return table;
 }
+
+namespace {
+
+void read_grid(const Fields& f, PlanParameters& p)
+{
+    p.steps_train = f.integer("steps_train", 0);
+    p.beta_min = float(f.number("beta_min", 0));
+    p.beta_max = float(f.number("beta_max", 0));
+    for (const char* key : {"steps_train", "beta_min", "beta_max"})
+        if (f.has(key) && !(f.number(key, 0) > 0))
+            f.fail(key, "must lie above 0; leave it out for the prior's own");
+    for (auto [key, list] : {std::pair("alphas_cumprod", &p.alphas_cumprod),
+                             std::pair("sigmas", &p.sigmas),
+                             std::pair("timesteps", &p.timesteps)})
+        if (f.has(key))
+            *list = f.array(key, {-1}).data;
+    const std::string spacing = f.text("spacing", "even");
+    const auto& names = spacings();
+    const auto found = std::find(names.begin(), names.end(), spacing);
+    if (found == names.end())
+        f.fail("spacing", "is unknown" + suggestion(spacing, names));
+    p.spacing = Spacing(found - names.begin());
+    p.steps_offset = f.integer("steps_offset", 0);
+    p.drop_last = f.flag("drop_last", false);
+    p.stride = f.flag("stride", false);
+    p.vp_end = f.flag("vp_end", false);
+    if (p.steps_offset &&
+        (p.spacing != Spacing::leading || p.steps_offset < 0 || p.steps_offset > 1000))
+        f.fail("steps_offset", "is of the spacing 'leading', 0 .. 1000");
+    if (p.drop_last && p.spacing != Spacing::leading && p.spacing != Spacing::linspace)
+        f.fail("drop_last", "is of the spacings 'leading' and 'linspace'");
+}
+
+} // namespace
 
 PlanParameters read_plan(const Fields& f)
 {
@@ -130,11 +208,11 @@ PlanParameters read_plan(const Fields& f)
     if (f.has("steps") && p.steps < 1)
         f.fail("steps", "must be at least 1");
     p.sigma_min = float(f.number("sigma_min", p.sigma_min));
+    p.least_given = f.has("sigma_min");
+    p.end = float(f.number("end", 0));
     p.sigma_max = float(f.number("sigma_max", p.sigma_max));
     p.rho = float(f.number("rho", p.rho));
-    p.steps_train = f.integer("steps_train", 0);
-    p.beta_min = float(f.number("beta_min", p.beta_min));
-    p.beta_max = float(f.number("beta_max", p.beta_max));
+    read_grid(f, p);
     p.inflation = float(f.number("inflation", 1));
     p.final = f.flag("final", true);
     p.realism = float(f.number("realism", 0));
@@ -158,8 +236,8 @@ Plan::Plan(const PlanParameters& p) : d_entry(&find_entry(plans(), "plan", p.typ
             "steps_train",
             p.steps_train,
             "must lie in 1 .. 10000");
-    require(p.beta_min > 0 && p.beta_min < 1, "beta_min", p.beta_min, "must lie in (0, 1)");
-    require(p.beta_max >= p.beta_min && p.beta_max < 1,
+    require(p.beta_min >= 0 && p.beta_min < 1, "beta_min", p.beta_min, "must lie in (0, 1)");
+    require(p.beta_max >= 0 && p.beta_max < 1,
             "beta_max",
             p.beta_max,
             "must lie between beta_min and 1");
@@ -167,21 +245,42 @@ Plan::Plan(const PlanParameters& p) : d_entry(&find_entry(plans(), "plan", p.typ
         p.inflation >= 1 && p.inflation <= 1000, "inflation", p.inflation, "must lie in 1 .. 1000");
     require(!e.measured || p.steps <= 1000, "steps", p.steps, "must lie in 1 .. 1000");
     require(p.final || p.steps <= 1, "steps", p.steps, "without 'final' there is one evaluation");
+    require(p.end >= 0 && p.end < 1e3f, "end", p.end, "must lie in 0 .. 1000");
     d_steps = p.steps ? p.steps : e.measured ? 1 : 10;
     d_sigma_max = p.sigma_max > 0 ? p.sigma_max : default_sigma_max;
-    if (e.grid) {
-        d_grid = e.grid(p);
-        std::reverse(d_grid.begin(), d_grid.end());
-        const float top = p.sigma_max > 0 ? p.sigma_max : d_grid.front();
-        d_grid.erase(std::remove_if(d_grid.begin(),
-                                    d_grid.end(),
-                                    [&](float s) { return s > top || s < p.sigma_min; }),
-                     d_grid.end());
-        require(!d_grid.empty(), "sigma_min", p.sigma_min, "leaves no level of the grid");
-        d_sigma_max = d_grid.front();
-        if (!p.steps || p.steps > int(d_grid.size()))
-            d_steps = int(d_grid.size());
-    }
+    if (e.grid)
+        take_grid();
+    else
+        require(p.end < p.sigma_min, "end", p.end, "must lie below sigma_min");
+}
+
+void Plan::take_grid()
+{
+    const PlanParameters& p = d_parameters;
+    const auto [levels, landing] = grid_of(p);
+    const bool list = p.type == "list", own = list || !p.schedule.type.empty();
+    for (std::size_t k = 0; k < levels.size(); k++)
+        require(levels[k] > 0 && levels[k] <= 1e6 && (k == 0 || levels[k] < levels[k - 1]),
+                p.timesteps.empty() ? list ? "sigmas" : "type" : "timesteps",
+                levels[k],
+                "levels must fall, from at most 10^6 to above 0");
+    require(levels.size() <= std::size_t(list ? most_steps : most_schedule_steps),
+            "sigmas",
+            double(levels.size()),
+            "are so many: give at most 10000");
+    const double top = p.sigma_max > 0 ? p.sigma_max : levels.front();
+    const double least = own && !p.least_given ? 0 : p.sigma_min;
+    for (std::size_t k = 0; k < levels.size(); k++)
+        if (float(levels[k]) <= float(top) && float(levels[k]) >= float(least)) {
+            d_grid.push_back(float(levels[k]));
+            if (p.stride)
+                d_landing.push_back(float(landing[k]));
+        }
+    require(!d_grid.empty(), "sigma_min", p.sigma_min, "leaves no level of the grid");
+    require(p.end <= d_grid.back(), "end", p.end, "must not lie above the last level");
+    d_sigma_max = d_grid.front();
+    if (!p.steps || p.steps > int(d_grid.size()))
+        d_steps = int(d_grid.size());
 }
 
 Plan Plan::with_steps(int steps) const
@@ -206,7 +305,7 @@ int Plan::count(float start) const
     return start > d_parameters.sigma_min ? d_steps : 1;
 }
 
-int Plan::levels(float start, float* out, int most) const
+int Plan::levels(float start, float* out, int most, float* landing) const
 {
     const int whole = count(start), wanted = most > 0 ? std::min(whole, most) : whole;
     out[0] = start;
@@ -221,83 +320,19 @@ int Plan::levels(float start, float* out, int most) const
                          ? 0.0f
                          : float(d_entry->level(d_parameters, start, double(k) / (wanted - 1)));
     }
-    out[wanted] = 0.0f;
-    return wanted;
-}
-
-void Levels::reserve(std::size_t max_batch, std::size_t elements, int steps)
-{
-    d_start.resize(max_batch, std::max<std::size_t>(elements, 1));
-    d_count.reserve(max_batch);
-    d_planned.reserve(max_batch);
-    if (d_table.size() < max_batch * std::size_t(steps + 1))
-        d_table.resize(max_batch * std::size_t(steps + 1));
-}
-
-void Levels::prepare(const Plan& plan, const Sigma& start, float fallback, int most)
-{
-    const std::size_t batch = start.batch();
-    d_start.resize(batch, start.stride());
-    std::copy(start.item(0), start.item(0) + batch * start.stride(), d_start.item(0));
-    d_row = std::size_t(plan.max_steps() + 1);
-    if (d_table.size() < batch * d_row)
-        d_table.resize(batch * d_row);
-    d_count.resize(batch);
-    d_planned.resize(batch);
-    d_steps = 0;
-    d_measured = plan.measured();
-    for (std::size_t b = 0; b < batch; b++) {
-        float top = 0;
-        for (std::size_t i = 0; i < start.stride(); i++)
-            if (std::isfinite(start.item(b)[i]))
-                top = std::max(top, start.item(b)[i]);
-        const float from = top > 0 ? top : fallback;
-        d_count[b] = plan.levels(from, &d_table[b * d_row], most);
-        d_planned[b] = plan.count(from);
-        std::fill(&d_table[b * d_row] + d_count[b], d_table.data() + (b + 1) * d_row, 0.0f);
-        d_steps = std::max(d_steps, d_count[b]);
+    out[wanted] = std::min(end(), start);
+    if (landing)
+        std::copy(out + 1, out + wanted + 1, landing);
+    // Where levels were thinned, or the start is none of the grid, a stride would miss the next one by far.
+    for (int k = 0; landing && strides() && k < wanted; k++) {
+        const auto at = below(out[k]) - d_grid.begin();
+        const bool on = at > 0 && d_grid[std::size_t(at - 1)] == out[k];
+        const bool followed = k + 1 == wanted ? at == std::ptrdiff_t(d_grid.size())
+                                              : d_grid[std::size_t(at)] == out[k + 1];
+        if (on && followed)
+            landing[k] = d_landing[std::size_t(at - 1)];
     }
-}
-
-void Levels::get(int step, Sigma& out) const
-{
-    const std::size_t batch = d_start.batch(), stride = d_start.stride();
-    out.resize(batch, stride);
-    for (std::size_t b = 0; b < batch; b++)
-        for (std::size_t i = 0; i < stride; i++) {
-            const float start = d_start.item(b)[i];
-            out.item(b)[i] =
-                step == 0 ? start : std::min(start, d_table[b * d_row + std::size_t(step)]);
-        }
-}
-
-void Levels::now(int step, Sigma& out) const
-{
-    get(d_measured ? 0 : step, out);
-}
-
-void Levels::next(int step, Sigma& out) const
-{
-    get(step + 1, out);
-}
-
-void Levels::measure(const std::vector<float>& variance)
-{
-    for (std::size_t i = 0; i < d_start.batch() * d_start.stride(); i++)
-        d_start.item(0)[i] = std::sqrt(variance[i]);
-}
-
-Levels Levels::list(std::size_t batch, const std::vector<float>& levels)
-{
-    Levels l;
-    l.d_steps = int(levels.size()) - 1;
-    l.d_row = levels.size();
-    l.d_start = Sigma(batch, 1, levels.front());
-    l.d_count.assign(batch, l.d_steps);
-    l.d_planned = l.d_count;
-    for (std::size_t b = 0; b < batch; b++)
-        l.d_table.insert(l.d_table.end(), levels.begin(), levels.end());
-    return l;
+    return wanted;
 }
 
 } // namespace core

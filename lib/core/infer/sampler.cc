@@ -90,6 +90,7 @@ void descend(SamplerRun& run, Step step)
                 run.estimate.mean.data(), run.estimate.mean.data() + run.x.size(), run.x.data());
         else
             step(k);
+        run.levels.carry(k, run.x);
     }
 }
 
@@ -155,15 +156,20 @@ void posterior_mean(SamplerRun& run)
 
 // Ancestral sampling (Ho et al. 2020, eq. 6-7): x_t given x_s and x0 = D has the mean
 // D + (t/s)^2 (x - D) and the variance t^2 (s^2 - t^2) / s^2.
+// The larger of DDPM's two variances (section 3.2) is beta_t of the variance-preserving process; divided by alpha_bar of
+// where it goes, (s^2 - t^2) (1 + t^2) / (1 + s^2).
 void ddpm(SamplerRun& run)
 {
+    const double large = run.key("large_variance", 0);
     descend(run, [&](int k) {
         affine_step(
             run,
             k,
             [](double s, double t) { return (t / s) * (t / s); },
-            [](double s, double t) {
-                return t * std::sqrt(std::max(0.0, 1.0 - (t / s) * (t / s)));
+            [large](double s, double t) {
+                const double rest = std::max(0.0, 1.0 - (t / s) * (t / s));
+                return large > 0 ? s * std::sqrt(rest * (1 + t * t) / (1 + s * s))
+                                 : t * std::sqrt(rest);
             },
             true);
     });
@@ -219,6 +225,7 @@ void posterior_draw(SamplerRun& run)
 void ddim(SamplerRun& run)
 {
     const double eta = run.eta;
+    const float clip = float(run.key("clip", 0));
     const auto v2 = [eta](double s, double t) {
         return eta * eta * t * t * std::max(0.0, 1.0 - (t / s) * (t / s));
     };
@@ -229,6 +236,13 @@ void ddim(SamplerRun& run)
             [&](double s, double t) { return std::sqrt(std::max(0.0, t * t - v2(s, t))) / s; },
             [&](double s, double t) { return std::sqrt(v2(s, t)); },
             eta > 0);
+        if (clip > 0) // where D stands for x0; the direction x - D is the network's
+            for_elements(run.x, [&](std::size_t b, std::size_t i, std::size_t j, std::size_t end) {
+                for (; run.now.at(b, i) != run.next.at(b, i) && j < end; j++) {
+                    const float d = run.estimate.mean.data()[j];
+                    run.x.data()[j] += std::min(std::max(d, -clip), clip) - d;
+                }
+            });
     });
 }
 
@@ -325,7 +339,10 @@ const std::vector<const SamplerEntry*>& samplers()
                              1},
         of_ddim = {{"ddim",
                     "DDIM (Song et al. 2021, eq. 12 and 16). A draw for eta above 0.",
-                    {{"eta", "0 .. 1: noise, of DDPM's (0)"}}},
+                    {{"eta", "0 .. 1: noise, of DDPM's (0)"},
+                     {"clip",
+                      "limit of each component of D where it stands for x0, not in the direction x "
+                      "- D; 0: none (0)"}}},
                    ddim,
                    false,
                    false,
@@ -335,7 +352,7 @@ const std::vector<const SamplerEntry*>& samplers()
             {{"ddpm",
               "Ancestral sampling (Ho et al. 2020, eq. 6-7): a draw from the posterior as the "
               "levels get fine, narrower than it at a few; `posterior_draw` is not.",
-              {}},
+              {{"large_variance", "1: the larger of its two variances, beta (0)"}}},
              ddpm,
              true,
              false,

@@ -23,7 +23,10 @@ const std::vector<const StartEntry*>& starts()
                             noise = {{"noise",
                                       "Pure noise, or its mean where the sampler seeks a mean; the "
                                       "measurement comes in by conditioning.",
-                                      {}},
+                                      {{"full_power",
+                                        "the state has the power of signal and noise together, 1 + "
+                                        "sigma^2, as variance-preserving samplers begin (false)",
+                                        true}}},
                                      false,
                                      false},
                             level = {{"level", "As `matched`, at a level that is given.", {sigma}},

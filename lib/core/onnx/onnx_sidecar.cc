@@ -18,40 +18,13 @@ constexpr std::uintmax_t max_sidecar_bytes = 1 << 20;
 
 // What a sidecar may say. A file's own metadata may say more; a typing mistake in a hand-written
 // sidecar must not pass in silence.
-const char* const known_keys[] = {"contract",
-                                  "role",
-                                  "prediction",
-                                  "input_scaling",
-                                  "time_embedding",
-                                  "schedule",
-                                  "layout",
-                                  "shape",
-                                  "domain",
-                                  "normalisation",
-                                  "learned_variance",
-                                  "sigma_range",
-                                  "gain",
-                                  "condition",
-                                  "operator",
-                                  "start",
-                                  "sampler",
-                                  "plan",
-                                  "title",
-                                  "trained_on",
-                                  "licence",
-                                  "claims",
-                                  "reference",
-                                  "macs",
-                                  "batch_axis",
-                                  "input",
-                                  "output",
-                                  "inputs",
-                                  "outputs",
-                                  "constants",
-                                  "state",
-                                  "name",
-                                  "version",
-                                  "vjp"};
+const char* const known_keys[] = {
+    "contract",   "role",       "prediction", "input_scaling", "time_embedding",   "schedule",
+    "layout",     "shape",      "domain",     "normalisation", "learned_variance", "sigma_range",
+    "gain",       "condition",  "operator",   "start",         "sampler",          "plan",
+    "title",      "trained_on", "licence",    "claims",        "reference",        "macs",
+    "batch_axis", "input",      "output",     "inputs",        "outputs",          "constants",
+    "state",      "name",       "version",    "vjp",           "flow_time",        "clip"};
 
 std::size_t edit_distance(const std::string& a, const std::string& b)
 {

@@ -69,10 +69,12 @@ OperatorEntry entry()
                      "y = a * x + n with given taps a: intersymbol interference (Proakis, Digital "
                      "Communications, eq. 9.3-3). "
                      "Complex signals of at most 512 elements.",
-                     {{"taps", "a [L]: file, or a list of numbers or of [real, imaginary]"},
-                      {"boundary",
-                       "`circular` (default; y has N values, as behind a cyclic prefix) or "
-                       "`linear` (N + L - 1)"}}},
+                     {list_key("taps",
+                               "a [L]: file, or a list of numbers or of [real, imaginary] (in a "
+                               "string 1;0.5-0.3j)"),
+                      text_key("boundary",
+                               "`circular` (default; y has N values, as behind a cyclic prefix) "
+                               "or `linear` (N + L - 1)")}},
                     read};
     e.example = R"({"taps": [1, [0.5, -0.3], 0.2], "boundary": "linear"})";
     return e;

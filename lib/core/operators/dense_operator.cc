@@ -218,11 +218,12 @@ OperatorMaker read(const Fields& fields, const SignalShape& signal)
 
 OperatorEntry entry()
 {
-    OperatorEntry e{{"matrix",
-                     "y = A x + n with a dense A [M, N], through its singular value decomposition. "
-                     "Complex signals.",
-                     {{"matrix", "file of A; else the block's parameter `matrix` gives it"}}},
-                    read};
+    OperatorEntry e{
+        {"matrix",
+         "y = A x + n with a dense A [M, N], through its singular value decomposition. "
+         "Complex signals.",
+         {file_key("matrix", "file of A; else the block's parameter `matrix` gives it")}},
+        read};
     e.example_size = 3;
     return e;
 }

@@ -14,8 +14,6 @@ namespace diffsem {
 namespace core {
 namespace {
 
-constexpr double pi = 3.14159265358979323846;
-
 template <typename Enum>
 Enum choose(const OnnxFile& file,
             const std::string& key,
@@ -31,41 +29,28 @@ Error wrong(const OnnxFile& file, const std::string& key, const std::string& rem
     return Error(file.path + ": " + key + " is '" + file.meta(key) + "'. " + remedy);
 }
 
-//! ln sigma at each of the timesteps 0 .. steps-1 that the net was trained on.
-std::vector<double> read_schedule(const OnnxFile& file)
+//! Which levels the net's timesteps are: its time embedding, and what a plan inherits.
+void read_levels(const OnnxFile& file, DenoiserSpec& spec)
 {
     const char* const key = "diffsem.schedule";
     const Json json = meta_json(file, key);
+    if (json.is_null() && spec.embedding != Embedding::timestep)
+        return;
     const std::string form = "Give {\"type\": \"linear_vp\", \"steps\": 1000, \"beta_min\": 1e-4, "
-                             "\"beta_max\": 0.02} or {\"type\": \"cosine\", \"steps\": 1000}";
-    if (!json.is_object() || !json["type"].is_string() || !json["steps"].is_number())
+                             "\"beta_max\": 0.02}; or scaled_linear, cosine, or alphas_cumprod "
+                             "with the array of that name";
+    const bool array = json["type"].is_string() && json["type"].as_string() == "alphas_cumprod";
+    if (!json.is_object() || !json["type"].is_string() || (!array && !json["steps"].is_number()))
         throw wrong(file, key, "diffsem.time_embedding 'timestep' needs it. " + form);
-    const double steps = json["steps"].as_double();
-    if (!(steps >= 2 && steps <= 100000))
-        throw wrong(file, key, "'steps' must be 2 to 100000");
-    const std::string type = json["type"].as_string();
-    const auto count = static_cast<std::size_t>(steps);
-    std::vector<double> levels;
-    double abar = 1;
-    if (type == "linear_vp") {
-        const double low = json.has("beta_min") ? json["beta_min"].as_double() : 1e-4;
-        const double high = json.has("beta_max") ? json["beta_max"].as_double() : 0.02;
-        if (!(low > 0 && low <= high && high < 1))
-            throw wrong(file, key, "It must hold 0 < beta_min <= beta_max < 1");
-        for (std::size_t i = 0; i < count; ++i) {
-            abar *= 1 - (low + (high - low) * double(i) / double(count - 1));
-            levels.push_back(0.5 * std::log((1 - abar) / abar));
-        }
-    } else if (type == "cosine") {
-        const auto f = [](double u) { return std::pow(std::cos((u + 0.008) / 1.008 * pi / 2), 2); };
-        for (std::size_t i = 0; i < count; ++i) {
-            abar *= 1 - std::min(1 - f(double(i + 1) / steps) / f(double(i) / steps), 0.999);
-            levels.push_back(0.5 * std::log((1 - abar) / abar));
-        }
-    } else {
-        throw wrong(file, key, form);
-    }
-    return levels;
+    const std::string where = file.path + ": " + key;
+    const ScheduleEntry& entry =
+        find_entry(schedules(), (where + ".type").c_str(), json["type"].as_string());
+    std::vector<std::string> known = key_names(entry);
+    if (!array) // files of version 1 may say more than is read
+        for (const auto& member : json.members())
+            known.push_back(member.first);
+    spec.schedule = read_schedule(Fields(json, where, known));
+    spec.levels = log_levels(spec.schedule, where);
 }
 
 void read_range(const OnnxFile& file, DenoiserSpec& spec)
@@ -73,9 +58,9 @@ void read_range(const OnnxFile& file, DenoiserSpec& spec)
     const char* const key = "diffsem.sigma_range";
     const Json json = meta_json(file, key);
     if (json.is_null()) {
-        if (!spec.schedule.empty()) {
-            spec.sigma_min = float(std::exp(spec.schedule.front())) / spec.component_std;
-            spec.sigma_max = float(std::exp(spec.schedule.back())) / spec.component_std;
+        if (spec.embedding == Embedding::timestep) {
+            spec.sigma_min = float(std::exp(spec.levels.front())) / spec.component_std;
+            spec.sigma_max = float(std::exp(spec.levels.back())) / spec.component_std;
         }
         return;
     }
@@ -87,6 +72,19 @@ void read_range(const OnnxFile& file, DenoiserSpec& spec)
             return;
     }
     throw wrong(file, key, "Give [min, max] with 0 < min < max");
+}
+
+void read_clip(const OnnxFile& file, DenoiserSpec& spec)
+{
+    const Json json = meta_json(file, "diffsem.clip");
+    if (json.is_null())
+        return;
+    if (!json.is_number() || !(json.as_double() > 0 && json.as_double() <= 1e6))
+        throw wrong(
+            file,
+            "diffsem.clip",
+            "Give the largest value that a clean signal has in the network's units, as 1.0");
+    spec.clip = float(json.as_double()) * spec.scale_out;
 }
 
 void read_normalisation(const OnnxFile& file, DenoiserSpec& spec)
@@ -241,8 +239,8 @@ void read_conditions(const OnnxFile& file, const Json& said, DenoiserSpec& spec)
                          file.inputs.end(),
                          [&](const TensorInfo& t) { return t.name == input.name; });
         if (found == file.inputs.end())
-            throw Error(file.path + ": " + where + " declares '" + input.name +
-                        "', but behind x" + (first == 2 ? " and the level" : "") +
+            throw Error(file.path + ": " + where + " declares '" + input.name + "', but behind x" +
+                        (first == 2 ? " and the level" : "") +
                         " the graph has no input of that name (there: " + name_list(file, first) +
                         "). Correct the metadata or export the graph again");
         std::vector<std::int64_t> item = input.shape;
@@ -333,9 +331,10 @@ DenoiserSpec read_denoiser_spec(const OnnxFile& file, const Json& condition)
         spec.elements *= static_cast<std::size_t>(d);
     spec.width = spec.elements * (spec.is_complex ? 2 : 1);
     read_normalisation(file, spec);
-    if (spec.embedding == Embedding::timestep)
-        spec.schedule = read_schedule(file);
+    spec.to_data = meta_choice(file, "diffsem.flow_time", {"noise", "data"}, "noise") == "data";
+    read_levels(file, spec);
     read_range(file, spec);
+    read_clip(file, spec);
     const Json macs = meta_json(file, "diffsem.macs");
     spec.macs = macs.is_number() ? macs.as_double() : static_cast<double>(file.parameters);
     read_x(file, spec);
@@ -365,8 +364,8 @@ Coefficients DenoiserSpec::coefficients(float sigma) const
     case Prediction::score: // eps = -(noise of the scaled input) x score
         b = s * (scaling == Scaling::ve ? s : scaling == Scaling::vp ? noise : t);
         break;
-    case Prediction::flow: // velocity n - x0 along (1-t) x0 + t n
-        a = 1 / (1 + s), b = -t;
+    case Prediction::flow: // velocity n - x0 along (1-t) x0 + t n; reversed it is x0 - n
+        a = 1 / (1 + s), b = to_data ? t : -t;
         break;
     }
     return {static_cast<float>(a), static_cast<float>(b), static_cast<float>(c)};
@@ -382,15 +381,15 @@ float DenoiserSpec::embed(float sigma) const
     case Embedding::alpha_bar:
         return 1 / (1 + sigma * sigma);
     case Embedding::flow_time:
-        return sigma / (1 + sigma);
+        return to_data ? 1 / (1 + sigma) : sigma / (1 + sigma);
     case Embedding::timestep: {
         const double wanted = std::log(double(sigma));
-        const auto above = std::lower_bound(schedule.begin(), schedule.end(), wanted);
-        if (above == schedule.begin())
+        const auto above = std::lower_bound(levels.begin(), levels.end(), wanted);
+        if (above == levels.begin())
             return 0;
-        if (above == schedule.end())
-            return static_cast<float>(schedule.size() - 1);
-        const auto index = static_cast<double>(above - schedule.begin());
+        if (above == levels.end())
+            return static_cast<float>(levels.size() - 1);
+        const auto index = static_cast<double>(above - levels.begin());
         return static_cast<float>(index - (*above - wanted) / (*above - *(above - 1)));
     }
     case Embedding::none:

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/onnx/ort.h>
+#include <gnuradio/diffsem/core/priors/schedule.h>
 #include <gnuradio/diffsem/core/priors/side_input.h>
 
 #include "onnx/onnx_layout.h"
@@ -44,11 +45,18 @@ struct DenoiserSpec {
     float scale_in = 1, scale_out = 1; // between our units and those of the graph
     float sigma_min = 1e-3f, sigma_max = 1e3f;
     double macs = 0;
-    std::vector<double> schedule; // ln sigma of each timestep, rising
+    ScheduleKeys schedule;      // its training's, as the file says it; without a type: not said
+    std::vector<double> levels; // ln sigma of each timestep, rising, in the net's units
+    bool to_data = false;       // a flow whose time runs from noise (0) to data (1)
+    float clip = 0;             // limit of D's components, in our units; 0: none
     std::vector<SideInput> conditions;
-    std::vector<OrtTensor> inputs, outputs; // inputs: x, the level if it is told, then the conditions
+    std::vector<OrtTensor> inputs,
+        outputs; // inputs: x, the level if it is told, then the conditions
 
-    std::size_t first_condition() const { return embedding == Embedding::none ? 1 : 2; } // of inputs
+    std::size_t first_condition() const
+    {
+        return embedding == Embedding::none ? 1 : 2;
+    } // of inputs
 
     //! sigma in the units of the net: the noise of one real component.
     Coefficients coefficients(float sigma) const;

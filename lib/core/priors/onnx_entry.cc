@@ -32,7 +32,8 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
                                              "plan",
                                              "inputs",
                                              "outputs",
-                                             "constants"};
+                                             "constants",
+                                             "clip"};
     Json result = Json::object();
     for (const auto& [key, value] : file.metadata) {
         Json json(value);
@@ -46,12 +47,27 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
 
 namespace {
 
+// What the member says in the place of the file's metadata.
+OnnxSaid said_by(const Fields& fields)
+{
+    OnnxSaid said;
+    if (fields.has("schedule")) {
+        const Fields schedule =
+            fields.object("schedule", {"type", "steps", "beta_min", "beta_max", "alphas_cumprod"});
+        said.metadata["diffsem.schedule"] = schedule_json(read_schedule(schedule)).dump();
+    }
+    if (fields.has("clip"))
+        said.metadata["diffsem.clip"] = Json(fields.number("clip", 0)).dump();
+    said.condition = fields.json("condition");
+    said.vjp = fields.has("vjp") ? fields.file("vjp") : "";
+    return said;
+}
+
 std::shared_ptr<const Prior>
 read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
 {
     const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(
-        path, options, fields.json("condition"), fields.has("vjp") ? fields.file("vjp") : "");
+    auto prior = make_onnx_prior(path, options, said_by(fields));
     const Traits& t = prior->traits();
     const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
         const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
@@ -79,8 +95,13 @@ const PriorEntry& onnx_prior()
                                  "`condition` of the member or the package"},
                                 {"vjp",
                                  "its derivative, an .onnx of the role `denoiser_vjp`; compared "
-                                 "with it when loaded (none)"}}},
-                              read};
+                                 "with it when loaded (none)"},
+                                {"schedule",
+                                 "in place of the file's own: an object, of which "
+                                 "`alphas_cumprod` may be a .npy file"},
+                                {"clip", "limit of each component of D, in the network's units"}}},
+                              read,
+                              true};
     return e;
 }
 

@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <stdexcept>
 #include <vector>
 
@@ -66,6 +67,8 @@ public:
         d_traits.variance = d_spec.variance;
         d_traits.sigma_min = d_spec.sigma_min;
         d_traits.sigma_max = d_spec.sigma_max;
+        d_traits.schedule = d_spec.schedule;
+        d_traits.unit = d_spec.component_std;
         d_traits.macs = d_spec.macs;
         d_traits.conditions = d_spec.conditions;
         if (!of_vjp)
@@ -246,6 +249,9 @@ private:
                 mean[at] += k.b * d_spec.scale_out * w.item[at];
             }
         }
+        if (d_spec.clip > 0)
+            for (std::size_t j = 0; j < d_spec.width; ++j)
+                mean[j] = std::min(std::max(mean[j], -d_spec.clip), d_spec.clip);
         if (d_spec.variance) {
             const float* log_variance = w.run.output_as<float>(1) + i * d_spec.elements;
             float* variance = out.variance.data() + b * d_spec.elements;
@@ -360,23 +366,23 @@ private:
 
 } // namespace
 
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
-                                             const LoadOptions& options,
-                                             const Json& condition,
-                                             const std::string& vjp)
+std::shared_ptr<const Prior>
+make_onnx_prior(const std::string& path, const LoadOptions& options, const OnnxSaid& said)
 {
-    const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
+    OnnxFile file = read_onnx_file(path, options.max_model_bytes);
+    for (const auto& [key, value] : said.metadata)
+        file.metadata[key] = value;
     if (file.meta("diffsem.role") == "image_denoiser") {
-        if (!condition.is_null())
+        if (!said.condition.is_null())
             throw Error(path + ": a denoiser of photographs takes no 'condition': leave it out");
-        if (!vjp.empty())
+        if (!said.vjp.empty())
             throw Error(path + ": a denoiser of photographs takes no 'vjp': leave it out");
         return make_picture_prior(file, options);
     }
-    if (vjp.empty())
-        return std::make_shared<OnnxPrior>(file, options, condition, nullptr);
-    const OnnxFile of_vjp = read_onnx_file(vjp, options.max_model_bytes);
-    return std::make_shared<OnnxPrior>(file, options, condition, &of_vjp);
+    if (said.vjp.empty())
+        return std::make_shared<OnnxPrior>(file, options, said.condition, nullptr);
+    const OnnxFile of_vjp = read_onnx_file(said.vjp, options.max_model_bytes);
+    return std::make_shared<OnnxPrior>(file, options, said.condition, &of_vjp);
 }
 
 } // namespace core

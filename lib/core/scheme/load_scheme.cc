@@ -4,6 +4,7 @@
 #include "scheme/paths.h"
 #include "scheme/resolve_member.h"
 #include "scheme/resolve_unknowns.h"
+#include "scheme/string_keys.h"
 
 #include <gnuradio/diffsem/core/infer/driver.h>
 #include <gnuradio/diffsem/core/operators/bilinear.h>
@@ -18,27 +19,20 @@ namespace core {
 
 namespace {
 
-Json value_of(const Spec& spec, const Key& key, const std::string& text)
-{
-    try {
-        const Json value = Json::parse(text);
-        if (key.flag ? value.is_bool() : value.is_number())
-            return value;
-    } catch (const Error&) { // as what is no value
-    }
-    throw Error("scheme '" + spec.name + "': " + key.name + " = '" + text +
-                (key.flag ? "' is neither true nor false" : "' is not a number"));
-}
-
-// The key of that name that some entry of the table reads, or null.
+// A choice whose type the string may change: of the old one's keys those that the new one reads too.
 template <typename T>
-const Key* find_key(const std::vector<const T*>& table, const std::string& name)
+Json kept(const Spec& spec,
+          const char* noun,
+          const Json& object,
+          const std::vector<const T*>& table)
 {
+    Json changed = chosen(spec, noun, object);
     for (const T* entry : table)
-        for (const Key& key : entry->keys)
-            if (name == key.name)
-                return &key;
-    return nullptr;
+        if (changed["type"].is_string() && changed["type"].as_string() == entry->name)
+            for (const Key& key : entry->keys)
+                if (object.has(key.name))
+                    changed.set(key.name, object[key.name]);
+    return changed;
 }
 
 // What the user gave in the string goes where the manifest would say it.
@@ -54,41 +48,40 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
+    Json guidance = typed(member["guidance"], "");
     if (const std::string* scale = spec.find("guidance_scale"))
         member.set("guidance_scale", value_of(spec, {"guidance_scale", ""}, *scale));
-    if (const std::string* said = spec.find("guidance")) { // a number: the scale of classifier-free guidance
+    if (const std::string* said =
+            spec.find("guidance")) { // a number: the scale of classifier-free guidance
         if (said->find_first_not_of("0123456789.+-eE") == std::string::npos)
             member.set("guidance_scale", value_of(spec, {"guidance", ""}, *said));
         else
-            member.set("guidance", *said); // with keys of its own: another one's mean nothing to it
+            guidance = typed(Json(*said), ""); // another one's keys mean nothing to it
     }
-    if (const std::string* type = spec.find("sampler"))
-        sampler.set("type", *type);
-    if (const std::string* type = spec.find("start"))
-        start.set("type", *type);
-    if (const std::string* type = spec.find("plan")) {
-        Json changed = Json::object(); // grid keys of another plan mean nothing to this one
-        changed.set("type", *type);
-        for (const PlanEntry* entry : plans())
-            for (const char* key : {"steps", "sigma_min", "sigma_max"})
-                if (entry->name == *type && find_key(std::vector<const PlanEntry*>{entry}, key) &&
-                    plan.has(key))
-                    changed.set(key, plan[key]);
-        plan = changed;
-    }
-    for (const auto& [key, text] : spec.overrides) {
-        if (const Key* of_plan = find_key(plans(), key))
-            plan.set(key, value_of(spec, *of_plan, text));
-        else if (const Key* of_sampler = find_key(samplers(), key))
-            sampler.set(key, value_of(spec, *of_sampler, text));
-        else if (const Key* of_start = find_key(starts(), key))
-            start.set(key, value_of(spec, *of_start, text));
-        else if (const Key* of_guidance = find_key(guidances(), key)) {
-            Json guidance = typed(member["guidance"], "");
-            guidance.set(key, value_of(spec, *of_guidance, text));
-            member.set("guidance", guidance);
-        }
-    }
+    Json op =
+        typed(member["operator"],
+              signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
+                                                                                      : "identity");
+    sampler = kept(spec, "sampler", sampler, samplers());
+    start = kept(spec, "start", start, starts());
+    op = chosen(spec, "operator", op);
+    const Json before = plan;
+    plan = chosen(spec, "plan", plan); // grid keys of another plan mean nothing to this one
+    for (const PlanEntry* entry : plans())
+        for (const Key& key : entry->keys)
+            for (const char* common : {"steps", "sigma_min", "sigma_max"})
+                if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
+                    std::string(common) == key.name && before.has(common))
+                    plan.set(common, before[common]);
+    place_keys(spec,
+               {{"plan", &plan},
+                {"sampler", &sampler},
+                {"start", &start},
+                {"operator", &op},
+                {"guidance", &guidance}});
+    if (guidance.members().size() > 1 || !guidance["type"].is_string() ||
+        !guidance["type"].as_string().empty())
+        member.set("guidance", guidance);
     // A level to start from: the package's, or the top of the plan.
     if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
         find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
@@ -96,6 +89,8 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
     member.set("plan", plan);
     member.set("sampler", sampler);
     member.set("start", start);
+    if (!member["operator"].is_null() || spec.find("operator"))
+        member.set("operator", op);
 }
 
 // Of several unknowns the string says when each is updated; how each is inferred is the manifest's.
@@ -332,7 +327,7 @@ std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
             {"driver", entries(drivers())}};
 }
 
-std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOptions& options)
+std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOptions& given)
 {
     SchemeInfo info;
     SchemeParts parts;
@@ -342,6 +337,7 @@ std::shared_ptr<const Scheme> load_scheme(const std::string& text, const LoadOpt
     if (built_in(spec, info, parts))
         return std::make_shared<Scheme>(std::move(info), std::move(parts));
 
+    const LoadOptions options = load_options(spec, given);
     const Package package = open_package(spec, options);
     const Json& members = package.manifest["members"];
     info.package = package.name;

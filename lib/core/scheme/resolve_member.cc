@@ -96,6 +96,7 @@ void read_start(const Json& json, const std::string& where, SchemeParts& parts)
             throw Error(where + ": '" + parts.start->name +
                         "' needs a 'sigma' above 0 (in a string: sigma, or sigma_max)");
     }
+    parts.full_power = f.flag("full_power", false);
     parts.noise_updates = f.integer("noise_updates", 0);
     if (parts.noise_updates < 0 || parts.noise_updates > max_noise_updates)
         f.fail("noise_updates", "must lie in 0 .. " + std::to_string(max_noise_updates));
@@ -124,8 +125,9 @@ void read_guidance_scale(const Json& scale, const std::string& where, SchemePart
         return;
     const double s = scale.is_number() ? scale.as_double() : -1;
     if (!(s >= 0 && s <= 100))
-        throw Error(where + " is " + scale.dump().substr(0, 60) +
-                    ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
+        throw Error(
+            where + " is " + scale.dump().substr(0, 60) +
+            ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
     parts.guidance_scale = float(s);
     if (!parts.prior && s != 1)
         throw Error(where + " = " + scale.dump() + ": there is no prior to guide, leave it out");
@@ -255,7 +257,8 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     info.guidance = parts.guidance ? parts.guidance->name : "";
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
-    const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));
+    PlanParameters p =
+        read_plan(Fields(member["plan"], where + ".plan", key_names(plan), &package));
     const std::vector<std::string> keys = key_names(prior);
     Json said = member["prior"];
     // A package's conditions are for those of its priors that take any.
@@ -265,11 +268,22 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     if (!member["condition"].is_null())
         said.set("condition", member["condition"]);
     parts.prior = prior.read(Fields(said, where + ".prior", keys, &package), shape, options);
+    if (options.device != "cpu" && !prior.network)
+        throw Error(where + ": device = " + options.device + ": the prior '" + prior.name +
+                    "' is no network and runs on the CPU: leave the device out");
     read_guidance_scale(member["guidance_scale"], where + ".guidance_scale", parts);
+    const Traits traits = parts.prior ? parts.prior->traits() : Traits();
     try {
+        inherit_schedule(p, traits.schedule, traits.unit);
         parts.plan = Plan(p);
     } catch (const Error& e) {
         throw Error(where + ": " + e.what());
+    }
+    info.device = options.device;
+    info.max_model_mb = double(options.max_model_bytes) / double(1 << 20);
+    if (parts.prior && !parts.plan.measured()) {
+        info.levels.resize(std::size_t(parts.plan.max_steps()) + 1);
+        parts.plan.levels(parts.plan.sigma_max(), info.levels.data());
     }
     const Json& codec = member["codec"];
     if (!codec.is_null()) {

@@ -2,8 +2,8 @@
 #include "scheme/scheme_string.h"
 
 #include "scheme/paths.h"
+#include "scheme/string_keys.h"
 
-#include <gnuradio/diffsem/core/infer/driver.h>
 #include <gnuradio/diffsem/core/infer/scheme.h>
 
 #include <algorithm>
@@ -25,23 +25,49 @@ std::vector<std::string> override_keys()
     std::vector<std::string> keys = {"sampler",
                                      "plan",
                                      "start",
+                                     "operator",
                                      "seed",
                                      "gain",
                                      "guard",
                                      "guidance",
-                                     "guidance_scale"};
-    const auto add = [&](const auto& table) {
-        for (const auto* entry : table)
+                                     "guidance_scale",
+                                     "device",
+                                     "max_model_mb"};
+    for (const auto& table : string_tables())
+        for (const Entry* entry : table.entries)
             for (const Key& key : entry->keys)
                 if (std::find(keys.begin(), keys.end(), key.name) == keys.end())
                     keys.push_back(key.name);
-    };
-    add(plans());
-    add(samplers());
-    add(starts());
-    add(guidances());
-    add(drivers());
     return keys;
+}
+
+// NOUN.key: the key of that noun, whatever other nouns have one of this name.
+bool is_qualified(const std::string& key)
+{
+    const auto dot = key.find('.');
+    for (const auto& table : string_tables())
+        if (dot != std::string::npos && key.compare(0, dot, table.noun) == 0)
+            for (const Entry* entry : table.entries)
+                for (const Key& k : entry->keys)
+                    if (key.compare(dot + 1, std::string::npos, k.name) == 0)
+                        return true;
+    return false;
+}
+
+// Where the options begin: at the last colon that a key and '=' follow. A path may contain a colon, and so may a value.
+std::size_t options_at(const std::string& text)
+{
+    for (auto colon = text.rfind(':'); colon != std::string::npos;
+         colon = colon ? text.rfind(':', colon - 1) : std::string::npos) {
+        const auto end =
+            text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.0123456789", colon + 1);
+        if (end != std::string::npos && text[end] == '=' && end > colon + 1)
+            return colon;
+    }
+    const auto colon = text.rfind(':');
+    const bool options = colon != std::string::npos &&
+                         (text.find('=', colon) != std::string::npos || !looks_like_path(text));
+    return options ? colon : std::string::npos;
 }
 
 } // namespace
@@ -58,10 +84,8 @@ Spec parse_spec(const std::string& text)
 {
     Spec spec;
     spec.name = text;
-    // A colon begins the options only if a '=' follows: a path may contain one too.
-    const auto colon = text.rfind(':');
-    if (colon != std::string::npos &&
-        (text.find('=', colon) != std::string::npos || !looks_like_path(text))) {
+    const auto colon = options_at(text);
+    if (colon != std::string::npos) {
         spec.name = text.substr(0, colon);
         for (const auto& part : split(text.substr(colon + 1), ',')) {
             const auto equals = part.find('=');
@@ -100,7 +124,7 @@ void check_keys(const Spec& spec,
     auto known = override_keys();
     known.insert(known.end(), conditions.begin(), conditions.end());
     for (const auto& [key, value] : spec.overrides)
-        if (std::find(known.begin(), known.end(), key) == known.end())
+        if (std::find(known.begin(), known.end(), key) == known.end() && !is_qualified(key))
             throw Error("scheme '" + text + "': the key '" + key + "' is unknown" +
                         suggestion(key, known));
 }

@@ -363,6 +363,9 @@ static py::dict info_dict(const core::Scheme& loaded)
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
+    d["levels"] = i.levels;
+    d["device"] = i.device;
+    d["max_model_mb"] = i.max_model_mb;
     d["evaluations"] = i.evaluations;
     py::dict unknowns;
     for (const auto& [name, shape] : i.unknowns)

@@ -28,6 +28,7 @@ COMMANDS = {
     "info": ("apps.info", None, "what a model says of itself, and whether it is whole"),
     "train": ("apps.train", "lab", "train a scheme's networks"),
     "export": ("package.export", "lab", "turn a checkpoint into a model package"),
+    "import": ("package.import_pipeline", "lab", "turn a saved diffusers pipeline into a model package"),
     "eval": (None, "radio", "measure: a scheme's claims, a simulated link, real captures"),
     "send": ("apps.send", "radio", "send photographs, arrays, texts: to ZeroMQ, a file, a radio"),
     "receive": ("apps.receive", "radio", "receive them into a folder"),

@@ -56,8 +56,8 @@ def page(nouns):
     lines = [
         "# Priors, operators, starts, samplers, plans",
         "",
-        "Made by `gr-diffsem list --markdown`. A manifest names each by `type` and gives its keys; those of samplers, "
-        "starts and plans may also stand in a scheme string, `NAME:key=value`.",
+        "Made by `gr-diffsem list --markdown`. A manifest names each by `type` and gives its keys; those of operators, "
+        "samplers, starts and plans may also stand in a scheme string, `NAME:key=value`.",
     ]
     for noun, entries in nouns.items():
         lines += ["", f"## {noun}"]
@@ -112,7 +112,7 @@ def table(report):
             lines.append(f"{noun}s: " + ", ".join(entry["name"] for entry in entries))
             continue
         how = " (its keys may also stand in a scheme string, NAME:key=value)"
-        lines += ["", noun + (how if noun in ("start", "sampler", "plan") else "")]
+        lines += ["", noun + (how if noun in ("operator", "start", "sampler", "plan") else "")]
         for entry in entries:
             lines += [f"  {entry['name']}", *textwrap.wrap(entry["documentation"], 100, **_under(4))]
             lines += [line for k, v in entry["keys"].items() for line in textwrap.wrap(f"{k}: {v}", 100, **_under(6))]

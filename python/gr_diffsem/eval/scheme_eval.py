@@ -69,6 +69,7 @@ def run_one(scheme, args):
     data = list(data) if isinstance(data, (list, tuple)) else [data]
     for part in data:
         part.truth = np.reshape(part.truth, (len(part.truth), -1))
+        part.matrix = matrix_of(package, part.matrix)
     claims = list(scheme.claims())
     wanted = [float(v) for v in (args.snr or scheme.snr_db)]
     levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
@@ -101,6 +102,27 @@ def run_one(scheme, args):
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
     }
+
+
+def matrix_of(package, given):
+    """The matrix of a test: what its data say, else what the package ships, which must be the same."""
+    if not package.is_dir():
+        return given
+    manifest = model_packages.read_manifest(package)
+    default = manifest["members"].get(manifest.get("default"), {})
+    operator = default.get("operator", {})
+    file = operator.get("matrix") if isinstance(operator, dict) else None
+    if not isinstance(file, str):
+        return given
+    try:
+        own = np.load(package / file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {package / file} ({error}): export the package again") from None
+    if given is not None and (np.shape(given) != own.shape or not np.allclose(given, own, atol=1e-6)):
+        raise UserError(
+            f"test_data() has another matrix than {package / file}: leave TestData.matrix out, or export again"
+        )
+    return own
 
 
 def check_scheme(scheme):

@@ -31,13 +31,21 @@ def channel_contract(scheme, network, facts, variance=True):
         "learned_variance": "log_variance" if variance else "none",
         "sigma_range": list(SIGMA_RANGE),
         **({"condition": list(scheme.condition)} if scheme.condition else {}),
-        **scheme.choices(None),
+        **alone(scheme.choices(None)),
         "trained_on": facts,
         "licence": scheme.licence,
         "claims": scheme.claims_json(),
         "title": f"{scheme.title}: {network.title}",
     }
     return as_metadata(values)
+
+
+def alone(choices):
+    """Choices without the files of a package: of a graph that stands alone the flowgraph gives the matrix."""
+    return {
+        noun: {k: v for k, v in keys.items() if not (isinstance(v, str) and v.endswith(".npy"))}
+        for noun, keys in choices.items()
+    }
 
 
 def as_metadata(values):

@@ -9,6 +9,8 @@ import contextlib
 import json
 from pathlib import Path
 
+import numpy as np
+
 from .. import schemes
 from ..base import console, model_packages
 from ..base.errors import UserError, unknown
@@ -30,6 +32,7 @@ CHOICES = {
     "layout": ("planar", "interleaved", "magnitude_phase"),
     "domain": ("complex", "real"),
     "gain": ("unit", "measured"),
+    "flow_time": ("noise", "data"),
     "learned_variance": ("none", "log_variance"),
 }
 
@@ -43,9 +46,7 @@ def run(args):
     """The report of a file or package. Raises UserError when there is no such thing."""
     if args.model.endswith(".py"):
         return scheme_report(args.model)
-    name, colon, keys = args.model.partition(":")
-    if colon and "=" in keys:
-        raise UserError(f"info says what a package holds, not what '{keys}' would make of it: give {name}")
+    name = args.model.partition(":")[0]
     if name in BUILT_IN:
         return {"model": name, "path": name, "title": BUILT_IN[name], "content_hash": None, "problems": []}
     path, member = model_packages.locate(args.model)
@@ -103,7 +104,19 @@ def member_report(folder, name, description, problems):
         path = Path(folder) / str(prior.get("file"))
         if path.is_file():
             report["graph"] = graph_report(path, problems, prefix=f"member {name}: ")
+    report["matrix_shape"] = matrix_shape(folder, description.get("operator"))
     return report
+
+
+def matrix_shape(folder, operator):
+    """[M, N] of the matrix that an operator's file holds; None where it has none, or it cannot be read."""
+    file = operator.get("matrix") if isinstance(operator, dict) else None
+    if not isinstance(file, str):
+        return None
+    try:
+        return list(np.load(Path(folder) / file, mmap_mode="r", allow_pickle=False).shape)
+    except (OSError, ValueError):
+        return None
 
 
 def graph_report(path, problems, prefix=""):
@@ -248,6 +261,8 @@ def table(report):
             if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
+        if member.get("matrix_shape"):
+            lines.append(f"    the operator's matrix has the shape {member['matrix_shape']}")
         if member.get("fallback"):
             lines.append(f"    falls back on {_short(member['fallback'])} where its answer contradicts the measurement")
         if _one_step(member):

@@ -10,6 +10,7 @@ import numpy as np
 from ..base import model_packages
 from ..base.errors import UserError
 from ..models import provenance
+from ..schemes.base import operator_file
 from . import info
 
 
@@ -20,11 +21,15 @@ def fit_missing(scheme, folder, again=False):
     wanted = set(scheme.baselines)
     for member in scheme.classical().values():
         wanted |= set(model_packages.files_of(member))
+    operator, needed = operator_file(scheme.operator)
+    if operator:
+        wanted.add(operator)
     missing = {name for name in wanted if again or not (folder / name).is_file()}
     if not missing:
         return []
     folder.mkdir(parents=True, exist_ok=True)
     fitted = scheme.tensors()
+    missing -= {operator} - set(fitted) if not needed else set()
     lacking = missing - set(fitted)
     if lacking:
         raise UserError(f"scheme {scheme.name} names {sorted(lacking)[0]}, which tensors() does not return: add it")
@@ -54,23 +59,35 @@ def graphs(scheme, folder):
     return found
 
 
+def with_matrix(choices, file):
+    """A member's choices, whose operator `matrix` names the file that the package ships, where it names none."""
+    operator = choices.get("operator", {})
+    if file and operator.get("type") == "matrix" and "matrix" not in operator:
+        return {**choices, "operator": {**operator, "matrix": file}}
+    return choices
+
+
 def write(scheme, folder):
     """Write manifest.json and README.md of a package from the graphs and tensors that lie in it;
     returns the content hash. Members whose files are not there yet are left out."""
     folder = Path(folder)
     members, facts = {}, {}
     costs = {}
+    file, _ = operator_file(scheme.operator)
+    ships = file if file and (folder / file).is_file() else None
     for name, network in graphs(scheme, folder).items():
         graph = f"{name}.onnx"
         costs[name] = info.file_cost(folder / graph)["macs"]
         prior = {"type": "onnx", "file": graph}
         if network.vjp and (folder / f"{name}_vjp.onnx").is_file():
             prior["vjp"] = f"{name}_vjp.onnx"
-        members[name] = {"title": network.title, "prior": prior, **scheme.choices(name)}
+        members[name] = {"title": network.title, "prior": prior, **with_matrix(scheme.choices(name), ships)}
         facts[name] = read_contract_key(folder / graph, "quantised") or read_contract_key(folder / graph, "trained_on")
     for name, member in scheme.classical().items():
         if all((folder / file).is_file() for file in model_packages.files_of(member)):
-            more = {} if "unknowns" in member else scheme.choices(name)  # several unknowns say all themselves
+            more = (
+                {} if "unknowns" in member else with_matrix(scheme.choices(name), ships)
+            )  # several unknowns say all themselves
             members[name] = {**member, **more}
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")

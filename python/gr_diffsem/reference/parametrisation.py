@@ -39,11 +39,12 @@ def input_scale(sigma, scaling="vp"):
     raise ValueError(f"input scaling '{scaling}' is not one of ve, vp, flow")
 
 
-def to_x0(prediction, scaling, x, sigma, out):
+def to_x0(prediction, scaling, x, sigma, out, to_data=False):
     """A net's output -> D(x, sigma) = E[x0 | x], by the table of docs/model_contract.md.
 
     prediction: x0, eps, v, score or flow; scaling: ve, vp or flow (what the net saw);
-    x = x0 + sigma n in VE coordinates; out: the net's output, in the scale of x. All broadcast.
+    x = x0 + sigma n in VE coordinates; out: the net's output, in the scale of x. All broadcast. to_data: a flow whose
+    time runs from noise to data, so that its velocity is x0 - n.
     """
     sigma = np.asarray(sigma, dtype=float)
     alpha_bar = sigma_to_alpha_bar(sigma)
@@ -55,7 +56,7 @@ def to_x0(prediction, scaling, x, sigma, out):
     if prediction == "v":  # v = sqrt(ab) n - sqrt(1-ab) x0 (Salimans and Ho 2022, eq. 10)
         return alpha_bar * x - np.sqrt(1.0 - alpha_bar) * out
     if prediction == "flow":  # v = n - x0 on x_t = (1-t) x0 + t n
-        return (1.0 - t) * x - t * out
+        return (1.0 - t) * x + (t * out if to_data else -t * out)
     if prediction == "score":  # Tweedie: score = -(noise std of the input) * eps / (that std)^2
         std = {"ve": sigma, "vp": np.sqrt(1.0 - alpha_bar), "flow": t}[scaling]
         return x - sigma * (-std * out)

@@ -27,25 +27,38 @@ def one_step(denoiser, x, levels, rng=None):
     return denoiser(x, levels[0])[0]
 
 
-def ddim(denoiser, x, levels, rng=None, eta=0.0):
-    """DDIM(eta) (Song et al. 2021, eq. 12 and 16); eta = 0 is deterministic, eta = 1 is DDPM."""
+def ddim(denoiser, x, levels, rng=None, eta=0.0, clip=0.0):
+    """DDIM(eta) (Song et al. 2021, eq. 12 and 16); eta = 0 is deterministic, eta = 1 is DDPM.
+
+    clip: limit of D's components where it stands for x0, not in the direction x - D (0: none)."""
     for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean = denoiser(x, old)[0]
         ratio = _ratio(new, old)
         std = eta * new * np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
         kept = np.sqrt(np.maximum(ratio**2 - _ratio(std, old) ** 2, 0.0))
-        x = mean + kept * (x - mean)
+        x = (limited(mean, clip) if clip else mean) + kept * (x - mean)
         if eta > 0:
             x = x + std * rng(k, x.shape)
     return x
 
 
-def ddpm(denoiser, x, levels, rng):
-    """Ancestral sampling: each step draws from q(x_s | x_sigma, x0 = D). Ends in a sample."""
+def limited(mean, clip):
+    """Each component within -clip .. clip."""
+    if np.iscomplexobj(mean):
+        return np.clip(mean.real, -clip, clip) + 1j * np.clip(mean.imag, -clip, clip)
+    return np.clip(mean, -clip, clip)
+
+
+def ddpm(denoiser, x, levels, rng, large_variance=0):
+    """Ancestral sampling: each step draws from q(x_s | x_sigma, x0 = D). Ends in a sample.
+
+    large_variance: with beta, the larger of the two variances of Ho et al. 2020, section 3.2."""
     for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean = denoiser(x, old)[0]
         kept = _ratio(new, old) ** 2
         std = new * np.sqrt(np.maximum(1.0 - kept, 0.0))
+        if large_variance:
+            std = (new > 0) * old * np.sqrt(np.maximum(1.0 - kept, 0.0) * (1 + new**2) / (1 + old**2))
         x = mean + kept * (x - mean) + std * rng(k, x.shape)
     return x
 

@@ -108,7 +108,11 @@ def _item(prior, y, noise, member, observed, matrix, rng, size):
     name, eta = description["type"], float(description.get("eta", 0.0))
     denoiser, x, levels = start(prior, operator, y, noise, member, name, eta, rng)
     variance = denoiser(x, levels[0])[1]
-    options = {"eta": eta} if name == "ddim" else {}
+    given = member.get("sampler", {})
+    options = {
+        key: given[key] for key in {"ddim": ("clip",), "ddpm": ("large_variance",)}.get(name, ()) if key in given
+    }
+    options |= {"eta": eta} if name == "ddim" else {}
     mean = SAMPLERS[name](denoiser, x, levels, rng, **options)
     return mean, variance, evaluations(name, len(levels) - 1) * each_costs(member)
 
@@ -167,4 +171,5 @@ def start(prior, operator, y, noise, member, sampler, eta, rng):
         level, coarse = float(sigma), operator.prox(np.zeros((1, size)), 1.0, y, noise)
     else:
         level, coarse = float(sigma), operator.adjoint(y)
-    return posterior, coarse + level * rng.start((1, size)), list(plan.levels(level))
+    deviation = np.hypot(1.0, level) if description.get("full_power") else level
+    return posterior, coarse + deviation * rng.start((1, size)), list(plan.levels(level))

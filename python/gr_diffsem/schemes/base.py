@@ -65,6 +65,16 @@ class Network:
     vjp: bool = False
 
 
+MATRIX = "matrix.npy"  # what a scheme with operator = "matrix" may have among its tensors
+
+
+def operator_file(choice):
+    """The .npy file that an operator names, or may have (`matrix`): (name, whether it must be there)."""
+    keys = typed(choice)
+    named = next((v for v in keys.values() if isinstance(v, str) and v.endswith(".npy")), None)
+    return (named, True) if named else (MATRIX if keys["type"] == "matrix" else None, False)
+
+
 def typed(choice):
     """A name, or a dict with a `type` and keys, as such a dict."""
     return dict(choice) if isinstance(choice, dict) else {"type": choice}
@@ -106,7 +116,9 @@ class Scheme:
     axes = ("carrier",)
     gain = "unit"
     default = "diffusion"
-    operator = "identity"  # or with its keys: {"type": "convolution", "taps": [1, 0.5]}
+    # Or with its keys: {"type": "convolution", "taps": [1, 0.5]}; a .npy file is one of `tensors`. "matrix" ships the
+    # MATRIX that `tensors` gives; without it the flowgraph has to give one.
+    operator = "identity"
     # {member: member that answers in its place where its estimate contradicts the measurement}; none: least squares
     fallbacks: dict = {}
     start = "matched"  # "noise" where the measurement is no look at the signal's own elements

@@ -200,10 +200,7 @@ std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
         some.push_back(int(i));
     }
     return {{"matrix", m, make_matrix_operator(row_major(a), std::size_t(rows), std::size_t(n)), a},
-            {"mask",
-             m,
-             make_mask_operator(observed),
-             Matrix(eye(some, Eigen::all))}};
+            {"mask", m, make_mask_operator(observed), Matrix(eye(some, Eigen::all))}};
 }
 
 // y as the operator has it: of a mask with holes, which may hold anything.

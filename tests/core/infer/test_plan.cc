@@ -139,6 +139,105 @@ void measured_levels()
     CHECK_THROWS(Plan{p}, {"one evaluation"});
 }
 
+// What the prior's file says, levels of one's own, and where the last step goes.
+void grids()
+{
+    ScheduleKeys of_file;
+    of_file.type = "linear_vp";
+    of_file.steps = 1000;
+    of_file.beta_max = 0.02;
+    PlanParameters p;
+    p.type = "linear_vp";
+    inherit_schedule(p, of_file, 0.5f);
+    CHECK_EQUAL(Plan(p).max_steps(), 1000);
+    CHECK_NEAR(Plan(p).sigma_max(), std::sqrt(1 / 4.0358e-5 - 1) / 0.5, 0.05); // in our units
+    CHECK_NEAR(
+        levels(Plan(p), Plan(p).sigma_max())[999], 0.02, 1e-5); // 0.01 / 0.5: none is cut off
+    p.beta_max = 0.01;                                          // what is said wins
+    CHECK(Plan(p).sigma_max() < 30);
+    p = PlanParameters();
+    p.type = "cosine"; // another: as it is by itself
+    inherit_schedule(p, of_file, 0.5f);
+    CHECK_EQUAL(Plan(p).sigma_max(), [] {
+        PlanParameters q;
+        q.type = "cosine";
+        return Plan(q).sigma_max();
+    }());
+
+    p = PlanParameters();
+    p.type = "schedule";
+    CHECK_THROWS(Plan{p}, {"no prior's file"});
+    CHECK_THROWS(inherit_schedule(p, ScheduleKeys(), 1),
+                 {"states no schedule", "diffsem.schedule"});
+    inherit_schedule(p, of_file, 1);
+    p.steps = 50;
+    p.spacing = Spacing::leading;
+    p.steps_offset = 1;
+    p.end = 0.005f;
+    const auto logs = log_levels(of_file, "here");
+    const Plan leading(p);
+    auto l = levels(leading, leading.sigma_max());
+    CHECK_EQUAL(l.size(), 51u);
+    CHECK_NEAR(l[0], std::exp(logs[981]), 1e-4);
+    CHECK_NEAR(l[49], std::exp(logs[1]), 1e-7);
+    CHECK_EQUAL(l[50], 0.005f);
+    l = levels(leading, 1.0f); // those of the fifty that lie below the start
+    CHECK(l.size() > 10 && l.size() < 40);
+    CHECK_NEAR(l[l.size() - 2], std::exp(logs[1]), 1e-7);
+    CHECK_EQUAL(levels(leading.with_steps(10), leading.with_steps(10).sigma_max())[0],
+                float(std::exp(logs[901])));
+    CHECK_EQUAL(levels(leading, 0.001f).back(), 0.001f); // no way up to the end
+
+    p = PlanParameters();
+    p.type = "list";
+    CHECK_THROWS(Plan{p}, {"give its levels, 'sigmas'"});
+    p.sigmas = {10, 5, 1, 0.001};
+    l = levels(Plan(p), 10.0f);
+    CHECK((l == std::vector<float>{10, 5, 1, 0.001f, 0}));
+    CHECK((levels(Plan(p), 3.0f) == std::vector<float>{3, 1, 0.001f, 0}));
+    CHECK_EQUAL(Plan(p).with_steps(2).max_steps(), 2);
+    p.sigmas = {1, 5};
+    CHECK_THROWS(Plan{p}, {"plan.sigmas", "must fall"});
+    p.sigmas = {};
+    p.timesteps = {900, 400.5, 0};
+    CHECK_THROWS(inherit_schedule(p, ScheduleKeys(), 1), {"plan.timesteps"});
+    inherit_schedule(p, of_file, 1);
+    l = levels(Plan(p), 100.0f);
+    CHECK_EQUAL(l.size(), 4u); // cut to the evaluations of pure noise: the start is one of them
+    l = levels(Plan(p), Plan(p).sigma_max());
+    CHECK_NEAR(l[0], std::exp(logs[900]), 1e-4);
+    CHECK_NEAR(l[1], std::exp(0.5 * (logs[400] + logs[401])), 1e-5);
+    CHECK_NEAR(l[2], std::exp(logs[0]), 1e-6);
+    p.timesteps = {1000, 0};
+    CHECK_THROWS(Plan{p}, {"step 1000", "0 .. 999", "timesteps"});
+    p.sigmas = {1};
+    CHECK_THROWS(Plan{p}, {"one of the two"});
+}
+
+// An item whose plan is shorter stays where it ended while the others go on.
+void ends()
+{
+    PlanParameters p;
+    p.type = "list";
+    p.sigmas = {10, 5, 1, 0.5};
+    p.end = 0.2f;
+    const Plan plan(p);
+    Sigma start(2, 1), now;
+    start.item(0)[0] = 10;
+    start.item(1)[0] = 0.8f;
+    Levels levels;
+    levels.reserve(2, 1, plan.max_steps());
+    levels.prepare(plan, start, plan.sigma_max());
+    CHECK_EQUAL(levels.steps(), 4);
+    for (int k = 1; k < 4; k++) {
+        levels.next(k, now);
+        CHECK_EQUAL(now.at(1, 0), 0.2f);
+    }
+    CHECK_EQUAL(now.at(0, 0), 0.2f);
+    p.end = 0.6f;
+    CHECK_THROWS(Plan{p}, {"plan.end", "above the last level"});
+}
+
 void errors()
 {
     const auto bad = [](auto change) {
@@ -168,6 +267,8 @@ int main()
     values();
     elements();
     measured_levels();
+    grids();
+    ends();
     errors();
     return check::result("plan");
 }

@@ -34,7 +34,7 @@ const Case cases[] = {
     {"timestep", 2e-4},    {"interleaved", 1e-4}, {"magnitude_phase", 1e-4},
     {"real", 1e-4},        {"per_element", 1e-4}, {"per_element_interleaved", 1e-5},
     {"fixed_batch", 1e-4}, {"half_std", 1e-4},    {"graph_normalised", 1e-5},
-    {"variance", 1e-4}};
+    {"variance", 1e-4},    {"flow_to_data", 1e-4}};
 
 std::shared_ptr<const Prior> load(const std::string& name)
 {
@@ -156,6 +156,40 @@ void whole_timesteps()
     CHECK(compare(*prior, *workspace, Sigma(2, 1, 1.0f), 8, 1.0).error < 0.1);
 }
 
+// A clean signal's limit holds for D, and what is within it stays as it was.
+void clipped()
+{
+    const auto path = data_file("priors/eps_vp.onnx");
+    const auto free = load("eps_vp");
+    const auto clipped = make_onnx_prior(path, LoadOptions(), {{{"diffsem.clip", "0.5"}}});
+    Tensor x(Domain::complex, {n}, 1);
+    for (std::size_t j = 0; j < 2 * n; ++j)
+        x.data()[j] = (j % 2 ? -0.25f : 0.25f) * float(j + 1);
+    Estimate of_free(Domain::complex, {n}, 1), of_clipped = of_free;
+    free->denoise(x, Sigma(1, 1, 0.5f), *free->make_workspace(1), of_free);
+    clipped->denoise(x, Sigma(1, 1, 0.5f), *clipped->make_workspace(1), of_clipped);
+    const double limit = 0.5 / std::sqrt(2.0); // in our units: a component has half of the power
+    int cut = 0;
+    for (std::size_t j = 0; j < 2 * n; ++j) {
+        const double d = of_free.mean.data()[j];
+        CHECK(std::fabs(of_clipped.mean.data()[j] - std::max(-limit, std::min(limit, d))) < 1e-6);
+        cut += std::fabs(d) > limit;
+    }
+    CHECK(cut > 2 && cut < 7);
+}
+
+// The file's own schedule, for who plans by it; and another in its place.
+void schedules_are_stated()
+{
+    CHECK(load("timestep")->traits().schedule.type == "linear_vp");
+    CHECK(load("timestep")->traits().schedule.steps == 100);
+    CHECK(load("eps_vp")->traits().schedule.type.empty());
+    const auto other = make_onnx_prior(data_file("priors/timestep.onnx"),
+                                       LoadOptions(),
+                                       {{{"diffsem.schedule", R"({"type":"cosine","steps":50})"}}});
+    CHECK(other->traits().schedule.type == "cosine");
+}
+
 void buffers_are_not_reused()
 {
     const auto prior = load("v_vp");
@@ -181,6 +215,18 @@ void contradictions()
         {"eps_vp", "diffsem.time_embedding", "timestep", "diffsem.schedule"},
         {"timestep", "diffsem.schedule", "{\"type\":\"linear_vp\",\"steps\":1e9}", "steps"},
         {"timestep", "diffsem.schedule", "{\"type\":", "diffsem.schedule"},
+        {"timestep", "diffsem.schedule", R"({"type":"linear","steps":9})", "linear_vp"},
+        {"timestep", "diffsem.schedule", R"({"type":"alphas_cumprod"})", "needs the array"},
+        {"timestep",
+         "diffsem.schedule",
+         R"({"type":"alphas_cumprod","alphas_cumprod":[0.9,0.95]})",
+         "alphas_cumprod[1]"},
+        {"timestep",
+         "diffsem.schedule",
+         R"({"type":"scaled_linear","steps":9,"beta_min":0.5,"beta_max":0.1})",
+         "beta_min <= beta_max"},
+        {"flow_flow", "diffsem.flow_time", "clean", "noise, data"},
+        {"eps_vp", "diffsem.clip", "-1", "diffsem.clip"},
         {"eps_vp", "diffsem.shape", "[5]", "x: float32 [batch, 2, 4]"},
         {"eps_vp", "diffsem.shape", "[-4]", "positive"},
         {"eps_vp", "diffsem.shape", "[1e30]", "positive"},
@@ -206,7 +252,7 @@ std::shared_ptr<const Prior> with_vjp(const std::string& name, const std::string
 {
     return make_onnx_prior(data_file("priors/" + name + ".onnx"),
                            LoadOptions(),
-                           data_file("priors/" + vjp + "_vjp.onnx"));
+                           {{}, Json(), data_file("priors/" + vjp + "_vjp.onnx")});
 }
 
 // J^H v = var / (var + sigma^2) v whatever the net was trained for; beyond the largest level it falls off, and what is not
@@ -277,7 +323,7 @@ void derivatives()
     CHECK_THROWS(with_vjp("magnitude_phase", "eps_vp"), "magnitude_phase");
     CHECK_THROWS(make_onnx_prior(data_file("priors/eps_vp.onnx"),
                                  LoadOptions(),
-                                 data_file("priors/eps_vp.onnx")),
+                                 {{}, Json(), data_file("priors/eps_vp.onnx")}),
                  "denoiser_vjp");
 }
 
@@ -290,6 +336,8 @@ int main()
     levels_out_of_range();
     without_time();
     whole_timesteps();
+    clipped();
+    schedules_are_stated();
     buffers_are_not_reused();
     contradictions();
     derivatives();

@@ -11,6 +11,7 @@
 #include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 using namespace fixtures;
@@ -121,7 +122,9 @@ void bad_strings()
                   "DIFFSEM_MODELS"});
     CHECK_THROWS(load("something_else_entirely"), {"is unknown", "known are"});
     CHECK_THROWS(load("toy/gm"), {"no member 'gm'", "did you mean 'gmm'?"});
-    CHECK_THROWS(load("toy:step=3"), {"'step' is unknown", "did you mean 'steps'?"});
+    CHECK_THROWS(load("toy:step=3"),
+                 {"'step' is of the operator 'quantiser'", "did you mean 'steps'?"});
+    CHECK_THROWS(load("toy:steppes=3"), {"'steppes' is unknown", "did you mean 'steps'?"});
     CHECK_THROWS(load("toy:steps"), {"not of the form key=value"});
     CHECK_THROWS(load("toy:steps="), {"not of the form key=value"});
     CHECK_THROWS(load("toy:steps=3,steps=4"), {"'steps' stands twice"});
@@ -146,6 +149,81 @@ void bad_strings()
     CHECK_THROWS(load("missing.onnx"), {"no such .onnx file"});
     CHECK_THROWS(load("../toy/../../etc/passwd"), {"no such"});
     CHECK_THROWS(load(std::string(5000, 'x')), {"is unknown"});
+}
+
+// Lists, words, the operator and what it reads; a key of a noun that others have too.
+void keys_of_strings()
+{
+    Folder folder;
+    const std::string path = write_package(folder, "toy", gaussian(), members());
+    const auto load = [&](const std::string& keys) { return load_scheme(path + "/gmm:" + keys); };
+    const auto list = load("sampler=ddim,plan=list,sigmas=10;5;1;0.1,start=noise");
+    CHECK_EQUAL(list->info().steps, 4);
+    CHECK_EQUAL(list->parts().plan.sigma_max(), 10.0f);
+    CHECK(load("sampler=ddim,start=noise,full_power=true")->parts().full_power);
+    CHECK_EQUAL(
+        load("sampler=ddim,plan=scaled_linear,spacing=trailing,steps=20,end=0.01")->info().steps,
+        20);
+    CHECK_EQUAL(load("operator=identity")->info().op, "identity");
+    const auto quantiser = load("operator=quantiser,bits=3,step=0.5,start=noise,sampler=ddpm");
+    CHECK_EQUAL(quantiser->info().op, "quantiser");
+    CHECK(!quantiser->info().guard);
+    OperatorInput input;
+    input.size = 6;
+    Tensor x(Domain::complex, {6}, 1), y(Domain::complex, {6}, 1);
+    x.citem(0)[0] =
+        cfloat(0.6f, -9.0f); // three bits of half a step: cells' middles, the last at 1.75
+    quantiser->parts().make_operator(input)->apply(x, y);
+    CHECK_NEAR(y.citem(0)[0].real(), 0.75, 1e-6);
+    CHECK_NEAR(y.citem(0)[0].imag(), -1.75, 1e-6);
+    const auto taps =
+        load("operator=convolution,taps=1;0.5-0.25j;1j,boundary=linear,start=noise,sampler=ddpm");
+    const auto op = taps->parts().make_operator(input);
+    CHECK_EQUAL(op->rows(), 8u);
+    CHECK(op->matrix()[6] == cfloat(0.5f, -0.25f) && op->matrix()[12] == cfloat(0, 1));
+    const auto matrix = load("operator=matrix,start=noise,sampler=ddpm");
+    CHECK_THROWS(matrix->parts().make_operator(input), {"needs a measurement matrix of M x 6"});
+    input.matrix.assign(12, 1.0f);
+    input.matrix_rows = 2;
+    CHECK_EQUAL(matrix->parts().make_operator(input)->rows(), 2u);
+    CHECK_EQUAL(load("sampler=ddpm,plan.steps=7")->info().steps, 7);
+    CHECK_EQUAL(load_scheme(path + "/gmm:device=cpu,max_model_mb=3.5")->info().member, "gmm");
+
+    CHECK_THROWS(load("operator=matrix"), {"start 'matched'", "use start 'noise'"});
+    CHECK_THROWS(load("operator=matrx"), {"operator 'matrx' is unknown", "'matrix'"});
+    CHECK_THROWS(load("bits=3"), {"'bits' is of the operator 'quantiser'", "here is 'mask'"});
+    CHECK_THROWS(load("operator=quantiser,bits=99,start=noise"), {"operator.bits", "1 .. 16"});
+    CHECK_THROWS(load("operator=convolution,taps=1;x,start=noise"), {"taps = '1;x'", "10;5;1;0.1"});
+    CHECK_THROWS(load("operator=matrix,matrix=a.npy"), {"a string names no file"});
+    CHECK_THROWS(load("plan=list,sigmas=1;2"), {"plan.sigmas", "must fall"});
+    CHECK_THROWS(load("plan=list,sigmas=1:2"), {"sigmas = '1:2'"});
+    CHECK_THROWS(load("plan=list"), {"give its levels, 'sigmas'"});
+    CHECK_THROWS(load("plan=list,timesteps=9;1"), {"plan.timesteps", "states no schedule"});
+    CHECK_THROWS(load("plan=schedule"), {"states no schedule"});
+    CHECK_THROWS(load("plan=cosine,spacing=middle"),
+                 {"plan.spacing", "leading, trailing, linspace"});
+    CHECK_THROWS(load("plan=cosine,steps_offset=1"), {"steps_offset", "leading"});
+    CHECK_THROWS(load("plan.bits=7"), {"'plan.bits' is unknown"});
+    CHECK_THROWS(load("device=cuda"), {"device = cuda", "'gmm'", "no network"});
+    CHECK_THROWS(load("device=cuda:1"), {"device = cuda:1", "no network"});
+    CHECK_THROWS(load("device=gpu"), {"device = 'gpu' is unknown", "cuda:N"});
+    for (const char* size : {"0", "-1", "many", "1e9"})
+        CHECK_THROWS(load(std::string("max_model_mb=") + size), {"max_model_mb", "megabytes"});
+    CHECK_THROWS(load("max_model_mb=0.0001"), {"more than the limit"});
+}
+
+// One home for a key: a string that names it must not mean two things.
+void keys_are_of_one_noun()
+{
+    std::map<std::string, std::string> owner;
+    for (const auto& [noun, entries] : nouns())
+        for (const Entry* entry : entries)
+            for (const Key& key : entry->keys)
+                if (noun != "prior") { // those are not for strings
+                    CHECK_EQUAL(owner.emplace(key.name, noun).first->second, noun);
+                    CHECK(key.flag + key.text + key.list + key.file <= 1);
+                }
+    CHECK(owner.size() > 15);
 }
 
 void bad_manifests()
@@ -228,6 +306,8 @@ int main()
     good();
     registries();
     bad_strings();
+    keys_of_strings();
+    keys_are_of_one_noun();
     bad_manifests();
     return check::result("scheme");
 }

@@ -20,7 +20,22 @@ struct Key {
     const char* name;
     const char* documentation; //!< unit, range, default
     bool flag = false;         //!< true or false, not a number
+    bool text = false;         //!< a word
+    bool list = false;         //!< numbers; in a scheme string with ';' between them
+    bool file = false;         //!< of a package: not to be named in a scheme string
 };
+inline Key text_key(const char* name, const char* documentation)
+{
+    return {name, documentation, false, true};
+}
+inline Key list_key(const char* name, const char* documentation)
+{
+    return {name, documentation, false, false, true};
+}
+inline Key file_key(const char* name, const char* documentation)
+{
+    return {name, documentation, false, false, false, true};
+}
 
 //! What all entries have. `gr-diffsem list --verbose`, docs/reference.md and the contract tests are made from it.
 struct Entry {

@@ -44,10 +44,13 @@ public:
     double number(const std::string& key, double fallback) const;
     int integer(const std::string& key, int fallback) const;
     bool flag(const std::string& key, bool fallback) const;
-    std::vector<std::string> names(const std::string& key) const; //!< a list of strings; empty: none
+    std::vector<std::string>
+    names(const std::string& key) const; //!< a list of strings; empty: none
     //! The .npy file that a key names, or a list of numbers in its place (complex: [re, im]).
     //! \param shape -1: any length
     NpyArray array(const std::string& key, const std::vector<std::int64_t>& shape) const;
+    //! An object in it, which must live as long. \param known its keys
+    Fields object(const std::string& key, const std::vector<std::string>& known) const;
     std::string file(const std::string& key) const; //!< path of the file that a key names
     const LoadOptions& load_options() const;        //!< of those files; the defaults without any
     const Json& json(const std::string& key) const { return d_object[key]; } //!< null: not there

@@ -12,6 +12,7 @@
 #include <gnuradio/diffsem/core/infer/plan.h>
 #include <gnuradio/diffsem/core/priors/prior.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -90,7 +91,10 @@ inline int evaluations(const SamplerEntry& sampler, const Plan& plan, int steps)
     if (steps < 1)
         return 0;
     const int others = plan.measured() ? sampler.last_evaluations : sampler.step_evaluations;
-    return sampler.last_evaluations + (steps - 1) * others;
+    // A last step that ends above 0 is like the others.
+    const int last = plan.end() > 0 ? std::max(sampler.last_evaluations, sampler.step_evaluations)
+                                    : sampler.last_evaluations;
+    return last + (steps - 1) * others;
 }
 
 } // namespace core

@@ -42,6 +42,10 @@ struct SchemeInfo {
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
     int evaluations = 0; //!< of the network, of one item by the whole plan
+    std::vector<float>
+        levels; //!< of the plan from pure noise, and its end; empty: no prior, or measured
+    std::string device = "cpu"; //!< of a network
+    double max_model_mb = 512;  //!< larger files were refused
     //! Names and shapes of several unknowns, which JointEstimator infers; `shape` is y's then. Empty: one unknown.
     std::vector<std::pair<std::string, std::vector<std::int64_t>>> unknowns;
     std::string content_hash;  //!< SHA-256 of the package, hex
@@ -57,7 +61,8 @@ struct SchemeParts {
     const OperatorEntry* op = nullptr;
     OperatorMaker make_operator;
     const StartEntry* start = nullptr;
-    float start_sigma = 0; //!< of a start that needs it
+    float start_sigma = 0;   //!< of a start that needs it
+    bool full_power = false; //!< pure noise has the power of signal and noise
     int noise_updates = 0;
     const GuidanceEntry* guidance = nullptr; //!< null: the default for prior and operator
     std::map<std::string, double> guidance_keys;

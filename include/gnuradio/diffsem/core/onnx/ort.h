@@ -31,7 +31,8 @@ struct OrtOptions {
     explicit OrtOptions(const LoadOptions& o)
         : library(o.onnxruntime),
           intra_op_threads(o.intra_op_threads),
-          spinning(o.spinning)
+          spinning(o.spinning),
+          device(o.device)
     {
     }
 };

@@ -12,10 +12,12 @@
 #include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/priors/schedule.h>
 #include <gnuradio/diffsem/core/priors/side_input.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,8 +34,10 @@ struct Traits {
     bool variance = false;           //!< fills Estimate::variance
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
     float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
-    double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
-    int evaluations = 1;             //!< of the network behind it, in one call of denoise()
+    ScheduleKeys schedule; //!< of its training, where the file says it; a plan inherits it
+    float unit = 1;        //!< what its schedule's levels are divided by to be ours
+    double macs = 0;       //!< real multiply-adds of one evaluation of one item, about
+    int evaluations = 1;   //!< of the network behind it, in one call of denoise()
     std::vector<SideInput> conditions; //!< what it looks up in Workspace::context
 };
 
@@ -136,21 +140,23 @@ public:
  */
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
-/*!
- * A trained network. Throws Error when the graph and what is said of it do not agree.
- * \param condition its side inputs, in the place of what the file says of them; null: what the file says
- * \param vjp       path of its derivative's graph; empty: there is none
- */
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
-                                             const LoadOptions& options,
-                                             const Json& condition = Json(),
-                                             const std::string& vjp = "");
+//! What a member says of a network, in the place of what its file says.
+struct OnnxSaid {
+    std::map<std::string, std::string> metadata = {}; //!< by key, `diffsem.clip`
+    Json condition = Json();                          //!< its side inputs; null: what the file says
+    std::string vjp = {}; //!< path of its derivative's graph; empty: there is none
+};
+
+//! A trained network. Throws Error when the graph and what is said of it do not agree.
+std::shared_ptr<const Prior>
+make_onnx_prior(const std::string& path, const LoadOptions& options, const OnnxSaid& said = {});
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
     std::shared_ptr<const Prior> (*read)(const Fields& fields,
                                          const SignalShape& signal,
                                          const LoadOptions& options);
+    bool network = false; //!< runs one: on the device that LoadOptions names
 };
 
 const std::vector<const PriorEntry*>& priors();
