@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gr_diffsem.apps import info_keys
+from gr_diffsem.apps import info
 
 PACKAGE = Path(__file__).resolve().parents[1] / "data" / "imported"
 GATE = 1e-3  # of the rms, the largest difference: 50 steps in single precision
@@ -69,8 +69,8 @@ def test_a_plan_inherits_the_file_s_schedule(diffsem):
 
 
 def test_info_says_what_a_string_makes_of_it(diffsem):
-    report = info_keys.run(SimpleNamespace(model=f"{PACKAGE}:steps=4,spacing=trailing,max_model_mb=2"))
-    text = info_keys.table(report)
+    report = info.run(SimpleNamespace(model=f"{PACKAGE}:steps=4,spacing=trailing,max_model_mb=2"))
+    text = info.table(report)
     assert report["problems"] == [] and report["loaded"]["max_model_mb"] == 2 and report["loaded"]["device"] == "cpu"
     assert len(report["loaded"]["levels"]) == 5 and "levels" in text and "files of at most 2 MB" in text
 
