@@ -9,6 +9,7 @@
 #include <gnuradio/diffsem/core/infer/scheme.h>
 #include <pmt/pmt.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <sstream>
@@ -30,6 +31,9 @@ struct keys {
     pmt::pmt_t age = pmt::mp("diffsem_age");
     pmt::pmt_t model = pmt::mp("diffsem_model");
     pmt::pmt_t scheme = pmt::mp("scheme");
+    pmt::pmt_t condition = pmt::mp("condition");
+    pmt::pmt_t condition_tag = pmt::mp("diffsem_condition");
+    pmt::pmt_t reset = pmt::mp("diffsem_reset");
     pmt::pmt_t snr = pmt::mp("snr");
     pmt::pmt_t carr_offset = pmt::mp("ofdm_sync_carr_offset");
     pmt::pmt_t chan_taps = pmt::mp("ofdm_sync_chan_taps");
@@ -130,6 +134,13 @@ private:
     clock::time_point d_last;
     bool d_started = false;
 };
+
+//! Random numbers of a block that no seed was given to: no two blocks of a process draw the same.
+inline std::uint64_t next_noise_stream()
+{
+    static std::atomic<std::uint64_t> next{0};
+    return next++;
+}
 
 } // namespace diffsem
 } // namespace gr

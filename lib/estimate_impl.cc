@@ -6,6 +6,7 @@
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace gr {
@@ -36,15 +37,23 @@ source parse_source(const std::string& name)
 }
 
 constexpr inference_ledger::offers offered{}; // every policy
+constexpr int most_draws = 1024;
 
 void check(const estimate_options& options, source noise)
 {
     inference_ledger::check(options.live, offered);
-    check_noise_var(options.noise_var, false);
+    if (!std::isinf(options.noise_var) || noise != source::parameter)
+        check_noise_var(options.noise_var, false);
+    if (!options.domain.empty() && options.domain != "complex" && options.domain != "real")
+        throw core::Error("domain is '" + options.domain +
+                          "': give complex, real, or '' for the scheme's own");
     check_steps(options.steps);
     check_eta(options.eta);
     if (options.max_batch < 1 || options.max_batch > 65536)
         throw core::Error("max_batch is " + text(options.max_batch) + ": give 1 to 65536");
+    if (options.draws < 0 || options.draws > most_draws)
+        throw core::Error("draws is " + text(options.draws) + ": give 0 (none) to " +
+                          text(most_draws));
     if (!(options.noise_averaging > 0) || options.noise_averaging > 1)
         throw core::Error("noise_averaging is " + text(options.noise_averaging) +
                           ": give the weight of the newest estimate, above 0 to 1");
@@ -82,10 +91,23 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
 {
     estimate_impl::plan p(handle);
     const auto& info = p.scheme->info();
-    if (!info.complex_domain)
+    if (info.image)
         throw core::Error("scheme '" + info.spec +
-                          "' is made for real data; this block estimates "
-                          "complex vectors: use a scheme of the complex domain");
+                          "' is of photographs, whose size comes with each: use the block "
+                          "semantic_decoder");
+    const std::string domain = info.complex_domain ? "complex" : "real";
+    if (!options.domain.empty() && options.domain != domain)
+        throw core::Error("domain is '" + options.domain + "', but scheme '" + info.spec +
+                          "' is made for " + domain + " data: give domain='" + domain +
+                          "', or another scheme");
+    if (noise == source::delay_tail && !info.complex_domain)
+        throw core::Error("noise is 'delay_tail', but scheme '" + info.spec +
+                          "' is made for real data, which have no delays: use parameter, tag, "
+                          "repeated, repeated_pairs or null_carriers");
+    if (std::isinf(options.noise_var) && p.scheme->parts().start->consumes_measurement)
+        throw core::Error("noise_var is infinite, but scheme '" + info.spec +
+                          "' starts at the measurement: use start=noise to draw from the prior, or "
+                          "give the noise variance per element, above 0");
     std::size_t n = p.scheme->item_size();
     if (n && options.item_size && n != options.item_size)
         throw core::Error("item_size is " + text(options.item_size) + ", but scheme '" + info.spec +
@@ -102,7 +124,9 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     e.steps = options.steps;
     e.eta = options.eta;
     e.seed = options.seed;
+    e.unseeded_stream = next_noise_stream();
     e.noise_freedom = options.noise_freedom;
+    e.conditions = options.condition;
     if (!options.matrix.empty()) {
         if (options.matrix.size() % n)
             throw core::Error("matrix has " + text(options.matrix.size()) + " values: give M x " +
@@ -112,6 +136,8 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     }
     e.observed = p.observed = observed_of(options, n);
     p.run = std::make_unique<core::Estimator>(p.scheme, e);
+    if (options.draws > 0)
+        p.run->check_draws();
     if (p.scheme->parts().op->measurement_is_state)
         return p; // an element of y is one of x
     if (noise == source::null_carriers || noise == source::delay_tail)
@@ -122,6 +148,12 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     if (options.baseline_output)
         p.baseline = std::make_unique<core::Estimator>(p.scheme, e);
     return p;
+}
+
+// floats in an element
+std::size_t parts_of(const estimate_impl::plan& p)
+{
+    return p.scheme->info().complex_domain ? 2 : 1;
 }
 
 //! None where the noise is told.
@@ -136,6 +168,7 @@ blind_of(const estimate_options& options, source noise, const estimate_impl::pla
                    : noise == source::delay_tail  ? From::delay_tail
                                                   : From::repeated;
     blind.size = p.input();
+    blind.parts = parts_of(p);
     blind.observed = p.observed;
     blind.null_carriers = options.null_carriers;
     blind.weight = options.noise_averaging;
@@ -148,13 +181,17 @@ blind_of(const estimate_options& options, source noise, const estimate_impl::pla
     return std::make_unique<core::BlindNoise>(blind);
 }
 
-gr::io_signature::sptr outputs_of(std::size_t n, const estimate_options& options)
+gr::io_signature::sptr outputs_of(const estimate_impl::plan& p, const estimate_options& options)
 {
-    std::vector<int> sizes = {static_cast<int>(n * sizeof(gr_complex))};
+    const int plain = static_cast<int>(p.output() * sizeof(float)),
+              whole = static_cast<int>(parts_of(p)) * plain;
+    std::vector<int> sizes = {whole};
     if (options.variance_output)
-        sizes.push_back(static_cast<int>(n * sizeof(float)));
+        sizes.push_back(plain);
     if (options.baseline_output)
-        sizes.push_back(static_cast<int>(n * sizeof(gr_complex)));
+        sizes.push_back(whole);
+    if (options.draws > 0)
+        sizes.push_back(options.draws * whole);
     return gr::io_signature::makev(sizes.size(), sizes.size(), sizes);
 }
 
@@ -177,14 +214,15 @@ estimate_impl::estimate_impl(plan p,
     : gr::block("diffsem_estimate",
                 gr::io_signature::make(1,
                                        1,
-                                       p.input() * sizeof(gr_complex) *
+                                       p.input() * parts_of(p) * sizeof(float) *
                                            (noise == source::repeated ? 2 : 1)),
-                outputs_of(p.output(), options)),
+                outputs_of(p, options)),
       d_options(options),
       d_source(noise),
       d_blind(std::move(blind)),
       d_input(p.input()),
       d_output(p.output()),
+      d_parts(parts_of(p)),
       d_observed(p.observed),
       d_noise_key(pmt::mp(options.noise_tag)),
       d_per_output(noise == source::repeated_pairs ? 2 : 1),
@@ -192,6 +230,7 @@ estimate_impl::estimate_impl(plan p,
       d_noise_var(options.noise_var),
       d_noise(options.max_batch),
       d_info(options.max_batch),
+      d_draw_info(options.draws),
       d_live(*this,
              d_logger,
              std::move(p),
@@ -203,10 +242,13 @@ estimate_impl::estimate_impl(plan p,
       d_ledger(d_live.ledger())
 {
     if (noise == source::repeated || noise == source::repeated_pairs)
-        d_mean_of_two.resize(d_input * options.max_batch);
+        d_mean_of_two.resize(d_parts * d_input * options.max_batch);
     set_relative_rate(1, d_per_output);
     // Ours to move: items may be dropped, and the second of a pair would be rounded up to the next output.
     set_tag_propagation_policy(TPP_DONT);
+    message_port_register_in(d_keys.condition);
+    set_msg_handler(d_keys.condition,
+                    [this](const pmt::pmt_t& message) { condition_message(message); });
 }
 
 estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
@@ -216,6 +258,9 @@ estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
     options.steps = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
+    options.condition = kept_conditions(*plan(handle).scheme);
+    if (options.domain.empty())
+        options.domain = d_parts == 2 ? "complex" : "real";
     auto next = prepare(handle, options, d_source);
     if (next.input() != d_input || next.output() != d_output)
         throw core::Error("scheme '" + handle->spec() + "' takes " + text(next.input()) +
@@ -227,8 +272,9 @@ estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
 
 void estimate_impl::set_noise_var(float noise_var)
 {
-    check_noise_var(noise_var, false);
     std::lock_guard<std::mutex> lock(d_live.mutex());
+    if (!std::isinf(noise_var) || d.scheme->parts().start->consumes_measurement)
+        check_noise_var(noise_var, false);
     d_noise_var = noise_var;
     d_from_snr = false;
 }
@@ -245,7 +291,7 @@ void estimate_impl::forecast(int, gr_vector_int& ninput_items_required)
     ninput_items_required[0] = d_per_output;
 }
 
-void estimate_impl::baseline(const gr_complex* y, int items, gr_complex* out)
+void estimate_impl::baseline(const float* y, int items, float* out)
 {
     if (d.baseline) {
         // Without an evaluation the operator's classical answer passes.
@@ -253,11 +299,11 @@ void estimate_impl::baseline(const gr_complex* y, int items, gr_complex* out)
             y, items, d_noise.data(), 1, d_first, out, nullptr, nullptr, {0, "baseline"});
         return;
     }
-    std::memcpy(out, y, items * d_input * sizeof(gr_complex));
+    std::memcpy(out, y, items * d_parts * d_input * sizeof(float));
     for (std::size_t k = 0; k < d_observed.size(); k++)
         if (!d_observed[k])
             for (int i = 0; i < items; i++)
-                out[i * d_output + k] = 0;
+                std::fill_n(out + (i * d_output + k) * d_parts, d_parts, 0.0f);
 }
 
 int estimate_impl::general_work(int noutput_items,
@@ -271,7 +317,7 @@ int estimate_impl::general_work(int noutput_items,
     if (waiting < 1 || noutput_items < 1)
         return 0;
     const auto verdict = d_ledger.decide(d_first, waiting, d_options.max_batch);
-    const auto* in = static_cast<const gr_complex*>(input_items[0]);
+    const auto* in = static_cast<const float*>(input_items[0]);
     if (verdict.evaluations == 0 && d_ledger.drops()) {
         drop(in, static_cast<int>(verdict.items));
         return 0;
@@ -280,22 +326,15 @@ int estimate_impl::general_work(int noutput_items,
 
     if (d_blind && d.run) // what it was before these items: not more than it will be
         d.run->set_noise_freedom(d_blind->freedom());
-    const gr_complex* y = measure_noise(in, items);
+    const float* y = measure_noise(in, items);
     std::size_t port = 1;
-    auto* mean = static_cast<gr_complex*>(output_items[0]);
+    auto* mean = static_cast<float*>(output_items[0]);
     auto* variance =
         d_options.variance_output ? static_cast<float*>(output_items[port++]) : nullptr;
-    d.run->run(y,
-               items,
-               d_noise.data(),
-               1,
-               d_first,
-               mean,
-               variance,
-               d_info.data(),
-               d_ledger.limit(verdict));
+    float* draws = d_options.draws > 0 ? static_cast<float*>(output_items.back()) : nullptr;
+    run(y, items, mean, variance, draws, d_ledger.limit(verdict));
     if (d_options.baseline_output)
-        baseline(y, items, static_cast<gr_complex*>(output_items[port]));
+        baseline(y, items, static_cast<float*>(output_items[port]));
 
     d_ledger.left(d_first, d_info.data(), items);
     move_tags(items, output_items.size());
@@ -310,10 +349,15 @@ int estimate_impl::general_work(int noutput_items,
     return items;
 }
 
-void estimate_impl::drop(const gr_complex* in, int items)
+void estimate_impl::drop(const float* in, int items)
 {
     if (d_source == source::tag)
         noise_from_tags(in, items); // what they say holds for those to come
+    const uint64_t read = nitems_read(0);
+    get_tags_in_range(d_telling, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
+    std::sort(d_telling.begin(), d_telling.end(), tag_t::offset_compare);
+    for (const tag_t& tag : d_telling)
+        tell_from_tag(tag);
     move_tags(items, output_signature()->min_streams(), false);
     d_ledger.dropped(items);
     d_first += items;

@@ -11,7 +11,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <vector>
 
 namespace gr {
@@ -41,6 +44,7 @@ public:
     void set_seed(uint64_t seed) override { d_live.set_seed(seed); }
     void set_noise_var(float noise_var) override;
     void set_tag_items(bool tag_items) override;
+    void set_condition(const std::string& name, const std::vector<float>& values) override;
     void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
     float noise_var() const override { return d_last_noise; }
     live_inference& live() override { return d_ledger; }
@@ -63,12 +67,28 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
-    const gr_complex* measure_noise(const gr_complex* in, int items);
-    void noise_from_tags(const gr_complex* in, int items);
-    void baseline(const gr_complex* y, int items, gr_complex* out);
+    using conditions = std::map<std::string, std::vector<float>>;
+
+    // Samples are floats here: two of them in an element of a complex scheme, one of a real one.
+    const float* measure_noise(const float* in, int items);
+    void noise_from_tags(const float* in, int items);
+    void baseline(const float* y, int items, float* out);
+    void run(const float* y,
+             int items,
+             float* mean,
+             float* variance,
+             float* draws,
+             const core::RunLimit& limit);
+    void draw(const float* y, int item, float* draws, const core::RunLimit& limit);
+    void tell(const pmt::pmt_t& said, bool only_known = false);
+    void tell(const std::string& name, const std::vector<float>& values);
+    void condition_message(const pmt::pmt_t& message);
+    void tell_from_tag(const tag_t& tag);
+    bool tells(const tag_t& tag) const;
+    conditions kept_conditions(const core::Scheme& next) const;
     void move_tags(int items, int ports, bool kept = true);
     void tag_outputs(int items);
-    void drop(const gr_complex* in, int items);
+    void drop(const float* in, int items);
     plan another(diffsem::scheme::sptr handle, const scheme_settings& set) const;
 
     const keys d_keys;
@@ -76,6 +96,7 @@ private:
     const source d_source;
     const std::unique_ptr<core::BlindNoise> d_blind;
     const std::size_t d_input, d_output; // M and N
+    const std::size_t d_parts;           // floats in an element
     const std::vector<uint8_t> d_observed;
     const pmt::pmt_t d_noise_key;
     const int d_per_output; // input items for each output item
@@ -86,9 +107,13 @@ private:
     bool d_from_snr = false;
     double d_snr_db = 0;
 
-    std::vector<gr_complex> d_mean_of_two;
+    mutable std::mutex d_said_mutex;
+    conditions d_said; // conditions that were told while it ran
+    rate_limit d_complaint{1.0};
+    std::vector<tag_t> d_telling;
+    std::vector<float> d_mean_of_two;
     std::vector<float> d_noise;
-    std::vector<core::ItemInfo> d_info;
+    std::vector<core::ItemInfo> d_info, d_draw_info;
     std::vector<tag_t> d_tags;
     uint64_t d_first = 0; // index of the oldest item that waits
     std::atomic<float> d_last_noise{0};

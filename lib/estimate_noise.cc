@@ -10,7 +10,7 @@
 namespace gr {
 namespace diffsem {
 
-void estimate_impl::noise_from_tags(const gr_complex* in, int items)
+void estimate_impl::noise_from_tags(const float* in, int items)
 {
     const uint64_t read = nitems_read(0);
     get_tags_in_range(d_tags, 0, read, read + items);
@@ -32,14 +32,15 @@ void estimate_impl::noise_from_tags(const gr_complex* in, int items)
         d_noise[i] = d_noise_var;
         if (d_from_snr)
             d_noise[i] = core::noise_at_snr(
-                core::observed_power(in + i * d_input, d_input, d_observed), d_snr_db);
+                core::observed_power(in + i * d_parts * d_input, d_parts, d_input, d_observed),
+                d_snr_db);
     }
 }
 
 // Fills d_noise; gives the measurements, which for repeated ones are the means of the two.
-const gr_complex* estimate_impl::measure_noise(const gr_complex* in, int items)
+const float* estimate_impl::measure_noise(const float* in, int items)
 {
-    const std::size_t m = d_input;
+    const std::size_t m = d_input * d_parts; // floats
     switch (d_source) {
     case source::parameter:
         std::fill_n(d_noise.begin(), items, d_noise_var);
@@ -57,7 +58,7 @@ const gr_complex* estimate_impl::measure_noise(const gr_complex* in, int items)
         break;
     }
     for (int i = 0; i < items; i++) {
-        const gr_complex* first = in + 2 * i * m;
+        const float* first = in + 2 * i * m;
         d_noise[i] = (*d_blind)(first, first + m, &d_mean_of_two[i * m]);
     }
     return d_mean_of_two.data();

@@ -27,6 +27,7 @@ DRAWN = {
 #: Where another default is meant.
 OTHER_DEFAULT = {
     ("estimate", "item_size"): "ports are drawn before a scheme is read",
+    ("estimate", "domain"): "ports are drawn before a scheme is read",
     ("soft_demapper_cf", "fft_len"): "not used until occupied_carriers are given, and then most often this",
     # as gr-digital's blocks: variables of the flowgraph
     **dict.fromkeys(

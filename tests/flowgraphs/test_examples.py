@@ -65,6 +65,19 @@ def test_onnx_classifier_names_what_is_sent(tmp_path):
     assert winners == list(sent)
 
 
+def test_digits_are_the_ones_asked_for(tmp_path):
+    """Pictures follow the slider, says a classifier of their own; `probe` holds the last one drawn."""
+    sys.path.insert(0, str(ROOT / "tests" / "blocks"))
+    from digit_judge import judge
+
+    read = {"picture": "list(tb.probe.level())"}
+    asked = (3, 8, 1)
+    later = "tb.serial.nitems_written(0) > 784 * {}"
+    steps = [{"set": {"digit": d}, "seconds": 25, "until": later.format(36 * (i + 1))} for i, d in enumerate(asked)]
+    got = run_example("digits", tmp_path, [{**step, "read": read} for step in steps])
+    assert [int(judge(step["picture"])[0]) for step in got] == list(asked)
+
+
 def test_swapped_receiver_decodes_more(tmp_path):
     """It starts where the difference shows, and goes on when one receiver is far ahead of the other."""
     read = {

@@ -9,6 +9,7 @@
 #include <gnuradio/diffsem/scheme.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,11 @@ struct estimate_options {
     float eta = -1; //!< < 0: the scheme's own
     uint64_t seed = 0;
     int max_batch = 64; //!< items per inference
+    //! `complex` or `real`: the scheme must be of that domain; empty: whichever it is of.
+    std::string domain;
+    //! What a conditional prior is told, {name: values}, in the place of what the scheme's string says.
+    std::map<std::string, std::vector<float>> condition;
+    int draws = 0; //!< of each item, from its posterior, at an output of their own; 0: none
     bool variance_output = false;
     bool baseline_output = false;
     bool tag_items = false; //!< tags on every output item
@@ -55,14 +61,16 @@ struct estimate_options {
  * \ingroup diffsem
  *
  * \details
- * Input: complex vectors y = A x + n of M elements (M = N unless the operator is a matrix; 2M with
- * `noise = "repeated"`). For the mode "delay_tail" elements are carriers in order of frequency.
+ * Input: vectors y = A x + n of M elements (M = N unless the operator is a matrix; 2M with
+ * `noise = "repeated"`), complex, or float where the scheme is of real data; so are estimate and baseline. For the mode
+ * "delay_tail" elements are carriers in order of frequency, complex only.
  *
- * Outputs, in this order, the last two as asked for:
- * - the estimate, complex vector of N, in the units of the input
+ * Outputs, in this order, the last three as asked for:
+ * - the estimate, vector of N, in the units of the input
  * - error variance, float vector of N: E|x - estimate|^2 in those units squared; NaN where unknown
- * - classical baseline, complex vector of N: the measurement where there is one (the mean of the two
+ * - classical baseline, vector of N: the measurement where there is one (the mean of the two
  *   for repeated ones), 0 elsewhere; least squares through the matrix if there is one
+ * - \p draws draws from the posterior of each item, one after the other: a vector of K N. The scheme's sampler must draw
  *
  * Takes whatever waits, up to \p max_batch items at a time, and never waits for more. An item that
  * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is
@@ -76,9 +84,14 @@ struct estimate_options {
  * `diffsem_model` (symbol, see live_inference::model()). Always: `diffsem_dropped` (uint64) on the first item
  * after a gap, how many are missing. Input tags are kept; those of dropped items move to the next.
  *
+ * Of a conditional prior: the tag `diffsem_condition` (a dict from names to numbers or uniform vectors) says what it is
+ * told from its item on, and `diffsem_reset` makes it forget the stream's previous answer. With \p noise_var infinite,
+ * and a scheme that begins in noise, nothing is measured: each item is a draw of the prior.
+ *
  * Message ports: `stats` (see live_inference; pairs count as one item), and `scheme`: a symbol, or a pair of
  * the symbol `scheme` and one, is loaded beside the running scheme and takes its place between two items; if it cannot be had or
- * has other sizes, the running one stays, and `stats` says why.
+ * has other sizes or another domain, the running one stays, and `stats` says why; and `condition`: a dict as in the tag,
+ * or a PDU with it as metadata, for the items to come.
  */
 class DIFFSEM_API estimate : virtual public gr::block
 {
@@ -96,6 +109,8 @@ public:
     virtual void set_seed(uint64_t seed) = 0;        //!< live
     virtual void set_noise_var(float noise_var) = 0; //!< live
     virtual void set_tag_items(bool tag_items) = 0;  //!< live
+    //! Live: what a conditional prior is told. \throws core::Error for an unknown name or values that do not fit
+    virtual void set_condition(const std::string& name, const std::vector<float>& values) = 0;
     /*!
      * Live: loads and tries it in the caller's thread, then puts it in the place of the running one.
      * \throws core::Error when it cannot be had or has other sizes; the running one stays

@@ -36,7 +36,9 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
     if (options.eta > 1)
         throw Error("eta = " + std::to_string(options.eta) + " must lie in 0 .. 1");
-    d_batch = d_open ? 1 : options.max_batch;
+    make_conditions();
+    // Where an item is told the answer of the one before, they go one by one.
+    d_batch = d_open || d_remembers ? 1 : options.max_batch;
     if (d_open) {
         if (options.item_size || !options.observed.empty() || !options.matrix.empty())
             throw Error("scheme '" + d_info.spec +
@@ -197,9 +199,9 @@ void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
             throw Error("scheme '" + d_info.spec + "': " + e.what());
         }
         d_posterior = posterior.get();
-        d_each = posterior->evaluations();
         denoiser = posterior;
     }
+    d_each = denoiser ? denoiser->traits().evaluations : 1;
     d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
     d_run->keys = &d_parts.sampler_keys;
     if (!d_open)
@@ -252,7 +254,9 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(took, d_updates + cost(d_run->levels.steps()), double(items));
+        d_trial_cost.add(took,
+                         d_each * (d_updates + evaluations(sampler, d_plan, d_run->levels.steps())),
+                         double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
@@ -323,28 +327,6 @@ void Estimator::run(const cfloat* y,
            limit);
 }
 
-void Estimator::draw(const cfloat* y,
-                     std::size_t count,
-                     const float* noise_var,
-                     std::size_t noise_stride,
-                     std::uint64_t first,
-                     cfloat* draws,
-                     ItemInfo* info)
-{
-    d->run(reinterpret_cast<const float*>(y),
-           2,
-           0,
-           count,
-           noise_var,
-           noise_stride,
-           0,
-           first,
-           reinterpret_cast<float*>(draws),
-           nullptr,
-           info,
-           {});
-}
-
 void Estimator::set_operator(std::shared_ptr<const Operator> op,
                              const std::vector<std::int64_t>& shape)
 {
@@ -353,6 +335,18 @@ void Estimator::set_operator(std::shared_ptr<const Operator> op,
 void Estimator::set_context(const std::string& name, const float* values, std::size_t count)
 {
     d->set_context(name, values, count);
+}
+void Estimator::set_condition(const std::string& name, const float* values, std::size_t count)
+{
+    d->set_condition(name, values, count);
+}
+void Estimator::set_conditions(const std::string& name, const float* values, std::size_t items)
+{
+    d->set_conditions(name, values, items);
+}
+void Estimator::reset()
+{
+    d->reset();
 }
 void Estimator::set_steps(int steps)
 {

@@ -32,7 +32,17 @@ void Estimator::Impl::make_fallback()
     EstimatorOptions options = d_options;
     options.steps = 0; // its own
     options.eta = -1;
+    options.conditions.clear(); // it is told what this one is told now
+    const auto& prior = d_parts.fallback->parts().prior;
+    for (const Told& t : d_told)
+        for (const SideInput& input : prior ? prior->traits().conditions : std::vector<SideInput>())
+            if (input.name == t.input.name && !t.input.previous && !t.now.empty())
+                options.conditions[input.name] = t.now;
     d_fallback = std::make_unique<Impl>(d_parts.fallback, options);
+    for (const Told& t : d_told)
+        for (Told& other : d_fallback->d_told)
+            if (other.input.name == t.input.name && t.each)
+                d_fallback->set_conditions(t.input.name, t.each, t.items);
 }
 
 // Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
@@ -76,6 +86,7 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     again.mean = item.mean;
     again.variance = item.variance;
     again.out = item.out;
+    again.place = item.place;
     again.info.guarded = true;
     again.spent = item.info.steps;
     again.spent_planned = item.info.planned;

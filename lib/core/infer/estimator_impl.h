@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Run state of one stream. estimator.cc makes it, estimator_run.cc takes a batch through it, estimator_guard.cc refuses what
- * contradicts its measurement.
+ * contradicts its measurement, estimator_conditions.cc tells a conditional prior what it is to be told.
  */
 #pragma once
 
@@ -21,15 +21,6 @@ namespace gr {
 namespace diffsem {
 namespace core {
 
-//! Evaluations of the denoiser in so many steps. Of a plan that measures its levels each step is a last one.
-inline int evaluations(const SamplerEntry& sampler, const Plan& plan, int steps)
-{
-    if (steps < 1)
-        return 0;
-    const int others = plan.measured() ? sampler.last_evaluations : sampler.step_evaluations;
-    return sampler.last_evaluations + (steps - 1) * others;
-}
-
 class Estimator::Impl
 {
 public:
@@ -40,6 +31,9 @@ public:
     void set_noise_freedom(float freedom);
     void set_operator(std::shared_ptr<const Operator> op, const std::vector<std::int64_t>& shape);
     void set_context(const std::string& name, const float* values, std::size_t count);
+    void set_condition(const std::string& name, const float* values, std::size_t count);
+    void set_conditions(const std::string& name, const float* values, std::size_t items);
+    void reset();
     //! in_parts: floats that an element of y and of mean has in memory, 2 for complex numbers. y_step and noise_step: from one item to the next, 0 for draws of the same one.
     void run(const float* y,
              std::size_t in_parts,
@@ -54,8 +48,6 @@ public:
              ItemInfo* info,
              const RunLimit& limit);
     int max_evaluations() const;
-    //! Of the prior, in so many steps of the sampler.
-    int cost(int steps) const { return d_each * evaluations(*d_parts.sampler, d_plan, steps); }
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeInfo& d_info;
@@ -64,6 +56,7 @@ public:
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
     CostModel d_trial_cost;
+    std::uint64_t d_counted = 0; // items, of callers that count none
 
 private:
     // One item of a call to run(), and what is known of it before inference.
@@ -83,6 +76,7 @@ private:
         // What was spent on it before another member took over.
         int spent = 0, spent_planned = 0;
         double spent_seconds = 0;
+        std::size_t place = 0; // among the items of the run
         float noise_at(std::size_t i) const
         {
             return noise_factor * noise[noise_stride == 1 ? 0 : i];
@@ -124,7 +118,27 @@ private:
     {
         return item.noise_stride > 1 && item.noise[i] == Sigma::unobserved();
     }
+    // What the prior is told beside x and sigma.
+    struct Told {
+        SideInput input;
+        std::size_t at;              // of d_context
+        std::vector<float> now;      // for all items; of the previous answer, that
+        const float* each = nullptr; // for every item of this run
+        std::size_t items = 0;
+    };
+    void make_conditions();
+    Told& told(const std::string& name);
+    void tell(std::size_t slot, const Item& item);
+    void remember(std::size_t slot);
+    void end_run();
+
     bool usable(float noise) const;
+    //! One infinite noise variance for the whole item: nothing is known of it but the prior.
+    bool nothing_measured(const Item& item) const
+    {
+        return d_takes_lost && !d_parts.start->consumes_measurement && !d_info.measured_gain &&
+               d_parts.prior && item.noise[0] == Sigma::unobserved();
+    }
     const float* spectrum() const; // that the item brought; null where there is none of its size
 
     std::shared_ptr<const Operator> d_op;
@@ -133,12 +147,14 @@ private:
     PosteriorDenoiser* d_posterior = nullptr; // of d_run, where the start leaves the measurement
     Plan d_plan{PlanParameters()};
     State d_context; // what the items bring along
+    std::vector<Told> d_told;
+    bool d_remembers = false; // the prior is told the previous answer
+    int d_each = 1;           // evaluations of the network in one of what the sampler sees
     std::vector<std::int64_t> d_shape;
     std::size_t d_parts_of_x = 2; // floats of an element of the domain
     std::size_t d_batch = 0;      // items at once
     std::size_t d_measured = 0;
     int d_updates = 0; // of the noise of this batch
-    int d_each = 1;    // evaluations of the prior for one of what the sampler sees
     double d_seconds = 0;
     bool d_open = false; // the size comes with the operator
     bool d_all_measured = false;

@@ -57,6 +57,7 @@ void Estimator::Impl::run(const float* y,
         item.mean = mean + b * d_n * in_parts;
         item.variance = variance ? variance + b * d_n : nullptr;
         item.out = info ? info + b : nullptr;
+        item.place = b;
         if (limit.evaluations == 0 && d_parts.prior && !d_linear_start) {
             item.info.noise_var = item.noise_at(0);
             bypass(item, limit.reason);
@@ -65,11 +66,13 @@ void Estimator::Impl::run(const float* y,
         }
     }
     flush(limit);
+    end_run();
 }
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_parts.prior ? d_parts.noise_updates + cost(d_plan.max_steps()) : 0;
+    const int calls = evaluations(*d_parts.sampler, d_plan, d_plan.max_steps());
+    return d_parts.prior ? d_each * (d_parts.noise_updates + calls) : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -77,7 +80,9 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
 {
     double noise = 0, power = 0;
     bool good_noise = true;
-    if (item.noise_stride == 1) {
+    if (item.noise_stride == 1 && nothing_measured(item)) {
+        noise = item.noise[0]; // y may be anything: the answer is the prior's own
+    } else if (item.noise_stride == 1) {
         item.measured = d_measured;
         noise = item.noise[0];
         good_noise = usable(item.noise[0]);
@@ -122,6 +127,7 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     d_y.set_batch(slot + 1);
     d_run->x.set_batch(slot + 1);
     normalise(slot);
+    tell(slot, item);
     return true;
 }
 
@@ -167,16 +173,15 @@ void Estimator::Impl::flush(const RunLimit& limit)
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
-        const int spare = std::max(limit.evaluations - d_each * s.last_evaluations, 0);
+        const int calls = limit.evaluations / d_each;
+        const int spare = std::max(calls - s.last_evaluations, 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
             infer(0, d_parts.noise_updates);
         else {
             const int updates = std::min(spare, d_parts.noise_updates);
-            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / (d_each * s.step_evaluations)
-                                         : 1,
-                  updates);
+            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
         }
     } catch (const std::exception&) {
         failure = "inference";
@@ -190,7 +195,7 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     if (d_fallback && !d_fallback->d_slots.empty()) {
         // Its last step at least: something has to be answered.
-        const int left = std::max(limit.evaluations - d_run->levels.steps(), 1);
+        const int left = std::max(limit.evaluations - d_each * d_run->levels.steps(), 1);
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
@@ -200,7 +205,8 @@ void Estimator::Impl::infer(int most_steps, int noise_updates)
 {
     using clock = std::chrono::steady_clock;
     SamplerRun& run = *d_run;
-    run.rng = Rng(d_options.seed ? d_options.seed : d_parts.seed, d_options.stream);
+    const std::uint64_t seed = d_options.seed ? d_options.seed : d_parts.seed;
+    run.rng = Rng(seed, d_options.stream + (seed ? 0 : d_options.unseeded_stream));
     run.eta = d_eta;
     set_levels();
     for (d_updates = 0; d_updates < noise_updates; d_updates++)
@@ -295,8 +301,12 @@ void Estimator::Impl::account(std::size_t slot, Item& item) const
     const SamplerRun& run = *d_run;
     if (!run.denoiser)
         return;
-    item.info.steps = item.spent + d_updates + cost(run.levels.steps(slot));
-    item.info.planned = item.spent_planned + d_parts.noise_updates + cost(run.levels.planned(slot));
+    const SamplerEntry& sampler = *d_parts.sampler;
+    const int taken = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+    const int planned =
+        d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
+    item.info.steps = item.spent + d_each * taken;
+    item.info.planned = item.spent_planned + d_each * planned;
     item.info.seconds = item.spent_seconds + d_seconds;
 }
 
@@ -316,6 +326,7 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
     else if (item.variance)
         classical_variance(item);
     account(slot, item);
+    remember(slot);
     if (item.out) {
         if (d_options.residual)
             item.info.residual = residual(item, slot);

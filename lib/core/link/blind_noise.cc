@@ -30,6 +30,24 @@ float observed_power(const cfloat* y, std::size_t m, const std::vector<std::uint
     return static_cast<float>(sum / std::max<std::size_t>(count, 1));
 }
 
+float observed_power(const float* y,
+                     std::size_t parts,
+                     std::size_t m,
+                     const std::vector<std::uint8_t>& observed)
+{
+    if (parts == 2)
+        return observed_power(reinterpret_cast<const cfloat*>(y), m, observed);
+    double sum = 0;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < m; i++) {
+        if (i < observed.size() && !observed[i])
+            continue;
+        sum += double(y[i]) * y[i];
+        count++;
+    }
+    return static_cast<float>(sum / double(std::max<std::size_t>(count, 1)));
+}
+
 float noise_at_snr(float power, double snr_db)
 {
     return power / (1 + static_cast<float>(std::pow(10.0, snr_db / 10)));
@@ -48,7 +66,7 @@ BlindNoise::BlindNoise(Options options) : d(std::move(options))
     } else { // the rotation that is fitted costs one of two real numbers
         const auto seen = std::count_if(
             d.observed.begin(), d.observed.end(), [](std::uint8_t o) { return o != 0; });
-        d_one = (d.observed.empty() ? double(d.size) : double(seen)) - 0.5;
+        d_one = (d.observed.empty() ? double(d.size) : double(seen)) - (d.parts == 2 ? 0.5 : 0.0);
     }
 }
 
@@ -59,16 +77,47 @@ float BlindNoise::freedom() const
 
 float BlindNoise::operator()(const cfloat* y)
 {
-    return averaged(d_tail ? (*d_tail)(y) : null_carrier_noise(y, d.null_carriers), y);
+    return averaged(d_tail ? (*d_tail)(y) : null_carrier_noise(y, d.null_carriers),
+                    reinterpret_cast<const float*>(y));
 }
 
 float BlindNoise::operator()(const cfloat* first, const cfloat* second, cfloat* mean)
 {
     const auto* observed = d.observed.empty() ? nullptr : d.observed.data();
-    return 0.5f * averaged(repeated_noise(first, second, observed, d.size, mean), first);
+    return 0.5f * averaged(repeated_noise(first, second, observed, d.size, mean),
+                           reinterpret_cast<const float*>(first));
 }
 
-float BlindNoise::averaged(float noise, const cfloat* y)
+float BlindNoise::operator()(const float* y)
+{
+    if (d.parts == 2)
+        return (*this)(reinterpret_cast<const cfloat*>(y));
+    double sum = 0;
+    for (int k : d.null_carriers)
+        sum += double(y[k]) * y[k];
+    return averaged(float(sum / double(d.null_carriers.size())), y);
+}
+
+float BlindNoise::operator()(const float* first, const float* second, float* mean)
+{
+    if (d.parts == 2)
+        return (*this)(reinterpret_cast<const cfloat*>(first),
+                       reinterpret_cast<const cfloat*>(second),
+                       reinterpret_cast<cfloat*>(mean));
+    double sum = 0;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < d.size; i++) {
+        mean[i] = 0.5f * (first[i] + second[i]);
+        if (!d.observed.empty() && !d.observed[i])
+            continue;
+        sum += (double(first[i]) - second[i]) * (double(first[i]) - second[i]);
+        count++;
+    }
+    // Their difference has twice the variance of one.
+    return 0.5f * averaged(float(sum / 2 / double(std::max<std::size_t>(count, 1))), first);
+}
+
+float BlindNoise::averaged(float noise, const float* y)
 {
     if (!std::isfinite(noise))
         return noise;
@@ -78,7 +127,7 @@ float BlindNoise::averaged(float noise, const cfloat* y)
         d_average = d_average < 0 ? noise : d_average + d.weight * (noise - d_average);
         noise = static_cast<float>(d_average);
     }
-    return noise > 0 ? noise : least_relative_noise * observed_power(y, d.size, d.observed);
+    return noise > 0 ? noise : least_relative_noise * observed_power(y, d.parts, d.size, d.observed);
 }
 
 } // namespace core

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/core/onnx/ort.h>
+#include <gnuradio/diffsem/core/priors/side_input.h>
 
 #include "onnx/onnx_layout.h"
 
@@ -44,7 +45,10 @@ struct DenoiserSpec {
     float sigma_min = 1e-3f, sigma_max = 1e3f;
     double macs = 0;
     std::vector<double> schedule; // ln sigma of each timestep, rising
-    std::vector<OrtTensor> inputs, outputs;
+    std::vector<SideInput> conditions;
+    std::vector<OrtTensor> inputs, outputs; // inputs: x, the level if it is told, then the conditions
+
+    std::size_t first_condition() const { return embedding == Embedding::none ? 1 : 2; } // of inputs
 
     //! sigma in the units of the net: the noise of one real component.
     Coefficients coefficients(float sigma) const;
@@ -60,8 +64,8 @@ struct DenoiserSpec {
     }
 };
 
-//! Throws Error where metadata and graph do not agree, naming both.
-DenoiserSpec read_denoiser_spec(const OnnxFile& file);
+//! Throws Error where metadata and graph do not agree, naming both. condition: see make_onnx_prior().
+DenoiserSpec read_denoiser_spec(const OnnxFile& file, const Json& condition = Json());
 
 } // namespace core
 } // namespace diffsem

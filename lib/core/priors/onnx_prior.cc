@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 namespace gr {
@@ -40,8 +41,8 @@ public:
 class OnnxPrior : public Prior
 {
 public:
-    OnnxPrior(const OnnxFile& file, const LoadOptions& options)
-        : d_spec(read_denoiser_spec(file)),
+    OnnxPrior(const OnnxFile& file, const LoadOptions& options, const Json& condition)
+        : d_spec(read_denoiser_spec(file, condition)),
           d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
@@ -52,6 +53,7 @@ public:
         d_traits.sigma_min = d_spec.sigma_min;
         d_traits.sigma_max = d_spec.sigma_max;
         d_traits.macs = d_spec.macs;
+        d_traits.conditions = d_spec.conditions;
     }
 
     const char* type() const override { return "onnx"; }
@@ -73,6 +75,8 @@ public:
             const std::size_t n = std::min(at_once, x.batch() - first);
             for (std::size_t i = 0; i < n; ++i)
                 enter(x, sigma, first + i, i, w, out);
+            for (std::size_t k = 0; k < d_spec.conditions.size(); ++k)
+                tell(k, x.batch(), first, n, w);
             // A graph of fixed batch runs whole; what its last items held before does no harm.
             w.run.run(d_spec.fixed_batch ? at_once : n);
             for (std::size_t i = 0; i < n; ++i)
@@ -140,6 +144,37 @@ private:
             w.run.input_as<std::int64_t>(1)[at] = std::llround(value);
         else
             w.run.input_as<float>(1)[at] = value;
+    }
+
+    //! Condition k of items first .. first + n - 1, from the context or as its null, into the net's input.
+    void
+    tell(std::size_t k, std::size_t batch, std::size_t first, std::size_t n, OnnxWorkspace& w) const
+    {
+        const SideInput& input = d_spec.conditions[k];
+        const Unknown* given = w.context ? w.context->find(input.name) : nullptr;
+        const std::size_t at = d_spec.first_condition() + k;
+        if (given && given->x.batch() != 1 && given->x.batch() != batch)
+            throw std::runtime_error("the condition '" + input.name + "' is of another batch");
+        if (!given && input.null.empty())
+            throw std::runtime_error("the condition '" + input.name + "' was not given");
+        for (std::size_t i = 0; i < n; ++i) {
+            const float* from = !given ? input.null.data()
+                                       : given->x.item(given->x.batch() == 1 ? 0 : first + i);
+            if (input.integer) {
+                auto* to = w.run.input_as<std::int64_t>(at) + i * input.count;
+                std::transform(from, from + input.count, to, [](float v) {
+                    return std::int64_t(std::llround(v));
+                });
+            } else if (input.previous) { // an x0 in our units
+                std::transform(from, from + d_spec.width, w.item.begin(), [&](float v) {
+                    return d_spec.scale_in * v;
+                });
+                d_spec.to_net(w.item.data(), w.run.input_as<float>(at) + i * d_spec.width);
+            } else {
+                std::copy(
+                    from, from + input.count, w.run.input_as<float>(at) + i * input.count);
+            }
+        }
     }
 
     //! Row i of the net's output onto item b of the estimate.
@@ -231,12 +266,17 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
     return result;
 }
 
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options)
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const Json& condition)
 {
     const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
-    if (file.meta("diffsem.role") == "image_denoiser")
+    if (file.meta("diffsem.role") == "image_denoiser") {
+        if (!condition.is_null())
+            throw Error(path + ": a denoiser of photographs takes no 'condition': leave it out");
         return make_picture_prior(file, options);
-    return std::make_shared<OnnxPrior>(file, options);
+    }
+    return std::make_shared<OnnxPrior>(file, options, condition);
 }
 
 namespace {
@@ -245,7 +285,7 @@ std::shared_ptr<const Prior>
 read(const Fields& fields, const SignalShape& signal, const LoadOptions& options)
 {
     const std::string path = fields.file("file");
-    auto prior = make_onnx_prior(path, options);
+    auto prior = make_onnx_prior(path, options, fields.json("condition"));
     const Traits& t = prior->traits();
     const auto text = [](Domain domain, const std::vector<std::int64_t>& shape) {
         const bool open = std::find(shape.begin(), shape.end(), -1) != shape.end();
@@ -267,7 +307,10 @@ const PriorEntry& onnx_prior()
                                "A trained network that describes itself (docs/model_contract.md): "
                                "eps, v, x0, score or flow, "
                                "turned into the denoiser D once.",
-                               {{"file", "the .onnx file"}}},
+                               {{"file", "the .onnx file"},
+                                {"condition",
+                                 "its side inputs, where the file does not declare them; or as "
+                                 "`condition` of the member or the package"}}},
                               read};
     return e;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/scheme/load_scheme.h>
 
+#include "scheme/paths.h"
 #include "scheme/resolve_member.h"
 
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <vector>
 
@@ -49,8 +51,15 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
-    if (const std::string* type = spec.find("guidance"))
-        member.set("guidance", *type); // with keys of its own: another one's mean nothing to it
+    // A name is the way to condition, a number the scale of classifier-free guidance.
+    const std::string* guidance = spec.find("guidance");
+    const bool named = guidance && std::isalpha(static_cast<unsigned char>((*guidance)[0]));
+    if (named)
+        member.set("guidance", *guidance); // with keys of its own: another one's mean nothing to it
+    for (const char* key : {"guidance", "guidance_scale"})
+        if (const std::string* scale = spec.find(key))
+            if (!named || scale != guidance)
+                member.set("guidance_scale", value_of(spec, {key, ""}, *scale));
     if (const std::string* type = spec.find("sampler"))
         sampler.set("type", *type);
     if (const std::string* type = spec.find("start"))
@@ -111,6 +120,39 @@ void resolve(const Package& package,
                     "sampler=posterior_mean (or another) to take more");
 }
 
+// What the string says of the prior's side inputs: NAME=NUMBER, or numbers separated by semicolons.
+void read_conditions(const Spec& spec, const SchemeInfo& info, SchemeParts& parts)
+{
+    const std::vector<SideInput> inputs =
+        parts.prior ? parts.prior->traits().conditions : std::vector<SideInput>();
+    std::vector<std::string> names;
+    for (const SideInput& input : inputs) {
+        names.push_back(input.name);
+        if (is_key(input.name))
+            throw Error("scheme '" + info.spec + "': its condition '" + input.name +
+                        "' has the name of a key of the scheme string: give it another name, in "
+                        "the metadata and in the graph");
+    }
+    check_keys(spec, info.spec, names);
+    for (const SideInput& input : inputs) {
+        const std::string* text = spec.find(input.name);
+        if (!text)
+            continue;
+        if (input.previous)
+            throw Error("scheme '" + info.spec + "': the condition '" + input.name +
+                        "' is the previous answer, which the run itself fills in: leave it out");
+        std::vector<float> values;
+        for (const std::string& part : split(*text, ';'))
+            values.push_back(float(value_of(spec, {input.name.c_str(), ""}, part).as_double()));
+        try {
+            input.check(values.data(), values.size());
+        } catch (const Error& e) {
+            throw Error("scheme '" + info.spec + "': " + e.what());
+        }
+        parts.conditions[input.name] = std::move(values);
+    }
+}
+
 // The member that takes over where the guard refutes this one; empty: least squares. Follows the chain to its end.
 std::string fallback_of(const Package& package, const std::string& member)
 {
@@ -165,6 +207,7 @@ std::shared_ptr<const Scheme> load_member(const Package& package,
                                           SchemeParts parts)
 {
     resolve(package, spec, options, info, parts);
+    read_conditions(spec, info, parts);
     const std::string fallback = fallback_of(package, info.member);
     if (info.guard && !fallback.empty()) {
         Spec other = spec;
@@ -192,6 +235,7 @@ bool built_in(const Spec& spec, SchemeInfo& info, SchemeParts& parts)
     if (spec.name != "ls" && spec.name != "linear")
         return false;
     const bool linear = spec.name == "linear";
+    check_keys(spec, info.spec);
     if (!spec.member.empty())
         throw Error("scheme '" + info.spec + "': '" + spec.name +
                     "' is built in and has no members");

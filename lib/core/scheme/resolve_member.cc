@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "scheme/resolve_member.h"
 
+#include "priors/classifier_free.h"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -136,6 +138,27 @@ void read_guidance(const Json& given, const std::string& where, SchemeParts& par
             parts.guidance_keys[key] = f.number(key, 0);
 }
 
+// Of classifier-free guidance.
+void read_guidance_scale(const Json& scale, const std::string& where, SchemeParts& parts)
+{
+    if (scale.is_null())
+        return;
+    const double s = scale.is_number() ? scale.as_double() : -1;
+    if (!(s >= 0 && s <= 100))
+        throw Error(
+            where + " is " + scale.dump().substr(0, 60) +
+            ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
+    parts.guidance_scale = float(s);
+    if (!parts.prior && s != 1)
+        throw Error(where + " = " + scale.dump() + ": there is no prior to guide, leave it out");
+    try {
+        if (parts.prior)
+            parts.prior = make_classifier_free(parts.prior, parts.guidance_scale);
+    } catch (const Error& e) {
+        throw Error(where + " = " + scale.dump() + " " + e.what());
+    }
+}
+
 // What the five choices ask of each other.
 void check_together(const MemberText& text, const SchemeInfo& info, const SchemeParts& parts)
 {
@@ -232,8 +255,16 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
     const PlanEntry& plan = find(plans(), "plan", type_of(member["plan"], where + ".plan"), where);
     info.plan = plan.name;
     const PlanParameters p = read_plan(Fields(member["plan"], where + ".plan", key_names(plan)));
-    parts.prior = prior.read(
-        Fields(member["prior"], where + ".prior", key_names(prior), &package), shape, options);
+    const std::vector<std::string> keys = key_names(prior);
+    Json said = member["prior"];
+    // A package's conditions are for those of its priors that take any.
+    const bool takes = std::find(keys.begin(), keys.end(), "condition") != keys.end();
+    if (takes && !package.manifest["condition"].is_null())
+        said.set("condition", package.manifest["condition"]);
+    if (!member["condition"].is_null())
+        said.set("condition", member["condition"]);
+    parts.prior = prior.read(Fields(said, where + ".prior", keys, &package), shape, options);
+    read_guidance_scale(member["guidance_scale"], where + ".guidance_scale", parts);
     try {
         parts.plan = Plan(p);
     } catch (const Error& e) {
@@ -249,6 +280,11 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
                     ": leave 'guard' out");
     info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
     info.has_variance = parts.prior && parts.prior->traits().variance;
+    const int steps = parts.sampler->step_evaluations == 0 ? 1 : parts.plan.max_steps();
+    info.evaluations =
+        !parts.prior ? 0
+                     : parts.prior->traits().evaluations *
+                           (parts.noise_updates + evaluations(*parts.sampler, parts.plan, steps));
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1
                                                         : parts.plan.max_steps();

@@ -22,7 +22,7 @@ namespace {
 std::vector<std::string> override_keys()
 {
     std::vector<std::string> keys = {
-        "sampler", "plan", "start", "seed", "gain", "guard", "guidance"};
+        "sampler", "plan", "start", "seed", "gain", "guard", "guidance", "guidance_scale"};
     const auto add = [&](const auto& table) {
         for (const auto* entry : table)
             for (const Key& key : entry->keys)
@@ -60,10 +60,6 @@ Spec parse_spec(const std::string& text)
             const std::string key = part.substr(0, equals);
             if (equals == std::string::npos || equals + 1 == part.size())
                 throw Error("scheme '" + text + "': '" + part + "' is not of the form key=value");
-            const auto known = override_keys();
-            if (std::find(known.begin(), known.end(), key) == known.end())
-                throw Error("scheme '" + text + "': the key '" + key + "' is unknown" +
-                            suggestion(key, known));
             if (spec.find(key))
                 throw Error("scheme '" + text + "': the key '" + key + "' stands twice");
             spec.overrides.emplace_back(key, part.substr(equals + 1));
@@ -81,6 +77,24 @@ Spec parse_spec(const std::string& text)
         }
     }
     return spec;
+}
+
+bool is_key(const std::string& name)
+{
+    const auto known = override_keys();
+    return std::find(known.begin(), known.end(), name) != known.end();
+}
+
+void check_keys(const Spec& spec,
+                const std::string& text,
+                const std::vector<std::string>& conditions)
+{
+    auto known = override_keys();
+    known.insert(known.end(), conditions.begin(), conditions.end());
+    for (const auto& [key, value] : spec.overrides)
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            throw Error("scheme '" + text + "': the key '" + key + "' is unknown" +
+                        suggestion(key, known));
 }
 
 } // namespace core

@@ -11,6 +11,8 @@
 #include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <gnuradio/diffsem/scheme.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 using namespace gr::diffsem;
@@ -85,23 +87,25 @@ static void bind_estimator(py::module& m)
                          std::uint64_t seed,
                          std::uint64_t stream,
                          std::size_t max_batch,
-                         float noise_freedom) {
+                         float noise_freedom,
+                         const py::object& condition) {
                  auto loaded = handle->get();
                  if (loaded->info().image)
                      throw core::Error("scheme '" + loaded->info().spec +
                                        "' is of photographs, whose size comes with each: take "
                                        "core.picture_estimator");
-                 return std::make_unique<core::Estimator>(loaded,
-                                                          estimator_options(*loaded,
-                                                                            item_size,
-                                                                            observed,
-                                                                            matrix,
-                                                                            steps,
-                                                                            eta,
-                                                                            seed,
-                                                                            stream,
-                                                                            max_batch,
-                                                                            noise_freedom));
+                 auto options = estimator_options(*loaded,
+                                                  item_size,
+                                                  observed,
+                                                  matrix,
+                                                  steps,
+                                                  eta,
+                                                  seed,
+                                                  stream,
+                                                  max_batch,
+                                                  noise_freedom);
+                 options.conditions = conditions_from(condition);
+                 return std::make_unique<core::Estimator>(loaded, options);
              }),
              py::arg("scheme"),
              py::arg("item_size") = 0,
@@ -112,13 +116,40 @@ static void bind_estimator(py::module& m)
              py::arg("seed") = 0,
              py::arg("stream") = 0,
              py::arg("max_batch") = 64,
-             py::arg("noise_freedom") = 0.0f)
-        .def("run",
-             &run_estimator,
-             py::arg("y"),
-             py::arg("noise_var"),
-             py::arg("first") = 0,
-             "(mean, variance, info) as scheme.estimate() gives them.")
+             py::arg("noise_freedom") = 0.0f,
+             py::arg("condition") = py::none())
+        .def(
+            "run",
+            [](core::Estimator& self,
+               const py::object& y,
+               const float_array& noise_var,
+               const std::optional<std::uint64_t>& first,
+               const py::object& condition,
+               int draws) {
+                const std::size_t m = std::max<std::size_t>(self.input_size(), 1);
+                const std::size_t items = array_of(y).size() / m * std::max(draws, 1);
+                const std::uint64_t at = first ? *first : self.count_on(items);
+                return draws ? draw_estimator(self, y, noise_var, at, draws, condition)
+                             : run_estimator(self, y, noise_var, at, condition);
+            },
+            py::arg("y"),
+            py::arg("noise_var"),
+            py::arg("first") = py::none(),
+            py::arg("condition") = py::none(),
+            py::arg("draws") = 0,
+            "(mean, variance, info) as scheme.estimate() gives them. first: index of the first "
+            "item; None: the one after\nthose that it has counted, so that no two calls draw the "
+            "same noise.")
+        .def(
+            "set_condition",
+            [](core::Estimator& self, const std::string& name, const py::object& values) {
+                const auto given = condition_values(name, values);
+                self.set_condition(name, given.data(), given.size());
+            },
+            py::arg("name"),
+            py::arg("values"),
+            "What a conditional prior is told from now on.")
+        .def("reset", &core::Estimator::reset, "Forget the previous answer of the stream.")
         .def("set_steps", &core::Estimator::set_steps, py::arg("steps"))
         .def("set_eta", &core::Estimator::set_eta, py::arg("eta"))
         .def("set_seed", &core::Estimator::set_seed, py::arg("seed"))

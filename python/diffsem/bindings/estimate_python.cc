@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "fields.h"
+#include "run_estimator.h"
 
 #include <gnuradio/diffsem/estimate.h>
 
@@ -29,10 +30,11 @@ void bind_estimate(py::module& m)
     py::class_<estimate, gr::block, gr::basic_block, std::shared_ptr<estimate>> block(
         m,
         "estimate",
-        "Posterior estimate of complex vectors under a learned prior.\n\n"
-        "Input: y = A x + n, complex vectors of M elements. Outputs: the estimate (complex, N), "
-        "then\n"
-        "as asked for its error variance (float, N) and a classical baseline (complex, N).\n"
+        "Posterior estimate of vectors under a learned prior.\n\n"
+        "Input: y = A x + n, vectors of M elements: complex, of a real scheme float. Outputs: the "
+        "estimate\n"
+        "(as the input, N), then as asked for its error variance (float, N) and a classical "
+        "baseline (N).\n"
         "An item that cannot be estimated passes as it is and is counted. Messages on 'stats'.");
     def_init<estimate_options>(
         block,
@@ -78,6 +80,19 @@ void bind_estimate(py::module& m)
                 in::line("eta", &o::eta, "of random samplers; < 0: the scheme's own."),
                 in::line("seed", &o::seed, "of random schemes."),
                 in::line("max_batch", &o::max_batch, "items per inference."),
+                in::line("domain",
+                         &o::domain,
+                         "'complex' or 'real': the scheme must be of it; '': whichever it is of."),
+                in::line("condition",
+                         &o::condition,
+                         py::object(py::none()),
+                         gr::diffsem::conditions_from,
+                         "{name: values} that a conditional prior is told; None: what the scheme "
+                         "says."),
+                in::line("draws",
+                         &o::draws,
+                         "draws from the posterior of each item, at an output of their own; 0: "
+                         "none."),
                 in::line("variance_output", &o::variance_output, "output the error variance."),
                 in::line("baseline_output", &o::baseline_output, "output the classical estimate."),
                 in::line("tag_items", &o::tag_items, "tag what was done to every output item.")),
@@ -87,6 +102,22 @@ void bind_estimate(py::module& m)
         .def("set_seed", &estimate::set_seed, py::arg("seed"))
         .def("set_noise_var", &estimate::set_noise_var, py::arg("noise_var"))
         .def("set_tag_items", &estimate::set_tag_items, py::arg("tag_items"))
+        .def(
+            "set_condition",
+            [](estimate& self, const std::string& name, const py::object& values) {
+                self.set_condition(name, gr::diffsem::condition_values(name, values));
+            },
+            py::arg("name"),
+            py::arg("values"),
+            "What a conditional prior is told from now on: a number, or an array. Live.")
+        .def(
+            "set_conditions",
+            [](estimate& self, const py::object& condition) {
+                for (const auto& [name, values] : gr::diffsem::conditions_from(condition))
+                    self.set_condition(name, values);
+            },
+            py::arg("condition"),
+            "The same of several: {name: values}; None changes nothing. Live.")
         .def("set_scheme",
              &estimate::set_scheme,
              py::arg("scheme"),

@@ -11,6 +11,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
 
 namespace gr {
 namespace diffsem {
@@ -31,11 +34,38 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
                                          std::size_t max_batch,
                                          float noise_freedom);
 
-//! (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...].
+//! {name: number or array of values} for an estimator that is being made; None: nothing.
+std::map<std::string, std::vector<float>> conditions_from(const py::object& condition);
+
+//! As numbers: one, or an array's in order. Throws Error that names it for what is none.
+std::vector<float> condition_values(const std::string& name, const py::handle& values);
+
+//! The array that an object is, or can be made into. Throws Error.
+py::array array_of(const py::object& y);
+
+/*!
+ * (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...]. Of a real scheme y is real, and
+ * so is mean.
+ * \param condition {name: values}, None: what was said before. Values hold for all items (the condition's own shape), or
+ *                  are [..., shape]: a row for each item of this run
+ */
 py::tuple run_estimator(core::Estimator& estimator,
-                        const complex_array& y,
+                        const py::object& measured,
                         const float_array& noise_var,
-                        std::uint64_t first);
+                        std::uint64_t first,
+                        const py::object& condition = py::none());
+
+//! The same of K draws of each item: (draws [K, ..., N], their own variance [..., N], info's arrays [K, ...]).
+py::tuple draw_estimator(core::Estimator& estimator,
+                         const py::object& measured,
+                         const float_array& noise_var,
+                         std::uint64_t first,
+                         int draws,
+                         const py::object& condition = py::none());
+
+//! Of the conditions of one call those that hold for all its items, for an estimator that is made for it.
+std::map<std::string, std::vector<float>>
+constant_conditions(const core::Scheme& scheme, const py::object& condition, std::size_t items);
 
 } // namespace diffsem
 } // namespace gr

@@ -6,6 +6,10 @@
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
 #include <gnuradio/diffsem/scheme.h>
 
+#include <algorithm>
+#include <complex>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace gr {
@@ -60,23 +64,124 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
     return options;
 }
 
-py::tuple run_estimator(core::Estimator& estimator,
-                        const complex_array& y,
-                        const float_array& noise_var,
-                        std::uint64_t first)
+py::array array_of(const py::object& y)
 {
-    const auto m = static_cast<py::ssize_t>(estimator.input_size());
-    const auto n = static_cast<py::ssize_t>(estimator.output_size());
+    py::array array = py::array::ensure(y);
+    if (!array) {
+        PyErr_Clear();
+        throw core::Error("y is no array of numbers: give one of [..., M]");
+    }
+    return array;
+}
+
+std::vector<float> condition_values(const std::string& name, const py::handle& values)
+{
+    const auto array = float_array::ensure(values);
+    if (!array) {
+        PyErr_Clear();
+        throw core::Error("the condition '" + name + "' was given " +
+                          std::string(py::repr(values)).substr(0, 60) +
+                          ": give a number, or an array of numbers");
+    }
+    return {array.data(), array.data() + array.size()};
+}
+
+std::map<std::string, std::vector<float>> conditions_from(const py::object& condition)
+{
+    std::map<std::string, std::vector<float>> all;
+    if (condition.is_none())
+        return all;
+    if (!py::isinstance<py::dict>(condition))
+        throw core::Error("condition is " + std::string(py::repr(condition)).substr(0, 60) +
+                          ": give a dict such as {'class': 3}");
+    for (const auto& [name, values] : py::cast<py::dict>(condition))
+        all[py::cast<std::string>(py::str(name))] =
+            condition_values(py::cast<std::string>(py::str(name)), values);
+    return all;
+}
+
+namespace {
+
+// Of what size the condition is that has this name; 0: there is none, which the estimator will say.
+std::size_t count_of(const core::Scheme& scheme, const std::string& name)
+{
+    const auto& prior = scheme.parts().prior;
+    if (prior)
+        for (const auto& input : prior->traits().conditions)
+            if (input.name == name)
+                return input.count;
+    return 0;
+}
+
+// Whether these are values for each of so many items, not for all of them.
+bool in_rows(std::size_t given, std::size_t count, std::size_t items)
+{
+    return given != count && given == count * items;
+}
+
+// Tells the estimator what the call says, and gives what must outlive the run.
+std::map<std::string, std::vector<float>>
+row_conditions(core::Estimator& estimator, const py::object& condition, std::size_t items)
+{
+    auto all = conditions_from(condition);
+    for (auto& [name, values] : all) {
+        const std::size_t count = count_of(estimator.scheme(), name);
+        if (in_rows(values.size(), count, items))
+            estimator.set_conditions(name, values.data(), items);
+        else
+            estimator.set_condition(name, values.data(), values.size());
+    }
+    return all;
+}
+
+} // namespace
+
+std::map<std::string, std::vector<float>>
+constant_conditions(const core::Scheme& scheme, const py::object& condition, std::size_t items)
+{
+    auto all = conditions_from(condition);
+    for (auto& [name, values] : all) { // of rows the first will do, the run itself brings all
+        const std::size_t count = count_of(scheme, name);
+        if (in_rows(values.size(), count, items))
+            values.resize(count);
+    }
+    return all;
+}
+
+namespace {
+
+// A measurement from Python: of the scheme's domain, with its noise.
+struct Measured {
+    py::array y;
+    bool real;
+    py::ssize_t items, rows;
+    std::vector<py::ssize_t> batch;
+    std::vector<float> noise; // for each item, or each element
+    std::size_t stride = 1;
+};
+
+Measured
+measured_by(const core::Estimator& estimator, const py::object& given, const float_array& noise_var)
+{
+    Measured in;
+    in.y = array_of(given);
+    const auto m = in.rows = static_cast<py::ssize_t>(estimator.input_size());
+    const py::array& y = in.y;
     if (y.ndim() < 1 || y.shape(y.ndim() - 1) != m)
         throw core::Error("y's last axis has " +
                           (y.ndim() ? std::to_string(y.shape(y.ndim() - 1)) : std::string("no")) +
                           " elements, a measurement of this scheme has " + std::to_string(m));
-    const py::ssize_t items = m ? y.size() / m : 0;
-    std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
+    const auto& scheme = estimator.scheme().info();
+    in.real = !scheme.complex_domain;
+    if (in.real && y.dtype().kind() == 'c')
+        throw core::Error("y is complex, but scheme '" + scheme.spec +
+                          "' is made for real data: give real numbers, for example y.real");
+    const py::ssize_t items = in.items = m ? y.size() / m : 0;
+    in.batch.assign(y.shape(), y.shape() + y.ndim() - 1);
 
     // noise_var: for all, for each item, or for each element
-    std::vector<float> noise;
-    std::size_t stride = 1;
+    auto& noise = in.noise;
+    auto& stride = in.stride;
     if (noise_var.size() == 1)
         noise.assign(std::max<py::ssize_t>(items, 1), noise_var.data()[0]);
     else if (noise_var.size() == items)
@@ -94,25 +199,16 @@ py::tuple run_estimator(core::Estimator& estimator,
                           " items, or one for each element");
     }
 
-    auto shape = batch;
-    shape.push_back(n);
-    py::array_t<core::cfloat> mean(shape);
-    py::array_t<float> variance(shape);
-    std::vector<core::ItemInfo> info(items);
-    {
-        core::cfloat* mean_data = mean.mutable_data();
-        float* variance_data = variance.mutable_data();
-        const core::cfloat* y_data = y.data();
-        py::gil_scoped_release release;
-        estimator.run(
-            y_data, items, noise.data(), stride, first, mean_data, variance_data, info.data());
-    }
+    return in;
+}
 
+py::dict info_of(const std::vector<core::ItemInfo>& info, const std::vector<py::ssize_t>& batch)
+{
     py::array_t<float> used(batch), gain(batch), residual(batch);
     py::array_t<int> steps(batch);
     py::array_t<bool> bypassed(batch), guarded(batch);
     py::list reason;
-    for (py::ssize_t i = 0; i < items; i++) {
+    for (py::ssize_t i = 0; i < py::ssize_t(info.size()); i++) {
         used.mutable_data()[i] = info[i].noise_var;
         gain.mutable_data()[i] = info[i].gain;
         residual.mutable_data()[i] = info[i].residual;
@@ -129,7 +225,110 @@ py::tuple run_estimator(core::Estimator& estimator,
     out["guarded"] = guarded;
     out["reason"] = reason;
     out["residual"] = residual;
-    return py::make_tuple(mean, variance, out);
+    return out;
+}
+
+// With what the domain has in memory: f(numbers of y, an array of that shape for the results).
+template <typename F>
+py::array with_numbers(const Measured& in, const std::vector<py::ssize_t>& shape, F f)
+{
+    if (in.real) {
+        py::array_t<float> out(shape);
+        f(py::cast<float_array>(in.y), out);
+        return std::move(out);
+    }
+    py::array_t<core::cfloat> out(shape);
+    f(py::cast<complex_array>(in.y), out);
+    return std::move(out);
+}
+
+} // namespace
+
+py::tuple run_estimator(core::Estimator& estimator,
+                        const py::object& given,
+                        const float_array& noise_var,
+                        std::uint64_t first,
+                        const py::object& condition)
+{
+    const Measured in = measured_by(estimator, given, noise_var);
+    const auto told = row_conditions(estimator, condition, in.items);
+    auto shape = in.batch;
+    shape.push_back(static_cast<py::ssize_t>(estimator.output_size()));
+    py::array_t<float> variance(shape);
+    std::vector<core::ItemInfo> info(in.items);
+    const py::array mean = with_numbers(in, shape, [&](const auto& y, auto& out) {
+        auto* mean_data = out.mutable_data();
+        float* variance_data = variance.mutable_data();
+        const auto* y_data = y.data();
+        py::gil_scoped_release release;
+        estimator.run(y_data,
+                      in.items,
+                      in.noise.data(),
+                      in.stride,
+                      first,
+                      mean_data,
+                      variance_data,
+                      info.data());
+    });
+    return py::make_tuple(mean, variance, info_of(info, in.batch));
+}
+
+py::tuple draw_estimator(core::Estimator& estimator,
+                         const py::object& given,
+                         const float_array& noise_var,
+                         std::uint64_t first,
+                         int draws,
+                         const py::object& condition)
+{
+    if (draws < 1)
+        throw core::Error("draws is " + std::to_string(draws) + ": give 1 or more, 0 for none");
+    const Measured in = measured_by(estimator, given, noise_var);
+    const std::size_t k = draws, n = estimator.output_size();
+    auto all = conditions_from(condition);
+    auto batch = in.batch;
+    batch.insert(batch.begin(), draws);
+    auto shape = batch;
+    shape.push_back(static_cast<py::ssize_t>(n));
+    std::vector<core::ItemInfo> info(k * in.items), of_item(k);
+    py::array_t<float> variance(std::vector<py::ssize_t>(shape.begin() + 1, shape.end()));
+    const py::array result = with_numbers(in, shape, [&](const auto& y, auto& out) {
+        using number = std::decay_t<decltype(*y.data())>;
+        auto* to = out.mutable_data();
+        const auto* from = y.data();
+        float* spread = variance.mutable_data();
+        py::gil_scoped_release release;
+        std::vector<number> drawn(k * n);
+        for (py::ssize_t b = 0; b < in.items; b++) {
+            for (const auto& [name, values] : all) {
+                const std::size_t count = count_of(estimator.scheme(), name);
+                const bool rows = in_rows(values.size(), count, in.items);
+                estimator.set_condition(
+                    name, values.data() + (rows ? b * count : 0), rows ? count : values.size());
+            }
+            estimator.draw(from + b * in.rows,
+                           k,
+                           in.noise.data() + b * in.stride,
+                           in.stride,
+                           first + b * k,
+                           drawn.data(),
+                           of_item.data());
+            for (std::size_t j = 0; j < k; j++) {
+                std::copy_n(&drawn[j * n], n, to + (j * in.items + b) * n);
+                info[j * in.items + b] = of_item[j];
+            }
+            for (std::size_t i = 0; i < n; i++) {
+                number mean = 0;
+                double square = 0;
+                for (std::size_t j = 0; j < k; j++)
+                    mean += drawn[j * n + i] / float(k);
+                for (std::size_t j = 0; j < k; j++)
+                    square += std::norm(drawn[j * n + i] - mean);
+                spread[b * n + i] =
+                    k > 1 ? float(square / double(k - 1)) : std::numeric_limits<float>::quiet_NaN();
+            }
+        }
+    });
+    return py::make_tuple(result, variance, info_of(info, batch));
 }
 
 } // namespace diffsem
@@ -137,9 +336,35 @@ py::tuple run_estimator(core::Estimator& estimator,
 
 using namespace gr::diffsem;
 
-static py::dict info_dict(const core::SchemeInfo& i)
+static py::list condition_list(const core::SchemeParts& parts)
 {
+    py::list all;
+    for (const auto& input :
+         parts.prior ? parts.prior->traits().conditions : std::vector<core::SideInput>()) {
+        py::dict d;
+        d["name"] = input.name;
+        d["type"] = input.integer ? "int64" : "float32";
+        d["shape"] = py::tuple(py::cast(input.shape));
+        d["null"] = input.null.empty() ? py::object(py::none())
+                    : input.count == 1 ? py::cast(input.null[0])
+                    : input.previous   ? py::cast(input.null[0])
+                                       : py::cast(input.null);
+        d["from"] = input.previous ? py::cast("previous") : py::object(py::none());
+        const auto said = parts.conditions.find(input.name);
+        d["value"] = said == parts.conditions.end() ? py::object(py::none())
+                     : said->second.size() == 1     ? py::cast(said->second[0])
+                                                    : py::cast(said->second);
+        all.append(d);
+    }
+    return all;
+}
+
+static py::dict info_dict(const core::Scheme& loaded)
+{
+    const core::SchemeInfo& i = loaded.info();
     py::dict d;
+    d["condition"] = condition_list(loaded.parts());
+    d["guidance_scale"] = loaded.parts().guidance_scale;
     d["spec"] = i.spec;
     d["package"] = i.package;
     d["member"] = i.member;
@@ -156,6 +381,7 @@ static py::dict info_dict(const core::SchemeInfo& i)
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
     d["steps"] = i.steps;
+    d["evaluations"] = i.evaluations;
     d["content_hash"] = i.content_hash;
     d["manifest"] = i.manifest_json;
     return d;
@@ -188,12 +414,12 @@ void bind_scheme(py::module& m)
             "Read the package now; gives the handle back. ValueError if it cannot be had.")
         .def(
             "info",
-            [](scheme& self) { return info_dict(self.get()->info()); },
+            [](scheme& self) { return info_dict(*self.get()); },
             "What the scheme says of itself, as a dict; reads the package if need be.")
         .def(
             "estimate",
             [](scheme& self,
-               const complex_array& y,
+               const py::object& measured,
                const float_array& noise_var,
                const py::object& observed,
                int steps,
@@ -203,8 +429,11 @@ void bind_scheme(py::module& m)
                std::uint64_t first,
                std::uint64_t stream,
                std::size_t max_batch,
-               float noise_freedom) {
+               float noise_freedom,
+               const py::object& condition,
+               int draws) {
                 auto loaded = self.get();
+                const py::array y = array_of(measured);
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
                 auto options = estimator_options(*loaded,
                                                  size,
@@ -217,8 +446,12 @@ void bind_scheme(py::module& m)
                                                  max_batch,
                                                  noise_freedom);
                 options.fallback_now = false; // mostly it is not needed, and this runs once
+                options.conditions =
+                    constant_conditions(*loaded, condition, size ? y.size() / size : 0);
                 core::Estimator estimator(loaded, options);
-                return run_estimator(estimator, y, noise_var, first);
+                if (draws)
+                    return draw_estimator(estimator, y, noise_var, first, draws, condition);
+                return run_estimator(estimator, y, noise_var, first, condition);
             },
             py::arg("y"),
             py::arg("noise_var"),
@@ -231,17 +464,23 @@ void bind_scheme(py::module& m)
             py::arg("stream") = 0,
             py::arg("max_batch") = 64,
             py::arg("noise_freedom") = 0.0f,
+            py::arg("condition") = py::none(),
+            py::arg("draws") = 0,
             "Posterior estimate of arrays, without a flowgraph: (mean, variance, info).\n\n"
-            "y: complex [..., M]. noise_var: E|n|^2 per complex element of y; one value, one for "
-            "each\n"
+            "y: complex [..., M], of a real scheme real; so is the mean. noise_var: E|n|^2 per "
+            "(complex) element\nof y; one value, one for each\n"
             "item, or one for each element. observed: boolean mask of N or list of indices; None: "
             "all.\n"
             "matrix: M x N for the operator 'matrix'. steps 0 and eta < 0: the scheme's own.\n"
             "noise_freedom: elements of noise that noise_var was measured on; 0: it is exact.\n"
+            "condition: {name: values} of a conditional prior, for all items or a row for each.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
-            "reason.")
+            "reason.\n"
+            "draws: K above 0 gives K draws from the posterior of each item in the mean's place, "
+            "[K, ..., N],\ntheir own variance [..., N] and info of [K, ...]; "
+            "sampler=posterior_draw draws.")
         .def("__repr__", [](const scheme& self) {
             return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });

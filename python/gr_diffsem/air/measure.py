@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a denoiser is shown: clean signals turned into (state, level of every element).
+"""What a denoiser is shown: clean signals, complex or real, turned into (state, level of every element).
 
 The net sees exactly what the C++ runtime feeds it (docs/model_contract.md): the gain is measured
 from the noisy elements, an unobserved element is zero at the largest level, and the noise variance
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base.signal import complex_noise32
+from ..base.signal import noise32
 from . import tdl
 
 SIGMA_RANGE = (0.003, 30.0)
@@ -20,14 +20,26 @@ SIGMA_RANGE = (0.003, 30.0)
 
 @dataclass
 class Batch:
-    """n training pairs. clean, state: [n, *shape] complex64, both divided by the measured gain;
-    sigma: [n, *shape] float32, noise deviation per complex element (as the receiver believes);
+    """n training pairs. clean, state: [n, *shape] complex64 (of real data float32), both divided by the measured gain;
+    sigma: [n, *shape] float32, noise deviation per (complex) element (as the receiver believes);
     observed: [n, *shape] bool, elements with a measurement or a state."""
 
     clean: np.ndarray
     state: np.ndarray
     sigma: np.ndarray
     observed: np.ndarray
+
+
+@dataclass
+class ConditionedBatch(Batch):
+    """The same with what a conditional net is told of each: {name: array [n, ...]}, ordered as `Scheme.condition`."""
+
+    condition: dict
+
+
+def conditioned(batch, condition):
+    """The batch with its conditions; where there are none, as it is."""
+    return ConditionedBatch(**vars(batch), condition=condition) if condition else batch
 
 
 def measured_power(y, noise_variance, observed):
@@ -47,7 +59,7 @@ def observe(h, noise_variance, believed, observed, rng, gain="measured"):
     (broadcastable to [n, *shape]). Returns a Batch; gain as `signal.gain` of the contract."""
     nv = np.broadcast_to(np.asarray(noise_variance, np.float32), h.shape)
     seen = np.broadcast_to(np.asarray(believed, np.float32), h.shape)
-    y = h + np.sqrt(nv) * complex_noise32(rng, h.shape)
+    y = h + np.sqrt(nv) * noise32(rng, h)
     power = measured_power(y, seen, observed) if gain == "measured" else np.ones(len(h), np.float32)
     power = power.reshape(-1, *[1] * (h.ndim - 1))
     scale = 1 / np.sqrt(power)
@@ -73,7 +85,7 @@ def as_prior_state(batch, share, rng, gain_over=None):
         used = clean[alone][..., gain_over]
         power = np.mean(np.abs(used) ** 2, axis=tuple(range(1, used.ndim)), keepdims=True)
         clean[alone] /= np.sqrt(power)
-    state = clean + level * complex_noise32(rng, shape)
+    state = clean + level * noise32(rng, clean)
     precision = batch.observed[first:] / batch.sigma[first:] ** 2
     precision[alone] = 0
     total = precision + 1 / level**2

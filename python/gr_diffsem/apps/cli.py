@@ -25,7 +25,7 @@ from . import ending
 # command: (module, environment it needs or None, help)
 COMMANDS = {
     "list": ("apps.listing", None, "schemes, model packages, priors, samplers, plans"),
-    "info": ("package.info", None, "what a model says of itself, and whether it is whole"),
+    "info": ("apps.info", None, "what a model says of itself, and whether it is whole"),
     "train": ("apps.train", "lab", "train a scheme's networks"),
     "export": ("package.export", "lab", "turn a checkpoint into a model package"),
     "eval": (None, "radio", "measure: a scheme's claims, a simulated link, real captures"),

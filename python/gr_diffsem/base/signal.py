@@ -60,6 +60,11 @@ def complex_noise32(rng, shape):
     return n
 
 
+def noise32(rng, like):
+    """Noise of unit variance per element, of the shape and domain of `like`: complex64, or of real data float32."""
+    return complex_noise32(rng, like.shape) if np.iscomplexobj(like) else rng.standard_normal(like.shape, np.float32)
+
+
 def measured_power(y, noise_var, observed=None):
     """Signal power of each item: mean |y|^2 over observed elements less the noise, but at least
 

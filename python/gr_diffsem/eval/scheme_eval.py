@@ -157,7 +157,8 @@ class Members:
         """Run a member of the package (or `ls`), given as a spec string."""
 
         def method(part, y, noise_var):
-            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain)
+            told = {"condition": getattr(part, "condition", None)}
+            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain, **told)
 
         self.estimate_with(name, method)
 
@@ -203,9 +204,11 @@ class Members:
             width = part.truth.shape[1] if part.matrix is None else len(part.matrix)
             items = np.arange(first, first + rows)
             step = round(10 * self.levels[k]) + 10_000  # of the SNR, not of its place in the list
-            noise = philox.complex_normals(width, step, items, self.seed, stream=0x6E)
+            real = not np.iscomplexobj(part.truth)
+            draw = philox.normals if real else philox.complex_normals
+            noise = draw(width, step, items, self.seed, stream=0x6E)
             y = measure(part, noise * np.sqrt(noise_var))
-            yield part, y.astype(np.complex64), noise_var
+            yield part, y.astype(np.float32 if real else np.complex64), noise_var
             first += rows
 
     def nmse(self, name, part=None):

@@ -9,21 +9,29 @@ from .flowgraph import through_block
 CHAINS = ("core", "block")
 
 
-def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0):
-    """(mean [R, N], variance [R, N] or None, evaluations, share guarded) of a scheme on y [R, M].
+def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0, condition=None):
+    """(mean [R, N], variance [R, N] or None, evaluations, share guarded) of a scheme on y [R, M], complex or real.
 
-    noise_var: variance per complex element of y, one number. `chain` is one of CHAINS. Guarded are the items whose
+    noise_var: variance per (complex) element of y, one number. condition: {name: array [R, ...]}; what the
+    scheme's prior takes of it, it is told. `chain` is one of CHAINS. Guarded are the items whose
     estimate contradicted its measurement, so that the scheme's fallback answered.
     Raises UserError when the scheme cannot be had.
     """
     diffsem = _module()
-    y = np.ascontiguousarray(y, np.complex64)
     try:
         handle = diffsem.scheme(spec)
-        has_variance = handle.info()["has_variance"]
+        said = handle.info()
+        real = not np.iscomplexobj(y)
+        y = np.ascontiguousarray(y, np.float32 if said["domain"] == "real" else np.complex64)
+        has_variance = said["has_variance"]
+        taken = {c["name"] for c in said["condition"]}
+        condition = {name: values for name, values in (condition or {}).items() if name in taken}
         if chain == "block":
-            return _through_block(handle, y, noise_var, observed, matrix, seed)
-        mean, variance, info = handle.estimate(y, np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
+            mean, *rest = _through_block(handle, y, noise_var, observed, matrix, seed, condition)
+            return (mean.real if real else mean), *rest
+        settings = {"observed": observed, "matrix": matrix, "seed": seed}
+        mean, variance, info = handle.estimate(y, np.float32(noise_var), condition=condition, **settings)
+        mean = mean.real if real else mean  # least squares takes real data as complex
     except ValueError as error:
         raise UserError(str(error)) from None
     failed = np.array(info["bypassed"]) & ~np.array(info["guarded"])
@@ -50,10 +58,12 @@ def _module():
     return diffsem
 
 
-def _through_block(handle, y, noise_var, observed, matrix, seed):
+def _through_block(handle, y, noise_var, observed, matrix, seed, condition):
     """The same through the block."""
-    mean, variance, failed, guarded = through_block(handle, y, noise_var, observed, matrix, seed)
+    mean, variance, failed, guarded = through_block(handle, y, noise_var, observed, matrix, seed, condition=condition)
     if failed:
         raise UserError(f"the flowgraph estimated {len(y) - failed} of {len(y)} items: see its log")
-    one = handle.estimate(y[:1], np.float32(noise_var), observed=observed, matrix=matrix, seed=seed)
+    first = {name: values[:1] for name, values in condition.items()}
+    settings = {"observed": observed, "matrix": matrix, "seed": seed, "condition": first}
+    one = handle.estimate(y[:1], np.float32(noise_var), **settings)
     return mean, variance if handle.info()["has_variance"] else None, float(one[2]["steps"][0]), guarded / len(y)

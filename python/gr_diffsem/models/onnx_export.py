@@ -11,10 +11,12 @@ from ..base.errors import UserError
 
 OPSET = 18
 TOLERANCE = 2e-4  # onnxruntime against torch, relative to unit power
+OUTPUTS = ("mean", "log_variance")
 
 
-def channel_contract(scheme, network, facts):
-    """What an .onnx of a denoiser of complex signals says of itself: {metadata key: string}; docs/model_contract.md."""
+def channel_contract(scheme, network, facts, variance=True):
+    """What an .onnx of a denoiser of complex or real signals says of itself: {metadata key: string};
+    docs/model_contract.md. variance: whether its second output is one."""
     values = {
         "contract": "1",
         "role": "denoiser",
@@ -24,10 +26,11 @@ def channel_contract(scheme, network, facts):
         "normalisation": {"component_std": 1.0, "applied_by": "runtime"},
         "layout": "planar",
         "shape": list(scheme.shape),
-        "domain": "complex",
+        "domain": scheme.domain,
         "gain": scheme.gain,
-        "learned_variance": "log_variance",
+        "learned_variance": "log_variance" if variance else "none",
         "sigma_range": list(SIGMA_RANGE),
+        **({"condition": list(scheme.condition)} if scheme.condition else {}),
         **scheme.choices(None),
         "trained_on": facts,
         "licence": scheme.licence,
@@ -47,12 +50,38 @@ def write(net, path, scheme, network, facts):
     """Write the .onnx, check it against torch with onnxruntime; returns the largest difference."""
     import torch
 
-    shape = tuple(scheme.shape)
-    example = {"x": torch.randn(4, 2, *shape), "sigma": torch.rand(4, 1, *shape) + 0.1}
-    batch = torch.export.Dim("batch", min=1, max=1 << 20)
     net = net.for_export()
-    model = graph_of(net, example, ({0: batch}, {0: batch}))
-    return save(model, channel_contract(scheme, network, facts), path, lambda file: compare(net, file, shape))
+    rng = np.random.default_rng(0)
+    example = {name: torch.from_numpy(value) for name, value in inputs(net, scheme, 4, rng).items()}
+    batch = torch.export.Dim("batch", min=1, max=1 << 20)
+    model = graph_of(net, example, tuple({0: batch} for _ in example))
+    variance = len(model.graph.output) > 1
+    contract = channel_contract(scheme, network, facts, variance)
+    names = OUTPUTS if variance else OUTPUTS[:1]
+    return save(model, contract, path, lambda file: compare(net, file, scheme, names), names)
+
+
+def inputs(net, scheme, n, rng):
+    """{input: array} as the runtime may give them: n items of random levels, and elements that nothing is known of
+    where the net has a level for each; conditions at random."""
+    planes = (2,) if scheme.domain == "complex" else ()
+    level = (1,) if planes else ()
+    shape, flat = tuple(scheme.shape), [1] * (len(level) + len(scheme.shape))
+    sigma = np.exp(rng.uniform(*np.log(SIGMA_RANGE), (n, *flat))).astype(np.float32)
+    sigma = np.broadcast_to(sigma, (n, *level, *shape)).copy()
+    one_level = getattr(net, "one_level", False)
+    hidden = np.zeros(sigma.shape, bool) if one_level else rng.random(sigma.shape) < 0.3
+    sigma[hidden] = SIGMA_RANGE[1]
+    x = rng.standard_normal((n, *planes, *shape))
+    x = np.where(hidden, 0, x * np.sqrt(1 + sigma**2)).astype(np.float32)
+    told = {"x": x, "sigma": sigma.reshape(n, -1)[:, 0].copy() if one_level else sigma}
+    for said in scheme.condition:  # numbers that any net must take: what stands for nothing, or one of them
+        item, null = (n, *said.get("shape", ())), np.asarray(said.get("null", 0))
+        if said["type"] == "int64":
+            told[said["name"]] = np.where(rng.random(item) < 0.5, null, 0).astype(np.int64)
+        else:
+            told[said["name"]] = rng.standard_normal(item, np.float32)
+    return told
 
 
 def graph_of(net, example, open_sizes):
@@ -72,12 +101,12 @@ def graph_of(net, example, open_sizes):
     return program.model_proto
 
 
-def save(model, metadata, path, difference):
+def save(model, metadata, path, difference, outputs=OUTPUTS):
     """Put the metadata into an exported graph and write it, if difference(file), from the network, is small."""
     import onnx
 
     model = fold(model)
-    name_outputs(model.graph, ("mean", "log_variance"))
+    name_outputs(model.graph, outputs)
     del model.metadata_props[:]
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
@@ -131,23 +160,19 @@ def session(path, threads=1):
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def compare(net, path, shape):
-    """Largest difference between onnxruntime and torch over levels, batches and masked elements."""
+def compare(net, path, scheme, names=OUTPUTS):
+    """Largest difference between onnxruntime and torch over levels, batches, masked elements and conditions."""
     import torch
 
     graph = session(path)
     rng = np.random.default_rng(0)
     worst = 0.0
     for n in (1, 3, 32):
-        sigma = np.exp(rng.uniform(*np.log(SIGMA_RANGE), (n, 1, *([1] * len(shape))))).astype(np.float32)
-        sigma = np.broadcast_to(sigma, (n, 1, *shape)).copy()
-        hidden = rng.random(sigma.shape) < 0.3
-        sigma[hidden] = SIGMA_RANGE[1]
-        x = rng.standard_normal((n, 2, *shape)).astype(np.float32)
-        x = np.where(hidden, 0, x * np.sqrt(1 + sigma**2)).astype(np.float32)
+        told = inputs(net, scheme, n, rng)
         with torch.no_grad():
-            expected = [t.numpy() for t in net(torch.from_numpy(x), torch.from_numpy(sigma))]
-        actual = graph.run(["mean", "log_variance"], {"x": x, "sigma": sigma})
+            out = net(*(torch.from_numpy(value) for value in told.values()))
+        expected = [t.numpy() for t in (out if isinstance(out, tuple) else (out,))]
+        actual = graph.run(list(names), told)
         for a, e in zip(actual, expected, strict=True):
             worst = float(np.maximum(worst, np.max(np.abs(a - e) / (1 + np.abs(e)))))
     return worst

@@ -60,31 +60,55 @@ def command(args, member):
 
 
 def planes(x):
-    """Complex [n, *shape] -> float tensor [n, 2, *shape] of unit component variance."""
+    """Complex [n, *shape] -> float tensor [n, 2, *shape] of unit component variance; real data stay [n, *shape]."""
     import torch
 
+    if not np.iscomplexobj(x):
+        return torch.from_numpy(np.ascontiguousarray(x, np.float32))
     return torch.from_numpy(np.stack((x.real, x.imag), 1).astype(np.float32) * np.float32(math.sqrt(2)))
 
 
 def tensors(batch):
-    """A measure.Batch as (clean, state, sigma [n, 1, *shape], observed [n, *shape])."""
+    """A measure.Batch as (clean, state, sigma, observed [n, *shape], then its conditions); sigma is [n, 1, *shape]
+    beside complex planes and [n, *shape] of real data."""
     import torch
 
-    sigma = torch.from_numpy(np.ascontiguousarray(batch.sigma[:, None], np.float32))
-    return planes(batch.clean), planes(batch.state), sigma, torch.from_numpy(batch.observed)
+    sigma = batch.sigma[:, None] if np.iscomplexobj(batch.clean) else batch.sigma
+    sigma = torch.from_numpy(np.ascontiguousarray(sigma, np.float32))
+    told = [torch.from_numpy(np.ascontiguousarray(v)) for v in getattr(batch, "condition", {}).values()]
+    return planes(batch.clean), planes(batch.state), sigma, torch.from_numpy(batch.observed), *told
 
 
-def loss(net, clean, state, sigma, observed, warm):
+def answer(net, state, sigma, condition=()):
+    """(mean, log variance or None) of a net, which may give the mean alone. One with `one_level` is told the level of
+    the first element in place of all."""
+    out = net(state, sigma.flatten(1)[:, 0] if getattr(net, "one_level", False) else sigma, *condition)
+    return out if isinstance(out, tuple) else (out, None)
+
+
+def square_error(mean, clean, observed):
+    """|mean - clean|^2 per element [n, *shape] of a unit-power signal, from complex planes or real data."""
+    error = (mean - clean).pow(2)
+    return error if clean.ndim == observed.ndim else error.sum(1) / 2
+
+
+def loss(net, clean, state, sigma, observed, *condition, warm):
     """The two halves, each a mean over batch and elements. warm: 0 while the predicted variance
-    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards."""
+    cannot be trusted as a weight (then a rough bound replaces it), 1 afterwards. Without a predicted variance
+    the error is weighted by 1 + 1/sigma^2, as a white signal's would be (Karras et al. 2022, table 1), and the second
+    half is 0."""
     import torch
 
-    mean, log_variance = net(state, sigma)
-    error = (mean - clean).pow(2).sum(1) / 2
+    mean, log_variance = answer(net, state, sigma, condition)
+    error = square_error(mean, clean, observed)
+    level = sigma.reshape(error.shape)
+    if log_variance is None:
+        fit = ((1 + 1 / level**2) * error).clamp(max=OUTLIER).mean()
+        return fit, torch.zeros_like(fit)
     log_variance = log_variance.reshape(error.shape)
     with torch.no_grad():
         dims = tuple(range(1, error.ndim))
-        seen = (observed / sigma[:, 0] ** 2).sum(dims, keepdim=True)
+        seen = (observed / level**2).sum(dims, keepdim=True)
         bound = 1 / (1 + seen / 16)
         variance = log_variance.exp()
         most = torch.where(observed, bound * 20, (bound * 20).clamp(min=1))  # elsewhere nothing may be known
@@ -143,7 +167,9 @@ class Training:
 
     def draw(self, rng):
         """An item of training data; runs in a thread or a process of its own."""
-        return tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
+        batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
+        self.scheme.check_batch(batch)
+        return tensors(batch)
 
     def draws(self):
         """What gives the batches: an object with next() and close()."""
@@ -240,10 +266,12 @@ class Training:
             for snr in (0, 10, 20, 30):
                 gain, calibration = score(self.average, at(snr))
                 writer.add_scalar(f"{name}/nmse_plus_snr_db/{snr}", gain + snr, self.step)
-                writer.add_scalar(f"{name}/calibration/{snr}", calibration, self.step)
+                if calibration is not None:
+                    writer.add_scalar(f"{name}/calibration/{snr}", calibration, self.step)
                 if i == 0:
-                    words.append(f"{gain:.2f} ({calibration:.2f})")
-        return f"NMSE in dB (actual/predicted variance) at 0/10/20/30 dB: {', '.join(words)}"
+                    words.append(f"{gain:.2f}" + ("" if calibration is None else f" ({calibration:.2f})"))
+        kinds = "" if calibration is None else " (actual/predicted variance)"
+        return f"NMSE in dB{kinds} at 0/10/20/30 dB: {', '.join(words)}"
 
     def save(self):
         """Write the checkpoint beside itself, then rename: it is whole or it is the old one."""
@@ -301,20 +329,22 @@ def load_checkpoint(path):
 
 
 def score(net, batch, rows=1000):
-    """(NMSE in dB over observed elements, mean over items; actual / predicted error variance)."""
+    """(NMSE in dB over observed elements, mean over items; actual / predicted error variance, None without one)."""
     import torch
 
     where = next(net.parameters()).device
-    clean, state, sigma, observed = (part.to(where) for part in tensors(batch))
+    clean, state, sigma, observed, *condition = (part.to(where) for part in tensors(batch))
     errors, variances = [], []
     with torch.no_grad():
         for i in range(0, len(clean), rows):
-            mean, log_variance = net(state[i : i + rows], sigma[i : i + rows])
-            error = (mean - clean[i : i + rows]).pow(2).sum(1) / 2
+            part = slice(i, i + rows)
+            mean, log_variance = answer(net, state[part], sigma[part], [c[part] for c in condition])
+            error = square_error(mean, clean[part], observed)
             errors.append(error)
-            variances.append(log_variance.reshape(error.shape).exp())
-    error, variance = torch.cat(errors) * observed, torch.cat(variances) * observed
+            if log_variance is not None:
+                variances.append(log_variance.reshape(error.shape).exp())
+    error = torch.cat(errors) * observed
     dims = tuple(range(1, error.ndim))
-    power = (clean.pow(2).sum(1) / 2 * observed).sum(dims)
-    nmse = (error.sum(dims) / power).mean().item()
-    return 10 * math.log10(nmse), (error.sum() / variance.sum()).item()
+    power = (square_error(clean, torch.zeros_like(clean), observed) * observed).sum(dims)
+    nmse = 10 * math.log10((error.sum(dims) / power).mean().item())
+    return nmse, (error.sum() / (torch.cat(variances) * observed).sum()).item() if variances else None

@@ -141,6 +141,19 @@ class Mixture:
         return np.tensordot(self.weights, self.covariances, 1) + np.einsum("k,ki,kj->ij", self.weights, off, off.conj())
 
 
+class ClassifierFree:
+    """D_null + scale (D_told - D_null) of two denoisers (Ho and Salimans 2022, eq. 6): the prior that is told a
+    condition, and the one that is not. The variance is that of the first."""
+
+    def __init__(self, told, null, scale):
+        self.told, self.null, self.scale = told, null, scale
+
+    def __call__(self, x, sigma):
+        mean, variance = self.told(x, sigma)
+        null, _ = self.null(x, sigma)
+        return null + self.scale * (mean - null), variance
+
+
 def _root(covariance):
     """Hermitian square root, also of a singular covariance."""
     values, vectors = np.linalg.eigh(covariance)

@@ -41,13 +41,24 @@ def load_prior(description, folder, real=False):
 
 
 def estimate(
-    prior, y, noise_var, member=None, observed=None, matrix=None, gain="unit", seed=0, stream=0, first=0, size=None
+    prior,
+    y,
+    noise_var,
+    member=None,
+    observed=None,
+    matrix=None,
+    gain="unit",
+    seed=0,
+    stream=0,
+    first=0,
+    size=None,
+    real=False,
 ):
     """(mean [B, N], variance [B, N], steps [B]) of measurements y [B, M].
 
     member: {"operator", "start", "guidance", "sampler", "plan"} as in a manifest. size: N, where it is not M.
-    noise_var: broadcasts to y. gain: `unit`, or `measured`: y is divided by its measured amplitude first. first: index
-    of the first item.
+    noise_var: broadcasts to y. real: of real data, so that its noise is. gain: `unit`, or `measured`: y is divided by
+    its measured amplitude first. first: index of the first item.
     """
     member = member or {}
     y = np.asarray(y)
@@ -73,7 +84,7 @@ def estimate(
             member,
             observed,
             matrix,
-            Rng(seed, stream, first + b),
+            Rng(seed, stream, first + b, real),
             size,
         )
         for b, a in enumerate(amplitude[:, 0])

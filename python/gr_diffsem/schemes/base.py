@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..air import measure
+from ..base.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,18 @@ class Claim:
 
 @dataclass
 class TestData:
-    """What an evaluation measures on. truth: [count, N] complex64, E|x|^2 = 1. observed: [N] bool or
-    None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and
-    genies that are no members of the package. A list of these may be given, each a kind of signal;
-    what has a `name` is reported apart too, and its estimators may be its own under the same names."""
+    """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N]
+    bool or None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and genies
+    that are no members of the package. A list of these may be given, each a kind of signal; what has a `name` is
+    reported apart too, and its estimators may be its own under the same names. condition: {name: array [count, ...]},
+    what a conditional prior is told."""
 
     truth: np.ndarray
     observed: np.ndarray | None = None
     matrix: np.ndarray | None = None
     estimators: dict = field(default_factory=dict)
     name: str | None = None
+    condition: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,10 @@ class Scheme:
     source = None  # the file it was read from, where that is not one of this package; set by what reads it
     version = "1"
     licence = "GPL-3.0-or-later"
-    domain = "complex"  # "image": photographs, which `gr-diffsem eval semantic_link` measures
+    domain = "complex"  # "real": [n, *shape] float32; "image": photographs, measured by `gr-diffsem eval semantic_link`
+    # what the networks are told beside x and sigma: ({"name": "class", "type": "int64", "shape": [], "null": -1},)
+    condition: tuple = ()
+    drop = 0.1  # share of training items whose conditions are replaced by their `null`
     shape = (64,)
     axes = ("carrier",)
     gain = "unit"
@@ -125,27 +131,63 @@ class Scheme:
         return Training
 
     def sample(self, rng, n):
-        """n clean signals, complex64 [n, *shape], E|x|^2 = 1 over the data set."""
+        """n clean signals, complex64 (of real data float32) [n, *shape], E|x|^2 = 1 over the data set; with `condition`
+        (signals, {name: array [n, ...]})."""
         raise NotImplementedError
+
+    def drawn(self, rng, n):
+        """(signals, conditions) of sample(), none of them dropped."""
+        drawn = self.sample(rng, n)
+        return drawn if isinstance(drawn, tuple) else (drawn, {})
+
+    def dropped(self, rng, condition):
+        """The same conditions, a share `drop` of the items without them: what is compared with in classifier-free
+        guidance (Ho and Salimans 2022) is learned so. Those that have no `null` stay."""
+        gone = rng.random(len(next(iter(condition.values())))) < self.drop if condition else None
+        out = {}
+        for said in self.condition:
+            values = np.array(condition[said["name"]], said["type"])
+            if "null" in said:
+                values[gone] = np.asarray(said["null"], values.dtype)
+            out[said["name"]] = values
+        return out
 
     def batch(self, rng, n, prior_share):
         """n training pairs (air.measure.Batch). The default: every element observed, with equal
         noise, at SNRs uniform in dB over `training_snr_db`."""
-        h = self.sample(rng, n)
+        h, condition = self.drawn(rng, n)
         db = rng.uniform(*self.training_snr_db, (n, *[1] * len(self.shape)))
         nv = (10 ** (-db / 10)).astype(np.float32)
         observed = np.ones(h.shape, bool)
         batch = measure.observe(h, nv, nv, observed, rng, self.gain)
-        return measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        return measure.conditioned(batch, self.dropped(rng, condition))
+
+    def check_batch(self, batch):
+        """Refuse training data that are not what the scheme says of itself."""
+        real = self.domain == "real"
+        if real == np.iscomplexobj(batch.clean) or batch.clean.shape[1:] != tuple(self.shape):
+            kind = "real" if not np.iscomplexobj(batch.clean) else "complex"
+            raise UserError(
+                f"scheme {self.name} is of {self.domain} signals {list(self.shape)}, its samples are {kind} "
+                f"{list(batch.clean.shape[1:])}: correct domain and shape, or sample()"
+            )
+        names, given = [said["name"] for said in self.condition], list(getattr(batch, "condition", {}))
+        if names != given:
+            raise UserError(
+                f"scheme {self.name} declares the conditions {names}, its batches come with {given}: let sample() or "
+                f"batch() give them in that order"
+            )
 
     def validation(self):
         """{name: SNR in dB -> Batch} that training reports on; never seen in training."""
 
         def at(snr_db):
             rng = np.random.default_rng(self.seed + 9000)
-            h = self.sample(rng, 2000)
+            h, condition = self.drawn(rng, 2000)
             nv = np.float32(10 ** (-snr_db / 10))
-            return measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+            batch = measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain)
+            return measure.conditioned(batch, condition)
 
         return {"all": at}
 
@@ -173,7 +215,7 @@ class Scheme:
     def signal_text(self):
         """One line of the card."""
         return (
-            f"Signal: complex, shape {list(self.shape)} ({', '.join(self.axes)}), "
+            f"Signal: {self.domain}, shape {list(self.shape)} ({', '.join(self.axes)}), "
             f"gain {self.gain}. SNR here is {self.snr_definition}."
         )
 

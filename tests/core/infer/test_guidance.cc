@@ -200,10 +200,7 @@ std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
         some.push_back(int(i));
     }
     return {{"matrix", m, make_matrix_operator(row_major(a), std::size_t(rows), std::size_t(n)), a},
-            {"mask",
-             m,
-             make_mask_operator(observed),
-             Matrix(eye(some, Eigen::all))}};
+            {"mask", m, make_mask_operator(observed), Matrix(eye(some, Eigen::all))}};
 }
 
 // y as the operator has it: of a mask with holes, which may hold anything.
@@ -347,8 +344,8 @@ void choices()
     CHECK_THROWS(make(each, matrix, "pigdm", {{"guidance_steps", 0}}),
                  {"guidance_steps", "1 .. 64"});
     CHECK_THROWS(make(each, matrix, "dps", {{"guidance_steps", 1.5}}), {"whole number"});
-    CHECK_EQUAL(PosteriorDenoiser(each, matrix).evaluations(), 5);
-    CHECK_EQUAL(PosteriorDenoiser(closed, matrix).evaluations(), 1);
+    CHECK_EQUAL(PosteriorDenoiser(each, matrix).traits().evaluations, 5);
+    CHECK_EQUAL(PosteriorDenoiser(closed, matrix).traits().evaluations, 1);
 }
 
 } // namespace

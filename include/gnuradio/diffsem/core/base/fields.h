@@ -46,6 +46,7 @@ public:
     //! \param shape -1: any length
     NpyArray array(const std::string& key, const std::vector<std::int64_t>& shape) const;
     std::string file(const std::string& key) const; //!< path of the file that a key names
+    const Json& json(const std::string& key) const { return d_object[key]; } //!< null: not there
     [[noreturn]] void fail(const std::string& key, const std::string& message) const;
     const std::string& where() const { return d_where; }
 

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,12 +32,16 @@ struct EstimatorOptions {
     int steps = 0;              //!< 0: the scheme's own
     float eta = -1.0f;          //!< < 0: the scheme's own
     std::uint64_t seed = 0;
-    std::uint64_t stream = 0; //!< distinct random stream for each block of a flowgraph
-    bool residual = true;     //!< ItemInfo::residual is wanted
+    std::uint64_t stream = 0; //!< of random numbers, of those that one seed has
+    //! The stream where neither these options nor the scheme give a seed: each block of a process has its own.
+    std::uint64_t unseeded_stream = 0;
+    bool residual = true; //!< ItemInfo::residual is wanted
     //! Elements of noise alone whose mean power the noise variances come from; 0: they are known. See Scheme's guard.
     float noise_freedom = 0;
     //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
     bool fallback_now = true;
+    //! Of a conditional prior, in the place of what the scheme's string says: {name: values}.
+    std::map<std::string, std::vector<float>> conditions;
 };
 
 //! What was done to one item.
@@ -109,21 +114,34 @@ public:
              ItemInfo* info,
              const RunLimit& limit = {});
 
+    //! Throws Error where the results of the scheme's sampler are no draws from the posterior, and names samplers whose are.
+    void check_draws() const;
     /*!
-     * K samples for one measurement (a single item of y and its noise): draws from the posterior where
-     * the sampler draws (`ddpm`, or `ddim` with eta), else K times the same.
+     * K draws from the posterior of one measurement (a single item of y and its noise); see check_draws().
      * \param first index of the first draw in the stream of random numbers
      * \param draws count x N
      * \param info  count, may be null
+     * \param limit what each draw may cost
      */
+    void draw(const float* y,
+              std::size_t count,
+              const float* noise_var,
+              std::size_t noise_stride,
+              std::uint64_t first,
+              float* draws,
+              ItemInfo* info,
+              const RunLimit& limit = {});
     void draw(const cfloat* y,
               std::size_t count,
               const float* noise_var,
               std::size_t noise_stride,
               std::uint64_t first,
               cfloat* draws,
-              ItemInfo* info);
+              ItemInfo* info,
+              const RunLimit& limit = {});
 
+    //! Index of the first of so many further items, for callers that count none themselves.
+    std::uint64_t count_on(std::size_t items);
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);
@@ -137,6 +155,18 @@ public:
                       const std::vector<std::int64_t>& shape = {});
     //! A named tensor that items bring along (count real values), for the items to come; a `spectrum` for `transform`.
     void set_context(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * What a conditional prior is told from now on: of one of traits().conditions, all its values. Allocates nothing.
+     * Throws Error, and nothing changed, for an unknown name and for values that do not fit.
+     */
+    void set_condition(const std::string& name, const float* values, std::size_t count);
+    /*!
+     * The same for each item of the next run() apart: items x count values, which must outlive it. \p items must be
+     * those of that run. What set_condition() said holds again afterwards.
+     */
+    void set_conditions(const std::string& name, const float* values, std::size_t items);
+    //! Forgets the previous answer of the stream, where the prior is told that.
+    void reset();
     //! Change which elements are measured (N bytes). Allocates; not for every call.
     void set_observed(const std::vector<std::uint8_t>& observed);
     const Scheme& scheme() const;

@@ -38,7 +38,7 @@ class Guidance
 {
 public:
     virtual ~Guidance() = default;
-    //! Of the posterior denoiser.
+    //! Of the posterior denoiser; a vector-Jacobian product counts as an evaluation.
     virtual Traits traits(const GuidanceParts& parts) const = 0;
     virtual std::unique_ptr<Workspace> make_workspace(const GuidanceParts& parts,
                                                       std::size_t max_batch) const = 0;
@@ -50,8 +50,6 @@ public:
                          Estimate& out) const = 0;
     //! Name of the entry that answers at these levels.
     virtual const char* acting(const GuidanceParts& parts, const Sigma& sigma) const = 0;
-    //! Evaluations of the prior for one of the posterior; a vector-Jacobian product counts as one.
-    virtual int evaluations() const { return 1; }
     //! Another operator of the same kind and size may take the place of parts.op: workspaces stay good.
     virtual bool takes_another_operator() const { return true; }
 };

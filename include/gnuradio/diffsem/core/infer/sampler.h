@@ -84,6 +84,15 @@ struct SamplerEntry : Entry {
 
 const std::vector<const SamplerEntry*>& samplers();
 
+//! Evaluations of the denoiser in so many steps. Of a plan that measures its levels each step is a last one.
+inline int evaluations(const SamplerEntry& sampler, const Plan& plan, int steps)
+{
+    if (steps < 1)
+        return 0;
+    const int others = plan.measured() ? sampler.last_evaluations : sampler.step_evaluations;
+    return sampler.last_evaluations + (steps - 1) * others;
+}
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

@@ -38,6 +38,7 @@ struct SchemeInfo {
     std::string guidance;       //!< registry name; empty: what fits prior and operator best
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step
+    int evaluations = 0;        //!< of the network, of one item by the whole plan
     std::string content_hash;   //!< SHA-256 of the package, hex
     std::string manifest_json;  //!< the manifest or metadata as JSON text
 };
@@ -60,6 +61,9 @@ struct SchemeParts {
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
+    std::map<std::string, std::vector<float>>
+        conditions;           //!< what the string says of the prior's side inputs
+    float guidance_scale = 1; //!< of classifier-free guidance
 };
 
 //! Immutable, shared between threads.

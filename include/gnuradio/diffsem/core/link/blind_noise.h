@@ -19,6 +19,12 @@ namespace core {
 //! Mean of |y|^2 over the observed elements. \p observed: a mask of the first elements, what is behind counts; empty: all.
 float observed_power(const cfloat* y, std::size_t m, const std::vector<std::uint8_t>& observed);
 
+//! The same of elements of so many floats, 2 for complex ones.
+float observed_power(const float* y,
+                     std::size_t parts,
+                     std::size_t m,
+                     const std::vector<std::uint8_t>& observed);
+
 //! Noise variance where signal and noise together have \p power, and the ratio of the two is \p snr_db.
 float noise_at_snr(float power, double snr_db);
 
@@ -39,6 +45,7 @@ public:
     struct Options {
         Source source = Source::null_carriers;
         std::size_t size = 0;               //!< M, elements of an item
+        std::size_t parts = 2;              //!< floats in an element: 1 for real ones, not for delay_tail
         std::vector<std::uint8_t> observed; //!< M bytes; empty: all
         std::vector<int> null_carriers;     //!< at least one, for that source
         float delay_window = 0;             //!< samples, for that source; 0: M/4
@@ -52,11 +59,14 @@ public:
     float operator()(const cfloat* y);
     //! Of the mean of two receptions, which goes to \p mean (M).
     float operator()(const cfloat* first, const cfloat* second, cfloat* mean);
-    //! Complex elements of noise alone that the last estimate is worth, where the noise stays as it is.
+    //! The same of an item's floats, as many as its domain has. Real receptions differ by noise alone, by no rotation.
+    float operator()(const float* y);
+    float operator()(const float* first, const float* second, float* mean);
+    //! Elements of noise alone that the last estimate is worth, where the noise stays as it is.
     float freedom() const;
 
 private:
-    float averaged(float noise, const cfloat* y);
+    float averaged(float noise, const float* y);
 
     Options d;
     std::unique_ptr<DelayTailNoise> d_tail;

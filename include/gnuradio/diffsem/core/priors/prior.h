@@ -12,6 +12,7 @@
 #include <gnuradio/diffsem/core/base/load_options.h>
 #include <gnuradio/diffsem/core/base/tensor.h>
 #include <gnuradio/diffsem/core/operators/operator.h>
+#include <gnuradio/diffsem/core/priors/side_input.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,8 @@ struct Traits {
     float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
     float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
     double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
+    int evaluations = 1;             //!< of the network behind it, in one call of denoise()
+    std::vector<SideInput> conditions; //!< what it looks up in Workspace::context
 };
 
 //! Result of one denoiser evaluation. Sized once by the caller.
@@ -125,8 +128,13 @@ public:
  */
 Json read_onnx_metadata(const std::string& path, const LoadOptions& options);
 
-//! A trained network. Throws Error when the graph and what is said of it do not agree.
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path, const LoadOptions& options);
+/*!
+ * A trained network. Throws Error when the graph and what is said of it do not agree.
+ * \param condition its side inputs, in the place of what the file says of them; null: what the file says
+ */
+std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
+                                             const LoadOptions& options,
+                                             const Json& condition = Json());
 
 struct PriorEntry : Entry {
     //! From the manifest's keys; null where there is none (the measurement is the answer). Throws Error.
