@@ -9,6 +9,7 @@
 #include <gnuradio/diffsem/core/infer/scheme.h>
 #include <pmt/pmt.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <sstream>
@@ -133,6 +134,13 @@ private:
     clock::time_point d_last;
     bool d_started = false;
 };
+
+//! Random numbers of a block that no seed was given to: no two blocks of a process draw the same.
+inline std::uint64_t next_noise_stream()
+{
+    static std::atomic<std::uint64_t> next{0};
+    return next++;
+}
 
 } // namespace diffsem
 } // namespace gr

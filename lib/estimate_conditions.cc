@@ -6,6 +6,7 @@
 #include "estimate_impl.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 
 namespace gr {
@@ -64,7 +65,8 @@ void estimate_impl::tell(const pmt::pmt_t& said, bool only_known)
         const pmt::pmt_t key = pmt::car(pmt::car(items)), value = pmt::cdr(pmt::car(items));
         const std::string name = pmt::is_symbol(key) ? pmt::symbol_to_string(key) : "";
         if (only_known) {
-            const auto& inputs = prior ? prior->traits().conditions : std::vector<core::SideInput>();
+            const auto& inputs =
+                prior ? prior->traits().conditions : std::vector<core::SideInput>();
             if (std::none_of(
                     inputs.begin(), inputs.end(), [&](const auto& i) { return i.name == name; }))
                 continue;
@@ -102,9 +104,17 @@ void estimate_impl::tell_from_tag(const tag_t& tag)
 }
 
 // Through the estimator, cut where a tag tells it something else. With the mutex.
-void estimate_impl::run(
-    const float* y, int items, float* mean, float* variance, const core::RunLimit& limit)
+void estimate_impl::run(const float* y,
+                        int items,
+                        float* mean,
+                        float* variance,
+                        float* draws,
+                        const core::RunLimit& limit)
 {
+    // The answer and its draws share what an item may cost.
+    core::RunLimit each = limit;
+    if (limit.evaluations > 0)
+        each.evaluations = std::max(limit.evaluations / (1 + d_options.draws), 1);
     const uint64_t read = nitems_read(0);
     d_telling.clear();
     const auto& prior = d.scheme->parts().prior;
@@ -132,9 +142,31 @@ void estimate_impl::run(
                    mean + from * d_output * d_parts,
                    variance ? variance + from * d_output : nullptr,
                    d_info.data() + from,
-                   limit);
+                   each);
+        for (int i = from; i < to && draws; i++)
+            draw(y, i, draws, each);
         from = to;
     }
+}
+
+// Of one item K draws, each with its own noise; what they took is the item's.
+void estimate_impl::draw(const float* y, int item, float* draws, const core::RunLimit& limit)
+{
+    constexpr uint64_t apart = uint64_t(1) << 48; // from the random numbers of the answers
+    const std::size_t k = d_options.draws, whole = d_output * d_parts;
+    d.run->draw(y + item * d_input * d_parts,
+                k,
+                d_noise.data() + item,
+                1,
+                apart + (d_first + item) * k,
+                draws + item * k * whole,
+                d_draw_info.data(),
+                limit);
+    for (const core::ItemInfo& info : d_draw_info) {
+        d_info[item].steps += info.steps;
+        d_info[item].planned += info.planned;
+    }
+    d_info[item].seconds += d_draw_info[0].seconds * std::ceil(double(k) / d_options.max_batch);
 }
 
 // Of what was said while the running scheme ran, what another in its place takes too and does not say itself.
@@ -146,7 +178,7 @@ estimate_impl::conditions estimate_impl::kept_conditions(const core::Scheme& nex
         return kept;
     std::lock_guard<std::mutex> lock(d_said_mutex);
     for (const auto& input : prior->traits().conditions)
-        for (const auto* said : { &d_said, &d_options.condition }) {
+        for (const auto* said : {&d_said, &d_options.condition}) {
             const auto found = said->find(input.name);
             if (found != said->end() && found->second.size() == input.count &&
                 !next.parts().conditions.count(input.name))

@@ -37,6 +37,7 @@ source parse_source(const std::string& name)
 }
 
 constexpr inference_ledger::offers offered{}; // every policy
+constexpr int most_draws = 1024;
 
 void check(const estimate_options& options, source noise)
 {
@@ -50,6 +51,9 @@ void check(const estimate_options& options, source noise)
     check_eta(options.eta);
     if (options.max_batch < 1 || options.max_batch > 65536)
         throw core::Error("max_batch is " + text(options.max_batch) + ": give 1 to 65536");
+    if (options.draws < 0 || options.draws > most_draws)
+        throw core::Error("draws is " + text(options.draws) + ": give 0 (none) to " +
+                          text(most_draws));
     if (!(options.noise_averaging > 0) || options.noise_averaging > 1)
         throw core::Error("noise_averaging is " + text(options.noise_averaging) +
                           ": give the weight of the newest estimate, above 0 to 1");
@@ -120,6 +124,7 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     e.steps = options.steps;
     e.eta = options.eta;
     e.seed = options.seed;
+    e.unseeded_stream = next_noise_stream();
     e.noise_freedom = options.noise_freedom;
     e.conditions = options.condition;
     if (!options.matrix.empty()) {
@@ -132,6 +137,8 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     e.observed = p.observed = observed_of(options, n);
     p.run = std::make_unique<core::Estimator>(p.scheme, e);
     check_content(options, info, p.content());
+    if (options.draws > 0)
+        p.run->check_draws();
     if (p.scheme->parts().op->measurement_is_state)
         return p; // an element of y is one of x
     if (noise == source::null_carriers || noise == source::delay_tail)
@@ -149,6 +156,10 @@ void check_content(const estimate_options& options, const core::SchemeInfo& info
     if (!size && options.latent_output)
         throw core::Error("latent_output is set, but scheme '" + info.spec +
                           "' has no codec, so that its estimate is no latent: leave it out");
+    if (size && options.draws > 0)
+        throw core::Error("draws is " + text(options.draws) + ", but scheme '" + info.spec +
+                          "' has a codec, and draws would be latents: give 0; the estimate of a "
+                          "sampler that draws is a draw");
     if (options.content_size && options.content_size != size)
         throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
                           info.spec + "' " +
@@ -199,6 +210,8 @@ gr::io_signature::sptr outputs_of(const estimate_impl::plan& p, const estimate_o
         sizes.push_back(first);
     if (options.latent_output)
         sizes.push_back(whole);
+    if (options.draws > 0)
+        sizes.push_back(options.draws * whole);
     return gr::io_signature::makev(sizes.size(), sizes.size(), sizes);
 }
 
@@ -238,6 +251,7 @@ estimate_impl::estimate_impl(plan p,
       d_noise_var(options.noise_var),
       d_noise(options.max_batch),
       d_info(options.max_batch),
+      d_draw_info(options.draws),
       d_live(*this,
              d_logger,
              std::move(p),
@@ -348,9 +362,10 @@ int estimate_impl::general_work(int noutput_items,
         d_options.variance_output ? static_cast<float*>(output_items[port++]) : nullptr;
     auto* classical =
         d_options.baseline_output ? static_cast<float*>(output_items[port++]) : nullptr;
+    float* draws = d_options.draws > 0 ? static_cast<float*>(output_items.back()) : nullptr;
     auto* latent =
         d_options.latent_output ? static_cast<float*>(output_items[port]) : d_latent.data();
-    run(y, items, d_content ? latent : mean, variance, d_ledger.limit(verdict));
+    run(y, items, d_content ? latent : mean, variance, draws, d_ledger.limit(verdict));
     if (d_content)
         d.run->decode(latent, items, mean, d_info.data());
     if (classical)

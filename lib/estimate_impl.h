@@ -74,7 +74,13 @@ private:
     const float* measure_noise(const float* in, int items);
     void noise_from_tags(const float* in, int items);
     void baseline(const float* y, int items, float* out);
-    void run(const float* y, int items, float* mean, float* variance, const core::RunLimit& limit);
+    void run(const float* y,
+             int items,
+             float* mean,
+             float* variance,
+             float* draws,
+             const core::RunLimit& limit);
+    void draw(const float* y, int item, float* draws, const core::RunLimit& limit);
     void tell(const pmt::pmt_t& said, bool only_known = false);
     void tell(const std::string& name, const std::vector<float>& values);
     void condition_message(const pmt::pmt_t& message);
@@ -105,12 +111,12 @@ private:
 
     mutable std::mutex d_said_mutex;
     conditions d_said; // conditions that were told while it ran
-    rate_limit d_complaint{ 1.0 };
+    rate_limit d_complaint{1.0};
     std::vector<tag_t> d_telling;
     std::vector<float> d_mean_of_two;
     std::vector<float> d_latent, d_baseline_latent; // where no port takes them
     std::vector<float> d_noise;
-    std::vector<core::ItemInfo> d_info;
+    std::vector<core::ItemInfo> d_info, d_draw_info;
     std::vector<tag_t> d_tags;
     uint64_t d_first = 0; // index of the oldest item that waits
     std::atomic<float> d_last_noise{0};

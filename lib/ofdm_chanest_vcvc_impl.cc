@@ -86,6 +86,7 @@ ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sp
     options.steps = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
+    options.unseeded_stream = next_noise_stream();
     p.run = std::make_unique<core::Estimator>(p.scheme, options);
     return p;
 }

@@ -51,6 +51,7 @@ struct estimate_options {
     std::map<std::string, std::vector<float>> condition;
     //! Real elements of the content that the scheme's codec makes of its latent; 0: the scheme's.
     std::size_t content_size = 0;
+    int draws = 0; //!< of each item, from its posterior, at an output of their own; 0: none
     bool variance_output = false;
     bool baseline_output = false;
     bool latent_output = false; //!< of a scheme with a codec: the latent that was inferred
@@ -75,6 +76,7 @@ struct estimate_options {
  *   for repeated ones), 0 elsewhere; least squares through the matrix if there is one; of a scheme with a codec its
  *   content
  * - the latent that was inferred, vector of N, of a scheme with a codec
+ * - \p draws draws from the posterior of each item, one after the other: a vector of K N. The scheme's sampler must draw
  *
  * Takes whatever waits, up to \p max_batch items at a time, and never waits for more. An item that
  * cannot be estimated (NaN or Inf, or a noise variance that is not positive) passes as it is, is

@@ -205,9 +205,9 @@ void Estimator::Impl::take_memory(const std::vector<std::int64_t>& shape)
             throw Error("scheme '" + d_info.spec + "': " + e.what());
         }
         d_posterior = posterior.get();
-        d_guided = posterior->evaluations();
         denoiser = posterior;
     }
+    d_each = denoiser ? denoiser->traits().evaluations : 1;
     d_run = std::make_unique<SamplerRun>(denoiser, domain, shape, d_batch);
     d_run->keys = &d_parts.sampler_keys;
     if (!d_open)
@@ -263,7 +263,9 @@ void Estimator::Impl::warm_up()
         took = std::chrono::duration<double>(clock::now() - started).count();
         if (trial == 1)
             d_trial_cost.clear();
-        d_trial_cost.add(took, d_each * d_updates + cost(d_run->levels.steps()), double(items));
+        d_trial_cost.add(took,
+                         d_each * (d_updates + evaluations(sampler, d_plan, d_run->levels.steps())),
+                         double(items));
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
@@ -336,28 +338,6 @@ void Estimator::run(const cfloat* y,
            variance,
            info,
            limit);
-}
-
-void Estimator::draw(const cfloat* y,
-                     std::size_t count,
-                     const float* noise_var,
-                     std::size_t noise_stride,
-                     std::uint64_t first,
-                     cfloat* draws,
-                     ItemInfo* info)
-{
-    d->run(reinterpret_cast<const float*>(y),
-           2,
-           0,
-           count,
-           noise_var,
-           noise_stride,
-           0,
-           first,
-           reinterpret_cast<float*>(draws),
-           nullptr,
-           info,
-           {});
 }
 
 void Estimator::set_operator(std::shared_ptr<const Operator> op,

@@ -48,11 +48,6 @@ public:
              ItemInfo* info,
              const RunLimit& limit);
     int max_evaluations() const;
-    //! Of the network, in so many steps of the sampler.
-    int cost(int steps) const
-    {
-        return d_each * d_guided * evaluations(*d_parts.sampler, d_plan, steps);
-    }
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeInfo& d_info;
@@ -62,6 +57,7 @@ public:
     float d_eta;
     std::size_t d_n = 0, d_m = 0;
     CostModel d_trial_cost;
+    std::uint64_t d_counted = 0; // items, of callers that count none
 
 private:
     // One item of a call to run(), and what is known of it before inference.
@@ -154,13 +150,12 @@ private:
     State d_context; // what the items bring along
     std::vector<Told> d_told;
     bool d_remembers = false; // the prior is told the previous answer
-    int d_each = 1;           // evaluations of the network in one of the prior
+    int d_each = 1;           // evaluations of the network in one of what the sampler sees
     std::vector<std::int64_t> d_shape;
     std::size_t d_parts_of_x = 2; // floats of an element of the domain
     std::size_t d_batch = 0;      // items at once
     std::size_t d_measured = 0;
     int d_updates = 0; // of the noise of this batch
-    int d_guided = 1;  // evaluations of the prior for one of what the sampler sees
     double d_seconds = 0;
     bool d_open = false; // the size comes with the operator
     bool d_all_measured = false;

@@ -71,7 +71,8 @@ void Estimator::Impl::run(const float* y,
 
 int Estimator::Impl::max_evaluations() const
 {
-    return d_parts.prior ? d_each * d_parts.noise_updates + cost(d_plan.max_steps()) : 0;
+    const int calls = evaluations(*d_parts.sampler, d_plan, d_plan.max_steps());
+    return d_parts.prior ? d_each * (d_parts.noise_updates + calls) : 0;
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
@@ -172,17 +173,15 @@ void Estimator::Impl::flush(const RunLimit& limit)
     try {
         // What fits into the evaluations: the last step always, updates of the noise, other steps.
         const SamplerEntry& s = *d_parts.sampler;
-        const int calls = limit.evaluations / d_each; // of the prior
-        const int spare = std::max(calls - d_guided * evaluations(s, d_plan, 1), 0);
+        const int calls = limit.evaluations / d_each;
+        const int spare = std::max(calls - evaluations(s, d_plan, 1), 0);
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
             infer(0, d_parts.noise_updates);
         else {
             const int updates = std::min(spare, d_parts.noise_updates);
-            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / (d_guided * s.step_evaluations)
-                                         : 1,
-                  updates);
+            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
         }
     } catch (const std::exception&) {
         failure = "inference";
@@ -206,7 +205,8 @@ void Estimator::Impl::infer(int most_steps, int noise_updates)
 {
     using clock = std::chrono::steady_clock;
     SamplerRun& run = *d_run;
-    run.rng = Rng(d_options.seed ? d_options.seed : d_parts.seed, d_options.stream);
+    const std::uint64_t seed = d_options.seed ? d_options.seed : d_parts.seed;
+    run.rng = Rng(seed, d_options.stream + (seed ? 0 : d_options.unseeded_stream));
     run.eta = d_eta;
     set_levels();
     for (d_updates = 0; d_updates < noise_updates; d_updates++)
@@ -305,9 +305,12 @@ void Estimator::Impl::account(std::size_t slot, Item& item) const
     const SamplerRun& run = *d_run;
     if (!run.denoiser)
         return;
-    item.info.steps = item.spent + d_each * d_updates + cost(run.levels.steps(slot));
-    item.info.planned =
-        item.spent_planned + d_each * d_parts.noise_updates + cost(run.levels.planned(slot));
+    const SamplerEntry& sampler = *d_parts.sampler;
+    const int taken = d_updates + evaluations(sampler, d_plan, run.levels.steps(slot));
+    const int planned =
+        d_parts.noise_updates + evaluations(sampler, d_plan, run.levels.planned(slot));
+    item.info.steps = item.spent + d_each * taken;
+    item.info.planned = item.spent_planned + d_each * planned;
     item.info.seconds = item.spent_seconds + d_seconds;
 }
 

@@ -65,10 +65,10 @@ public:
     {
         Traits t = parts.prior->traits();
         t.variance = false; // that of the prior's answer is not the posterior's
+        t.evaluations *= 1 + d_steps;
         return t;
     }
     const char* acting(const GuidanceParts&, const Sigma&) const override { return d_entry.name; }
-    int evaluations() const override { return 1 + d_steps; }
     std::unique_ptr<Workspace> make_workspace(const GuidanceParts& parts,
                                               std::size_t max_batch) const override
     {

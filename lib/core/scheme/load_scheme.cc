@@ -10,6 +10,7 @@
 #include <gnuradio/diffsem/core/operators/bilinear.h>
 
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <vector>
 
@@ -49,48 +50,49 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
         member.set("guard", *guard == "on");
     }
     Json guidance = typed(member["guidance"], "");
-    if (const std::string* scale = spec.find("guidance_scale"))
-        member.set("guidance_scale", value_of(spec, {"guidance_scale", ""}, *scale));
-    if (const std::string* said =
-            spec.find("guidance")) { // a number: the scale of classifier-free guidance
-        if (said->find_first_not_of("0123456789.+-eE") == std::string::npos)
-            member.set("guidance_scale", value_of(spec, {"guidance", ""}, *said));
-        else
-            guidance = typed(Json(*said), ""); // another one's keys mean nothing to it
-    }
-    Json op =
-        typed(member["operator"],
-              signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
-                                                                                      : "identity");
-    sampler = kept(spec, "sampler", sampler, samplers());
-    start = kept(spec, "start", start, starts());
-    op = chosen(spec, "operator", op);
-    const Json before = plan;
-    plan = chosen(spec, "plan", plan); // grid keys of another plan mean nothing to this one
-    for (const PlanEntry* entry : plans())
-        for (const Key& key : entry->keys)
-            for (const char* common : {"steps", "sigma_min", "sigma_max"})
-                if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
-                    std::string(common) == key.name && before.has(common))
-                    plan.set(common, before[common]);
-    place_keys(spec,
-               {{"plan", &plan},
-                {"sampler", &sampler},
-                {"start", &start},
-                {"operator", &op},
-                {"guidance", &guidance}});
-    if (guidance.members().size() > 1 || !guidance["type"].is_string() ||
-        !guidance["type"].as_string().empty())
-        member.set("guidance", guidance);
-    // A level to start from: the package's, or the top of the plan.
-    if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
-        find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
-        start.set("sigma", plan["sigma_max"]);
-    member.set("plan", plan);
-    member.set("sampler", sampler);
-    member.set("start", start);
-    if (!member["operator"].is_null() || spec.find("operator"))
-        member.set("operator", op);
+    // A name is the way to condition, a number the scale of classifier-free guidance.
+    const std::string* said = spec.find("guidance");
+    const bool named = said && std::isalpha(static_cast<unsigned char>((*said)[0]));
+    if (named)
+        guidance = typed(Json(*said), ""); // another one's keys mean nothing to it
+    for (const char* key : {"guidance", "guidance_scale"})
+        if (const std::string* scale = spec.find(key))
+            if (!named || scale != said)
+                member.set("guidance_scale", value_of(spec, {key, ""}, *scale));
+}
+Json op =
+    typed(member["operator"],
+          signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
+                                                                                  : "identity");
+sampler = kept(spec, "sampler", sampler, samplers());
+start = kept(spec, "start", start, starts());
+op = chosen(spec, "operator", op);
+const Json before = plan;
+plan = chosen(spec, "plan", plan); // grid keys of another plan mean nothing to this one
+for (const PlanEntry* entry : plans())
+    for (const Key& key : entry->keys)
+        for (const char* common : {"steps", "sigma_min", "sigma_max"})
+            if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
+                std::string(common) == key.name && before.has(common))
+                plan.set(common, before[common]);
+place_keys(spec,
+           {{"plan", &plan},
+            {"sampler", &sampler},
+            {"start", &start},
+            {"operator", &op},
+            {"guidance", &guidance}});
+if (guidance.members().size() > 1 || !guidance["type"].is_string() ||
+    !guidance["type"].as_string().empty())
+    member.set("guidance", guidance);
+// A level to start from: the package's, or the top of the plan.
+if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
+    find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
+    start.set("sigma", plan["sigma_max"]);
+member.set("plan", plan);
+member.set("sampler", sampler);
+member.set("start", start);
+if (!member["operator"].is_null() || spec.find("operator"))
+    member.set("operator", op);
 }
 
 // Of several unknowns the string says when each is updated; how each is inferred is the manifest's.

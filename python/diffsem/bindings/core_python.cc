@@ -11,6 +11,8 @@
 #include <gnuradio/diffsem/core/scheme/load_scheme.h>
 #include <gnuradio/diffsem/scheme.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 using namespace gr::diffsem;
@@ -116,13 +118,28 @@ static void bind_estimator(py::module& m)
              py::arg("max_batch") = 64,
              py::arg("noise_freedom") = 0.0f,
              py::arg("condition") = py::none())
-        .def("run",
-             &run_estimator,
-             py::arg("y"),
-             py::arg("noise_var"),
-             py::arg("first") = 0,
-             py::arg("condition") = py::none(),
-             "(mean, variance, info) as scheme.estimate() gives them.")
+        .def(
+            "run",
+            [](core::Estimator& self,
+               const py::object& y,
+               const float_array& noise_var,
+               const std::optional<std::uint64_t>& first,
+               const py::object& condition,
+               int draws) {
+                const std::size_t m = std::max<std::size_t>(self.input_size(), 1);
+                const std::size_t items = array_of(y).size() / m * std::max(draws, 1);
+                const std::uint64_t at = first ? *first : self.count_on(items);
+                return draws ? draw_estimator(self, y, noise_var, at, draws, condition)
+                             : run_estimator(self, y, noise_var, at, condition);
+            },
+            py::arg("y"),
+            py::arg("noise_var"),
+            py::arg("first") = py::none(),
+            py::arg("condition") = py::none(),
+            py::arg("draws") = 0,
+            "(mean, variance, info) as scheme.estimate() gives them. first: index of the first "
+            "item; None: the one after\nthose that it has counted, so that no two calls draw the "
+            "same noise.")
         .def(
             "set_condition",
             [](core::Estimator& self, const std::string& name, const py::object& values) {

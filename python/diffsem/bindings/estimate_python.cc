@@ -92,6 +92,10 @@ void bind_estimate(py::module& m)
                 in::line("content_size",
                          &o::content_size,
                          "elements of the content that the scheme's codec makes; 0: the scheme's."),
+                in::line("draws",
+                         &o::draws,
+                         "draws from the posterior of each item, at an output of their own; 0: "
+                         "none."),
                 in::line("variance_output", &o::variance_output, "output the error variance."),
                 in::line("baseline_output", &o::baseline_output, "output the classical estimate."),
                 in::line("latent_output",

@@ -80,6 +80,14 @@ py::tuple run_estimator(core::Estimator& estimator,
                         std::uint64_t first,
                         const py::object& condition = py::none());
 
+//! The same of K draws of each item: (draws [K, ..., N], their own variance [..., N], info's arrays [K, ...]).
+py::tuple draw_estimator(core::Estimator& estimator,
+                         const py::object& measured,
+                         const float_array& noise_var,
+                         std::uint64_t first,
+                         int draws,
+                         const py::object& condition = py::none());
+
 //! Of the conditions of one call those that hold for all its items, for an estimator that is made for it.
 std::map<std::string, std::vector<float>>
 constant_conditions(const core::Scheme& scheme, const py::object& condition, std::size_t items);

@@ -6,6 +6,10 @@
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
 #include <gnuradio/diffsem/scheme.h>
 
+#include <algorithm>
+#include <complex>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace gr {
@@ -192,78 +196,168 @@ py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<
     return out;
 }
 
-py::tuple run_estimator(core::Estimator& estimator,
-                        const py::object& measured,
-                        const float_array& noise_var,
-                        std::uint64_t first,
-                        const py::object& condition)
+namespace {
+
+// A measurement from Python: of the scheme's domain, with its noise.
+struct Measured {
+    py::array y;
+    bool real;
+    py::ssize_t items, rows;
+    std::vector<py::ssize_t> batch;
+    noise_variances noise;
+};
+
+Measured
+measured_by(const core::Estimator& estimator, const py::object& given, const float_array& noise_var)
 {
-    const py::array y = array_of(measured);
-    const auto m = static_cast<py::ssize_t>(estimator.input_size());
-    const auto n = static_cast<py::ssize_t>(estimator.output_size());
+    Measured in;
+    in.y = array_of(given);
+    const auto m = in.rows = static_cast<py::ssize_t>(estimator.input_size());
+    const py::array& y = in.y;
     if (y.ndim() < 1 || y.shape(y.ndim() - 1) != m)
         throw core::Error("y's last axis has " +
                           (y.ndim() ? std::to_string(y.shape(y.ndim() - 1)) : std::string("no")) +
                           " elements, a measurement of this scheme has " + std::to_string(m));
     const auto& scheme = estimator.scheme().info();
-    const bool real = !scheme.complex_domain;
-    if (real && y.dtype().kind() == 'c')
+    in.real = !scheme.complex_domain;
+    if (in.real && y.dtype().kind() == 'c')
         throw core::Error("y is complex, but scheme '" + scheme.spec +
                           "' is made for real data: give real numbers, for example y.real");
-    const py::ssize_t items = m ? y.size() / m : 0;
-    std::vector<py::ssize_t> batch(y.shape(), y.shape() + y.ndim() - 1);
+    const py::ssize_t items = in.items = m ? y.size() / m : 0;
+    in.batch.assign(y.shape(), y.shape() + y.ndim() - 1);
 
-    const noise_variances noise = noise_from(noise_var, items, m);
+    in.noise = noise_from(noise_var, items, m);
+    return in;
+}
 
-    const auto rows = row_conditions(estimator, condition, items);
-    auto shape = batch;
-    shape.push_back(n);
+// With what the domain has in memory: f(numbers of y, an array of that shape for the results).
+template <typename F>
+py::array with_numbers(const Measured& in, const std::vector<py::ssize_t>& shape, F f)
+{
+    if (in.real) {
+        py::array_t<float> out(shape);
+        f(py::cast<float_array>(in.y), out);
+        return std::move(out);
+    }
+    py::array_t<core::cfloat> out(shape);
+    f(py::cast<complex_array>(in.y), out);
+    return std::move(out);
+}
+
+// The content of latents [*batch, N].
+py::array decoded(const core::Estimator& estimator,
+                  const py::array& latent,
+                  const std::vector<py::ssize_t>& batch,
+                  std::vector<core::ItemInfo>& info)
+{
+    const auto& shape = estimator.scheme().info().content;
+    auto of_content = batch;
+    of_content.insert(of_content.end(), shape.begin(), shape.end());
+    py::array_t<float> content(of_content);
+    float* to = content.mutable_data();
+    const auto* from = static_cast<const float*>(latent.data());
+    py::gil_scoped_release release;
+    estimator.decode(from, info.size(), to, info.data());
+    return std::move(content);
+}
+
+} // namespace
+
+py::tuple run_estimator(core::Estimator& estimator,
+                        const py::object& given,
+                        const float_array& noise_var,
+                        std::uint64_t first,
+                        const py::object& condition)
+{
+    const Measured in = measured_by(estimator, given, noise_var);
+    const auto told = row_conditions(estimator, condition, in.items);
+    auto shape = in.batch;
+    shape.push_back(static_cast<py::ssize_t>(estimator.output_size()));
     py::array_t<float> variance(shape);
-    std::vector<core::ItemInfo> info(items);
-    const auto run = [&](const auto& given, auto& mean) {
-        auto* mean_data = mean.mutable_data();
+    std::vector<core::ItemInfo> info(in.items);
+    const py::array mean = with_numbers(in, shape, [&](const auto& y, auto& out) {
+        auto* mean_data = out.mutable_data();
         float* variance_data = variance.mutable_data();
-        const auto* y_data = given.data();
+        const auto* y_data = y.data();
         py::gil_scoped_release release;
         estimator.run(y_data,
-                      items,
-                      noise.values.data(),
-                      noise.stride,
+                      in.items,
+                      in.noise.values.data(),
+                      in.noise.stride,
                       first,
                       mean_data,
                       variance_data,
                       info.data());
-    };
-    py::array result;
-    if (real) {
-        py::array_t<float> mean(shape);
-        run(py::cast<float_array>(y), mean);
-        result = mean;
-    } else {
-        py::array_t<core::cfloat> mean(shape);
-        run(py::cast<complex_array>(y), mean);
-        result = mean;
-    }
+    });
+    if (!estimator.content_size())
+        return py::make_tuple(mean, variance, info_arrays(info, in.batch));
+    const py::array content = decoded(estimator, mean, in.batch, info);
+    py::dict out = info_arrays(info, in.batch);
+    out["latent"] = mean;
+    return py::make_tuple(content, variance, out);
+}
 
-    py::object latent = py::none();
-    if (estimator.content_size()) {
-        auto of_content = batch;
-        of_content.insert(of_content.end(), scheme.content.begin(), scheme.content.end());
-        py::array_t<float> content(of_content);
-        float* to = content.mutable_data();
-        const auto* from = static_cast<const float*>(result.data());
-        {
-            py::gil_scoped_release release;
-            estimator.decode(from, items, to, info.data());
+py::tuple draw_estimator(core::Estimator& estimator,
+                         const py::object& given,
+                         const float_array& noise_var,
+                         std::uint64_t first,
+                         int draws,
+                         const py::object& condition)
+{
+    if (draws < 1)
+        throw core::Error("draws is " + std::to_string(draws) + ": give 1 or more, 0 for none");
+    const Measured in = measured_by(estimator, given, noise_var);
+    const std::size_t k = draws, n = estimator.output_size();
+    auto all = conditions_from(condition);
+    auto batch = in.batch;
+    batch.insert(batch.begin(), draws);
+    auto shape = batch;
+    shape.push_back(static_cast<py::ssize_t>(n));
+    std::vector<core::ItemInfo> info(k * in.items), of_item(k);
+    py::array_t<float> variance(std::vector<py::ssize_t>(shape.begin() + 1, shape.end()));
+    const py::array result = with_numbers(in, shape, [&](const auto& y, auto& out) {
+        using number = std::decay_t<decltype(*y.data())>;
+        auto* to = out.mutable_data();
+        const auto* from = y.data();
+        float* spread = variance.mutable_data();
+        py::gil_scoped_release release;
+        std::vector<number> drawn(k * n);
+        for (py::ssize_t b = 0; b < in.items; b++) {
+            for (const auto& [name, values] : all) {
+                const std::size_t count = count_of(estimator.scheme(), name);
+                const bool rows = in_rows(values.size(), count, in.items);
+                estimator.set_condition(
+                    name, values.data() + (rows ? b * count : 0), rows ? count : values.size());
+            }
+            estimator.draw(from + b * in.rows,
+                           k,
+                           in.noise.values.data() + b * in.noise.stride,
+                           in.noise.stride,
+                           first + b * k,
+                           drawn.data(),
+                           of_item.data());
+            for (std::size_t j = 0; j < k; j++) {
+                std::copy_n(&drawn[j * n], n, to + (j * in.items + b) * n);
+                info[j * in.items + b] = of_item[j];
+            }
+            for (std::size_t i = 0; i < n; i++) {
+                number mean = 0;
+                double square = 0;
+                for (std::size_t j = 0; j < k; j++)
+                    mean += drawn[j * n + i] / float(k);
+                for (std::size_t j = 0; j < k; j++)
+                    square += std::norm(drawn[j * n + i] - mean);
+                spread[b * n + i] =
+                    k > 1 ? float(square / double(k - 1)) : std::numeric_limits<float>::quiet_NaN();
+            }
         }
-        latent = result;
-        result = content;
-    }
-
-    py::dict out = info_arrays(info, batch);
-    if (!latent.is_none())
-        out["latent"] = latent;
-    return py::make_tuple(result, variance, out);
+    });
+    if (!estimator.content_size())
+        return py::make_tuple(result, variance, info_arrays(info, batch));
+    const py::array content = decoded(estimator, result, batch, info);
+    py::dict told = info_arrays(info, batch);
+    told["latent"] = result;
+    return py::make_tuple(content, variance, told);
 }
 
 } // namespace diffsem
@@ -396,15 +490,14 @@ void bind_scheme(py::module& m)
         .def(
             "load",
             [](const scheme::sptr& self) {
-        py::gil_scoped_release release;
-        self->get();
-        return self;
+                py::gil_scoped_release release;
+                self->get();
+                return self;
             },
             "Read the package now; gives the handle back. ValueError if it cannot be had.")
         .def(
             "info",
-            [](scheme& self) {
-        return info_dict(*self.get()); },
+            [](scheme& self) { return info_dict(*self.get()); },
             "What the scheme says of itself, as a dict; reads the package if need be.")
         .def(
             "estimate",
@@ -420,27 +513,39 @@ void bind_scheme(py::module& m)
                std::uint64_t stream,
                std::size_t max_batch,
                float noise_freedom,
-               const py::object& condition) {
-        auto loaded = self.get();
-        const py::array y = array_of(measured);
-        if (loaded->parts().joint)
-            return estimate_jointly(loaded,
-                                    py::cast<complex_array>(y),
-                                    noise_var,
-                                    observed,
-                                    matrix,
-                                    steps,
-                                    eta,
-                                    seed,
-                                    stream,
-                                    first);
-        const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
-        auto options = estimator_options(
-            *loaded, size, observed, matrix, steps, eta, seed, stream, max_batch, noise_freedom);
-        options.fallback_now = false; // mostly it is not needed, and this runs once
-        options.conditions = constant_conditions(*loaded, condition, size ? y.size() / size : 0);
-        core::Estimator estimator(loaded, options);
-        return run_estimator(estimator, y, noise_var, first, condition);
+               const py::object& condition,
+               int draws) {
+                auto loaded = self.get();
+                const py::array y = array_of(measured);
+                if (loaded->parts().joint)
+                    return estimate_jointly(loaded,
+                                            py::cast<complex_array>(y),
+                                            noise_var,
+                                            observed,
+                                            matrix,
+                                            steps,
+                                            eta,
+                                            seed,
+                                            stream,
+                                            first);
+                const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
+                auto options = estimator_options(*loaded,
+                                                 size,
+                                                 observed,
+                                                 matrix,
+                                                 steps,
+                                                 eta,
+                                                 seed,
+                                                 stream,
+                                                 max_batch,
+                                                 noise_freedom);
+                options.fallback_now = false; // mostly it is not needed, and this runs once
+                options.conditions =
+                    constant_conditions(*loaded, condition, size ? y.size() / size : 0);
+                core::Estimator estimator(loaded, options);
+                if (draws)
+                    return draw_estimator(estimator, y, noise_var, first, draws, condition);
+                return run_estimator(estimator, y, noise_var, first, condition);
             },
             py::arg("y"),
             py::arg("noise_var"),
@@ -454,6 +559,7 @@ void bind_scheme(py::module& m)
             py::arg("max_batch") = 64,
             py::arg("noise_freedom") = 0.0f,
             py::arg("condition") = py::none(),
+            py::arg("draws") = 0,
             "Posterior estimate of arrays, without a flowgraph: (mean, variance, info).\n\n"
             "y: complex [..., M], of a real scheme real; so is the mean. noise_var: E|n|^2 per "
             "(complex) element\nof y; one value, one for each\n"
@@ -467,11 +573,18 @@ void bind_scheme(py::module& m)
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
             "reason.\n"
             "A scheme with a codec infers its latent: mean is the decoded content [..., *shape], "
-            "info['latent'] what\nwas inferred, and variance that of the latent.")
+            "info['latent'] what\nwas inferred, and variance that of the latent.\n"
+            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are "
+            "dicts of "
+            "arrays\n"
+            "[..., *shape of the unknown] by its name, and steps are rounds.\n"
+            "draws: K above 0 gives K draws from the posterior of each item in the mean's place, "
+            "[K, ..., N],\ntheir own variance [..., N] and info of [K, ...]; "
+            "sampler=posterior_draw draws.")
         .def(
             "encode",
             [](scheme& self, const py::object& content) {
-        return through_codec(*self.get(), content, true);
+                return through_codec(*self.get(), content, true);
             },
             py::arg("content"),
             "The latent of content [..., *shape], real: [..., N], what is sent. Of a scheme with a "
@@ -479,15 +592,12 @@ void bind_scheme(py::module& m)
         .def(
             "decode",
             [](scheme& self, const py::object& latent) {
-        return through_codec(*self.get(), latent, false);
+                return through_codec(*self.get(), latent, false);
             },
             py::arg("latent"),
             "The content of latents [..., N]. Of a scheme with a codec.")
-            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are dicts of "
-            "arrays\n"
-            "[..., *shape of the unknown] by its name, and steps are rounds.")
         .def("__repr__", [](const scheme& self) {
-        return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
+            return "diffsem.scheme(" + std::string(py::repr(py::str(self.spec()))) + ")";
         });
     py::implicitly_convertible<py::str, scheme>();
 }

@@ -321,7 +321,9 @@ void batches(const Toy& t)
 // K samples of one posterior: their moments are its.
 void draws(const Toy& t)
 {
-    auto e = t.make(t.unit + "/gmm:sampler=ddpm,steps=100");
+    CHECK_THROWS(t.make(t.unit + "/gmm:sampler=ddpm")->check_draws(),
+                 {"'ddpm'", "sampler=posterior_draw"});
+    auto e = t.make(t.unit + "/gmm:sampler=posterior_draw,steps=50");
     const auto y = measurements(t.model, 1, 0.5, 13);
     const std::size_t count = 2000;
     std::vector<cfloat> x(6 * count);

@@ -344,8 +344,8 @@ void choices()
     CHECK_THROWS(make(each, matrix, "pigdm", {{"guidance_steps", 0}}),
                  {"guidance_steps", "1 .. 64"});
     CHECK_THROWS(make(each, matrix, "dps", {{"guidance_steps", 1.5}}), {"whole number"});
-    CHECK_EQUAL(PosteriorDenoiser(each, matrix).evaluations(), 5);
-    CHECK_EQUAL(PosteriorDenoiser(closed, matrix).evaluations(), 1);
+    CHECK_EQUAL(PosteriorDenoiser(each, matrix).traits().evaluations, 5);
+    CHECK_EQUAL(PosteriorDenoiser(closed, matrix).traits().evaluations, 1);
 }
 
 } // namespace

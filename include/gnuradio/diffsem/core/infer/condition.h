@@ -35,8 +35,6 @@ public:
     void measure(const Tensor& y, const Sigma& noise);
     //! Which guidance answers, given the levels it is asked for and those of the measurement.
     const char* acting(const Sigma& sigma) const;
-    //! Evaluations of the prior in one call of denoise().
-    int evaluations() const { return d_guidance->evaluations(); }
 
     const Traits& traits() const override { return d_traits; }
     std::unique_ptr<Workspace> make_workspace(std::size_t max_batch) const override;

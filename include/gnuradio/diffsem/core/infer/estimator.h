@@ -32,8 +32,10 @@ struct EstimatorOptions {
     int steps = 0;              //!< 0: the scheme's own
     float eta = -1.0f;          //!< < 0: the scheme's own
     std::uint64_t seed = 0;
-    std::uint64_t stream = 0; //!< distinct random stream for each block of a flowgraph
-    bool residual = true;     //!< ItemInfo::residual is wanted
+    std::uint64_t stream = 0; //!< of random numbers, of those that one seed has
+    //! The stream where neither these options nor the scheme give a seed: each block of a process has its own.
+    std::uint64_t unseeded_stream = 0;
+    bool residual = true; //!< ItemInfo::residual is wanted
     //! Elements of noise alone whose mean power the noise variances come from; 0: they are known. See Scheme's guard.
     float noise_freedom = 0;
     //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
@@ -112,20 +114,31 @@ public:
              ItemInfo* info,
              const RunLimit& limit = {});
 
+    //! Throws Error where the results of the scheme's sampler are no draws from the posterior, and names samplers whose are.
+    void check_draws() const;
     /*!
-     * K samples for one measurement (a single item of y and its noise): draws from the posterior where
-     * the sampler draws (`ddpm`, or `ddim` with eta), else K times the same.
+     * K draws from the posterior of one measurement (a single item of y and its noise); see check_draws().
      * \param first index of the first draw in the stream of random numbers
      * \param draws count x N
      * \param info  count, may be null
+     * \param limit what each draw may cost
      */
+    void draw(const float* y,
+              std::size_t count,
+              const float* noise_var,
+              std::size_t noise_stride,
+              std::uint64_t first,
+              float* draws,
+              ItemInfo* info,
+              const RunLimit& limit = {});
     void draw(const cfloat* y,
               std::size_t count,
               const float* noise_var,
               std::size_t noise_stride,
               std::uint64_t first,
               cfloat* draws,
-              ItemInfo* info);
+              ItemInfo* info,
+              const RunLimit& limit = {});
 
     //! Real elements of an item that the scheme's codec makes of its mean; 0: there is no codec.
     std::size_t content_size() const;
@@ -138,6 +151,8 @@ public:
      */
     void decode(const float* mean, std::size_t items, float* content, ItemInfo* info) const;
 
+    //! Index of the first of so many further items, for callers that count none themselves.
+    std::uint64_t count_on(std::size_t items);
     void set_steps(int steps); //!< 0: the scheme's own
     void set_eta(float eta);
     void set_seed(std::uint64_t seed);

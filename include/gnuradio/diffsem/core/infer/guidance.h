@@ -38,7 +38,7 @@ class Guidance
 {
 public:
     virtual ~Guidance() = default;
-    //! Of the posterior denoiser.
+    //! Of the posterior denoiser; a vector-Jacobian product counts as an evaluation.
     virtual Traits traits(const GuidanceParts& parts) const = 0;
     virtual std::unique_ptr<Workspace> make_workspace(const GuidanceParts& parts,
                                                       std::size_t max_batch) const = 0;
