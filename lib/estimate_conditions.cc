@@ -64,7 +64,8 @@ void estimate_impl::tell(const pmt::pmt_t& said, bool only_known)
         const pmt::pmt_t key = pmt::car(pmt::car(items)), value = pmt::cdr(pmt::car(items));
         const std::string name = pmt::is_symbol(key) ? pmt::symbol_to_string(key) : "";
         if (only_known) {
-            const auto& inputs = prior ? prior->traits().conditions : std::vector<core::SideInput>();
+            const auto& inputs =
+                prior ? prior->traits().conditions : std::vector<core::SideInput>();
             if (std::none_of(
                     inputs.begin(), inputs.end(), [&](const auto& i) { return i.name == name; }))
                 continue;
@@ -102,8 +103,11 @@ void estimate_impl::tell_from_tag(const tag_t& tag)
 }
 
 // Through the estimator, cut where a tag tells it something else. With the mutex.
-void estimate_impl::run(
-    const float* y, int items, float* mean, float* variance, const core::RunLimit& limit)
+void estimate_impl::run(const float* y,
+                        int items,
+                        float* mean,
+                        float* variance,
+                        const core::RunLimit& limit)
 {
     const uint64_t read = nitems_read(0);
     d_telling.clear();
@@ -146,7 +150,7 @@ estimate_impl::conditions estimate_impl::kept_conditions(const core::Scheme& nex
         return kept;
     std::lock_guard<std::mutex> lock(d_said_mutex);
     for (const auto& input : prior->traits().conditions)
-        for (const auto* said : { &d_said, &d_options.condition }) {
+        for (const auto* said : {&d_said, &d_options.condition}) {
             const auto found = said->find(input.name);
             if (found != said->end() && found->second.size() == input.count &&
                 !next.parts().conditions.count(input.name))

@@ -103,7 +103,7 @@ private:
 
     mutable std::mutex d_said_mutex;
     conditions d_said; // conditions that were told while it ran
-    rate_limit d_complaint{ 1.0 };
+    rate_limit d_complaint{1.0};
     std::vector<tag_t> d_telling;
     std::vector<float> d_mean_of_two;
     std::vector<float> d_noise;

@@ -40,8 +40,8 @@ void Estimator::Impl::make_conditions()
         d_told.push_back(std::move(t));
     }
     using Given = std::map<std::string, std::vector<float>>;
-    for (const Given* given : std::initializer_list<const Given*>{&d_parts.conditions,
-                                                                &d_options.conditions})
+    for (const Given* given :
+         std::initializer_list<const Given*>{&d_parts.conditions, &d_options.conditions})
         for (const auto& [name, values] : *given)
             set_condition(name, values.data(), values.size());
     for (const Told& t : d_told)
@@ -62,9 +62,7 @@ Estimator::Impl::Told& Estimator::Impl::told(const std::string& name)
     throw Error("scheme '" + d_info.spec + "': " + no_side_input(name, inputs));
 }
 
-void Estimator::Impl::set_condition(const std::string& name,
-                                    const float* values,
-                                    std::size_t count)
+void Estimator::Impl::set_condition(const std::string& name, const float* values, std::size_t count)
 {
     Told& t = told(name);
     if (t.input.previous)

@@ -120,8 +120,8 @@ private:
     // What the prior is told beside x and sigma.
     struct Told {
         SideInput input;
-        std::size_t at;            // of d_context
-        std::vector<float> now;    // for all items; of the previous answer, that
+        std::size_t at;              // of d_context
+        std::vector<float> now;      // for all items; of the previous answer, that
         const float* each = nullptr; // for every item of this run
         std::size_t items = 0;
     };

@@ -127,7 +127,8 @@ float BlindNoise::averaged(float noise, const float* y)
         d_average = d_average < 0 ? noise : d_average + d.weight * (noise - d_average);
         noise = static_cast<float>(d_average);
     }
-    return noise > 0 ? noise : least_relative_noise * observed_power(y, d.parts, d.size, d.observed);
+    return noise > 0 ? noise
+                     : least_relative_noise * observed_power(y, d.parts, d.size, d.observed);
 }
 
 } // namespace core

@@ -49,7 +49,8 @@ public:
         for (std::size_t half = 0; half < 2; half++) {
             std::copy(x.data(), x.data() + x.size(), s.x.item(half * n));
             for (std::size_t b = 0; b < n; b++)
-                std::copy(sigma.item(b), sigma.item(b) + sigma.stride(), s.sigma.item(half * n + b));
+                std::copy(
+                    sigma.item(b), sigma.item(b) + sigma.stride(), s.sigma.item(half * n + b));
         }
         tell(s, n);
         s.both.want_variance = out.want_variance;
@@ -91,8 +92,8 @@ private:
                 throw std::runtime_error("the condition '" + input.name + "' was not given");
             for (std::size_t b = 0; b < 2 * n; b++) {
                 const bool null = !given || (b >= n && !input.null.empty());
-                const float* from = null ? input.null.data()
-                                         : given->x.item(given->x.batch() == 1 ? 0 : b % n);
+                const float* from =
+                    null ? input.null.data() : given->x.item(given->x.batch() == 1 ? 0 : b % n);
                 std::copy(from, from + rows.width(), rows.item(b));
             }
         }

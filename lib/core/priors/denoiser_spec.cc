@@ -241,8 +241,8 @@ void read_conditions(const OnnxFile& file, const Json& said, DenoiserSpec& spec)
                          file.inputs.end(),
                          [&](const TensorInfo& t) { return t.name == input.name; });
         if (found == file.inputs.end())
-            throw Error(file.path + ": " + where + " declares '" + input.name +
-                        "', but behind x" + (first == 2 ? " and the level" : "") +
+            throw Error(file.path + ": " + where + " declares '" + input.name + "', but behind x" +
+                        (first == 2 ? " and the level" : "") +
                         " the graph has no input of that name (there: " + name_list(file, first) +
                         "). Correct the metadata or export the graph again");
         std::vector<std::int64_t> item = input.shape;

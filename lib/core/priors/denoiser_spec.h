@@ -46,9 +46,13 @@ struct DenoiserSpec {
     double macs = 0;
     std::vector<double> schedule; // ln sigma of each timestep, rising
     std::vector<SideInput> conditions;
-    std::vector<OrtTensor> inputs, outputs; // inputs: x, the level if it is told, then the conditions
+    std::vector<OrtTensor> inputs,
+        outputs; // inputs: x, the level if it is told, then the conditions
 
-    std::size_t first_condition() const { return embedding == Embedding::none ? 1 : 2; } // of inputs
+    std::size_t first_condition() const
+    {
+        return embedding == Embedding::none ? 1 : 2;
+    } // of inputs
 
     //! sigma in the units of the net: the noise of one real component.
     Coefficients coefficients(float sigma) const;

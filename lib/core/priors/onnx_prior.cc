@@ -158,8 +158,8 @@ private:
         if (!given && input.null.empty())
             throw std::runtime_error("the condition '" + input.name + "' was not given");
         for (std::size_t i = 0; i < n; ++i) {
-            const float* from = !given ? input.null.data()
-                                       : given->x.item(given->x.batch() == 1 ? 0 : first + i);
+            const float* from =
+                !given ? input.null.data() : given->x.item(given->x.batch() == 1 ? 0 : first + i);
             if (input.integer) {
                 auto* to = w.run.input_as<std::int64_t>(at) + i * input.count;
                 std::transform(from, from + input.count, to, [](float v) {
@@ -171,8 +171,7 @@ private:
                 });
                 d_spec.to_net(w.item.data(), w.run.input_as<float>(at) + i * d_spec.width);
             } else {
-                std::copy(
-                    from, from + input.count, w.run.input_as<float>(at) + i * input.count);
+                std::copy(from, from + input.count, w.run.input_as<float>(at) + i * input.count);
             }
         }
     }
@@ -265,9 +264,8 @@ Json read_onnx_metadata(const std::string& path, const LoadOptions& options)
     return result;
 }
 
-std::shared_ptr<const Prior> make_onnx_prior(const std::string& path,
-                                             const LoadOptions& options,
-                                             const Json& condition)
+std::shared_ptr<const Prior>
+make_onnx_prior(const std::string& path, const LoadOptions& options, const Json& condition)
 {
     const OnnxFile file = read_onnx_file(path, options.max_model_bytes);
     if (file.meta("diffsem.role") == "image_denoiser") {

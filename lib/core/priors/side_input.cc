@@ -20,7 +20,9 @@ constexpr std::size_t max_inputs = 32;
 
 bool is_name(const std::string& name)
 {
-    const auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; };
+    const auto letter = [](char c) {
+        return std::isalpha(static_cast<unsigned char>(c)) || c == '_';
+    };
     return !name.empty() && name.size() <= 64 && letter(name[0]) &&
            std::all_of(name.begin(), name.end(), [&](char c) {
                return letter(c) || std::isdigit(static_cast<unsigned char>(c));
@@ -88,8 +90,10 @@ std::vector<SideInput> read_side_inputs(const Json& declared, const std::string&
     if (declared.is_null())
         return inputs;
     if (!declared.is_array() || declared.size() > max_inputs)
-        throw Error(where + " must be a list such as [{\"name\": \"class\", \"type\": \"int64\", \"shape\": [], "
-                            "\"null\": -1}]");
+        throw Error(
+            where +
+            " must be a list such as [{\"name\": \"class\", \"type\": \"int64\", \"shape\": [], "
+            "\"null\": -1}]");
     for (std::size_t i = 0; i < declared.size(); i++) {
         const std::string here = where + "[" + std::to_string(i) + "]";
         const Json& one = declared.items()[i];

@@ -122,8 +122,9 @@ void read_guidance_scale(const Json& scale, const std::string& where, SchemePart
         return;
     const double s = scale.is_number() ? scale.as_double() : -1;
     if (!(s >= 0 && s <= 100))
-        throw Error(where + " is " + scale.dump().substr(0, 60) +
-                    ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
+        throw Error(
+            where + " is " + scale.dump().substr(0, 60) +
+            ": give 0 (as if nothing were told) .. 100, 1 for the conditional prior itself");
     parts.guidance_scale = float(s);
     if (!parts.prior && s != 1)
         throw Error(where + " = " + scale.dump() + ": there is no prior to guide, leave it out");

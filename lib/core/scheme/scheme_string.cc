@@ -21,7 +21,8 @@ namespace {
 // What may stand behind the colon: the choices, and all that plans, samplers and starts read.
 std::vector<std::string> override_keys()
 {
-    std::vector<std::string> keys = {"sampler", "plan", "start", "seed", "gain", "guard", "guidance", "guidance_scale"};
+    std::vector<std::string> keys = {
+        "sampler", "plan", "start", "seed", "gain", "guard", "guidance", "guidance_scale"};
     const auto add = [&](const auto& table) {
         for (const auto* entry : table)
             for (const Key& key : entry->keys)

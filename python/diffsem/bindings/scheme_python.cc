@@ -247,10 +247,10 @@ static py::list condition_list(const core::SchemeParts& parts)
         d["name"] = input.name;
         d["type"] = input.integer ? "int64" : "float32";
         d["shape"] = py::tuple(py::cast(input.shape));
-        d["null"] = input.null.empty()  ? py::object(py::none())
-                    : input.count == 1  ? py::cast(input.null[0])
-                    : input.previous    ? py::cast(input.null[0])
-                                        : py::cast(input.null);
+        d["null"] = input.null.empty() ? py::object(py::none())
+                    : input.count == 1 ? py::cast(input.null[0])
+                    : input.previous   ? py::cast(input.null[0])
+                                       : py::cast(input.null);
         d["from"] = input.previous ? py::cast("previous") : py::object(py::none());
         const auto said = parts.conditions.find(input.name);
         d["value"] = said == parts.conditions.end() ? py::object(py::none())

@@ -68,8 +68,7 @@ public:
     {
         return std::make_unique<Workspace>();
     }
-    void
-    denoise(const Tensor& x, const Sigma&, Workspace& workspace, Estimate& out) const override
+    void denoise(const Tensor& x, const Sigma&, Workspace& workspace, Estimate& out) const override
     {
         out.set_batch(x.batch());
         out.has_variance = false;
@@ -93,7 +92,8 @@ void guidance()
     const auto space = guided->make_workspace(4);
     State told;
     told.add("c", nullptr, Tensor(Domain::real, {1}, 2), Sigma());
-    told.add("d", nullptr, Tensor(Domain::real, {1}, 1), Sigma()); // one for all, and without a null
+    told.add(
+        "d", nullptr, Tensor(Domain::real, {1}, 1), Sigma()); // one for all, and without a null
     told.find("c")->x.item(0)[0] = 1;
     told.find("c")->x.item(1)[0] = 2;
     told.find("d")->x.item(0)[0] = 10;
@@ -106,9 +106,8 @@ void guidance()
     for (std::size_t b = 0; b < 2; b++) {
         const double null = 0.25, c = double(b) + 1;
         for (std::size_t i = 0; i < 2; i++)
-            CHECK_NEAR(out.mean.item(b)[i],
-                       0.5 * double(2 * b + i) + 10 + null + 3 * (c - null),
-                       1e-6);
+            CHECK_NEAR(
+                out.mean.item(b)[i], 0.5 * double(2 * b + i) + 10 + null + 3 * (c - null), 1e-6);
     }
 }
 

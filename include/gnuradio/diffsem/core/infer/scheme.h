@@ -57,7 +57,8 @@ struct SchemeParts {
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
-    std::map<std::string, std::vector<float>> conditions; //!< what the string says of the prior's side inputs
+    std::map<std::string, std::vector<float>>
+        conditions;           //!< what the string says of the prior's side inputs
     float guidance_scale = 1; //!< of classifier-free guidance
 };
 

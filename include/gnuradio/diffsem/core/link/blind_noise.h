@@ -44,8 +44,8 @@ public:
     };
     struct Options {
         Source source = Source::null_carriers;
-        std::size_t size = 0;               //!< M, elements of an item
-        std::size_t parts = 2;              //!< floats in an element: 1 for real ones, not for delay_tail
+        std::size_t size = 0;  //!< M, elements of an item
+        std::size_t parts = 2; //!< floats in an element: 1 for real ones, not for delay_tail
         std::vector<std::uint8_t> observed; //!< M bytes; empty: all
         std::vector<int> null_carriers;     //!< at least one, for that source
         float delay_window = 0;             //!< samples, for that source; 0: M/4

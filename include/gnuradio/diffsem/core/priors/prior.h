@@ -27,13 +27,13 @@ namespace core {
 //! What a denoiser is and what it can do; fixed at construction.
 struct Traits {
     Domain domain = Domain::complex;
-    std::vector<std::int64_t> shape; //!< one item; empty: any length; -1: open
-    bool tensor_sigma = false;       //!< takes a level for every element (else one per item)
-    bool variance = false;           //!< fills Estimate::variance
-    float sigma_min = 1e-3f;         //!< levels it was made for; it clamps by itself
-    float sigma_max = 1e3f;          //!< also where an unobserved element enters a sampler
-    double macs = 0;                 //!< real multiply-adds of one evaluation of one item, about
-    int evaluations = 1;             //!< of the network behind it, in one call of denoise()
+    std::vector<std::int64_t> shape;   //!< one item; empty: any length; -1: open
+    bool tensor_sigma = false;         //!< takes a level for every element (else one per item)
+    bool variance = false;             //!< fills Estimate::variance
+    float sigma_min = 1e-3f;           //!< levels it was made for; it clamps by itself
+    float sigma_max = 1e3f;            //!< also where an unobserved element enters a sampler
+    double macs = 0;                   //!< real multiply-adds of one evaluation of one item, about
+    int evaluations = 1;               //!< of the network behind it, in one call of denoise()
     std::vector<SideInput> conditions; //!< what it looks up in Workspace::context
 };
 
