@@ -109,10 +109,31 @@ void without_noise_a_little_is_left()
     CHECK_NEAR(noise(y.data()), 10e-9, 1e-14);
 }
 
+// Real elements: the mean power of those that hold nothing, and half the power of a difference.
+void real_elements()
+{
+    BlindNoise::Options o;
+    o.size = 3;
+    o.parts = 1;
+    o.null_carriers = {0, 2};
+    const std::vector<float> a = {3, 100, 1}, b = {1, 100, 5};
+    CHECK_NEAR(observed_power(a.data(), 1, 3, {1, 0, 1}), 5, 1e-6);
+    BlindNoise nulls(o);
+    CHECK_NEAR(nulls(a.data()), 5, 1e-6);
+    CHECK_NEAR(nulls.freedom(), 2, 0);
+    o.source = Source::repeated;
+    BlindNoise pairs(o);
+    std::vector<float> mean(3);
+    CHECK_NEAR(pairs(a.data(), b.data(), mean.data()), (4 + 16) / 3.0 / 4, 1e-6);
+    CHECK(mean == (std::vector<float>{2, 100, 3}));
+    CHECK_NEAR(pairs.freedom(), 3, 0);
+}
+
 } // namespace
 
 int main()
 {
+    real_elements();
     power_and_ratio();
     each_source_is_its_estimator();
     the_average_is_exponential();
