@@ -25,6 +25,7 @@ diffusers = pytest.importorskip(
 )
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.timeout(600)  # an export of a network takes many seconds, and more beside other work
 ITEMS, SHAPE, SEED, STEPS = 3, (1, 8, 8), 7, 50
 ELEMENTS = int(np.prod(SHAPE))
 GATE = 1e-3
