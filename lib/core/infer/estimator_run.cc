@@ -195,7 +195,9 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     if (d_fallback && !d_fallback->d_slots.empty()) {
         // Its last step at least: something has to be answered.
-        const int left = std::max(limit.evaluations - cost(d_run->levels.steps()), 1);
+        const int taken =
+            d_each * evaluations(*d_parts.sampler, d_plan, d_run->levels.steps());
+        const int left = std::max(limit.evaluations - taken, 1);
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
     d_slots.clear();
