@@ -86,6 +86,22 @@ std::vector<uint8_t> observed_of(const estimate_options& options, std::size_t n)
     return observed;
 }
 
+void check_content(const estimate_options& options, const core::SchemeInfo& info, std::size_t size)
+{
+    if (!size && options.latent_output)
+        throw core::Error("latent_output is set, but scheme '" + info.spec +
+                          "' has no codec, so that its estimate is no latent: leave it out");
+    if (size && options.draws > 0)
+        throw core::Error("draws is " + text(options.draws) + ", but scheme '" + info.spec +
+                          "' has a codec, and draws would be latents: give 0; the estimate of a "
+                          "sampler that draws is a draw");
+    if (options.content_size && options.content_size != size)
+        throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
+                          info.spec + "' " +
+                          (size ? "gives content of " + text(size) + " elements: give that, or 0"
+                                : std::string("has no codec: give 0")));
+}
+
 estimate_impl::plan
 prepare(const scheme::sptr& handle, const estimate_options& options, source noise)
 {
@@ -149,22 +165,6 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     if (options.baseline_output)
         p.baseline = std::make_unique<core::Estimator>(p.scheme, e);
     return p;
-}
-
-void check_content(const estimate_options& options, const core::SchemeInfo& info, std::size_t size)
-{
-    if (!size && options.latent_output)
-        throw core::Error("latent_output is set, but scheme '" + info.spec +
-                          "' has no codec, so that its estimate is no latent: leave it out");
-    if (size && options.draws > 0)
-        throw core::Error("draws is " + text(options.draws) + ", but scheme '" + info.spec +
-                          "' has a codec, and draws would be latents: give 0; the estimate of a "
-                          "sampler that draws is a draw");
-    if (options.content_size && options.content_size != size)
-        throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
-                          info.spec + "' " +
-                          (size ? "gives content of " + text(size) + " elements: give that, or 0"
-                                : std::string("has no codec: give 0")));
 }
 
 // floats in an element

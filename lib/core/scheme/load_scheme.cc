@@ -59,40 +59,39 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
         if (const std::string* scale = spec.find(key))
             if (!named || scale != said)
                 member.set("guidance_scale", value_of(spec, {key, ""}, *scale));
-}
-Json op =
-    typed(member["operator"],
-          signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
-                                                                                  : "identity");
-sampler = kept(spec, "sampler", sampler, samplers());
-start = kept(spec, "start", start, starts());
-op = chosen(spec, "operator", op);
-const Json before = plan;
-plan = chosen(spec, "plan", plan); // grid keys of another plan mean nothing to this one
-for (const PlanEntry* entry : plans())
-    for (const Key& key : entry->keys)
-        for (const char* common : {"steps", "sigma_min", "sigma_max"})
-            if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
-                std::string(common) == key.name && before.has(common))
-                plan.set(common, before[common]);
-place_keys(spec,
-           {{"plan", &plan},
-            {"sampler", &sampler},
-            {"start", &start},
-            {"operator", &op},
-            {"guidance", &guidance}});
-if (guidance.members().size() > 1 || !guidance["type"].is_string() ||
-    !guidance["type"].as_string().empty())
-    member.set("guidance", guidance);
-// A level to start from: the package's, or the top of the plan.
-if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
-    find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
-    start.set("sigma", plan["sigma_max"]);
-member.set("plan", plan);
-member.set("sampler", sampler);
-member.set("start", start);
-if (!member["operator"].is_null() || spec.find("operator"))
-    member.set("operator", op);
+    Json op =
+        typed(member["operator"],
+              signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
+                                                                                      : "identity");
+    sampler = kept(spec, "sampler", sampler, samplers());
+    start = kept(spec, "start", start, starts());
+    op = chosen(spec, "operator", op);
+    const Json before = plan;
+    plan = chosen(spec, "plan", plan); // grid keys of another plan mean nothing to this one
+    for (const PlanEntry* entry : plans())
+        for (const Key& key : entry->keys)
+            for (const char* common : {"steps", "sigma_min", "sigma_max"})
+                if (plan["type"].is_string() && plan["type"].as_string() == entry->name &&
+                    std::string(common) == key.name && before.has(common))
+                    plan.set(common, before[common]);
+    place_keys(spec,
+               {{"plan", &plan},
+                {"sampler", &sampler},
+                {"start", &start},
+                {"operator", &op},
+                {"guidance", &guidance}});
+    if (guidance.members().size() > 1 || !guidance["type"].is_string() ||
+        !guidance["type"].as_string().empty())
+        member.set("guidance", guidance);
+    // A level to start from: the package's, or the top of the plan.
+    if (!start.has("sigma") && plan.has("sigma_max") && start["type"].is_string() &&
+        find_entry(starts(), "start", start["type"].as_string()).needs_sigma)
+        start.set("sigma", plan["sigma_max"]);
+    member.set("plan", plan);
+    member.set("sampler", sampler);
+    member.set("start", start);
+    if (!member["operator"].is_null() || spec.find("operator"))
+        member.set("operator", op);
 }
 
 // Of several unknowns the string says when each is updated; how each is inferred is the manifest's.
