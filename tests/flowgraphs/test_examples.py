@@ -78,6 +78,22 @@ def test_digits_are_the_ones_asked_for(tmp_path):
     assert [int(judge(step["picture"])[0]) for step in got] == list(asked)
 
 
+def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
+    """Their spread is the stated variance of the posterior; less noise leaves less of it."""
+    read = {
+        "spread": "float(np.var(np.reshape(tb.probe.level(), (8, 64)), 0, ddof=1).mean())",
+        "stated": "float(np.mean(tb.variance.level()))",
+    }
+    later = "tb.probe.nitems_read(0) > {}"
+    steps = [
+        {"set": {"noise_var": 1.0}, "seconds": 20, "until": later.format(8), "read": read},
+        {"set": {"noise_var": 0.05}, "seconds": 20, "until": later.format(24), "read": read},
+    ]
+    for got, limit in zip(run_example("draws", tmp_path, steps), (1.0, 0.05), strict=True):
+        assert 0.4 < got["spread"] / got["stated"] < 2.5  # one item of eight draws
+        assert 0 < got["stated"] < limit
+
+
 def test_swapped_receiver_decodes_more(tmp_path):
     """It starts where the difference shows, and goes on when one receiver is far ahead of the other."""
     read = {

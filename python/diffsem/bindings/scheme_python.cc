@@ -447,6 +447,7 @@ static py::dict info_dict(const core::Scheme& loaded)
     d["prior"] = i.prior;
     d["operator"] = i.op;
     d["start"] = i.start;
+    d["guidance"] = i.guidance; // empty: the default for prior and operator
     d["sampler"] = i.sampler;
     d["plan"] = i.plan;
     d["shape"] = py::tuple(py::cast(i.shape));

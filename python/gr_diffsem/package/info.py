@@ -257,7 +257,7 @@ def table(report):
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
             f"{key} {_short(member[key])}"
-            for key in ("unknowns", "prior", "operator", "start", "sampler", "plan", "codec")
+            for key in ("unknowns", "prior", "operator", "start", "guidance", "sampler", "plan", "codec")
             if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]

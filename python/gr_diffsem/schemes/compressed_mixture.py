@@ -69,6 +69,7 @@ class CompressedMixture(Scheme):
     seed = 7
     shape, axes = (ELEMENTS,), ("element",)
     operator = {"type": "matrix", "matrix": "matrix.npy"}
+    baselines = ("matrix.npy",)  # what y is measured through, beside what members name
     start = "noise"
     plan = {"type": "geometric", "steps": 20, "sigma_max": 10.0, "sigma_min": 0.01}
     snr_definition = "mean power of A x over noise variance, per complex element of y"
