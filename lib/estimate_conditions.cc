@@ -90,9 +90,23 @@ void estimate_impl::condition_message(const pmt::pmt_t& message)
     tell(pdu ? pmt::car(message) : message, pdu);
 }
 
-bool estimate_impl::tells(const tag_t& tag) const
+// Of the oldest items that wait, in order; none where the prior is told nothing.
+void estimate_impl::find_telling_tags(int items)
 {
-    return pmt::eqv(tag.key, d_keys.condition_tag) || pmt::eqv(tag.key, d_keys.reset);
+    d_telling.clear();
+    const auto& prior = d.scheme->parts().prior;
+    if (!prior || prior->traits().conditions.empty())
+        return;
+    const uint64_t read = nitems_read(0);
+    get_tags_in_range(d_telling, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
+    d_telling.erase(std::remove_if(d_telling.begin(),
+                                   d_telling.end(),
+                                   [this](const tag_t& tag) {
+                                       return !pmt::eqv(tag.key, d_keys.condition_tag) &&
+                                              !pmt::eqv(tag.key, d_keys.reset);
+                                   }),
+                    d_telling.end());
+    std::sort(d_telling.begin(), d_telling.end(), tag_t::offset_compare);
 }
 
 void estimate_impl::tell_from_tag(const tag_t& tag)
@@ -116,16 +130,7 @@ void estimate_impl::run(const float* y,
     if (limit.evaluations > 0)
         each.evaluations = std::max(limit.evaluations / (1 + d_options.draws), 1);
     const uint64_t read = nitems_read(0);
-    d_telling.clear();
-    const auto& prior = d.scheme->parts().prior;
-    if (prior && !prior->traits().conditions.empty()) {
-        get_tags_in_range(d_telling, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
-        d_telling.erase(std::remove_if(d_telling.begin(),
-                                       d_telling.end(),
-                                       [this](const tag_t& tag) { return !tells(tag); }),
-                        d_telling.end());
-        std::sort(d_telling.begin(), d_telling.end(), tag_t::offset_compare);
-    }
+    find_telling_tags(items);
     auto tag = d_telling.begin();
     for (int from = 0; from < items;) {
         const auto item_of = [&](const tag_t& t) {

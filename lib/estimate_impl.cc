@@ -388,9 +388,7 @@ void estimate_impl::drop(const float* in, int items)
 {
     if (d_source == source::tag)
         noise_from_tags(in, items); // what they say holds for those to come
-    const uint64_t read = nitems_read(0);
-    get_tags_in_range(d_telling, 0, read, read + static_cast<uint64_t>(items) * d_per_output);
-    std::sort(d_telling.begin(), d_telling.end(), tag_t::offset_compare);
+    find_telling_tags(items);
     for (const tag_t& tag : d_telling)
         tell_from_tag(tag);
     move_tags(items, output_signature()->min_streams(), false);

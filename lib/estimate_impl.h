@@ -85,7 +85,7 @@ private:
     void tell(const std::string& name, const std::vector<float>& values);
     void condition_message(const pmt::pmt_t& message);
     void tell_from_tag(const tag_t& tag);
-    bool tells(const tag_t& tag) const;
+    void find_telling_tags(int items);
     conditions kept_conditions(const core::Scheme& next) const;
     void move_tags(int items, int ports, bool kept = true);
     void tag_outputs(int items);

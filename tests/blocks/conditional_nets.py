@@ -44,9 +44,9 @@ def denoiser(mean, inputs, weights, condition, shape=(3,), domain="real", **meta
     return onnx.model(nodes, [*first, *inputs], [("y", "float32", ["n", *planes])], weights, **said)
 
 
-def classes(path, condition=(CLASS,), kind="int64", shape=(), name="class", **metadata):
+def classes(path, condition=(CLASS,), kind="int64", shape=(), name="class", means=MEANS, **metadata):
     """Writes a net that is told one of three classes, or -1; its path as a scheme's name."""
-    weights = {"means": MEANS, "one": np.array(1, np.int64)}
+    weights = {"means": means, "one": np.array(1, np.int64)}
     mean = [onnx.node("Add", [name, "one"], ["index"]), onnx.node("Gather", ["means", "index"], ["m"])]
     path.write_bytes(denoiser(mean, [(name, kind, ["n", *shape])], weights, condition and list(condition), **metadata))
     return str(path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Conditional priors in the core, against closed forms and the NumPy twin: what is told, how, and what is refused."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -177,6 +178,28 @@ def test_the_guard_refuses_what_a_wrong_condition_makes(tmp_path):
     assert not np.array_equal(right, Y)
 
 
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_what_the_guard_falls_back_on_is_told_the_same(tmp_path, batch):
+    """The first member's means are absurd, so the second answers, under each item's own condition."""
+    nets.classes(tmp_path / "absurd.onnx", means=1000 * nets.MEANS)
+    nets.classes(tmp_path / "sane.onnx")
+    nouns = {"operator": {"type": "identity"}, "start": {"type": "matched"}, "sampler": {"type": "one_step"}}
+    members = {name: {"prior": {"type": "onnx", "file": f"{name}.onnx"}, **nouns} for name in ("absurd", "sane")}
+    members["absurd"]["fallback"] = "sane"
+    files = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in tmp_path.glob("*.onnx")}
+    manifest = {"diffsem.contract": 1, "signal": {"domain": "real", "shape": [3]}, "members": members, "files": files}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    labels = np.arange(7) % 3
+    expected = nets.answer(Y, NV, nets.MEANS[labels + 1])
+    mean, _, info = diffsem.scheme(f"{tmp_path}/absurd").estimate(Y, NV, condition={"class": labels}, max_batch=batch)
+    assert np.all(info["guarded"]) and not np.any(info["bypassed"])
+    np.testing.assert_allclose(mean, expected, atol=1e-5)
+    kept = diffsem.core.Estimator(diffsem.scheme(f"{tmp_path}/absurd:class=1"))
+    np.testing.assert_allclose(kept.run(Y, NV)[0], nets.answer(Y, NV, nets.MEANS[2]), atol=1e-5)
+    kept.set_condition("class", 0)
+    np.testing.assert_allclose(kept.run(Y, NV)[0], nets.answer(Y, NV, nets.MEANS[1]), atol=1e-5)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------
 
 
@@ -204,8 +227,6 @@ def test_a_declaration_that_does_not_fit_the_graph(tmp_path, options, said):
 
 
 def test_a_condition_of_the_package_or_the_member_wins_over_the_file(tmp_path):
-    import hashlib
-
     folder = tmp_path / "package"
     folder.mkdir()
     nets.classes(folder / "net.onnx", condition=None)

@@ -187,7 +187,7 @@ class Members:
         """Run a member of the package (or `ls`), given as a spec string."""
 
         def method(part, y, noise_var):
-            told = {"condition": getattr(part, "condition", None)}
+            told = {"condition": part.condition} if part.condition else {}
             return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain, **told)
 
         self.estimate_with(name, method)
