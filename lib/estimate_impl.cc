@@ -82,6 +82,18 @@ std::vector<uint8_t> observed_of(const estimate_options& options, std::size_t n)
     return observed;
 }
 
+void check_content(const estimate_options& options, const core::SchemeInfo& info, std::size_t size)
+{
+    if (!size && options.latent_output)
+        throw core::Error("latent_output is set, but scheme '" + info.spec +
+                          "' has no codec, so that its estimate is no latent: leave it out");
+    if (options.content_size && options.content_size != size)
+        throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
+                          info.spec + "' " +
+                          (size ? "gives content of " + text(size) + " elements: give that, or 0"
+                                : std::string("has no codec: give 0")));
+}
+
 estimate_impl::plan
 prepare(const scheme::sptr& handle, const estimate_options& options, source noise)
 {
@@ -142,18 +154,6 @@ prepare(const scheme::sptr& handle, const estimate_options& options, source nois
     if (options.baseline_output)
         p.baseline = std::make_unique<core::Estimator>(p.scheme, e);
     return p;
-}
-
-void check_content(const estimate_options& options, const core::SchemeInfo& info, std::size_t size)
-{
-    if (!size && options.latent_output)
-        throw core::Error("latent_output is set, but scheme '" + info.spec +
-                          "' has no codec, so that its estimate is no latent: leave it out");
-    if (options.content_size && options.content_size != size)
-        throw core::Error("content_size is " + text(options.content_size) + ", but scheme '" +
-                          info.spec + "' " +
-                          (size ? "gives content of " + text(size) + " elements: give that, or 0"
-                                : std::string("has no codec: give 0")));
 }
 
 // floats in an element
