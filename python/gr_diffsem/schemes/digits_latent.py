@@ -20,7 +20,7 @@ NOTHING = -1  # the class of a latent that may be any
 LEVELS = (-0.6, 1.2)  # mean and deviation of ln sigma in training
 
 
-def net(hidden=192, layers=3):
+def net(hidden=128, layers=3):
     """The denoiser of [B, LATENT] at one level for each item, preconditioned for unit power (Karras et al. 2022)."""
     import copy
 
