@@ -45,12 +45,14 @@ estimate_joint_impl::plan joint_plan(const scheme::sptr& handle,
     e.seed = options.seed;
     p.run = std::make_unique<core::JointEstimator>(p.scheme, e);
     const auto sizes = p.sizes();
-    if (!options.output_sizes.empty() &&
-        !std::equal(sizes.begin() + 1,
-                    sizes.end(),
-                    options.output_sizes.begin(),
-                    options.output_sizes.end(),
-                    [](std::size_t own, int given) { return given >= 0 && own == std::size_t(given); })) {
+    if (!options.output_sizes.empty() && !std::equal(sizes.begin() + 1,
+                                                     sizes.end(),
+                                                     options.output_sizes.begin(),
+                                                     options.output_sizes.end(),
+                                                     [](std::size_t own, int given) {
+                                                         return given >= 0 &&
+                                                                own == std::size_t(given);
+                                                     })) {
         std::string own;
         for (std::size_t u = 0; u < p.run->unknowns(); u++)
             own += (u ? ", " : "") + p.run->name(u) + " " + text(sizes[u + 1]);
@@ -185,9 +187,8 @@ int estimate_joint_impl::general_work(int noutput_items,
     measure_noise(items);
     for (std::size_t u = 0; u < d_unknowns; u++) {
         d_means[u] = static_cast<gr_complex*>(output_items[u]);
-        d_variances[u] = d_options.variance_output
-                             ? static_cast<float*>(output_items[d_unknowns + u])
-                             : nullptr;
+        d_variances[u] =
+            d_options.variance_output ? static_cast<float*>(output_items[d_unknowns + u]) : nullptr;
     }
     d.run->run(static_cast<const gr_complex*>(input_items[0]),
                items,

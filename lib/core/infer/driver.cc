@@ -32,7 +32,8 @@ const DriverEntry& alternate_driver()
 {
     static const DriverEntry e{
         {"alternate",
-         "One unknown after the other, each seeing the others' means and variances; docs/openings/several_unknowns.md.",
+         "One unknown after the other, each seeing the others' means and variances; "
+         "docs/openings/several_unknowns.md.",
          {{"rounds", "1 to 1000 (10)"},
           {"settle", "of them, the last so many by mean field (half)"},
           {"order", "names of the unknowns in the order of one round (as the operator has them)"}}},

@@ -267,8 +267,9 @@ Estimator::Estimator(std::shared_ptr<const Scheme> scheme, const EstimatorOption
     if (!scheme)
         throw Error("no scheme was given");
     if (scheme->parts().joint)
-        throw Error("scheme '" + scheme->info().spec +
-                    "' has several unknowns: run it by a JointEstimator, or the block estimate_joint");
+        throw Error(
+            "scheme '" + scheme->info().spec +
+            "' has several unknowns: run it by a JointEstimator, or the block estimate_joint");
     d = std::make_unique<Impl>(std::move(scheme), options);
 }
 

@@ -93,10 +93,10 @@ JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const Estimator
 {
     const std::string& spec = d_scheme->info().spec;
     if (!options.observed.empty() || !options.matrix.empty())
-        throw Error("scheme '" + spec + "' has several unknowns, whose operator '" +
-                    d_parts.entry->name +
-                    "' takes neither a matrix nor observed elements: give lost elements an infinite "
-                    "noise variance");
+        throw Error(
+            "scheme '" + spec + "' has several unknowns, whose operator '" + d_parts.entry->name +
+            "' takes neither a matrix nor observed elements: give lost elements an infinite "
+            "noise variance");
     d_m = d_parts.op->rows();
     if (options.item_size && options.item_size != d_m)
         throw Error("item_size = " + std::to_string(options.item_size) + ": scheme '" + spec +
@@ -270,8 +270,7 @@ bool JointEstimator::Impl::update(const Update& step,
     part.run->set_operator(part.look); // the same one, with other numbers
     const float one = 1;
     ItemInfo its;
-    part.run->run(
-        part.z.data(), 1, &one, 1, index, part.mean.data(), part.variance.data(), &its);
+    part.run->run(part.z.data(), 1, &one, 1, index, part.mean.data(), part.variance.data(), &its);
     info.steps += its.steps;
     keep_known(step.unknown);
     return !its.bypassed;
@@ -322,9 +321,8 @@ void JointEstimator::Impl::bypass(const Measurement& y, const char* reason, Item
         least_squares(1 - other, {y.y, &one, 0});
     }
     for (Part& part : d)
-        std::fill(part.variance.begin(),
-                  part.variance.end(),
-                  std::numeric_limits<float>::quiet_NaN());
+        std::fill(
+            part.variance.begin(), part.variance.end(), std::numeric_limits<float>::quiet_NaN());
     info.bypassed = true;
     info.reason = reason;
 }
@@ -351,8 +349,7 @@ void JointEstimator::Impl::write(std::size_t item,
     for (std::size_t u = 0; u < d.size(); u++) {
         std::copy(d[u].mean.begin(), d[u].mean.end(), means[u] + item * d[u].size);
         if (variances && variances[u])
-            std::copy(
-                d[u].variance.begin(), d[u].variance.end(), variances[u] + item * d[u].size);
+            std::copy(d[u].variance.begin(), d[u].variance.end(), variances[u] + item * d[u].size);
     }
 }
 
@@ -372,7 +369,8 @@ void JointEstimator::Impl::warm_up()
     }
 }
 
-JointEstimator::JointEstimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
+JointEstimator::JointEstimator(std::shared_ptr<const Scheme> scheme,
+                               const EstimatorOptions& options)
 {
     if (!scheme)
         throw Error("no scheme was given");

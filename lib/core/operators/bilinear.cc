@@ -195,7 +195,8 @@ const BilinearEntry& mimo_operator()
 {
     static const BilinearEntry e{
         {"mimo",
-         "Y = H X + N of a MIMO link: H [receive, transmit], X [transmit, time], known columns of X are pilots.",
+         "Y = H X + N of a MIMO link: H [receive, transmit], X [transmit, time], known columns of "
+         "X are pilots.",
          {{"receive", "antennas, 1 to 256"},
           {"transmit", "antennas, 1 to 256"},
           {"time", "columns of X and Y, 1 to 65536"},
@@ -208,18 +209,17 @@ const BilinearEntry& mimo_operator()
 
 } // namespace
 
-std::unique_ptr<BilinearOperator>
-make_mimo_operator(std::size_t receive,
-                   std::size_t transmit,
-                   std::size_t time,
-                   const std::vector<std::size_t>& known_columns,
-                   const std::vector<cfloat>& known_values)
+std::unique_ptr<BilinearOperator> make_mimo_operator(std::size_t receive,
+                                                     std::size_t transmit,
+                                                     std::size_t time,
+                                                     const std::vector<std::size_t>& known_columns,
+                                                     const std::vector<cfloat>& known_values)
 {
     KnownElements pilots;
     const std::size_t n = known_columns.size();
     if (known_values.size() != n * transmit)
-        throw Error(std::to_string(known_values.size()) + " known values for " +
-                    std::to_string(n) + " columns of " + std::to_string(transmit) + " elements");
+        throw Error(std::to_string(known_values.size()) + " known values for " + std::to_string(n) +
+                    " columns of " + std::to_string(transmit) + " elements");
     if (n) {
         pilots.flags.resize(transmit * time);
         pilots.values.resize(transmit * time);

@@ -137,8 +137,7 @@ void BlockOperator::proximal(const Tensor& y,
                 for (std::size_t i = 0; i < d.rows && solvable; i++)
                     sum += std::conj(value(b, i, j)) * d_solution(Eigen::Index(i), 0);
                 const std::size_t at = element(b, j);
-                x.citem(item)[at] =
-                    z.citem(item)[at] + cfloat(square(level.at(item, at)) * sum);
+                x.citem(item)[at] = z.citem(item)[at] + cfloat(square(level.at(item, at)) * sum);
             }
         }
 }

@@ -47,8 +47,7 @@ public:
                   const Sigma& level,
                   Tensor& x,
                   std::complex<double>* scratch) const override;
-    void
-    proximal_variance(const Sigma& noise, const Sigma& level, float* variance) const override;
+    void proximal_variance(const Sigma& noise, const Sigma& level, float* variance) const override;
 
 private:
     std::size_t element(std::size_t b, std::size_t j) const

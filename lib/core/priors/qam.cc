@@ -125,10 +125,10 @@ private:
         double least = 0;
         std::vector<cdouble> mean; // sums over them
         std::vector<double> power;
-        std::vector<std::size_t> path;       // the symbols tried, at each level of the tree
-        std::vector<double> metric;          // of the levels from there to the last
-        std::vector<cdouble> rest;           // c less what the later symbols explain
-        std::vector<std::size_t> next;       // symbol to be tried at a level
+        std::vector<std::size_t> path; // the symbols tried, at each level of the tree
+        std::vector<double> metric;    // of the levels from there to the last
+        std::vector<cdouble> rest;     // c less what the later symbols explain
+        std::vector<std::size_t> next; // symbol to be tried at a level
     };
 
     void take(const Operator& op)
@@ -291,8 +291,8 @@ public:
             for (std::size_t i = 0; i < n; i++) {
                 float* mean = out.mean.item(b) + 2 * i;
                 const double s = sigma.at(b, i);
-                out.variance[b * n + i] =
-                    float(part(x.item(b)[2 * i], s, mean[0]) + part(x.item(b)[2 * i + 1], s, mean[1]));
+                out.variance[b * n + i] = float(part(x.item(b)[2 * i], s, mean[0]) +
+                                                part(x.item(b)[2 * i + 1], s, mean[1]));
             }
     }
     std::unique_ptr<JointDenoiser> joint(const Operator& op) const override
@@ -347,12 +347,12 @@ std::shared_ptr<const Prior> read(const Fields& f, const SignalShape& signal, co
 
 const PriorEntry& qam_prior()
 {
-    static const PriorEntry e{
-        {"qam",
-         "Square QAM of unit power, all symbols equally likely; conditional mean in closed form, and behind a matrix "
-         "that mixes few symbols too.",
-         {{"order", "4 (4), 16, 64, 256 or 1024 points"}}},
-        read};
+    static const PriorEntry e{{"qam",
+                               "Square QAM of unit power, all symbols equally likely; conditional "
+                               "mean in closed form, and behind a matrix "
+                               "that mixes few symbols too.",
+                               {{"order", "4 (4), 16, 64, 256 or 1024 points"}}},
+                              read};
     return e;
 }
 

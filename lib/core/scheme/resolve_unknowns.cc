@@ -93,8 +93,7 @@ void resolve_unknowns(const MemberText& text, SchemeInfo& info, SchemeParts& par
     if (!of_op["type"].is_string() || of_op["type"].as_string().empty())
         throw Error(where + " has unknowns but no operator: give a bilinear one" +
                     suggestion("", entry_names(bilinear_operators())));
-    joint->entry =
-        &find(bilinear_operators(), "bilinear operator", of_op, where + ".operator");
+    joint->entry = &find(bilinear_operators(), "bilinear operator", of_op, where + ".operator");
     joint->op = joint->entry->read(
         Fields(of_op, where + ".operator", key_names(*joint->entry), &text.package));
     const std::vector<std::string> names = joint->op->unknowns();
@@ -117,8 +116,7 @@ void resolve_unknowns(const MemberText& text, SchemeInfo& info, SchemeParts& par
         read_driver(Fields(plan, where + ".plan", key_names(*joint->driver)), names);
     bool variance = true;
     for (std::size_t u = 0; u < names.size(); u++) {
-        joint->schemes.push_back(
-            resolve_one(text, *joint->op, u, names[u], info, parts.seed));
+        joint->schemes.push_back(resolve_one(text, *joint->op, u, names[u], info, parts.seed));
         const SchemeInfo& its = joint->schemes.back()->info();
         const char* gap = u ? ", " : "";
         info.prior += gap + names[u] + ": " + its.prior;

@@ -33,8 +33,8 @@ std::vector<py::ssize_t> batch_of(const complex_array& y, const core::JointEstim
     std::string wanted;
     for (auto n : own)
         wanted += (wanted.empty() ? "" : ", ") + std::to_string(n);
-    throw core::Error("y must end in [" + wanted + "] or [" + std::to_string(m) +
-                      "], as scheme '" + estimator.scheme().info().spec + "' measures");
+    throw core::Error("y must end in [" + wanted + "] or [" + std::to_string(m) + "], as scheme '" +
+                      estimator.scheme().info().spec + "' measures");
 }
 
 py::tuple run_joint(core::JointEstimator& estimator,
@@ -45,7 +45,8 @@ py::tuple run_joint(core::JointEstimator& estimator,
     const std::vector<py::ssize_t> batch = batch_of(y, estimator);
     const auto m = static_cast<py::ssize_t>(estimator.input_size());
     const py::ssize_t items = y.size() / m;
-    float_array each = noise_var; // [*shape] is one for each element of y, whatever the number of items
+    float_array each =
+        noise_var; // [*shape] is one for each element of y, whatever the number of items
     if (each.size() == m && each.ndim() > 1 && items > 1)
         each = float_array(each.reshape({m}));
     const noise_variances noise = noise_from(each, items, m);

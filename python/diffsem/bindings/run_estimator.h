@@ -42,7 +42,8 @@ struct noise_variances {
 noise_variances noise_from(const float_array& noise_var, py::ssize_t items, py::ssize_t m);
 
 //! What was done to each item, as arrays of the batch's shape.
-py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<py::ssize_t>& batch);
+py::dict info_arrays(const std::vector<core::ItemInfo>& info,
+                     const std::vector<py::ssize_t>& batch);
 
 //! scheme.estimate() of a scheme of several unknowns.
 py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,

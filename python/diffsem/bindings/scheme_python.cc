@@ -262,7 +262,8 @@ void bind_scheme(py::module& m)
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
             "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
             "reason.\n"
-            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are dicts of "
+            "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are "
+            "dicts of "
             "arrays\n"
             "[..., *shape of the unknown] by its name, and steps are rounds.")
         .def("__repr__", [](const scheme& self) {

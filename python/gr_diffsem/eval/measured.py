@@ -36,7 +36,9 @@ def report(scheme, package, args, members):
         "content_hash": model_packages.content_hash(package),
         "snr_db": levels,
         "measured": {
-            quantity: {method: [_entry(quantity, e, p) for e, p in zip(*both, strict=True)] for method, both in rows.items()}
+            quantity: {
+                method: [_entry(quantity, e, p) for e, p in zip(*both, strict=True)] for method, both in rows.items()
+            }
             for quantity, rows in columns.items()
         },
         "claims": [_claim(claim, first, levels) for claim in claims],

@@ -77,9 +77,7 @@ class _Enumerated:
 
     def __call__(self, x, sigma):
         levels = np.broadcast_to(np.asarray(sigma, float), x.shape)
-        items = [
-            self.prior.joint(x[b], levels[b], self.y[b], self.matrix, self.noise[b]) for b in range(len(x))
-        ]
+        items = [self.prior.joint(x[b], levels[b], self.y[b], self.matrix, self.noise[b]) for b in range(len(x))]
         return np.stack([mean for mean, _ in items]), np.stack([variance for _, variance in items])
 
 

@@ -48,7 +48,11 @@ std::vector<cdouble> points(int order)
 }
 
 // E[x0 | x] and the variance, over all points at once, in long double.
-void element(const std::vector<cdouble>& all, cdouble x, double sigma, cdouble& mean, double& variance)
+void element(const std::vector<cdouble>& all,
+             cdouble x,
+             double sigma,
+             cdouble& mean,
+             double& variance)
 {
     double nearest = inf;
     for (const auto& p : all)
@@ -121,8 +125,8 @@ void qam_blocks()
             std::vector<cfloat> values(count * rows * cols);
             for (auto& v : values)
                 v = cfloat(r.cnormal());
-            const auto op = std::make_shared<BlockOperator>(
-                Blocks{values.data(), count, rows, cols, 1, count});
+            const auto op =
+                std::make_shared<BlockOperator>(Blocks{values.data(), count, rows, cols, 1, count});
             const std::size_t n = count * cols, m = count * rows;
             Vector x(n), y(m), look(n);
             for (auto& v : x)
@@ -240,9 +244,8 @@ void blocks_are_a_matrix()
         CHECK_NEAR(blocks->power(), matrix->power(), 1e-5);
         fill();
         for (std::size_t b2 = 0; b2 < count; b2++)
-            std::copy_n(values.begin() + std::ptrdiff_t(b2 * rows * cols),
-                        rows * cols,
-                        blocks->block(b2));
+            std::copy_n(
+                values.begin() + std::ptrdiff_t(b2 * rows * cols), rows * cols, blocks->block(b2));
         const long before = allocations;
         const bool replaced = through.replace(blocks);
         const long taken = allocations - before;
@@ -283,8 +286,7 @@ std::string package(const Folder& folder, const std::string& members)
     const Mixture h = gaussian(receive * transmit, 1.5);
     std::string files;
     const auto add = [&](const std::string& name, const std::string& bytes) {
-        files += (files.empty() ? "\"" : ", \"") + name + "\": \"" +
-                 sha256_hex(bytes) + "\"";
+        files += (files.empty() ? "\"" : ", \"") + name + "\": \"" + sha256_hex(bytes) + "\"";
         folder.write("mimo/" + name, bytes);
     };
     std::vector<cdouble> covariance;
@@ -334,10 +336,8 @@ struct Answer {
     ItemInfo info;
 };
 
-Answer run(JointEstimator& e,
-           const Frame& f,
-           const std::vector<float>& noise,
-           const RunLimit& limit = {})
+Answer
+run(JointEstimator& e, const Frame& f, const std::vector<float>& noise, const RunLimit& limit = {})
 {
     Answer a;
     cfloat* means[] = {a.h.data(), a.x.data()};
@@ -393,17 +393,14 @@ void alternating()
                     const auto row = Eigen::Index(i * used + t);
                     z(row) = cdouble(f.y[i * columns + t]);
                     for (std::size_t k = 0; k < transmit; k++)
-                        b(row, Eigen::Index(i * transmit + k)) =
-                            f.x(Eigen::Index(k * columns + t));
+                        b(row, Eigen::Index(i * transmit + k)) = f.x(Eigen::Index(k * columns + t));
                 }
             return posterior(gaussian(8, 1.5), b, z, Eigen::VectorXd::Constant(z.size(), nv));
         };
         const Posterior exact = known(pilots);
         CHECK_BELOW(std::sqrt(error(p.h, exact.mean)), 1e-4);
         for (std::size_t i = 0; i < 8; i++)
-            CHECK_NEAR(p.vh[i],
-                       exact.covariance(Eigen::Index(i), Eigen::Index(i)).real(),
-                       1e-4);
+            CHECK_NEAR(p.vh[i], exact.covariance(Eigen::Index(i), Eigen::Index(i)).real(), 1e-4);
         genie += (known(columns).mean - f.h).squaredNorm();
     }
     std::printf("NMSE of H: pilots %.2f dB, joint %.2f dB, all symbols known %.2f dB\n",
@@ -479,8 +476,7 @@ void refusals()
     const auto fails = [](const std::string& text, std::initializer_list<const char*> parts) {
         const Folder folder;
         const std::string path = package(folder, "\"joint\": " + text);
-        check::throws(
-            [&] { JointEstimator(load_scheme(path), {}); }, parts, __FILE__, __LINE__);
+        check::throws([&] { JointEstimator(load_scheme(path), {}); }, parts, __FILE__, __LINE__);
     };
     const auto changed = [](std::string from, const std::string& old, const std::string& with) {
         const auto at = from.find(old);

@@ -42,7 +42,8 @@ public:
     double number(const std::string& key, double fallback) const;
     int integer(const std::string& key, int fallback) const;
     bool flag(const std::string& key, bool fallback) const;
-    std::vector<std::string> names(const std::string& key) const; //!< a list of strings; empty: none
+    std::vector<std::string>
+    names(const std::string& key) const; //!< a list of strings; empty: none
     //! The .npy file that a key names, or a list of numbers in its place (complex: [re, im]).
     //! \param shape -1: any length
     NpyArray array(const std::string& key, const std::vector<std::int64_t>& shape) const;

@@ -36,11 +36,11 @@ struct SchemeInfo {
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
-    int steps = 0;              //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
+    int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
     //! Names and shapes of several unknowns, which JointEstimator infers; `shape` is y's then. Empty: one unknown.
     std::vector<std::pair<std::string, std::vector<std::int64_t>>> unknowns;
-    std::string content_hash;   //!< SHA-256 of the package, hex
-    std::string manifest_json;  //!< the manifest or metadata as JSON text
+    std::string content_hash;  //!< SHA-256 of the package, hex
+    std::string manifest_json; //!< the manifest or metadata as JSON text
 };
 
 class Scheme;
@@ -60,7 +60,8 @@ struct SchemeParts {
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
     std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
-    std::shared_ptr<const JointParts> joint; //!< of several unknowns: then nothing above but the seed holds
+    std::shared_ptr<const JointParts>
+        joint; //!< of several unknowns: then nothing above but the seed holds
 };
 
 //! Immutable, shared between threads.

@@ -58,7 +58,7 @@ public:
     virtual ~BilinearOperator() = default;
     virtual std::vector<std::string> unknowns() const = 0; //!< two names
     virtual std::size_t rows() const = 0;
-    virtual std::vector<std::int64_t> shape() const = 0;                   //!< of y
+    virtual std::vector<std::int64_t> shape() const = 0;                    //!< of y
     virtual std::vector<std::int64_t> shape(std::size_t unknown) const = 0; //!< of one of them
     virtual const KnownElements& known(std::size_t unknown) const = 0;
     //! Operator of the other unknown. Throws Error for an unknown name or a value of wrong size.

@@ -89,10 +89,7 @@ public:
     //! Row-major M x N, if the operator is kept as a matrix: then closed-form priors are exact under it; else null.
     virtual const cfloat* matrix() const { return nullptr; }
     //! The same as blocks; a dense matrix is one block.
-    virtual Blocks blocks() const
-    {
-        return {matrix(), 1, rows(), cols(), cols(), 1};
-    }
+    virtual Blocks blocks() const { return {matrix(), 1, rows(), cols(), cols(), 1}; }
 };
 
 std::shared_ptr<const Operator> make_identity_operator(std::size_t n);
