@@ -178,9 +178,22 @@ def test_photographs_cross_zeromq(tmp_path):
     assert len(list((tmp_path / "received").glob("*.png"))) >= 1
 
 
+def test_mimo_joint_finds_more_symbols(tmp_path):
+    """At 10 dB, 100 frames in order: fewer of their symbols are wrong than from the pilots alone."""
+    found = "np.sign(taken['{0}'].real) + 1j * np.sign(taken['{0}'].imag)"
+    wrong = f"int(np.sum(np.abs({found} - 2 ** 0.5 * tb.sent[1][:100].ravel()) > 0.1))"
+    read = {name: wrong.format(name) for name in ("joint", "alone")}
+    take = {name: [f"symbols_{name}", 100 * 144] for name in ("joint", "alone")}
+    until = f"min(tb.symbols_joint.nitems_written(0), tb.symbols_alone.nitems_written(0)) >= {101 * 144}"
+    step = {"set": {"snr_db": 10.0}, "seconds": 30, "until": until, "read": read}
+    got = run_example("mimo_joint", tmp_path, [step], take=take)[-1]
+    assert 0 < got["joint"] < 0.8 * got["alone"] < 0.2 * 100 * 128, got
+
+
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
+    tested |= {"mimo_joint"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested

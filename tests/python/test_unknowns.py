@@ -9,8 +9,8 @@ import pytest
 from gr_diffsem import schemes
 from gr_diffsem.base.signal import complex_noise
 from gr_diffsem.reference import qam, unknowns
-from gr_diffsem.reference.posterior import condition
 from gr_diffsem.reference.operators import Matrix
+from gr_diffsem.reference.posterior import condition
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_core_is_the_twin(diffsem, tmp_path, order, settle, noise_var):
 
 
 def small_case(count, noise_var, seed):
-    """2 x 2, QPSK, 2 pilot and 2 data columns: (H errors, symbol errors) of joint, exact and pilots alone, over frames."""
+    """2 x 2, QPSK, 2 pilot and 2 data columns: errors of H, distance of joint from exact, wrong symbols."""
     shape, columns = (2, 2, 4), [0, 1]
     pilots = np.array([[1, 1], [1, -1]]) * np.exp(0.25j * np.pi)
     covariance = np.eye(4, dtype=complex)
@@ -181,7 +181,9 @@ def test_shipped_packages(diffsem, name):
             k = snr_db.index(claim.snr_db)
             assert 10 * np.log10(total[claim.member][k] / total[claim.against][k]) <= claim.gate
     assert np.all(total["joint"] >= 0.97 * total["genie: X known"])
-    assert 10 * np.log10(total["joint"][1] / total["genie: X known"][1]) < 0.3
+    ratio = channel["joint"][0][1] / channel["genie: X known"][0][1]  # at 20 dB, frame by frame
+    assert 10 * np.log10(np.median(ratio)) < 0.2
+    assert np.mean(ratio > 10) <= (0 if scheme.pilots == scheme.transmit else 0.05)  # 1 of 150 as developed
     assert np.sum(symbols["joint"][0]) < np.sum(symbols["pilots"][0])
 
 

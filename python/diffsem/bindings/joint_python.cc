@@ -45,11 +45,11 @@ py::tuple run_joint(core::JointEstimator& estimator,
     const std::vector<py::ssize_t> batch = batch_of(y, estimator);
     const auto m = static_cast<py::ssize_t>(estimator.input_size());
     const py::ssize_t items = y.size() / m;
-    noise_variances noise;
-    if (noise_var.size() == m && noise_var.ndim() > 1 && items > 1)
-        noise = noise_from(float_array(noise_var.reshape({m})), items, m);
-    else
-        noise = noise_from(noise_var, items, m);
+    float_array each =
+        noise_var; // [*shape] is one for each element of y, whatever the number of items
+    if (each.size() == m && each.ndim() > 1 && items > 1)
+        each = float_array(each.reshape({m}));
+    const noise_variances noise = noise_from(each, items, m);
     py::dict means, variances;
     std::vector<core::cfloat*> mean(estimator.unknowns());
     std::vector<float*> variance(estimator.unknowns());

@@ -48,8 +48,8 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
 def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
     """(means, variances, info) of a scheme of several unknowns, in the core: dicts by the unknowns' names.
 
-    y: complex [count, *shape]; noise_var: as `diffsem.scheme.estimate` takes it. Raises UserError when the scheme cannot
-    be had, or an item could not be inferred.
+    y: complex [count, *shape]; noise_var: as `diffsem.scheme.estimate` takes it. Raises UserError when the scheme
+    cannot be had, or an item could not be inferred.
     """
     try:
         handle = _module().scheme(spec)

@@ -25,8 +25,8 @@ class Qam:
         return self._moments(exponent, self.points)
 
     def joint(self, x, sigma, y, matrix, noise):
-        """(mean [N], variance [N]) given also y = matrix x0 + n, n of the variances noise [M]: every vector of symbols is
-        tried. x, sigma: [N]; sigma and noise may be infinite."""
+        """(mean [N], variance [N]) given also y = matrix x0 + n, n of the variances noise [M]: every vector of
+        symbols is tried. x, sigma: [N]; sigma and noise may be infinite."""
         every = np.array(list(itertools.product(self.points, repeat=len(x))))
         exponent = np.zeros(len(every))
         for i in np.flatnonzero(np.isfinite(sigma)):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several unknowns: Y = H X + N with a Gaussian H and QAM symbols X, one after the other, each seeing the other's mean and
-variance (docs/openings/several_unknowns.md has the equations). And the exact answer of a small case."""
+"""Several unknowns: Y = H X + N with a Gaussian H and QAM symbols X, one after the other, each seeing the other's mean
+and variance (docs/openings/several_unknowns.md has the equations). And the exact answer of a small case."""
 
 import itertools
 
@@ -74,7 +74,7 @@ def _update_symbols(y, noise, h, vh, x, vx, qam, mean_field):
 
 
 def exact(y, noise, pilots, columns, h_covariance, order=4):
-    """(mean of H, mean of X, weight of each X) of the true posterior: every X is tried, H is integrated out in closed form:
+    """(mean of H, mean of X, weight of each X) of the true posterior: every X is tried, H integrated out:
     y | X ~ CN(0, A C A^H + noise), A the matrix of H's elements. For a handful of unknown symbols."""
     (receive, time), transmit = y.shape, len(pilots)
     qam = Qam(order)

@@ -284,9 +284,9 @@ class Scheme:
 
     def measure(self, estimate, members, count, seed, snr_db):
         """Where results are more than the NMSE of one signal (several unknowns): {quantity: {method: (errors [S, R],
-        powers [S, R])}} at S SNRs over R = `count` realisations, drawn with NumPy alone. Reported is the sum of errors over
-        that of powers, in dB where the quantity's name ends so; claims are of the first quantity. estimate(member, y,
-        noise_var) -> (means, variances, info) runs a member of the package. Takes the place of `test_data`."""
+        powers [S, R])}} at S SNRs over R = `count` realisations, drawn with NumPy alone. Reported is the sum of errors
+        over that of powers, in dB where the quantity's name ends so; claims are of the first quantity. estimate(member,
+        y, noise_var) -> (means, variances, info) runs a member of the package. Takes the place of `test_data`."""
         raise NotImplementedError
 
     def card(self):
