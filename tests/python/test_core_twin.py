@@ -152,7 +152,16 @@ def test_gmm_is_within_a_hair_of_the_conditional_mean(diffsem):
         )
 
 
-@pytest.mark.parametrize("spec, mask", [("gmm", True), ("diagonal", False), ("matrix_gmm:start=noise", False)])
+@pytest.mark.parametrize(
+    "spec, mask",
+    [
+        ("gmm", True),
+        ("diagonal", False),
+        ("matrix_gmm:start=noise", False),
+        ("gmm:operator=matrix,start=noise", False),
+        ("gmm:operator=quantiser,bits=3,step=0.5,start=noise,sampler=posterior_mean", False),
+    ],
+)
 def test_block_and_core_say_the_same(diffsem, spec, mask):
     """The evaluation's two chains: arrays through the core, and a flowgraph through the block."""
     matrix = np.load(TOY / "matrix.npy") if "matrix" in spec else None

@@ -4,12 +4,15 @@
 The import itself is tested where diffusers is: `make import-suite`.
 """
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from gr_diffsem.apps import info
+from gr_diffsem.base import model_packages
 
 PACKAGE = Path(__file__).resolve().parents[1] / "data" / "imported"
 GATE = 1e-3  # of the rms, the largest difference: 50 steps in single precision
@@ -73,6 +76,43 @@ def test_info_says_what_a_string_makes_of_it(diffsem):
     text = info.table(report)
     assert report["problems"] == [] and report["loaded"]["max_model_mb"] == 2 and report["loaded"]["device"] == "cpu"
     assert len(report["loaded"]["levels"]) == 5 and "levels" in text and "files of at most 2 MB" in text
+
+
+def changed(folder, change, **arrays):
+    """A copy of the package whose member was changed, with more files."""
+    shutil.copytree(PACKAGE, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["members"]["diffusion"])
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+        manifest["files"][f"{name}.npy"] = model_packages.file_sha256(folder / f"{name}.npy")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_schedule_may_be_a_file_of_the_package(diffsem, tmp_path):
+    """alphas_cumprod.npy, in place of the file's own schedule and as a plan: the same numbers, the same samples."""
+    own = {"type": "alphas_cumprod", "alphas_cumprod": "abar.npy"}
+    abar = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
+    stated = changed(tmp_path / "stated", lambda m: m["prior"].update(schedule=own), abar=abar)
+    planned = changed(tmp_path / "planned", lambda m: m["plan"].update(own), abar=abar)
+    nothing, zero = np.full((2, 16), np.inf, np.float32), np.zeros((2, 16), np.float32)
+    for folder in (stated, planned):
+        mean = diffsem.scheme(str(folder)).estimate(zero, nothing, seed=7)[0]
+        np.testing.assert_allclose(np.real(mean), draw(diffsem, "")[0], rtol=1e-4, atol=1e-3)
+    half = changed(tmp_path / "half", lambda m: m["prior"].update(schedule=own), abar=abar[::2])
+    assert len(diffsem.scheme(f"{half}:spacing=even,steps=500").info()["levels"]) == 501
+    rising = changed(tmp_path / "rising", lambda m: m["prior"].update(schedule=own), abar=abar[::-1])
+    with pytest.raises(ValueError, match=r"alphas_cumprod\[1\].*must fall"):
+        diffsem.scheme(str(rising)).info()
+
+
+def test_a_clip_of_the_package(diffsem, tmp_path):
+    """Of the last D, which is the answer where the last step goes to 0."""
+    clipped = changed(tmp_path / "clipped", lambda m: m["prior"].update(clip=0.5))
+    nothing, zero = np.full((2, 16), np.inf, np.float32), np.zeros((2, 16), np.float32)
+    mean = np.real(diffsem.scheme(f"{clipped}:sampler=ddpm").estimate(zero, nothing, seed=7)[0])
+    assert np.max(np.abs(mean)) <= 0.5 < np.max(np.abs(draw(diffsem, ":sampler=ddpm")[0]))
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,9 @@ void choose_device(const OrtApi* api, OrtSessionOptions* options, const std::str
     const auto check = [&](OrtStatus* status) {
         if (!status)
             return;
-        const std::string message = api->GetErrorMessage(status);
+        std::string message = api->GetErrorMessage(status);
         api->ReleaseStatus(status);
+        message.resize(message.find_last_not_of('.') + 1);
         throw Error("device '" + device + "' cannot be used by this ONNX Runtime: " + message +
                     ". Install onnxruntime-gpu, or choose device cpu");
     };
