@@ -5,6 +5,8 @@ import flow
 import numpy as np
 import pytest
 from gnuradio import blocks, diffsem, gr
+from gr_diffsem.base.signal import complex_noise
+from gr_diffsem.schemes import known_mixture
 
 SPEC = "known_mixture/gmm:sampler=posterior_draw"
 N, ITEMS, DRAWS = 64, 5, 3
@@ -12,8 +14,9 @@ APART = 1 << 48  # the draws' random numbers from those of the answers
 
 
 def items():
+    """Of the prior, with the noise that the blocks are told: nothing for the guard."""
     rng = np.random.default_rng(1)
-    return (rng.standard_normal((ITEMS, N)) + 1j * rng.standard_normal((ITEMS, N))).astype(np.complex64)
+    return (known_mixture.draw(rng, ITEMS) + complex_noise(rng, (ITEMS, N), 0.5)).astype(np.complex64)
 
 
 def run(block, sizes):

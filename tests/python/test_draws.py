@@ -17,6 +17,12 @@ def diffsem():
     return pytest.importorskip("gnuradio.diffsem", reason="gnuradio.diffsem is not built (make build)")
 
 
+def received(seed):
+    """Two items of the prior in noise of variance 0.5."""
+    rng = np.random.default_rng(seed)
+    return (known_mixture.draw(rng, 2) + complex_noise(rng, (2, 64), 0.5)).astype(np.complex64)
+
+
 def offered(diffsem, sampler, member="gmm"):
     """The scheme, or None where its sampler's results are refused as draws."""
     scheme = diffsem.scheme(f"known_mixture/{member}:sampler={sampler},guard=off")
@@ -64,7 +70,7 @@ def test_ddpm_is_too_narrow_to_be_offered(diffsem):
 
 def test_draws_are_items_of_the_stream(diffsem):
     scheme = diffsem.scheme("known_mixture/gmm:sampler=posterior_draw")
-    y = complex_noise(np.random.default_rng(23), (2, 64)).astype(np.complex64)
+    y = received(23)
     draws = scheme.estimate(y, 0.5, draws=3, seed=4, first=10)[0]
     again = scheme.estimate(y, 0.5, draws=3, seed=4, first=10, max_batch=2)[0]
     np.testing.assert_allclose(draws, again, atol=1e-5)
@@ -81,7 +87,7 @@ def test_draws_are_items_of_the_stream(diffsem):
 def test_a_kept_estimator_goes_on_counting(diffsem):
     scheme = diffsem.scheme("known_mixture/gmm:sampler=posterior_draw")
     kept = diffsem.core.Estimator(scheme, seed=4)
-    y = complex_noise(np.random.default_rng(24), (2, 64)).astype(np.complex64)
+    y = received(24)
     first, second, drawn = kept.run(y, 0.5)[0], kept.run(y, 0.5)[0], kept.run(y, 0.5, draws=2)[0]
     assert not np.allclose(first, second) and not np.allclose(drawn[0], drawn[1])
     np.testing.assert_allclose(first, kept.run(y, 0.5, first=0)[0])
