@@ -66,16 +66,17 @@ def test_onnx_classifier_names_what_is_sent(tmp_path):
 
 
 def test_digits_are_the_ones_asked_for(tmp_path):
-    """Pictures follow the slider, says a classifier of their own; `probe` holds the last one drawn."""
+    """Pictures follow the slider, says a classifier of their own; `probe` holds the last one drawn, which is shown."""
     sys.path.insert(0, str(ROOT / "tests" / "blocks"))
     from digit_judge import judge
 
-    read = {"picture": "list(tb.probe.level())"}
+    read = {"picture": "list(tb.probe.level())", "shown": "tb.view.latest[0][0].shape"}
     asked = (3, 8, 1)
-    later = "tb.serial.nitems_written(0) > 784 * {}"
+    later = "tb.pictures.number > {}"
     steps = [{"set": {"digit": d}, "seconds": 25, "until": later.format(36 * (i + 1))} for i, d in enumerate(asked)]
     got = run_example("digits", tmp_path, [{**step, "read": read} for step in steps])
     assert [int(judge(step["picture"])[0]) for step in got] == list(asked)
+    assert got[-1]["shown"] == [336, 336, 3]
 
 
 def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
