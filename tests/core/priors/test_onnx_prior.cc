@@ -206,6 +206,7 @@ std::shared_ptr<const Prior> with_vjp(const std::string& name, const std::string
 {
     return make_onnx_prior(data_file("priors/" + name + ".onnx"),
                            LoadOptions(),
+                           Json(),
                            data_file("priors/" + vjp + "_vjp.onnx"));
 }
 
@@ -277,6 +278,7 @@ void derivatives()
     CHECK_THROWS(with_vjp("magnitude_phase", "eps_vp"), "magnitude_phase");
     CHECK_THROWS(make_onnx_prior(data_file("priors/eps_vp.onnx"),
                                  LoadOptions(),
+                                 Json(),
                                  data_file("priors/eps_vp.onnx")),
                  "denoiser_vjp");
 }
