@@ -26,7 +26,7 @@ def case(folder):
         keys.pop("type"), json.dumps({**keys, "descent": 100}), 196, complex_domain=False, folder=str(folder)
     )
     nothing = np.zeros((ITEMS, 128), np.float32)
-    pictures, _, info = diffsem.scheme(str(folder)).estimate(nothing, np.inf, seed=11)
+    pictures, _, info = diffsem.scheme(f"{folder}/diffusion:sampler=ddpm").estimate(nothing, np.inf, seed=11)
     assert not info["bypassed"].any() and 0.6 < np.mean(pictures**2) < 1.4  # digits have unit power
     noise = np.random.default_rng(3).standard_normal((ITEMS, 128))
     y = operator.apply(pictures.astype(np.complex64)).real + np.sqrt(NV) * noise

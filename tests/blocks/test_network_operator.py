@@ -35,20 +35,18 @@ def forward(x):
     return joined(s + 0.3 * np.tanh(s))
 
 
-def gauss_newton(y, noise_var, steps=50):
+def gauss_newton(y, noise_var, steps=12):
     """argmin |y - f(x)|^2 / noise_var + x^H C^-1 x of each item, over planes: the mode, next to the mean here."""
     prior = np.kron(np.eye(2), np.linalg.inv(COVARIANCE))
-    found = []
-    for target in planes(y):
-        x = np.zeros(12)
-        for _ in range(steps):
-            s = W @ x + B
-            slope = (1.3 - 0.3 * np.tanh(s) ** 2)[:, None] * W
-            left = target - s - 0.3 * np.tanh(s)
-            step = np.linalg.solve(slope.T @ slope / noise_var + prior, slope.T @ left / noise_var - prior @ x)
-            x = x + step
-        found.append(x)
-    return joined(np.array(found))
+    target, x = planes(y), np.zeros((len(y), 12))
+    for _ in range(steps):
+        s = x @ W.T + B
+        slope = (1.3 - 0.3 * np.tanh(s) ** 2)[:, :, None] * W
+        back = slope.transpose(0, 2, 1)
+        left = (target - s - 0.3 * np.tanh(s))[:, :, None]
+        gradient = back @ left / noise_var - prior @ x[:, :, None]
+        x = x + np.linalg.solve(back @ slope / noise_var + prior, gradient)[:, :, 0]
+    return joined(x)
 
 
 @pytest.fixture
@@ -113,8 +111,9 @@ def test_guidance_through_the_derivative_finds_the_mode(package):
     without = operator.classical(y)
     assert nmse_db(mean, x) < nmse_db(best, x) + 0.3
     assert nmse_db(mean, x) < nmse_db(without, x) - 1
-    # the posterior's own residual is below the noise; that of the answer without a prior is nothing
-    assert 0.3 < info["residual"].mean() < 1.1
+    # as near to what was measured as the mode is, which leaves less than the noise
+    expected = np.mean(np.abs(y - forward(best)) ** 2) / NV
+    assert info["residual"].mean() == pytest.approx(expected, rel=0.2)
 
 
 def test_draws_have_the_noise_as_residual(package):
@@ -156,11 +155,14 @@ def test_lost_measurements_do_not_count(package):
 
 
 def test_a_coarse_start_is_the_classical_answer(package):
-    """`renoise` begins there; it ends where `noise` ends."""
+    """`renoise` begins there, for want of a closed form, and gains on it by the prior."""
     x, y = measured()
-    coarse = diffsem.scheme(package(start="renoise") + ":guidance_steps=8,sigma=1").estimate(y, NV)[0]
-    noise = diffsem.scheme(package() + ":guidance_steps=8").estimate(y, NV)[0]
-    assert abs(nmse_db(coarse, x) - nmse_db(noise, x)) < 0.3
+    scheme = diffsem.scheme(package(start="renoise") + ":guidance_steps=8,sigma=0.5")
+    mean, _, info = scheme.estimate(y, NV)
+    keys = '{"file": "network.onnx", "vjp": "network_vjp.onnx"}'
+    coarse = diffsem.core.operator("network", keys, 6, folder=str(OPERATORS)).classical(y)
+    assert not info["bypassed"].any()
+    assert nmse_db(mean, x) < nmse_db(coarse, x) - 0.5
 
 
 @pytest.mark.parametrize(

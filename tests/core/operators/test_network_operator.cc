@@ -235,7 +235,7 @@ void refusals()
 }
 
 // What a stream asks for at every item allocates nothing of ours.
-void nothing_is_allocated()
+void allocates_nothing()
 {
     const auto op = load("network.onnx", "network_vjp.onnx");
     Random r(15);
@@ -266,6 +266,6 @@ int main()
     threads();
     real_signals();
     refusals();
-    nothing_is_allocated();
+    allocates_nothing();
     return check::result("network_operator");
 }
