@@ -3,6 +3,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,13 +22,14 @@ def diffsem():
 
 
 def write(folder, receive, transmit, time, pilots, columns, covariance, order=4, **plan):
-    """A package of H with this covariance and QAM symbols X; its path."""
+    """A package of H with this covariance (a vector: variances of independent elements) and QAM symbols X; its path."""
     folder.mkdir(parents=True)
     np.save(folder / "pilots.npy", np.asarray(pilots, np.complex64))
-    np.save(folder / "covariance.npy", np.asarray(covariance, np.complex64))
     operator = {"type": "mimo", "receive": receive, "transmit": transmit, "time": time, "pilots": "pilots.npy"}
     operator["pilot_columns"] = list(columns)
-    channel = {"prior": {"type": "gaussian", "covariance": "covariance.npy"}}
+    key, kind = ("variance", np.float32) if np.ndim(covariance) == 1 else ("covariance", np.complex64)
+    np.save(folder / f"{key}.npy", np.asarray(covariance, kind))
+    channel = {"prior": {"type": "gaussian", key: f"{key}.npy"}}
     symbols = {"prior": {"type": "qam", "order": order}}
     member = {"operator": operator, "unknowns": {"H": channel, "X": symbols}, "plan": {"type": "alternate", **plan}}
     manifest = {
@@ -100,16 +103,19 @@ def test_qam_behind_a_matrix(diffsem, tmp_path):
         np.testing.assert_allclose(variance, expected[1], atol=2e-5)
 
 
-@pytest.mark.parametrize("order, settle", [(4, None), (4, 0), (4, 6), (16, None)])
+@pytest.mark.parametrize(
+    "order, settle, alike", [(4, None, 0.5), (4, 0, 0.5), (4, 6, 0.5), (16, None, 0.5), (4, None, 0)]
+)
 @pytest.mark.parametrize("noise_var", [0.03, 1.0])
-def test_core_is_the_twin(diffsem, tmp_path, order, settle, noise_var):
-    """Correlated H 3 x 2, pilots in columns that are not the first, a lost column and lost elements; both treatments of
+def test_core_is_the_twin(diffsem, tmp_path, order, settle, alike, noise_var):
+    """Correlated H 3 x 2 (or independent), pilots in columns that are not the first, a lost column and lost elements; both treatments of
     uncertainty."""
     shape, columns, rounds = (3, 2, 8), [1, 4], 6
     pilots = schemes.get("mimo_joint").tensors()["pilots.npy"][:2, :2] * [[1, 1], [1, 1j]]
-    covariance = correlated(3, 2)
+    covariance = correlated(3, 2, alike) if alike else np.diag(np.linspace(0.5, 1.5, 6))
     plan = {"rounds": rounds, **({} if settle is None else {"settle": settle})}
-    path = write(tmp_path / "p", *shape, pilots, columns, covariance, order, **plan)
+    given = covariance if alike else np.diag(covariance)
+    path = write(tmp_path / "p", *shape, pilots, columns, given, order, **plan)
     rng = np.random.default_rng(11)
     noise = np.full((3, 8), noise_var)
     noise[:, 6], noise[0, 2] = np.inf, np.inf
@@ -213,3 +219,33 @@ def test_python_interface(diffsem):
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_a_network_as_the_channels_prior(diffsem, tmp_path):
+    """A graph that is the denoiser of an independent Gaussian H, behind proximal steps, against that Gaussian's closed
+    form; what it loses is the end of its range of levels (20), which is not quite nothing known."""
+    priors = Path(__file__).resolve().parents[1] / "data" / "priors"
+    variances = np.array([0.2, 0.8, 1.2, 1.8])  # of the graph
+    pilots = np.array([[1, 1], [1, -1]]) * np.exp(0.25j * np.pi)
+    shape, columns = (2, 2, 12), [0, 1]
+    closed = write(tmp_path / "closed", *shape, pilots, columns, np.diag(variances))
+    net = Path(write(tmp_path / "net", *shape, pilots, columns, np.diag(variances)))
+    shutil.copy(priors / "variance.onnx", net / "net.onnx")
+    manifest = json.loads((net / "manifest.json").read_text())
+    manifest["members"]["joint"]["unknowns"]["H"] = {"prior": {"type": "onnx", "file": "net.onnx"}}
+    manifest["files"] = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in net.glob("*.[no]*")}
+    (net / "manifest.json").write_text(json.dumps(manifest))
+    rng = np.random.default_rng(6)
+    for noise_var in (0.02, 0.3):
+        _, _, y = draw(rng, np.diag(variances), shape, pilots, columns, 4, noise_var)
+        expected, got = (diffsem.scheme(str(path)).estimate(y, noise_var) for path in (closed, net))
+        assert not np.any(got[2]["bypassed"])
+        for name in ("H", "X"):
+            np.testing.assert_allclose(got[0][name], expected[0][name], atol=0.02)
+            np.testing.assert_allclose(got[1][name], expected[1][name], atol=0.02)
+    manifest["members"]["joint"]["unknowns"]["H"]["prior"]["file"] = "no_variance.onnx"
+    shutil.copy(priors / "x0_ve.onnx", net / "no_variance.onnx")
+    manifest["files"]["no_variance.onnx"] = hashlib.sha256((net / "no_variance.onnx").read_bytes()).hexdigest()
+    (net / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"unknowns.H.prior: .* without a variance"):
+        diffsem.scheme(str(net)).info()

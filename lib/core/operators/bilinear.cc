@@ -19,6 +19,7 @@ using cdouble = std::complex<double>;
 
 constexpr int most_antennas = 256;
 constexpr int most_time = 65536;
+constexpr std::size_t most_in_looks = std::size_t(1) << 24; // elements of all blocks of a look
 
 /*
  * Y = H X. Given X, row r of Y is a look at row r of H; given H, column t of Y one at column t of X. Both updates are one
@@ -187,7 +188,7 @@ std::shared_ptr<const BilinearOperator> read(const Fields& f)
         return make_mimo_operator(
             std::size_t(receive), std::size_t(transmit), std::size_t(time), columns, values);
     } catch (const Error& e) {
-        throw Error(f.where() + ".pilots: " + e.what());
+        throw Error(f.where() + ": " + e.what());
     }
 }
 
@@ -215,11 +216,14 @@ std::unique_ptr<BilinearOperator> make_mimo_operator(std::size_t receive,
                                                      const std::vector<std::size_t>& known_columns,
                                                      const std::vector<cfloat>& known_values)
 {
+    if ((receive + time) * transmit * transmit > most_in_looks || receive * time > most_in_looks)
+        throw Error("a frame of " + std::to_string(receive) + " x " + std::to_string(transmit) +
+                    " x " + std::to_string(time) + " is too large: give a smaller one");
     KnownElements pilots;
     const std::size_t n = known_columns.size();
     if (known_values.size() != n * transmit)
-        throw Error(std::to_string(known_values.size()) + " known values for " + std::to_string(n) +
-                    " columns of " + std::to_string(transmit) + " elements");
+        throw Error("pilots: " + std::to_string(known_values.size()) + " known values for " +
+                    std::to_string(n) + " columns of " + std::to_string(transmit) + " elements");
     if (n) {
         pilots.flags.resize(transmit * time);
         pilots.values.resize(transmit * time);

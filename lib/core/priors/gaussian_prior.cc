@@ -44,7 +44,10 @@ public:
     }
     std::unique_ptr<JointDenoiser> joint(const Operator& a) const override
     {
-        if (!a.blocks().values || d_self.traits().domain != Domain::complex)
+        // Independent Gaussians: a proximal step with a level for each element is exact, and needs no matrix of all.
+        const bool apart = d_self.model().diagonal && d_self.model().components == 1;
+        if (!a.blocks().values || (apart && a.level_per_element()) ||
+            d_self.traits().domain != Domain::complex)
             return nullptr;
         return std::make_unique<MixtureDenoiser>(d_self.model().append(a));
     }

@@ -255,18 +255,29 @@ void blocks_are_a_matrix()
 #endif
         (void)taken;
     }
-    // What is left after a proximal step is what the Gaussian posterior of that variance says.
-    MixtureParameters white;
-    white.shape = {6};
-    white.variances.assign(n, 0.64);
-    std::vector<float> left(n);
-    blocks->proximal_variance(noise, level, left.data());
-    const auto gaussian = condition(make_mixture_prior(white), blocks, y, noise);
-    auto its_space = gaussian->make_workspace(1);
-    Estimate out(Domain::complex, {6}, 1);
-    gaussian->denoise(z, Sigma(Sigma::unobserved()), *its_space, out);
-    for (std::size_t i = 0; i < n; i++)
-        CHECK_NEAR(left[i], out.variance[i], 2e-6);
+    // Independent Gaussians need no closed form of all elements: a proximal step for each block is exact, at any level of x.
+    MixtureParameters apart;
+    apart.shape = {6};
+    for (std::size_t i = 0; i < n; i++) {
+        apart.variances.push_back(0.2 + 0.3 * double(i));
+        apart.means.push_back(r.cnormal());
+    }
+    const auto independent = make_mixture_prior(apart);
+    CHECK(!independent->joint(*blocks));
+    const auto stepped = condition(independent, blocks, y, noise);
+    const auto closed =
+        condition(independent, make_matrix_operator(dense, rows_in_all, n), y, noise);
+    auto of_stepped = stepped->make_workspace(1), of_closed = closed->make_workspace(1);
+    Estimate a(Domain::complex, {6}, 1), b(Domain::complex, {6}, 1);
+    for (const Sigma& s : {level, Sigma(Sigma::unobserved())}) {
+        stepped->denoise(z, s, *of_stepped, a);
+        closed->denoise(z, s, *of_closed, b);
+        CHECK(a.has_variance);
+        for (std::size_t i = 0; i < n; i++) {
+            CHECK_BELOW(std::abs(a.mean.citem(0)[i] - b.mean.citem(0)[i]), 3e-5);
+            CHECK_NEAR(a.variance[i], b.variance[i], 3e-6);
+        }
+    }
 }
 
 constexpr std::size_t receive = 4, transmit = 2, columns = 14, pilots = 2;
@@ -503,6 +514,10 @@ void refusals()
     fails(changed(good, "\"time\": 14", "\"time\": 15"), {"signal.shape = [4, 14]", "[4, 15]"});
     fails(changed(good, "\"transmit\": 2", "\"transmit\": 3"), {"operator.pilots", "3 x any"});
     fails(changed(good, "\"receive\": 4, ", ""), {"operator.receive", "missing"});
+    fails("{\"operator\": {\"type\": \"mimo\", \"receive\": 256, \"transmit\": 256, \"time\": "
+          "65536}, "
+          "\"unknowns\": {}}",
+          {"256 x 256 x 65536", "smaller"});
     fails(changed(good, "\"pilots\": \"pilots.npy\"", "\"pilot_columns\": [0, 1]"),
           {"pilot_columns", "'pilots' too"});
     fails(changed(good,
