@@ -243,7 +243,9 @@ def table(report):
     for name, member in report.get("members", {}).items():
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
-            f"{key} {_short(member[key])}" for key in ("prior", "operator", "start", "guidance", "sampler", "plan") if key in member
+            f"{key} {_short(member[key])}"
+            for key in ("prior", "operator", "start", "guidance", "sampler", "plan")
+            if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]
         if member.get("fallback"):
