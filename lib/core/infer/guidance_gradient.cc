@@ -223,11 +223,21 @@ private:
                 s.moved.item(b)[j] = s.x.item(b)[j] + s.length[b] * s.moved.item(b)[j];
         }
         prior.denoise(s.moved, s.sigma, *s.inner, s.near);
-        for (std::size_t b = 0; b < s.x.batch(); b++)
+        for (std::size_t b = 0; b < s.x.batch(); b++) {
+            // C lies between 0 and S, so |C w|^2 by S^-1 is at most <w, C w>: what a net says beyond it is cut off, or a step
+            // of nearly no curvature would throw x out of all that the net has seen.
+            double length = 0, along = 0;
+            for (std::size_t j = 0; j < s.x.width(); j++) {
+                float& to = s.spread.item(b)[j];
+                to = s.length[b] > 0 ? (s.near.mean.item(b)[j] - at.mean.item(b)[j]) / s.length[b]
+                                     : 0.0f;
+                length += double(to) * to / variance(b, j);
+                along += double(to) * s.along.item(b)[j];
+            }
+            const float share = length > along ? float(std::max(along, 0.0) / length) : 1.0f;
             for (std::size_t j = 0; j < s.x.width(); j++)
-                s.spread.item(b)[j] =
-                    s.length[b] > 0 ? (s.near.mean.item(b)[j] - at.mean.item(b)[j]) / s.length[b]
-                                    : 0.0f;
+                s.spread.item(b)[j] *= share;
+        }
     }
 
     // image <- A' spread
@@ -268,8 +278,8 @@ private:
             least += of_noise * p[j];
             curvature += double(image[j]) * p[j];
         }
-        curvature = std::max(curvature, least); // a net's J need not be positive; C is
-        if (!(curvature > 0))
+        // C is not negative, so p^H A C A^H p is not; what a net's J says against it is an error, and no step is right.
+        if (!(curvature >= least && curvature > 0))
             return;
         const float length = float(s.product[b] / curvature);
         for (std::size_t j = 0; j < s.correction.width(); j++)

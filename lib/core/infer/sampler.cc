@@ -208,13 +208,23 @@ void posterior_draw(SamplerRun& run)
             draw(b);
             float* to = x.item(b);
             const float *d = run.estimate.mean.item(b), *near = run.second.mean.item(b);
+            // J has eigenvalues in 0 .. 1, so |J z|^2 is at most <z, J z>: what a net or an approximate guidance says beyond
+            // it is cut off.
+            double length = 0, along = 0;
+            for (std::size_t j = 0; j < width; j++) {
+                const double s = run.now.at(b, j / parts);
+                const double spread = s > 0 ? (double(near[j]) - d[j]) / (s * reach) : 0.0;
+                length += spread * spread;
+                along += spread * run.noise[j];
+            }
+            const double share = length > along ? std::max(along, 0.0) / length : 1.0;
             for (std::size_t j = 0; j < width; j++) {
                 const double s = run.now.at(b, j / parts), t = run.next.at(b, j / parts);
                 if (s == t)
                     continue;
                 const double q = t / s, whole = std::sqrt(std::max(0.0, 1.0 - q * q));
                 to[j] = d[j] + float(q * q) * (to[j] - d[j]) + float(t * whole) * run.noise[j] +
-                        float((1.0 - q) * whole) / reach * (near[j] - d[j]);
+                        float(share * (1.0 - q) * whole) / reach * (near[j] - d[j]);
             }
         }
     });

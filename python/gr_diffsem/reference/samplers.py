@@ -72,6 +72,10 @@ def posterior_draw(denoiser, x, levels, rng):
     for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean, z = denoiser(x, old)[0], rng(k, x.shape)
         spread = (denoiser(x + reach * old * z, old)[0] - mean) / reach
+        # J has eigenvalues in 0 .. 1: |J z|^2 is at most <z, J z>.
+        length = np.sum(np.abs(spread / old) ** 2, axis=-1, keepdims=True)
+        along = np.sum(np.real(np.conj(z) * spread / old), axis=-1, keepdims=True)
+        spread = spread * np.clip(along / length, 0.0, 1.0)
         ratio = _ratio(new, old)
         whole = np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
         x = mean + ratio**2 * (x - mean) + new * whole * z + (1.0 - ratio) * whole * spread

@@ -265,7 +265,7 @@ void mixtures()
                 const auto x = run(whole, prior, f.op, nullptr, "posterior_mean", 10);
                 const double lost = db(error(x, c.x0) / best);
                 const double left =
-                    over_noise(c, run(whole, prior, f.op, nullptr, "posterior_draw", 30));
+                    over_noise(c, run(whole, prior, f.op, nullptr, "posterior_draw", 100));
                 std::printf("mixture, %s, %s: mean %.2f dB above the posterior mean, residual of a "
                             "draw %.2f of the noise\n",
                             f.name,

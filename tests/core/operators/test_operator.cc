@@ -196,6 +196,42 @@ void proximal(const Case& c, Random& r, bool per_element)
     }
 }
 
+// (level^2 A A^H + diag(noise^2)) u = v over the rows that were measured; a lost one, which may hold anything, is left out.
+void whitening(const Case& c, Random& r, bool per_element)
+{
+    if (!c.op->has_whitening())
+        return;
+    const auto n = Eigen::Index(c.op->cols()), m = Eigen::Index(c.op->rows());
+    Sigma noise(1, per_element ? c.op->rows() : 1, 0.3f);
+    const Sigma level(0.8f);
+    Vector v = r.cvector(m);
+    if (per_element) {
+        for (std::size_t i = 1; i < noise.stride(); i++)
+            noise.item(0)[i] = float(0.1 + r.uniform());
+        noise.item(0)[0] = Sigma::unobserved();
+        v(0) = std::nan("");
+    }
+    Tensor u = to_tensor({v}), back(Domain::complex, {n}, 1);
+    std::vector<cdouble> scratch(c.op->scratch_size());
+    c.op->whiten(noise, level, u, scratch.data());
+    const Vector found = to_vector(u.citem(0), m);
+    c.op->adjoint(u, back);
+    const Vector image = applied(*c.op, to_vector(back.citem(0), n));
+    double size = 0;
+    for (Eigen::Index i = 0; i < m; i++)
+        size = std::max(size, std::abs(found(i)));
+    for (Eigen::Index i = 0; i < m; i++) {
+        const bool seen = (!c.op->observed() || c.op->observed()[i]) && (!per_element || i > 0);
+        const double e = noise.at(0, std::size_t(i));
+        if (seen)
+            CHECK_BELOW(std::abs(double(level.at(0, 0)) * level.at(0, 0) * image(i) +
+                                 e * e * found(i) - v(i)),
+                        1e-4 * (1 + size));
+        else
+            CHECK(found(i) == cdouble(0));
+    }
+}
+
 void selection_ignores_what_is_not_measured()
 {
     const auto op = make_mask_operator({1, 0});
@@ -331,6 +367,8 @@ int main()
             adjoint(c, r);
             proximal(c, r, false);
             proximal(c, r, true);
+            whitening(c, r, false);
+            whitening(c, r, true);
         }
         seen.push_back(c.name);
     }
