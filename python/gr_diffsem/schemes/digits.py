@@ -113,6 +113,7 @@ class Digits(Scheme):
     snr_definition = "mean picture power (of zero-mean pixels) over noise variance, per pixel"
     snr_db = (-10, -5, 0, 5, 10)
     evaluations = (1, 5)
+    cost_unit = "evaluation"
     data = "60,000 training pictures of MNIST (rasbt/mnist-pngs, MIT), zero mean and unit power over all pixels"
 
     def networks(self):
