@@ -4,6 +4,7 @@
 #include "priors/denoiser_spec.h"
 
 #include "onnx/onnx_sidecar.h"
+#include "priors/denoiser_inputs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -117,37 +118,6 @@ void read_normalisation(const OnnxFile& file, DenoiserSpec& spec)
     spec.scale_out = by_graph ? 1.0f : static_cast<float>(1.0 / scale);
 }
 
-//! Whether the graph's shape can be `wanted` (both with a leading batch, which is not compared).
-bool fits(const TensorInfo& info, const std::vector<std::int64_t>& wanted)
-{
-    if (info.shape.size() != wanted.size() + 1)
-        return false;
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-        if (info.shape[i + 1] != TensorInfo::dynamic && info.shape[i + 1] != wanted[i])
-            return false;
-    return true;
-}
-
-OrtTensor
-with_batch(const TensorInfo& info, std::vector<std::int64_t> item, std::size_t fixed_batch)
-{
-    item.insert(item.begin(),
-                fixed_batch ? static_cast<std::int64_t>(fixed_batch) : TensorInfo::dynamic);
-    OrtTensor t;
-    t.name = info.name;
-    t.type = info.type;
-    t.shape = std::move(item);
-    return t;
-}
-
-std::string list(const std::vector<std::int64_t>& shape)
-{
-    std::string text = "[batch";
-    for (const auto d : shape)
-        text += ", " + std::to_string(d);
-    return text + "]";
-}
-
 void read_x(const OnnxFile& file, DenoiserSpec& spec)
 {
     const TensorInfo& x = file.inputs[0];
@@ -214,72 +184,6 @@ void read_level(const OnnxFile& file, DenoiserSpec& spec)
                     list(planes) + ". Export the model again");
     spec.level_per_element = item != ones;
     spec.inputs.push_back(with_batch(t, item, spec.fixed_batch));
-}
-
-std::string name_list(const OnnxFile& file, std::size_t from)
-{
-    std::string names;
-    for (std::size_t i = from; i < file.inputs.size(); i++)
-        names += (names.empty() ? "'" : ", '") + file.inputs[i].describe() + "'";
-    return names.empty() ? "none" : names;
-}
-
-//! What stands behind x and the level: each input is a condition, each condition an input.
-void read_conditions(const OnnxFile& file, const Json& said, DenoiserSpec& spec)
-{
-    const char* const key = "diffsem.condition";
-    const bool elsewhere = !said.is_null();
-    const std::string where = elsewhere ? "'condition'" : std::string(key);
-    spec.conditions =
-        read_side_inputs(elsewhere ? said : meta_json(file, key), file.path + ": " + where);
-    const std::size_t first = spec.first_condition();
-    for (SideInput& input : spec.conditions) {
-        const auto found =
-            std::find_if(file.inputs.begin() + std::ptrdiff_t(std::min(first, file.inputs.size())),
-                         file.inputs.end(),
-                         [&](const TensorInfo& t) { return t.name == input.name; });
-        if (found == file.inputs.end())
-            throw Error(file.path + ": " + where + " declares '" + input.name + "', but behind x" +
-                        (first == 2 ? " and the level" : "") +
-                        " the graph has no input of that name (there: " + name_list(file, first) +
-                        "). Correct the metadata or export the graph again");
-        std::vector<std::int64_t> item = input.shape;
-        if (input.previous && item.empty())
-            item.assign(spec.inputs[0].shape.begin() + 1, spec.inputs[0].shape.end());
-        if (input.previous && !std::equal(item.begin(),
-                                          item.end(),
-                                          spec.inputs[0].shape.begin() + 1,
-                                          spec.inputs[0].shape.end()))
-            throw Error(file.path + ": " + where + " has '" + input.name +
-                        "' from the previous answer, which has the shape " +
-                        list({spec.inputs[0].shape.begin() + 1, spec.inputs[0].shape.end()}) +
-                        ": give it that shape, or none");
-        if (input.previous) { // of the size that x has
-            input.shape = item;
-            input.count = spec.width;
-            if (!input.null.empty())
-                input.null.assign(input.count, input.null[0]);
-        }
-        const ElemType type = input.integer ? ElemType::int64 : ElemType::float32;
-        const bool open_batch = !found->shape.empty() && found->shape[0] == TensorInfo::dynamic;
-        if (found->type != type || !fits(*found, item) ||
-            (!open_batch && found->shape[0] != spec.inputs[0].shape[0]))
-            throw Error(file.path + ": " + where + " says that '" + input.name + "' is " +
-                        (input.integer ? "int64 " : "float32 ") + list(item) +
-                        ", but the graph has '" + found->describe() +
-                        "'. Correct the metadata or export the graph again");
-        spec.inputs.push_back(with_batch(*found, item, spec.fixed_batch));
-    }
-    for (std::size_t i = first; i < file.inputs.size(); i++)
-        if (std::none_of(spec.conditions.begin(), spec.conditions.end(), [&](const SideInput& s) {
-                return s.name == file.inputs[i].name;
-            }))
-            throw Error(file.path + ": the graph has the input '" + file.inputs[i].describe() +
-                        "' beside x" + (first == 2 ? " and the level" : "") +
-                        ", which nothing says what to give. Declare it in " + key +
-                        ", such as [{\"name\": \"" + file.inputs[i].name +
-                        "\", \"type\": \"float32\", \"shape\": []}], or correct " +
-                        "diffsem.time_embedding");
 }
 
 void read_outputs(const OnnxFile& file, DenoiserSpec& spec)

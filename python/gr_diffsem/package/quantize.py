@@ -164,17 +164,20 @@ def channels(scheme, member, count):
     count = count or 1024
     if member not in scheme.networks():
         raise unknown("network", member, scheme.networks())
-    share = scheme.networks()[member].prior_share
+    network = scheme.networks()[member]
+    share, one_level = network.prior_share, getattr(network.build(), "one_level", False)
     rng = np.random.default_rng(1)
     batches = max(1, count // CALIBRATION_BATCH)
-    calibration = [channel_feed(scheme.batch(rng, CALIBRATION_BATCH, share)) for _ in range(batches)]
+    drawn = (scheme.batch(rng, CALIBRATION_BATCH, share) for _ in range(batches))
+    calibration = [channel_feed(batch, one_level) for batch in drawn]
     sets = {f"{name}, {db:g} dB": at(float(db)) for name, at in scheme.validation().items() for db in scheme.snr_db}
 
     def measure(run):
         found = {}
         for name, batch in sets.items():
-            mean = run(["mean"], channel_feed(batch))[0]
-            mean = (mean[:, 0] + 1j * mean[:, 1]) / np.sqrt(2)
+            mean = run(["mean"], channel_feed(batch, one_level))[0]
+            if np.iscomplexobj(batch.clean):
+                mean = (mean[:, 0] + 1j * mean[:, 1]) / np.sqrt(2)
             axes = tuple(range(1, mean.ndim))
             error = np.sum(np.abs(mean - batch.clean) ** 2 * batch.observed, axes)
             found[name] = [float(np.mean(error / np.sum(np.abs(batch.clean) ** 2 * batch.observed, axes)))]
@@ -185,10 +188,14 @@ def channels(scheme, member, count):
     return Samples(calibration, measure, one, drawn, "the validation sets of training")
 
 
-def channel_feed(batch):
-    """A measure.Batch as the networks of export.write take it."""
-    planes = np.stack((batch.state.real, batch.state.imag), 1).astype(np.float32) * np.float32(np.sqrt(2))
-    return {"x": planes, "sigma": batch.sigma[:, None].astype(np.float32)}
+def channel_feed(batch, one_level=False):
+    """A measure.Batch as the networks of export.write take it; one_level: told one level for each item."""
+    x, sigma = batch.state, batch.sigma.astype(np.float32)
+    if np.iscomplexobj(x):
+        x = np.stack((x.real, x.imag), 1).astype(np.float32) * np.float32(np.sqrt(2))
+        sigma = sigma[:, None]
+    sigma = sigma.reshape(len(sigma), -1)[:, 0] if one_level else sigma
+    return {"x": x, "sigma": np.ascontiguousarray(sigma), **getattr(batch, "condition", {})}
 
 
 def arrays(source, data):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..air import measure
 from ..models import digit_images
-from .base import Network, Scheme, TestData
+from .base import Claim, Network, Scheme, TestData
 
 NOTHING = -1  # the class of a picture that may be any
 LEVELS = (-0.5, 1.4)  # mean and deviation of ln sigma in training
@@ -113,12 +113,15 @@ class Digits(Scheme):
     snr_definition = "mean picture power (of zero-mean pixels) over noise variance, per pixel"
     snr_db = (-10, -5, 0, 5, 10)
     evaluations = (1, 5)
+    cost_unit = "evaluation"
     data = "60,000 training pictures of MNIST (rasbt/mnist-pngs, MIT), zero mean and unit power over all pixels"
 
     def networks(self):
         return {"diffusion": Network(net, "small U-Net, 12 steps from noise", 1.0, minutes=15, batch=96, rate=2e-3)}
 
     def choices(self, member):
+        if member == "pixels":  # an estimate of what was measured, not a draw
+            return {**super().choices(member), "start": {"type": "matched"}}
         return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
 
     def sample(self, rng, n):
@@ -152,6 +155,9 @@ class Digits(Scheme):
     def classical(self):
         prior = {"type": "gaussian", "mean": "pixel_mean.npy", "variance": "pixel_variance.npy"}
         return {"pixels": {"title": "independent Gaussian pixels, LMMSE", "prior": prior}}
+
+    def claims(self):
+        return [Claim("a draw that is told the class beats LMMSE of the pixels", "diffusion", 0, "pixels", gate=-3.0)]
 
     def test_data(self, count, seed):
         pictures, labels = digit_images.load("test")
