@@ -83,6 +83,8 @@ class DigitsLatent(Scheme):
         return {"diffusion": Network(net, "conditional MLP, 12 steps from noise", 1.0, minutes=4, batch=512, rate=2e-3)}
 
     def choices(self, member):
+        if member == "lmmse":
+            return {**super().choices(member), "start": {"type": "matched"}}
         return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
 
     def codec(self):
