@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example `digits_latent`: digits drawn as 32 numbers through the block, and decoded; an independent classifier reads
-them (tests/data/make_digit_classifier.py)."""
+"""The example `digits_latent`: digits drawn as 32 numbers through the block, and decoded; an independent classifier
+reads them (tests/data/make_digit_classifier.py)."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_what_the_block_draws_is_the_digit_that_was_asked_for(spec, reads):
 
 
 def test_a_noisy_latent_is_cleaned(spec, reads):
-    """At 0 dB, the class told: content nearer to what was sent than that of the measurement, by 1 dB, and more often read."""
+    """At 0 dB, the class told: content nearer to what was sent than the measurement's, by 1 dB, and more often read."""
     scheme = diffsem.scheme(f"{spec}:start=matched,sampler=one_step")
     classes = np.arange(200) % 10
     draws = diffsem.scheme(f"{spec}:guidance=2")
