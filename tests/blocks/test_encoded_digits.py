@@ -33,7 +33,7 @@ def case(folder):
     return pictures, y.astype(np.float32), operator
 
 
-def nmse_db(estimate, truth, where=slice(None)):
+def nmse_db(estimate, truth, where=...):
     return 10 * np.log10(np.sum((estimate - truth)[:, where] ** 2) / np.sum(truth[:, where] ** 2))
 
 

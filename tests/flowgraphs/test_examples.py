@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("gnuradio.diffsem")
@@ -93,6 +94,26 @@ def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
     for got, limit in zip(run_example("draws", tmp_path, steps), (1.0, 0.05), strict=True):
         assert 0.4 < got["spread"] / got["stated"] < 2.5  # one item of eight draws
         assert 0 < got["stated"] < limit
+
+
+def test_digits_are_drawn_in_a_latent_space(tmp_path):
+    """The digit that was asked for, by an independent classifier (tests/data/make_digit_classifier.py)."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    judge = onnxruntime.InferenceSession(str(ROOT / "tests/data/digit_classifier.onnx"))
+    read = {"picture": "[float(v) for v in tb.probe.level()]"}
+    asked = (3, 8, 1)
+    got = run_example("digits_latent", tmp_path, [{"set": {"digit": d}, "seconds": 6, "read": read} for d in asked])
+    pictures = np.array([step["picture"] for step in got], np.float32).reshape(-1, 28, 28)
+    assert list(judge.run(None, {"x": pictures})[0].argmax(1)) == list(asked)
+
+
+def test_a_picture_is_inferred_from_what_a_network_says_of_it(tmp_path):
+    """What was sent less what was inferred is below half of a digit's unit power."""
+    read = {"sent": "[float(v) for v in tb.probe_drawn.level()]", "miss": "[float(v) for v in tb.probe_miss.level()]"}
+    until = "any(tb.probe_miss.level())"
+    got = run_example("encoded_digits", tmp_path, [{"seconds": 40, "until": until, "read": read}])[-1]
+    assert np.std(got["sent"]) > 0.5
+    assert 0 < np.mean(np.square(got["miss"])) < 0.5
 
 
 def test_swapped_receiver_decodes_more(tmp_path):

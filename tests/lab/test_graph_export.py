@@ -19,8 +19,8 @@ class Attention(nn.Module):
         self.qkv, self.out = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
 
     def forward(self, x):
-        q, k, v = self.qkv(x.transpose(1, 2)).chunk(3, -1)
-        seen = nn.functional.scaled_dot_product_attention(q, k, v)
+        q, k, v = self.qkv(x.transpose(1, 2))[:, None].chunk(3, -1)  # one head
+        seen = nn.functional.scaled_dot_product_attention(q, k, v)[:, 0]
         return x + self.out(seen).transpose(1, 2)
 
 
