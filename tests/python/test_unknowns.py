@@ -108,8 +108,8 @@ def test_qam_behind_a_matrix(diffsem, tmp_path):
 )
 @pytest.mark.parametrize("noise_var", [0.03, 1.0])
 def test_core_is_the_twin(diffsem, tmp_path, order, settle, alike, noise_var):
-    """Correlated H 3 x 2 (or independent), pilots in columns that are not the first, a lost column and lost elements; both treatments of
-    uncertainty."""
+    """Correlated H 3 x 2 (or independent), pilots in columns that are not the first, a lost column and lost
+    elements; both treatments of uncertainty."""
     shape, columns, rounds = (3, 2, 8), [1, 4], 6
     pilots = schemes.get("mimo_joint").tensors()["pilots.npy"][:2, :2] * [[1, 1], [1, 1j]]
     covariance = correlated(3, 2, alike) if alike else np.diag(np.linspace(0.5, 1.5, 6))
