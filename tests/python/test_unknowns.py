@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several unknowns: the core against its NumPy twin, and both against the exact answer of a small case."""
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -108,8 +109,8 @@ def test_qam_behind_a_matrix(diffsem, tmp_path):
 )
 @pytest.mark.parametrize("noise_var", [0.03, 1.0])
 def test_core_is_the_twin(diffsem, tmp_path, order, settle, alike, noise_var):
-    """Correlated H 3 x 2 (or independent), pilots in columns that are not the first, a lost column and lost elements; both treatments of
-    uncertainty."""
+    """Correlated H 3 x 2 (or independent), pilots in columns that are not the first, a lost column and lost
+    elements; both treatments of uncertainty."""
     shape, columns, rounds = (3, 2, 8), [1, 4], 6
     pilots = schemes.get("mimo_joint").tensors()["pilots.npy"][:2, :2] * [[1, 1], [1, 1j]]
     covariance = correlated(3, 2, alike) if alike else np.diag(np.linspace(0.5, 1.5, 6))
@@ -191,6 +192,13 @@ def test_shipped_packages(diffsem, name):
     assert 10 * np.log10(np.median(ratio)) < 0.2
     assert np.mean(ratio > 10) <= (0 if scheme.pilots == scheme.transmit else 0.05)  # 1 of 150 as developed
     assert np.sum(symbols["joint"][0]) < np.sum(symbols["pilots"][0])
+
+
+def test_info_knows_them():
+    from gr_diffsem.package import info
+
+    text = info.table(info.run(argparse.Namespace(model="mimo_joint/pilots")))
+    assert "no problems found" in text and '"qam"' in text and "one evaluation" not in text
 
 
 def test_python_interface(diffsem):
