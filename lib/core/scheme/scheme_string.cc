@@ -59,8 +59,8 @@ std::size_t options_at(const std::string& text)
 {
     for (auto colon = text.rfind(':'); colon != std::string::npos;
          colon = colon ? text.rfind(':', colon - 1) : std::string::npos) {
-        const auto end =
-            text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.0123456789", colon + 1);
+        const auto end = text.find_first_not_of(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.0123456789", colon + 1);
         if (end != std::string::npos && text[end] == '=' && end > colon + 1)
             return colon;
     }

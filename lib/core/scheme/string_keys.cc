@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <vector>
 
 namespace gr {
@@ -23,25 +22,31 @@ std::vector<const Entry*> entries(const std::vector<const T*>& table)
     return {table.begin(), table.end()};
 }
 
+// A number as JSON has it, whatever the locale says of decimal points; null: none.
+Json real_of(const std::string& text)
+{
+    try {
+        const Json value = Json::parse(text);
+        return value.is_number() && std::isfinite(value.as_double()) ? value : Json();
+    } catch (const Error&) { // as what is no number
+        return Json();
+    }
+}
+
 // "2", "0.5-0.3j" or "1j" as a number, or a pair [real, imaginary]; null: neither.
 Json number_of(const std::string& text)
 {
-    const char* at = text.c_str();
-    char* end = nullptr;
-    const double first = std::strtod(at, &end);
-    if (end == at || !std::isfinite(first))
-        return Json();
-    if (*end == '\0')
-        return Json(first);
-    double imaginary = first, real = 0;
-    if (*end != 'j') {
-        at = end;
-        real = first;
-        imaginary = *at == '+' || *at == '-' ? std::strtod(at, &end) : NAN;
-    }
-    if (end == at || *end != 'j' || end[1] != '\0' || !std::isfinite(imaginary))
-        return Json();
-    return Json::array({Json(real), Json(imaginary)});
+    if (text.empty() || text.back() != 'j')
+        return real_of(text);
+    const std::string both = text.substr(0, text.size() - 1);
+    auto sign = both.find_last_of("+-");
+    while (sign != std::string::npos && sign > 0 &&
+           (both[sign - 1] == 'e' || both[sign - 1] == 'E'))
+        sign = both.find_last_of("+-", sign - 1); // of an exponent
+    const bool alone = sign == std::string::npos || sign == 0;
+    const Json real = alone ? Json(0.0) : real_of(both.substr(0, sign));
+    const Json imaginary = real_of(alone ? both : both.substr(both[sign] == '+' ? sign + 1 : sign));
+    return real.is_null() || imaginary.is_null() ? Json() : Json::array({real, imaginary});
 }
 
 Json list_of(const std::string& text)
@@ -179,7 +184,7 @@ LoadOptions load_options(const Spec& spec, LoadOptions options)
         options.device = *device;
     }
     if (const std::string* most = spec.find("max_model_mb")) {
-        const Json mb = number_of(*most);
+        const Json mb = real_of(*most);
         if (!mb.is_number() || !(mb.as_double() > 0 && mb.as_double() <= 1048576))
             throw Error(where + "max_model_mb = '" + *most +
                         "' is not a size in megabytes, above 0 and at most 1048576");

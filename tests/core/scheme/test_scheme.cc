@@ -181,6 +181,14 @@ void keys_of_strings()
     const auto op = taps->parts().make_operator(input);
     CHECK_EQUAL(op->rows(), 8u);
     CHECK(op->matrix()[6] == cfloat(0.5f, -0.25f) && op->matrix()[12] == cfloat(0, 1));
+    const auto small =
+        load("operator=convolution,taps=1e-1+2.5e-1j;-3;-1e+1-2E-1j,start=noise,sampler=ddpm");
+    const auto circular = small->parts().make_operator(input);
+    CHECK(circular->matrix()[0] == cfloat(0.1f, 0.25f) && circular->matrix()[6] == cfloat(-3));
+    CHECK(circular->matrix()[12] == cfloat(-10, -0.2f));
+    for (const char* wrong : {"1;", "j", "1+j", "nan", "1e999", "1;2j3", "0x10", "+1"})
+        CHECK_THROWS(load(std::string("operator=convolution,start=noise,taps=") + wrong),
+                     {"taps = '"});
     const auto matrix = load("operator=matrix,start=noise,sampler=ddpm");
     CHECK_THROWS(matrix->parts().make_operator(input), {"needs a measurement matrix of M x 6"});
     input.matrix.assign(12, 1.0f);
