@@ -55,7 +55,7 @@ struct estimate_options {
     bool variance_output = false;
     bool baseline_output = false;
     bool latent_output = false; //!< of a scheme with a codec: the latent that was inferred
-    bool tag_items = false; //!< tags on every output item
+    bool tag_items = false;     //!< tags on every output item
     live_options live;
 };
 

@@ -195,8 +195,7 @@ void Estimator::Impl::flush(const RunLimit& limit)
     }
     if (d_fallback && !d_fallback->d_slots.empty()) {
         // Its last step at least: something has to be answered.
-        const int taken =
-            d_each * evaluations(*d_parts.sampler, d_plan, d_run->levels.steps());
+        const int taken = d_each * evaluations(*d_parts.sampler, d_plan, d_run->levels.steps());
         const int left = std::max(limit.evaluations - taken, 1);
         d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
     }
