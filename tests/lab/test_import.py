@@ -355,7 +355,6 @@ def test_prompts_that_do_not_fit(tmp_path):
     refused(["[5, 13]", "[tokens, 12]"], pipeline, out, embedding=tmp_path / "wide.npy")
     refused(["cannot read"], pipeline, out, embedding=tmp_path / "none.npy")
     refused(["--negative-embedding"], pipeline, out, embedding=tmp_path / "prompt.npy", guidance_scale=3.0)
-    refused(["0 .. 100"], pipeline, out, embedding=tmp_path / "prompt.npy", guidance_scale=-1.0)
 
 
 def test_diffusers_is_asked_for(monkeypatch, tmp_path):

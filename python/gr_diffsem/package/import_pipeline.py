@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base import model_packages
 from ..base.errors import UserError
-from ..base.number_options import whole
+from ..base.number_options import real, whole
 from ..models import diffusers_nets as nets
 from . import diffusers_config
 
@@ -28,9 +28,8 @@ def add_arguments(parser):
     parser.add_argument("out", nargs="?", help="the package to write (the folder's name, here)")
     parser.add_argument("--prompt", metavar="TEXT", help="baked in; by the pipeline's own text encoder (transformers)")
     parser.add_argument("--embedding", metavar="FILE.npy", help="in its place: encoder_hidden_states [tokens, width]")
-    parser.add_argument(
-        "--guidance-scale", type=float, metavar="W", help="baked in: classifier-free guidance against no prompt (1)"
-    )
+    text = "baked in: classifier-free guidance against no prompt (1)"
+    real(parser, "--guidance-scale", least=0, most=100, metavar="W", help=text)
     parser.add_argument("--negative-embedding", metavar="FILE.npy", help="of no prompt, for --guidance-scale")
     whole(parser, "--class-label", least=0, metavar="K", help="baked in, of a class-conditional U-Net")
     parser.add_argument("--sampler", choices=list(diffusers_config.DEFAULTS), help="in place of the pipeline's own")
@@ -90,8 +89,6 @@ def _conditions(args, folder, index, unet, latent):
     if (args.prompt is None) == (args.embedding is None):
         raise UserError("give what is baked in: either --prompt TEXT or --embedding FILE.npy")
     scale = 1.0 if args.guidance_scale is None else args.guidance_scale
-    if not 0 <= scale <= 100:
-        raise UserError(f"--guidance-scale {scale} must lie in 0 .. 100")
     baked = {"embedding": _embedding(args.prompt, args.embedding, folder, index, unet), "guidance": scale}
     if scale != 1:
         blank = "" if args.negative_embedding is None else None
