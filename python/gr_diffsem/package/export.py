@@ -56,7 +56,7 @@ def run(args):
 
 def _schemes_of(what):
     """The schemes that a word stands for; none where it stands for none."""
-    known = schemes.is_file_name(what) or what in schemes.names()
+    known = what.endswith(".py") or what in schemes.names()
     return schemes.find(what) if known else []
 
 
