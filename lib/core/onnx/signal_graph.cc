@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "onnx/onnx_sidecar.h"
+#include "onnx/tensor_shape.h"
 
 #include <algorithm>
 #include <utility>
@@ -17,49 +18,6 @@ namespace {
 
 constexpr std::size_t most_floats = std::size_t(1) << 20; // of the buffers of one caller, about
 constexpr std::size_t most_items = 64;                    // of one run
-
-std::string list(const std::vector<std::int64_t>& shape)
-{
-    std::string text = "[batch";
-    for (const auto d : shape)
-        text += ", " + std::to_string(d);
-    return text + "]";
-}
-
-// Whether the graph's input can be this, with a batch before it.
-bool fits(const TensorInfo& info, const std::vector<std::int64_t>& wanted)
-{
-    bool same = info.type == ElemType::float32 && info.shape.size() == wanted.size() + 1;
-    for (std::size_t i = 0; same && i < wanted.size(); i++)
-        same = info.shape[i + 1] == TensorInfo::dynamic || info.shape[i + 1] == wanted[i];
-    return same;
-}
-
-void to_graph(const SignalPort& port, const float* item, float* graph)
-{
-    if (port.domain == Domain::real || port.layout == Layout::interleaved) {
-        std::copy(item, item + port.width(), graph);
-        return;
-    }
-    const std::size_t n = port.elements();
-    for (std::size_t e = 0; e < n; e++) {
-        graph[e] = item[2 * e];
-        graph[n + e] = item[2 * e + 1];
-    }
-}
-
-void from_graph(const SignalPort& port, const float* graph, float* item)
-{
-    if (port.domain == Domain::real || port.layout == Layout::interleaved) {
-        std::copy(graph, graph + port.width(), item);
-        return;
-    }
-    const std::size_t n = port.elements();
-    for (std::size_t e = 0; e < n; e++) {
-        item[2 * e] = graph[e];
-        item[2 * e + 1] = graph[n + e];
-    }
-}
 
 } // namespace
 
@@ -137,7 +95,7 @@ private:
         for (std::size_t i = 0; i < inputs.size(); i++) {
             const TensorInfo& info = file.inputs[i];
             const auto item = inputs[i].graph_shape();
-            if (!fits(info, item))
+            if (info.type != ElemType::float32 || !fits(info, item))
                 throw Error(file.path + ": its input '" + info.describe() + "' should be float32 " +
                             list(item) + " to fit the signal: name another file, correct the " +
                             "metadata, or export it again");
@@ -147,12 +105,7 @@ private:
                             info.describe() + "' have different batches: export it again");
             if (batch != TensorInfo::dynamic)
                 fixed = at_once = std::size_t(batch);
-            OrtTensor t;
-            t.name = info.name;
-            t.type = info.type;
-            t.shape = item;
-            t.shape.insert(t.shape.begin(), batch);
-            tensors.push_back(std::move(t));
+            tensors.push_back(with_batch(info, item, fixed));
         }
     }
 
@@ -161,12 +114,6 @@ private:
     {
         const std::size_t batch = fixed ? fixed : 2; // two items show which axis counts them
         OrtTensor t = session->probe(tensors, {file.outputs[0].name}, batch).front();
-        TensorInfo info;
-        info.name = t.name;
-        info.type = t.type;
-        info.has_shape = true;
-        info.shape = t.shape;
-        info.dims.resize(info.shape.size());
         std::vector<std::int64_t> item = t.shape;
         bool good = t.type == ElemType::float32 && item.size() >= 2 &&
                     item.front() == std::int64_t(batch) && t.elements(batch) > 0;
@@ -179,7 +126,7 @@ private:
                 item.erase(axis);
         }
         if (!good)
-            throw Error(file.path + ": its output '" + info.describe() + "' should be float32 " +
+            throw Error(file.path + ": its output '" + describe(t) + "' should be float32 " +
                         (output.domain == Domain::real          ? "[batch, ...]"
                          : output.layout == Layout::interleaved ? "[batch, ..., 2]"
                                                                 : "[batch, 2, ...]") +
@@ -242,16 +189,20 @@ void SignalGraph::run(const float* const* in, std::size_t batch, float* out) con
         for (std::size_t i = 0; i < d->inputs.size(); i++) {
             const SignalPort& port = d->inputs[i];
             for (std::size_t b = 0; b < n; b++)
-                to_graph(port,
-                         in[i] + (first + b) * port.width(),
-                         run->input_as<float>(i) + b * port.width());
+                to_layout(port.layout,
+                          port.domain,
+                          port.elements(),
+                          in[i] + (first + b) * port.width(),
+                          run->input_as<float>(i) + b * port.width());
         }
         // A graph of fixed batch runs whole; what its last items held before does no harm.
         run->run(d->fixed ? d->at_once : n);
         for (std::size_t b = 0; b < n; b++)
-            from_graph(d->output,
-                       run->output_as<float>(0) + b * d->output.width(),
-                       out + (first + b) * d->output.width());
+            from_layout(d->output.layout,
+                        d->output.domain,
+                        d->output.elements(),
+                        run->output_as<float>(0) + b * d->output.width(),
+                        out + (first + b) * d->output.width());
     }
 }
 

@@ -4,6 +4,7 @@
  * The conditions that a denoiser's metadata declare, checked against its graph.
  */
 #include "onnx/onnx_sidecar.h"
+#include "onnx/tensor_shape.h"
 #include "priors/denoiser_inputs.h"
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 #include "priors/denoiser_spec.h"
 
 #include "onnx/onnx_sidecar.h"
+#include "onnx/tensor_shape.h"
 #include "priors/denoiser_inputs.h"
 
 #include <algorithm>
@@ -300,34 +301,6 @@ float DenoiserSpec::embed(float sigma) const
         break;
     }
     return 0;
-}
-
-void DenoiserSpec::to_net(const float* item, float* net) const
-{
-    if (!is_complex || layout == Layout::interleaved) {
-        std::copy(item, item + width, net);
-        return;
-    }
-    for (std::size_t e = 0; e < elements; ++e) {
-        const float re = item[2 * e], im = item[2 * e + 1];
-        const bool polar = layout == Layout::magnitude_phase;
-        net[e] = polar ? std::hypot(re, im) : re;
-        net[elements + e] = polar ? std::atan2(im, re) : im;
-    }
-}
-
-void DenoiserSpec::from_net(const float* net, float* item) const
-{
-    if (!is_complex || layout == Layout::interleaved) {
-        std::copy(net, net + width, item);
-        return;
-    }
-    for (std::size_t e = 0; e < elements; ++e) {
-        const float first = net[e], second = net[elements + e];
-        const bool polar = layout == Layout::magnitude_phase;
-        item[2 * e] = polar ? first * std::cos(second) : first;
-        item[2 * e + 1] = polar ? first * std::sin(second) : second;
-    }
 }
 
 } // namespace core

@@ -63,8 +63,15 @@ struct DenoiserSpec {
     //! What the second input is told.
     float embed(float sigma) const;
     //! Between our layout (interleaved re, im) and the graph's, one item.
-    void to_net(const float* item, float* net) const;
-    void from_net(const float* net, float* item) const;
+    void to_net(const float* item, float* net) const
+    {
+        to_layout(layout, domain(), elements, item, net);
+    }
+    void from_net(const float* net, float* item) const
+    {
+        from_layout(layout, domain(), elements, net, item);
+    }
+    Domain domain() const { return is_complex ? Domain::complex : Domain::real; }
     //! Items of one run when the caller has up to max_batch.
     std::size_t batch_of(std::size_t max_batch) const
     {

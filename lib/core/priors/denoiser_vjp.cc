@@ -3,6 +3,7 @@
 
 #include "base/derivative.h"
 #include "onnx/onnx_sidecar.h"
+#include "onnx/tensor_shape.h"
 
 #include <cmath>
 
@@ -19,17 +20,6 @@ bool fits(const TensorInfo& info, const OrtTensor& wanted)
     for (std::size_t i = 0; same && i < wanted.shape.size(); i++)
         same = info.shape[i] == TensorInfo::dynamic || info.shape[i] == wanted.shape[i];
     return same;
-}
-
-std::string describe(const OrtTensor& t)
-{
-    TensorInfo info;
-    info.name = t.name;
-    info.type = t.type;
-    info.has_shape = true;
-    info.shape = t.shape;
-    info.dims.resize(t.shape.size());
-    return info.describe();
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 
 #include "base/derivative.h"
 #include "onnx/onnx_sidecar.h"
+#include "onnx/tensor_shape.h"
 #include "priors/denoiser_spec.h"
 #include "priors/denoiser_vjp.h"
 #include "priors/picture_prior.h"
@@ -61,7 +62,7 @@ public:
           d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
-        d_traits.domain = d_spec.is_complex ? Domain::complex : Domain::real;
+        d_traits.domain = d_spec.domain();
         d_traits.shape = d_spec.shape;
         d_traits.tensor_sigma = d_spec.level_per_element;
         d_traits.variance = d_spec.variance;
@@ -339,13 +340,7 @@ private:
         for (std::size_t i = 0; i < real.size(); ++i) {
             const std::size_t wanted = batch * (i == 0 ? d_spec.width : d_spec.elements);
             if (real[i].type != ElemType::float32 || real[i].elements(batch) != wanted) {
-                TensorInfo info;
-                info.name = real[i].name;
-                info.type = real[i].type;
-                info.has_shape = true;
-                info.shape = real[i].shape;
-                info.dims.resize(info.shape.size());
-                throw Error(file.path + ": its output '" + info.describe() +
+                throw Error(file.path + ": its output '" + describe(real[i]) +
                             "' should be float32 of " + std::to_string(wanted) +
                             " elements at a batch of " + std::to_string(batch) +
                             " to agree with diffsem.shape, diffsem.layout and " +
