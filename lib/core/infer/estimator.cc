@@ -302,17 +302,17 @@ void Estimator::run(const float* y,
                     const RunLimit& limit)
 {
     const std::size_t parts = d->d_info.complex_domain ? 2 : 1;
-    d->run(y,
-           parts,
-           parts * d->d_m,
-           items,
-           noise_var,
-           noise_stride,
-           noise_stride,
-           first,
-           mean,
-           variance,
-           info,
+    d->run({y,
+            parts,
+            parts * d->d_m,
+            items,
+            noise_var,
+            noise_stride,
+            noise_stride,
+            first,
+            mean,
+            variance,
+            info},
            limit);
 }
 
@@ -326,17 +326,17 @@ void Estimator::run(const cfloat* y,
                     ItemInfo* info,
                     const RunLimit& limit)
 {
-    d->run(reinterpret_cast<const float*>(y),
-           2,
-           2 * d->d_m,
-           items,
-           noise_var,
-           noise_stride,
-           noise_stride,
-           first,
-           reinterpret_cast<float*>(mean),
-           variance,
-           info,
+    d->run({reinterpret_cast<const float*>(y),
+            2,
+            2 * d->d_m,
+            items,
+            noise_var,
+            noise_stride,
+            noise_stride,
+            first,
+            reinterpret_cast<float*>(mean),
+            variance,
+            info},
            limit);
 }
 

@@ -19,7 +19,6 @@ namespace core {
 // From the options, else from the scheme's string, else the null; what is in none of them is asked for here.
 void Estimator::Impl::make_conditions()
 {
-    d_each = d_parts.prior ? d_parts.prior->traits().evaluations : 1;
     const std::vector<SideInput> inputs =
         d_parts.prior ? d_parts.prior->traits().conditions : std::vector<SideInput>();
     const Domain domain = d_info.complex_domain ? Domain::complex : Domain::real;
@@ -62,12 +61,19 @@ Estimator::Impl::Told& Estimator::Impl::told(const std::string& name)
     throw Error("scheme '" + d_info.spec + "': " + no_side_input(name, inputs));
 }
 
-void Estimator::Impl::set_condition(const std::string& name, const float* values, std::size_t count)
+// One that a caller may say.
+Estimator::Impl::Told& Estimator::Impl::tellable(const std::string& name)
 {
     Told& t = told(name);
     if (t.input.previous)
         throw Error("scheme '" + d_info.spec + "': the condition '" + name +
                     "' is the previous answer, which the run itself fills in: leave it out");
+    return t;
+}
+
+void Estimator::Impl::set_condition(const std::string& name, const float* values, std::size_t count)
+{
+    Told& t = tellable(name);
     t.input.check(values, count);
     t.now.assign(values, values + count);
     if (d_fallback)
@@ -80,10 +86,7 @@ void Estimator::Impl::set_conditions(const std::string& name,
                                      const float* values,
                                      std::size_t items)
 {
-    Told& t = told(name);
-    if (t.input.previous)
-        throw Error("scheme '" + d_info.spec + "': the condition '" + name +
-                    "' is the previous answer, which the run itself fills in: leave it out");
+    Told& t = tellable(name);
     for (std::size_t b = 0; b < items; b++)
         t.input.check(values + b * t.input.count, t.input.count);
     t.each = values;

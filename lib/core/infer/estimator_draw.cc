@@ -44,18 +44,8 @@ void Estimator::draw(const float* y,
                      const RunLimit& limit)
 {
     check_draws();
-    d->run(y,
-           d->d_info.complex_domain ? 2 : 1,
-           0,
-           count,
-           noise_var,
-           noise_stride,
-           0,
-           first,
-           draws,
-           nullptr,
-           info,
-           limit);
+    const std::size_t parts = d->d_info.complex_domain ? 2 : 1;
+    d->run({y, parts, 0, count, noise_var, noise_stride, 0, first, draws, nullptr, info}, limit);
 }
 
 void Estimator::draw(const cfloat* y,
@@ -68,18 +58,9 @@ void Estimator::draw(const cfloat* y,
                      const RunLimit& limit)
 {
     check_draws();
-    d->run(reinterpret_cast<const float*>(y),
-           2,
-           0,
-           count,
-           noise_var,
-           noise_stride,
-           0,
-           first,
-           reinterpret_cast<float*>(draws),
-           nullptr,
-           info,
-           limit);
+    const auto* floats = reinterpret_cast<const float*>(y);
+    auto* to = reinterpret_cast<float*>(draws);
+    d->run({floats, 2, 0, count, noise_var, noise_stride, 0, first, to, nullptr, info}, limit);
 }
 
 } // namespace core

@@ -34,19 +34,20 @@ public:
     void set_condition(const std::string& name, const float* values, std::size_t count);
     void set_conditions(const std::string& name, const float* values, std::size_t items);
     void reset();
-    //! in_parts: floats that an element of y and of mean has in memory, 2 for complex numbers. y_step and noise_step: from one item to the next, 0 for draws of the same one.
-    void run(const float* y,
-             std::size_t in_parts,
-             std::size_t y_step,
-             std::size_t items,
-             const float* noise_var,
-             std::size_t noise_stride,
-             std::size_t noise_step,
-             std::uint64_t first,
-             float* mean,
-             float* variance,
-             ItemInfo* info,
-             const RunLimit& limit);
+    //! Items of one call, in the memory of its caller.
+    struct Call {
+        const float* y;
+        std::size_t in_parts; //!< floats of an element of y and of mean, 2 for complex numbers
+        std::size_t y_step; //!< floats from one item to the next; 0: all are draws of the same one
+        std::size_t items;
+        const float* noise_var;
+        std::size_t noise_stride, noise_step; //!< of one item; to the next, 0 as above
+        std::uint64_t first;
+        float* mean;
+        float* variance; //!< may be null
+        ItemInfo* info;  //!< may be null
+    };
+    void run(const Call& call, const RunLimit& limit);
     int max_evaluations() const;
 
     std::shared_ptr<const Scheme> d_scheme;
@@ -129,6 +130,7 @@ private:
     };
     void make_conditions();
     Told& told(const std::string& name);
+    Told& tellable(const std::string& name);
     void tell(std::size_t slot, const Item& item);
     void remember(std::size_t slot);
     void end_run();

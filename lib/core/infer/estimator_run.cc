@@ -33,35 +33,24 @@ bool Estimator::Impl::usable(float v) const
                                : v >= std::numeric_limits<float>::min() && v <= absurd_noise;
 }
 
-void Estimator::Impl::run(const float* y,
-                          std::size_t in_parts,
-                          std::size_t y_step,
-                          std::size_t items,
-                          const float* noise_var,
-                          std::size_t noise_stride,
-                          std::size_t noise_step,
-                          std::uint64_t first,
-                          float* mean,
-                          float* variance,
-                          ItemInfo* info,
-                          const RunLimit& limit)
+void Estimator::Impl::run(const Call& call, const RunLimit& limit)
 {
     if (!d_op)
         throw Error("scheme '" + d_info.spec + "': give its operator first (set_operator)");
-    for (std::size_t b = 0; b < items; b++) {
+    for (std::size_t b = 0; b < call.items; b++) {
         Item item{};
-        item.y = y + b * y_step;
-        item.in_parts = in_parts;
-        item.noise = noise_var + b * noise_step;
-        item.noise_stride = noise_stride;
-        item.mean = mean + b * d_n * in_parts;
-        item.variance = variance ? variance + b * d_n : nullptr;
-        item.out = info ? info + b : nullptr;
+        item.y = call.y + b * call.y_step;
+        item.in_parts = call.in_parts;
+        item.noise = call.noise_var + b * call.noise_step;
+        item.noise_stride = call.noise_stride;
+        item.mean = call.mean + b * d_n * call.in_parts;
+        item.variance = call.variance ? call.variance + b * d_n : nullptr;
+        item.out = call.info ? call.info + b : nullptr;
         item.place = b;
         if (limit.evaluations == 0 && d_parts.prior && !d_linear_start) {
             item.info.noise_var = item.noise_at(0);
             bypass(item, limit.reason);
-        } else if (admit(item, first + b) && d_slots.size() == d_batch) {
+        } else if (admit(item, call.first + b) && d_slots.size() == d_batch) {
             flush(limit);
         }
     }
