@@ -99,7 +99,7 @@ void apply_driver_overrides(const Spec& spec, Json& member)
 {
     Json plan = typed(member["plan"], "alternate");
     for (const auto& [key, text] : spec.overrides) {
-        const Key* of_driver = find_key(drivers(), key);
+        const Key* of_driver = find_key(entries(drivers()), key);
         if (of_driver && key != "order")
             plan.set(key, value_of(spec, *of_driver, text));
         else if (key != "seed")
@@ -114,7 +114,7 @@ void apply_driver_overrides(const Spec& spec, Json& member)
 void refuse_driver_overrides(const Spec& spec)
 {
     for (const auto& o : spec.overrides)
-        if (find_key(drivers(), o.first) && !find_key(plans(), o.first))
+        if (find_key(entries(drivers()), o.first) && !find_key(entries(plans()), o.first))
             throw Error("scheme '" + spec.name + "': the key '" + o.first +
                         "' is of schemes of several unknowns, this one has one: leave it out");
 }
@@ -315,9 +315,6 @@ bool built_in(const Spec& spec, SchemeInfo& info, SchemeParts& parts)
 
 std::vector<std::pair<std::string, std::vector<const Entry*>>> nouns()
 {
-    const auto entries = [](const auto& table) {
-        return std::vector<const Entry*>(table.begin(), table.end());
-    };
     return {{"prior", entries(priors())},
             {"operator", entries(operators())},
             {"start", entries(starts())},

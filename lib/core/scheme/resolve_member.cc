@@ -302,14 +302,13 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
                     ": leave 'guard' out");
     info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
     info.has_variance = parts.prior && parts.prior->traits().variance;
-    const int steps = parts.sampler->step_evaluations == 0 ? 1 : parts.plan.max_steps();
-    info.evaluations =
-        !parts.prior ? 0
-                     : parts.prior->traits().evaluations *
-                           (parts.noise_updates + evaluations(*parts.sampler, parts.plan, steps));
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1
                                                         : parts.plan.max_steps();
+    if (parts.prior)
+        info.evaluations =
+            parts.prior->traits().evaluations *
+            (parts.noise_updates + evaluations(*parts.sampler, parts.plan, info.steps));
 }
 
 } // namespace core

@@ -16,12 +16,6 @@ namespace core {
 
 namespace {
 
-template <typename T>
-std::vector<const Entry*> entries(const std::vector<const T*>& table)
-{
-    return {table.begin(), table.end()};
-}
-
 // A number as JSON has it, whatever the locale says of decimal points; null: none.
 Json real_of(const std::string& text)
 {

@@ -33,10 +33,11 @@ std::vector<StringTable> string_tables();
 //! The key of that name that some entry reads, or null.
 const Key* find_key(const std::vector<const Entry*>& entries, const std::string& name);
 
+//! A noun's table as plain entries.
 template <typename T>
-const Key* find_key(const std::vector<const T*>& table, const std::string& name)
+std::vector<const Entry*> entries(const std::vector<const T*>& table)
 {
-    return find_key(std::vector<const Entry*>(table.begin(), table.end()), name);
+    return {table.begin(), table.end()};
 }
 
 //! The value of a key, from its text. Throws Error.
