@@ -413,12 +413,9 @@ void estimate_impl::move_tags(int items, int ports, bool kept)
 void estimate_impl::tag_outputs(int items)
 {
     for (int i = 0; i < items; i++) {
-        const auto add = [&](const pmt::pmt_t& key, const pmt::pmt_t& value) {
+        d_live.tag_item(d_info[i], d_first + i, [&](const auto& key, const auto& value) {
             add_item_tag(0, nitems_written(0) + i, key, value);
-        };
-        d_live.tag_inference(d_info[i], d_first + i, add);
-        add(d_keys.noise_var, pmt::from_double(d_info[i].noise_var));
-        d_live.tag_bypass(d_info[i], add);
+        });
     }
 }
 

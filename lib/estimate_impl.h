@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "live_block.h"
 #include "live_scheme.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
@@ -20,7 +21,7 @@
 namespace gr {
 namespace diffsem {
 
-class estimate_impl : public estimate
+class estimate_impl : public live_block<estimate>
 {
 public:
     enum class source { parameter, tag, null_carriers, repeated, repeated_pairs, delay_tail };
@@ -48,18 +49,6 @@ public:
     void set_condition(const std::string& name, const std::vector<float>& values) override;
     void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
     float noise_var() const override { return d_last_noise; }
-    live_inference& live() override { return d_ledger; }
-
-    bool start() override
-    {
-        d_ledger.start();
-        return gr::block::start();
-    }
-    bool stop() override
-    {
-        d_ledger.stop();
-        return gr::block::stop();
-    }
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -68,6 +57,7 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
+    inference_ledger& ledger() override { return d_ledger; }
     using conditions = std::map<std::string, std::vector<float>>;
 
     // Samples are floats here: two of them in an element of a complex scheme, one of a real one.

@@ -152,10 +152,10 @@ void estimate_joint_impl::forecast(int, gr_vector_int& ninput_items_required)
 
 void estimate_joint_impl::measure_noise(int items)
 {
-    if (!d_from_tags)
+    if (!d_from_tags) {
         std::fill_n(d_noise.begin(), items, d_noise_var);
-    if (!d_from_tags)
         return;
+    }
     const uint64_t read = nitems_read(0);
     get_tags_in_range(d_tags, 0, read, read + items, d_noise_key);
     std::sort(d_tags.begin(), d_tags.end(), tag_t::offset_compare);
@@ -238,12 +238,9 @@ void estimate_joint_impl::move_tags(int items, bool kept)
 void estimate_joint_impl::tag_outputs(int items)
 {
     for (int i = 0; i < items; i++) {
-        const auto add = [&](const pmt::pmt_t& key, const pmt::pmt_t& value) {
+        d_live.tag_item(d_info[i], d_first + i, [&](const auto& key, const auto& value) {
             add_item_tag(0, nitems_written(0) + i, key, value);
-        };
-        d_live.tag_inference(d_info[i], d_first + i, add);
-        add(d_keys.noise_var, pmt::from_double(d_info[i].noise_var));
-        d_live.tag_bypass(d_info[i], add);
+        });
     }
 }
 

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "live_block.h"
 #include "live_scheme.h"
 
 #include <gnuradio/diffsem/core/infer/joint_estimator.h>
@@ -16,7 +17,7 @@
 namespace gr {
 namespace diffsem {
 
-class estimate_joint_impl : public estimate_joint
+class estimate_joint_impl : public live_block<estimate_joint>
 {
 public:
     //! As scheme_plan, for several unknowns.
@@ -36,18 +37,6 @@ public:
     void set_tag_items(bool tag_items) override;
     void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
     float noise_var() const override { return d_last_noise; }
-    live_inference& live() override { return d_ledger; }
-
-    bool start() override
-    {
-        d_ledger.start();
-        return gr::block::start();
-    }
-    bool stop() override
-    {
-        d_ledger.stop();
-        return gr::block::stop();
-    }
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -56,6 +45,7 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
+    inference_ledger& ledger() override { return d_ledger; }
     void measure_noise(int items);
     void drop(int items);
     void move_tags(int items, bool kept);

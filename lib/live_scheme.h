@@ -149,6 +149,15 @@ public:
             add(d_keys.bypassed, pmt::mp(info.reason));
     }
 
+    //! All of them, and the noise variance that was used.
+    template <typename Add>
+    void tag_item(const core::ItemInfo& info, uint64_t index, const Add& add) const
+    {
+        tag_inference(info, index, add);
+        add(d_keys.noise_var, pmt::from_double(info.noise_var));
+        tag_bypass(info, add);
+    }
+
 private:
     void begin()
     {

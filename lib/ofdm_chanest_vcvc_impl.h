@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "live_block.h"
 #include "live_scheme.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
@@ -15,7 +16,7 @@
 namespace gr {
 namespace diffsem {
 
-class ofdm_chanest_vcvc_impl : public ofdm_chanest_vcvc
+class ofdm_chanest_vcvc_impl : public live_block<ofdm_chanest_vcvc>
 {
 public:
     //! Has nothing to run with `ls`.
@@ -37,18 +38,6 @@ public:
     void set_seed(uint64_t seed) override { d_live.set_seed(seed); }
     void set_noise_var(float noise_var) override;
     void set_scheme(diffsem::scheme::sptr scheme) override { d_live.set_scheme(scheme); }
-    live_inference& live() override { return d_ledger; }
-
-    bool start() override
-    {
-        d_ledger.start();
-        return gr::block::start();
-    }
-    bool stop() override
-    {
-        d_ledger.stop();
-        return gr::block::stop();
-    }
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -57,6 +46,7 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
+    inference_ledger& ledger() override { return d_ledger; }
     void begin();
     float current_noise_var();
     void estimate(const gr_complex* in, int frames, const core::RunLimit& limit);

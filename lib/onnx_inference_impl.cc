@@ -138,8 +138,7 @@ bool onnx_inference_impl::start()
         d.m->overlap->reset();
     if (nitems_read(0) == 0)
         d.m->run->reset();
-    d_ledger.start();
-    return block::start();
+    return live_block<onnx_inference>::start();
 }
 
 void onnx_inference_impl::forecast(int, gr_vector_int& ninput_items_required)

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "finite.h"
-#include "inference_ledger.h"
+#include "live_block.h"
 #include "scheme_swap.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
@@ -21,7 +21,7 @@
 namespace gr {
 namespace diffsem {
 
-class onnx_inference_impl : public onnx_inference
+class onnx_inference_impl : public live_block<onnx_inference>
 {
 public:
     struct port {
@@ -93,14 +93,8 @@ public:
     int window() const override { return d.window; }
     int hop() const override { return d.hop; }
     int delay(int port) const override { return at(d.out, port).delay; }
-    live_inference& live() override { return d_ledger; }
 
     bool start() override;
-    bool stop() override
-    {
-        d_ledger.stop();
-        return gr::block::stop();
-    }
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
                      gr_vector_int& ninput_items,
@@ -108,6 +102,7 @@ public:
                      gr_vector_void_star& output_items) override;
 
 private:
+    inference_ledger& ledger() override { return d_ledger; }
     static const port& at(const std::vector<port>& ports, int index);
     std::unique_ptr<model> replacement(const std::string& path) const;
     void begin();
