@@ -34,6 +34,16 @@ using cdouble = std::complex<double>;
 using Matrix = Eigen::MatrixXcd;
 using Vector = Eigen::VectorXcd;
 
+//! As make_matrix_operator() takes it.
+inline std::vector<cfloat> row_major(const Matrix& a)
+{
+    std::vector<cfloat> v;
+    for (Eigen::Index i = 0; i < a.rows(); i++)
+        for (Eigen::Index j = 0; j < a.cols(); j++)
+            v.push_back(cfloat(a(i, j)));
+    return v;
+}
+
 class Random
 {
 public:

@@ -46,15 +46,6 @@ private:
     Traits d_traits;
 };
 
-std::vector<cfloat> row_major(const Matrix& a)
-{
-    std::vector<cfloat> v;
-    for (Eigen::Index i = 0; i < a.rows(); i++)
-        for (Eigen::Index j = 0; j < a.cols(); j++)
-            v.push_back(cfloat(a(i, j)));
-    return v;
-}
-
 struct Look {
     Vector x0, x, y;
     double level; // of x; inf: nothing known

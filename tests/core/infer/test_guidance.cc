@@ -95,15 +95,6 @@ private:
     std::size_t d_n;
 };
 
-std::vector<cfloat> row_major(const Matrix& a)
-{
-    std::vector<cfloat> v;
-    for (Eigen::Index i = 0; i < a.rows(); i++)
-        for (Eigen::Index j = 0; j < a.cols(); j++)
-            v.push_back(cfloat(a(i, j)));
-    return v;
-}
-
 struct Case {
     Matrix a; // the measured rows
     double noise;

@@ -17,15 +17,6 @@ using namespace fixtures;
 
 namespace {
 
-std::vector<cfloat> row_major(const Matrix& a)
-{
-    std::vector<cfloat> v;
-    for (Eigen::Index i = 0; i < a.rows(); i++)
-        for (Eigen::Index j = 0; j < a.cols(); j++)
-            v.push_back(cfloat(a(i, j)));
-    return v;
-}
-
 struct Case {
     std::string name;
     std::shared_ptr<const Operator> op;
