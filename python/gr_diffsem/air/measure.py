@@ -68,6 +68,15 @@ def observe(h, noise_variance, believed, observed, rng, gain="measured"):
     return Batch(h * scale, np.where(observed, y * scale, 0), sigma, observed)
 
 
+def noise_states(clean, ln_level, rng):
+    """States of a sampler that starts in noise, nothing measured: a Batch of clean signals [n, *shape], each with
+    one level whose logarithm is normal, ln_level = (mean, deviation)."""
+    level = np.exp(rng.normal(*ln_level, (len(clean), *[1] * (clean.ndim - 1))))
+    level = level.clip(*SIGMA_RANGE).astype(np.float32)
+    state = clean + level * noise32(rng, clean)
+    return Batch(clean, state, np.broadcast_to(level, clean.shape), np.ones(clean.shape, bool))
+
+
 def as_prior_state(batch, share, rng, gain_over=None):
     """Turn the last `share` of a batch's rows into states of a sampler at one level s.
 

@@ -5,16 +5,14 @@ Given y = A x + n the best estimate is a closed form, so that guidance (docs/ope
 it loses to member `gmm` is what it approximates; member `lmmse` is what a receiver does without a learned prior.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
-from ..air import tdl
-from ..base.signal import complex_noise32
+from ..models.path_mixture import PRIOR, PathMixture
 from .base import Claim, Network, Scheme, TestData
 
 ELEMENTS, MEASURED = 32, 12
-COMPONENTS, PATHS, RIDGE = 4, 3, 0.08
+MIXTURE = PathMixture(components=4, elements=ELEMENTS, paths=3, ridge=0.08, seed=7)
+draw = MIXTURE.draw  #: (rng, n) -> samples [n, 32]
 
 
 def matrix(seed=1):
@@ -22,38 +20,6 @@ def matrix(seed=1):
     rng = np.random.default_rng(seed)
     a = rng.standard_normal((MEASURED, ELEMENTS)) + 1j * rng.standard_normal((MEASURED, ELEMENTS))
     return (a / np.sqrt(2 * ELEMENTS)).astype(np.complex64)
-
-
-def mixture(seed=7):
-    """Weights [K] and covariances [K, 32, 32]: three Rayleigh paths each and some white power; overall E|x|^2 = 1."""
-    rng = np.random.default_rng(seed)
-    weights = rng.dirichlet(np.full(COMPONENTS, 4.0))
-    covariances = np.empty((COMPONENTS, ELEMENTS, ELEMENTS), complex)
-    for k in range(COMPONENTS):
-        delays = rng.uniform(0, 12) + np.cumsum(rng.uniform(0.3, 2.0, PATHS))
-        powers = 10 ** (-rng.uniform(0, 15, PATHS) / 10)
-        e = tdl.steering(delays, ELEMENTS)
-        covariances[k] = (e * (powers / powers.sum())) @ e.conj().T * 10 ** rng.uniform(-0.3, 0.3)
-        covariances[k] += RIDGE * np.eye(ELEMENTS)
-    power = np.sum(weights * np.real(np.einsum("kii->k", covariances))) / ELEMENTS
-    return weights, covariances / power
-
-
-@lru_cache
-def _roots():
-    weights, covariances = mixture()
-    return weights, np.linalg.cholesky(covariances).astype(np.complex64)
-
-
-def draw(rng, n):
-    """n samples [n, 32] of the mixture, complex64."""
-    weights, roots = _roots()
-    labels = rng.choice(COMPONENTS, size=n, p=weights)
-    out = np.empty((n, ELEMENTS), np.complex64)
-    for k in range(COMPONENTS):
-        rows = np.flatnonzero(labels == k)
-        out[rows] = complex_noise32(rng, (len(rows), ELEMENTS)) @ roots[k].T
-    return out
 
 
 def _diffusion():
@@ -69,7 +35,6 @@ class CompressedMixture(Scheme):
     seed = 7
     shape, axes = (ELEMENTS,), ("element",)
     operator = {"type": "matrix", "matrix": "matrix.npy"}
-    baselines = ("matrix.npy",)  # what y is measured through, beside what members name
     start = "noise"
     plan = {"type": "geometric", "steps": 20, "sigma_max": 10.0, "sigma_min": 0.01}
     snr_definition = "mean power of A x over noise variance, per complex element of y"
@@ -91,20 +56,14 @@ class CompressedMixture(Scheme):
         return draw(rng, n)
 
     def tensors(self, progress=print):
-        weights, covariances = mixture()
-        return {
-            "matrix.npy": matrix(),
-            "covariance.npy": np.einsum("k,kij->ij", weights, covariances).astype(np.complex64),
-            "mixture_weights.npy": weights,
-            "mixture_means.npy": np.zeros((COMPONENTS, ELEMENTS), np.complex64),
-            "mixture_covariances.npy": covariances.astype(np.complex64),
-        }
+        weights, covariances = MIXTURE.parameters
+        covariance = np.einsum("k,kij->ij", weights, covariances)
+        return {"matrix.npy": matrix(), "covariance.npy": covariance, **MIXTURE.tensors()}
 
     def classical(self):
-        parts = {n: f"mixture_{n}.npy" for n in ("weights", "means", "covariances")}
         return {
             "lmmse": {"title": "LMMSE", "prior": {"type": "gaussian", "covariance": "covariance.npy"}},
-            "gmm": {"title": "the true mixture: exact conditional mean", "prior": {"type": "gmm", **parts}},
+            "gmm": {"title": "the true mixture: exact conditional mean", "prior": PRIOR},
         }
 
     def claims(self):

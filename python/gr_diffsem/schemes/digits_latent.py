@@ -102,9 +102,7 @@ class DigitsLatent(Scheme):
     def batch(self, rng, n, prior_share):
         """States of a sampler, nothing measured, at levels where there is most to learn."""
         clean, condition = self.sample(rng, n)
-        level = np.exp(rng.normal(*LEVELS, (n, 1))).clip(*measure.SIGMA_RANGE).astype(np.float32)
-        state = clean + level * rng.standard_normal(clean.shape, np.float32)
-        batch = measure.Batch(clean, state, np.broadcast_to(level, clean.shape), np.ones(clean.shape, bool))
+        batch = measure.noise_states(clean, LEVELS, rng)
         return measure.conditioned(batch, self.dropped(rng, condition))
 
     def tensors(self, progress=print):

@@ -137,10 +137,7 @@ class EncodedDigits(Scheme):
 
     def batch(self, rng, n, prior_share):
         """States of a sampler, nothing measured, at levels where there is most to learn."""
-        clean = self.sample(rng, n)
-        level = np.exp(rng.normal(*LEVELS, (n, 1, 1))).clip(*measure.SIGMA_RANGE).astype(np.float32)
-        state = clean + level * rng.standard_normal(clean.shape, np.float32)
-        return measure.Batch(clean, state, np.broadcast_to(level, clean.shape), np.ones(clean.shape, bool))
+        return measure.noise_states(self.sample(rng, n), LEVELS, rng)
 
     def test_data(self, count, seed):
         from ..models.onnx_export import session

@@ -5,50 +5,13 @@ A trained net cannot be told from a good one by its own loss; here it can. Membe
 mixture, so the difference between the two members is what training, export and runtime lose.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
-from ..air import tdl
-from ..base.signal import complex_noise32
+from ..models.path_mixture import PRIOR, PathMixture
 from .base import Claim, Network, Scheme, TestData
 
-COMPONENTS = 8
-PATHS = 6
-RIDGE = 3e-3
-
-
-def mixture(seed=7):
-    """Weights [K] and covariances [K, 64, 64] of the mixture: `PATHS` Rayleigh paths each, at random
-    delays and with random powers, plus a little white power; overall E|x|^2 = 1."""
-    rng = np.random.default_rng(seed)
-    weights = rng.dirichlet(np.full(COMPONENTS, 4.0))
-    covariances = np.empty((COMPONENTS, 64, 64), complex)
-    for k in range(COMPONENTS):
-        delays = rng.uniform(0, 12) + np.cumsum(rng.uniform(0.3, 2.0, PATHS))
-        powers = 10 ** (-rng.uniform(0, 15, PATHS) / 10)
-        e = tdl.steering(delays, 64)
-        covariances[k] = (e * (powers / powers.sum())) @ e.conj().T * 10 ** rng.uniform(-0.3, 0.3)
-        covariances[k] += RIDGE * np.eye(64)
-    power = np.sum(weights * np.real(np.einsum("kii->k", covariances))) / 64
-    return weights, covariances / power
-
-
-@lru_cache
-def _roots():
-    weights, covariances = mixture()
-    return weights, np.linalg.cholesky(covariances).astype(np.complex64)
-
-
-def draw(rng, n):
-    """n samples [n, 64] of the mixture, complex64."""
-    weights, roots = _roots()
-    labels = rng.choice(COMPONENTS, size=n, p=weights)
-    out = np.empty((n, 64), np.complex64)
-    for k in range(COMPONENTS):
-        rows = np.flatnonzero(labels == k)
-        out[rows] = complex_noise32(rng, (len(rows), 64)) @ roots[k].T
-    return out
+MIXTURE = PathMixture(components=8, elements=64, paths=6, ridge=3e-3, seed=7)
+draw = MIXTURE.draw  #: (rng, n) -> samples [n, 64]
 
 
 def _diffusion():
@@ -72,17 +35,10 @@ class KnownMixture(Scheme):
         return draw(rng, n)
 
     def tensors(self, progress=print):
-        weights, covariances = mixture()
-        return {
-            "mixture_weights.npy": weights,
-            "mixture_means.npy": np.zeros((COMPONENTS, 64), np.complex64),
-            "mixture_covariances.npy": covariances,
-        }
+        return MIXTURE.tensors()
 
     def classical(self):
-        names = ("weights", "means", "covariances")
-        prior = {"type": "gmm", **{n: f"mixture_{n}.npy" for n in names}}
-        return {"gmm": {"title": "the true mixture: exact conditional mean", "prior": prior}}
+        return {"gmm": {"title": "the true mixture: exact conditional mean", "prior": PRIOR}}
 
     def claims(self):
         return [
