@@ -141,6 +141,10 @@ def test_transparency_lies_on_white(tmp_path):
     same(load(tmp_path / "grey.png")[0], over[..., :1])
     png16(tmp_path / "deep.png", np.dstack([samples(12), alpha.astype(np.uint16) * 257]))
     same(load(tmp_path / "deep.png")[0], 255 - alpha[..., None] / 255 * (255 - 255 * COLOURS), 2)
+    for bits in (12, 16):
+        grey = np.dstack([samples(bits, 1), alpha.astype(np.uint16) * 257])
+        png16(tmp_path / "deep_grey.png", grey)
+        same(load(tmp_path / "deep_grey.png")[0], 255 - alpha[..., None] / 255 * (255 - 255 * COLOURS[..., :1]), 2)
     Image.fromarray(colours).save(tmp_path / "key.png", transparency=tuple(int(v) for v in colours[2, 3]))
     got = load(tmp_path / "key.png")[0]
     assert (got[2, 3] == 255).all() and (got[3, 2] == colours[3, 2]).all()

@@ -165,6 +165,8 @@ def _eight_bits_of_colours(picture, layout, again, say):
     if bits in (16, None):
         return picture
     kind, _, order = layout.partition(";16")
+    if layout == "LA;16B":
+        return _eight_bits_of_grey_with_alpha(again(), possible, say)
     if kind not in ("RGB", "RGBA", "RGBX", "CMYK") or order not in _OTHER_ORDER:
         raise UserError(f"uses the lowest {bits} of 16 bits, stored as {layout}; save it with 8 bits a colour")
     lower = again()
@@ -179,6 +181,18 @@ def _eight_bits_of_colours(picture, layout, again, say):
     if isinstance(clear, tuple):
         out.putalpha(Image.fromarray(np.where((values == clear).all(-1), 0, 255).astype(np.uint8)))
     return out
+
+
+def _eight_bits_of_grey_with_alpha(picture, possible, say):
+    """An opened file of 16 bits of grey and 16 of alpha -> LA: its octets lie as those of 8 bits RGBA would."""
+    from PIL import Image
+
+    picture.tile = [_with_layout(part, "RGBA") for part in picture.tile]
+    picture.load()
+    octet = np.asarray(picture).astype(np.uint32)
+    grey = octets((octet[..., 0] << 8) + octet[..., 1], possible, say)
+    alpha = octets((octet[..., 2] << 8) + octet[..., 3], possible, lambda text: None)
+    return Image.fromarray(np.dstack([grey, alpha]), "LA")
 
 
 def _with_layout(part, layout):
