@@ -66,6 +66,20 @@ def test_pauses_of_a_sender_are_no_loss():
     assert counted(heard)["gaps"] == 0
 
 
+@pytest.mark.parametrize("gap", [0, 200, 5000])
+@pytest.mark.parametrize(("other", "total"), [(1, 873)])
+def test_two_senders_have_no_gaps(gap, other, total):
+    """Frames of both, at their own pace; those that begin inside another one are not heard."""
+    theirs = [(frame_header.Header(h.id + other, total, h.index, 9), s + 9999) for h, s in stream((total,), gap=333)]
+    heard, end = [], 0
+    for header, start in sorted([*stream((873,), gap=gap), *theirs], key=lambda pair: pair[1]):
+        if start >= end:
+            heard.append((header, start))
+            end = start + (2 + FORM.header_symbols + frames.lengths(header.total)[header.index]) * FORM.symbol
+    assert len({h.total for h, _ in heard} | {h.id for h, _ in heard}) >= 2
+    assert counted(heard)["gaps"] == 0
+
+
 def test_another_sender_says_nothing():
     other = [(frame_header.Header(11, 300, i, 4), 7777 * i + 5) for i in range(6)]
     mixed = [pair for both in zip(stream()[:6], other, strict=True) for pair in both]

@@ -325,9 +325,9 @@ def test_what_multiplies_in_an_unknown_way_is_unknown(tmp_path):
         assert ", 123 multiply-adds" in info.table(report_of(tmp_path / "net.onnx"))
 
 
-def test_info_of_garbage_is_a_problem_not_a_crash(tmp_path):
+@pytest.mark.parametrize("name", ["net.onnx", "README.md"])
+def test_info_of_garbage_is_an_error(tmp_path, name):
     header_reader()
-    (tmp_path / "net.onnx").write_bytes(b"garbage" * 10)
-    report = report_of(tmp_path / "net.onnx")
-    assert "cannot be read" in report["problems"][0] and report["graph"] is None
-    assert "PROBLEM" in info.table(report)
+    (tmp_path / name).write_bytes(b"garbage" * 10)
+    with pytest.raises(errors.UserError, match="cannot be read"):
+        report_of(tmp_path / name)

@@ -4,7 +4,8 @@
 A sender's frames follow each other at one distance, whatever it is, and their headers say how long each is. So two
 frames of one picture, or of it and the next one, tell how many samples should lie between them; fewer were lost on
 the way (a radio that overflows, a disk too slow). The distance is what it often is at its widest: where samples are
-lost between any two frames, fewer are counted than are lost.
+lost between any two frames, fewer are counted than are lost. Where frames of two senders lie between each other's,
+nobody can tell: no gaps are counted.
 """
 
 import numpy as np
@@ -14,6 +15,8 @@ from .frame_layout import SYNC_SYMBOLS
 
 TOLERANCE = 16.0  #: samples by which two distances may differ
 MOST = 2000  #: distances that are kept
+CONTENTS = 64  #: pictures whose latest frame is remembered
+NEAR = 3  #: frames on at most, where a picture goes on
 
 
 class FrameClock:
@@ -21,11 +24,14 @@ class FrameClock:
 
     def __init__(self, form):
         self._form, self._last, self._missed = form, None, 0
+        self._left = {}  # index of the latest frame of each picture
+        self._several = False  # senders, whose frames lie between each other's
         self._rests = []  # between two frames in a row: (how many on, samples beyond them, whether of one picture)
 
     def take(self, header, start):
         """A frame whose first sample is sample `start` of the stream."""
         before, self._last = self._last, (header, start)
+        self._several = self._several or self._goes_on(header, before)
         if before is None:
             return
         between = self._between(before[0], header)
@@ -34,10 +40,20 @@ class FrameClock:
         samples = sum(SYNC_SYMBOLS + self._form.header_symbols + n for n in between) * self._form.symbol
         inside = before[0].id == header.id and before[0].index < header.index
         if not inside and start - before[1] < samples / 2:
-            return  # too soon for the next pass: another sender whose headers are the same
+            self._several = True
+            return  # too soon for the next pass: another sender, whose headers follow or are the same
         self._missed += len(between) - 1
         if len(self._rests) < MOST:
             self._rests.append((len(between), start - before[1] - samples, inside))
+
+    def _goes_on(self, header, before):
+        """Whether a picture goes on where it was left for another's frame, which one sender's does not."""
+        content, other = ((h.id, h.total, h.digital) for h in (header, before[0] if before else header))
+        left = self._left.get(content, header.index)
+        if len(self._left) >= CONTENTS:
+            self._left.clear()
+        self._left[content] = header.index
+        return content != other and left < header.index <= left + NEAR
 
     def _between(self, one, other):
         """OFDM symbols of the payload of each frame from one header to the next, or None where that is not known."""
@@ -55,7 +71,7 @@ class FrameClock:
         """{"missed": frames, "gaps", "samples_lost"}."""
         apart = np.array(self._rests, float).reshape(-1, 3)
         gaps = samples = 0
-        if len(apart):
+        if len(apart) and not self._several:
             idle = (apart[:, 1] / apart[:, 0])[apart[:, 2] > 0]
             often = np.sum(np.abs(idle[:, None] - idle) <= TOLERANCE / 2, axis=1) >= max(2, 0.05 * len(idle))
             usual = np.max(idle[often], initial=0.0)  # frames do not overlap

@@ -54,6 +54,8 @@ def run(args):
     if path.is_file():
         report["content_hash"] = model_packages.file_sha256(path)
         report["graph"] = graph_report(path, report["problems"])
+        if report["graph"] is None:  # no model at all
+            raise UserError(report["problems"][-1])
         return report
     manifest = model_packages.read_manifest(path)
     report["problems"] += model_packages.problems(path)
@@ -265,6 +267,8 @@ def table(report):
             lines.append(f"    the operator's matrix has the shape {member['matrix_shape']}")
         if member.get("fallback"):
             lines.append(f"    falls back on {_short(member['fallback'])} where its answer contradicts the measurement")
+        if member.get("fewest_observed"):
+            lines.append(f"    and where fewer than {_short(member['fewest_observed'])} elements are observed")
         if _one_step(member):
             lines.append(
                 "    one evaluation; the plan is for other samplers, as in NAME:sampler=posterior_mean,steps=10"
