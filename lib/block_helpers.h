@@ -26,6 +26,7 @@ struct keys {
     pmt::pmt_t planned = pmt::mp("diffsem_planned");
     pmt::pmt_t bypassed = pmt::mp("diffsem_bypassed");
     pmt::pmt_t guarded = pmt::mp("diffsem_guarded");
+    pmt::pmt_t few_observed = pmt::mp("diffsem_few_observed");
     pmt::pmt_t dropped = pmt::mp("diffsem_dropped");
     pmt::pmt_t latency = pmt::mp("diffsem_latency");
     pmt::pmt_t age = pmt::mp("diffsem_age");
@@ -39,6 +40,12 @@ struct keys {
     pmt::pmt_t chan_taps = pmt::mp("ofdm_sync_chan_taps");
     pmt::pmt_t stats = pmt::mp("stats");
 };
+
+//! What stands under the key of a reset, in a tag or a PDU: any value but false asks for one.
+inline bool asks_reset(const pmt::pmt_t& value)
+{
+    return !pmt::eqv(value, pmt::PMT_F);
+}
 
 template <typename T>
 std::string text(const T& value)

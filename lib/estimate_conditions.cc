@@ -113,7 +113,7 @@ void estimate_impl::tell_from_tag(const tag_t& tag)
 {
     if (pmt::eqv(tag.key, d_keys.condition_tag))
         tell(tag.value);
-    else if (pmt::eqv(tag.key, d_keys.reset))
+    else if (asks_reset(tag.value))
         d.run->reset();
 }
 

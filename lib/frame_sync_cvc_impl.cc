@@ -43,6 +43,24 @@ core::FrameFinder::Dft frame_sync_cvc_impl::dft()
     };
 }
 
+void frame_sync_cvc_impl::hear_hint()
+{
+    if (d_probe.hint() == d_hint)
+        return;
+    std::lock_guard<std::mutex> lock(d_hint_mutex);
+    d_hint = d_probe.hint();
+    if (!d_hint.empty())
+        d_logger->warn("no frames are found, but {}", d_hint);
+}
+
+bool frame_sync_cvc_impl::stop()
+{
+    if (!d_finder.out())
+        d_probe.end();
+    hear_hint();
+    return block::stop();
+}
+
 std::string frame_sync_cvc_impl::hint() const
 {
     std::lock_guard<std::mutex> lock(d_hint_mutex);
@@ -79,12 +97,7 @@ int frame_sync_cvc_impl::general_work(int noutput_items,
     d_skipped = d_finder.skipped();
     if (taken)
         d_probe.take(in, taken, d_finder.out());
-    if (d_probe.hint() != d_hint) {
-        std::lock_guard<std::mutex> lock(d_hint_mutex);
-        d_hint = d_probe.hint();
-        if (!d_hint.empty())
-            d_logger->warn("no frames are found, but {}", d_hint);
-    }
+    hear_hint();
     report();
     consume_each(taken);
     return produced;

@@ -30,6 +30,7 @@ public:
     uint64_t frames_recognised() const override { return d_recognised; }
     uint64_t preambles_skipped() const override { return d_skipped; }
     std::string hint() const override;
+    bool stop() override;
 
     void forecast(int noutput_items, gr_vector_int& ninput_items_required) override;
     int general_work(int noutput_items,
@@ -41,6 +42,7 @@ private:
     int send(gr_complex* out, int produced, int room);
     void tag_frame(uint64_t at);
     void report();
+    void hear_hint();
     std::string interference() const;
     core::FrameFinder::Dft dft();
 

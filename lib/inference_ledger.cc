@@ -290,6 +290,7 @@ void inference_ledger::left(uint64_t first,
         planned = std::max(planned, info[i].planned);
         inferred += info[i].steps > 0;
         count_guarded(info[i]);
+        d_few_observed += info[i].few_observed;
         count_faults(info[i]);
     }
     d_out += whole + items;
@@ -340,6 +341,7 @@ pmt::pmt_t inference_ledger::statistics(double noise_var) const
     stats = add(stats, "queue", pmt::from_uint64(d_waiting));
     stats = add(stats, "calls", pmt::from_uint64(d_calls));
     stats = add(stats, "guarded", pmt::from_uint64(d_guarded));
+    stats = add(stats, "few_observed", pmt::from_uint64(d_few_observed));
     stats = add(stats, "faults", pmt::from_uint64(d_faults));
     stats = add(stats, "swaps", pmt::from_uint64(d_swaps));
     stats = add(stats, "disabled", pmt::from_bool(d_disabled));

@@ -45,6 +45,7 @@ public:
     uint64_t items_dropped() const override { return d_dropped; }
     uint64_t items_bypassed() const override { return d_bypassed; }
     uint64_t items_guarded() const override { return d_guarded; }
+    uint64_t items_few_observed() const override { return d_few_observed; }
     uint64_t faults() const override { return d_faults; }
     uint64_t swaps() const override { return d_swaps; }
     bool disabled() const override { return d_disabled; }
@@ -140,7 +141,7 @@ private:
     double d_reported_at = 0;
     std::size_t d_waiting = 0;
     std::atomic<uint64_t> d_out{0}, d_dropped{0}, d_bypassed{0}, d_faults{0}, d_swaps{0};
-    std::atomic<uint64_t> d_guarded{0};
+    std::atomic<uint64_t> d_guarded{0}, d_few_observed{0};
     std::atomic<bool> d_disabled{false};
     rate_limit d_log_limit{5.0}, d_guard_log_limit{5.0};
 };

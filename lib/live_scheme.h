@@ -139,12 +139,15 @@ public:
         add(d_keys.age, pmt::from_double(d_ledger.age(index)));
         add(d_keys.model, d_ledger.model_symbol());
     }
-    //! Why it was not inferred, and who answered in place of what contradicted the measurement, if so.
+    //! Why it was not inferred, and who answered in place of what contradicted the measurement, or of what is not for so few
+    //! observed elements, if so.
     template <typename Add>
     void tag_bypass(const core::ItemInfo& info, const Add& add) const
     {
         if (info.guarded)
             add(d_keys.guarded, pmt::mp(info.bypassed ? "ls" : d.scheme->info().fallback));
+        if (info.few_observed)
+            add(d_keys.few_observed, pmt::mp(info.bypassed ? "ls" : d.scheme->info().fallback));
         if (info.bypassed)
             add(d_keys.bypassed, pmt::mp(info.reason));
     }

@@ -243,7 +243,8 @@ void onnx_inference_impl::find_resets(int count)
         const uint64_t read = nitems_read(i), items = d.in[i].items;
         get_tags_in_range(d_reset_tags, i, read, read + count * items, d_reset_key);
         for (const tag_t& tag : d_reset_tags)
-            d_resets.push_back(d_first + (tag.offset - read) / items);
+            if (asks_reset(tag.value))
+                d_resets.push_back(d_first + (tag.offset - read) / items);
     }
 }
 

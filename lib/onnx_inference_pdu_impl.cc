@@ -170,8 +170,7 @@ private:
             drop(1, "is no PDU (a dictionary and a uniform vector)");
             return;
         }
-        if (model().stateful() &&
-            !pmt::eqv(pmt::dict_ref(pmt::car(message), d_reset, pmt::PMT_F), pmt::PMT_F))
+        if (model().stateful() && asks_reset(pmt::dict_ref(pmt::car(message), d_reset, pmt::PMT_F)))
             d_resets.add(sequence);
         std::unique_ptr<core::WorkerPool::Job> pdu =
             std::make_unique<Pdu>(d_models, d_resets, message, sequence);

@@ -144,6 +144,14 @@ private:
     std::unique_ptr<Made> d_next, d_old;
 };
 
+//! A stranger's text, for the log: its beginning.
+inline std::string cut(const std::string& text, std::size_t most)
+{
+    return text.size() > most
+               ? text.substr(0, most) + "... (" + std::to_string(text.size()) + " characters)"
+               : text;
+}
+
 //! What a message on a port asks for by a name: loaded in the background; on failure all stays, and is said.
 template <typename Made, typename MakerOf>
 void request_named(scheme_swap<Made>& swap,
@@ -160,8 +168,9 @@ void request_named(scheme_swap<Made>& swap,
         return;
     }
     swap.request(maker_of(name), [&ledger, logger, port, name](const std::string& reason) {
-        logger->error("{}; the running {} stays", reason, port);
-        ledger.event("swap_failed", name, reason);
+        const std::string why = cut(reason, 1000);
+        logger->error("{}; the running {} stays", why, port);
+        ledger.event("swap_failed", cut(name, 200), why);
     });
 }
 

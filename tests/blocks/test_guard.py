@@ -181,8 +181,8 @@ def test_gross_errors_are_seen_on_few_carriers(carriers, before):
     nv = 10**-3.5
     y = ((truth + noise(rng, truth.shape, nv)) * observed).astype(np.complex64)
     alone, guarded = (
-        error_db(diffsem.scheme(f"ofdm_chanest:guard={g}").estimate(y, nv, observed=observed)[0], truth, y, observed)
-        for g in ("off", "on")
+        error_db(diffsem.scheme(spec).estimate(y, nv, observed=observed)[0], truth, y, observed)
+        for spec in (f"ofdm_chanest:fewest_observed=0,guard={guard}" for guard in ("off", "on"))
     )
     assert alone > before and guarded < 3
 
@@ -210,6 +210,35 @@ def test_channel_estimator_says_who_answered(tmp_path):
             np.testing.assert_allclose(taps, least, atol=1e-5)
     block = through_chanest(str(tmp_path / "plain") + ":guard=off", observed, 30)[0]
     assert block.items_guarded() == 0
+
+
+def test_few_observed_are_answered_by_another(tmp_path):
+    """By the channel estimator and by `estimate`, as the twin counts them; said by tags and counters."""
+    ones = {"type": "gaussian", "variance": [2.0] * N}
+    spec = package(tmp_path / "few", ones, fallback="other", fewest_observed=30)
+    for layout, few in (("1..30", False), ("-26..-1", True)):
+        block = through_chanest(spec, LAYOUTS[layout], 10)[0]
+        assert block.items_few_observed() == 60 * few and block.items_bypassed() == 0
+    rng = np.random.default_rng(9)
+    y = (four_taps(rng, 50) + noise(rng, (50, N), 1e-2)).astype(np.complex64)
+    told = np.full((50, N), 1e-2, np.float32)
+    told[np.arange(N) < rng.integers(10, 60, (50, 1))] = np.inf
+    mean, _, info = diffsem.scheme(spec).estimate(y, told)
+    few = guard.few_observed(y.shape, told, None, 30)
+    assert 10 < few.sum() < 40
+    np.testing.assert_array_equal(info["few_observed"], few)
+    by = [diffsem.scheme(s).estimate(y, told)[0] for s in (f"{spec}/other", f"{spec}:fewest_observed=0")]
+    np.testing.assert_allclose(mean, np.where(few[:, None], *by), atol=1e-6)
+    block = diffsem.estimate(spec + ":fewest_observed=64", noise_var=1e-2, tag_items=True)
+    block.set_observed([True] * 63 + [False])
+    tb = gr.top_block()
+    sink, heard = blocks.vector_sink_c(N), blocks.message_debug()
+    tb.connect(flow.source(tb, y), block, sink)
+    tb.msg_connect(block, "stats", heard, "store")
+    flow.run(tb)
+    assert flow.tag_values(sink, "diffsem_few_observed") == dict.fromkeys(range(50), "other")
+    assert block.items_few_observed() == 50 and block.items_guarded() == 0
+    assert pmt.to_python(heard.get_message(0))["few_observed"] > 0
 
 
 def test_known_noise_refutes_sooner(tmp_path):

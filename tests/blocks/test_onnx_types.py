@@ -188,3 +188,25 @@ def test_constants_that_do_not_fit(said, message, tmp_path):
     with pytest.raises(ValueError) as error:
         diffsem.onnx_inference(weighed(tmp_path, [3]), input="x", constants=json.dumps({"w": said}))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "kind, value, words",
+    [
+        ("float16", 70000, "65504, and would become infinite"),
+        ("float16", [1, -7e4, 2], "constants has for 'w: float16 [3]' -70000"),
+        ("float32", 1e39, "would become infinite"),
+        ("bfloat16", 1e39, "would become infinite"),
+        ("int32", 0.5, "0.5, which is no whole number"),
+        ("int64", [1, 2.25, 3], "2.25, which is no whole number"),
+        ("int8", 200, "200, which lies outside -128 .. 127"),
+        ("uint8", -1, "-1, which lies outside 0 .. 255"),
+    ],
+)
+def test_constants_that_the_type_cannot_hold(kind, value, words, tmp_path):
+    """None is changed without a word; what it can hold is taken."""
+    path = weighed(tmp_path, [3], kind)
+    with pytest.raises(ValueError) as error:
+        diffsem.onnx_inference(path, input="x", constants=json.dumps({"w": value}))
+    assert words in str(error.value)
+    diffsem.onnx_inference(path, input="x", constants=json.dumps({"w": 3}))

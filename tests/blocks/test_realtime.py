@@ -218,6 +218,9 @@ class TestSwap:
         assert said.wait_for("swap_failed", 2)
         post(pmt.from_long(3))
         assert said.wait_for("swap_failed", 3)
+        post(pmt.intern("/" + 100_000 * "x"))
+        assert said.wait_for("swap_failed", 4)
+        assert all(len(str(value)) < 1100 for value in said.events("swap_failed")[-1].values())
         assert block.model() == first and block.swaps() == 0
         reasons = [m["reason"] for m in said.events("swap_failed")]
         assert "no_such_scheme" in reasons[0] and "32" in reasons[1] and "symbol" in reasons[2]

@@ -52,6 +52,10 @@ def test_package_is_whole(models, name):
     assert set(manifest["members"]) == set(package_writer.graphs(scheme, models / name)) | set(scheme.classical())
     fallbacks = {member: said["fallback"] for member, said in manifest["members"].items() if "fallback" in said}
     assert fallbacks == scheme.fallbacks
+    fewest = {
+        member: said["fewest_observed"] for member, said in manifest["members"].items() if "fewest_observed" in said
+    }
+    assert fewest == scheme.fewest_observed
 
 
 def test_the_writer_says_what_members_fall_back_on(models, tmp_path):

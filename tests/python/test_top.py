@@ -31,6 +31,7 @@ FULL = {
     "dropped": 1,
     "bypassed": 2,
     "guarded": 5,
+    "few_observed": 6,
     "queue": 3,
     "faults": 0,
     "swaps": 1,
@@ -153,12 +154,13 @@ def test_absent_keys_are_dashes():
         "steps",
         "bypassed",
         "guarded",
+        "few",
         "dropped",
         "queue",
         "model",
         "scheme",
     ]
-    assert table[2].split() == ["a", *["-"] * 10]
+    assert table[2].split() == ["a", *["-"] * 11]
 
 
 def test_ages_before_which_something_waits_unseen_are_marked():

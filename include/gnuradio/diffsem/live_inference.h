@@ -35,7 +35,7 @@ struct live_options {
  * \ingroup diffsem
  *
  * Messages on port `stats`, a dictionary about once a second: `block` (symbol), `in`, `out`, `dropped`,
- * `bypassed`, `guarded`, `faults`, `swaps`, `queue` (items that wait, those further up too, as many as their samples make), `calls`
+ * `bypassed`, `guarded`, `few_observed`, `faults`, `swaps`, `queue` (items that wait, those further up too, as many as their samples make), `calls`
  * (uint64; in = out + dropped), `rate` (double, items/s), `age_p50`, `age_p99` (double, s, as `deadline` counts), `steps`
  * (double, evaluations an item, mean), these four since the last one; `age_from` (symbol, the block from which ages count),
  * `age_whole` (bool: nothing waits before it that is not seen, as PDUs do); `noise_var` (double, of the last item, if any), `deadline` (double, s), `overload`, `scheme`,
@@ -57,6 +57,8 @@ public:
     virtual uint64_t items_bypassed() const = 0; //!< of those out
     //! Of those out: the estimate contradicted its measurement, and the scheme's fallback took over.
     virtual uint64_t items_guarded() const = 0;
+    //! Of those out: fewer elements were observed than the scheme's member is for, and its fallback answered.
+    virtual uint64_t items_few_observed() const = 0;
     virtual uint64_t faults() const = 0; //!< inferences that failed
     virtual uint64_t swaps() const = 0;
     virtual bool disabled() const = 0; //!< switched off after too many faults in a row

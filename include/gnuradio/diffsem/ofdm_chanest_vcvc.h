@@ -58,6 +58,7 @@ struct ofdm_chanest_options {
  * | `diffsem_noise_var` | double, noise variance per carrier of the *input* (see \p extra_tags) |
  * | `diffsem_error_var` | f32vector of N, E|h - estimate|^2 of the taps |
  * | `diffsem_bypassed` | symbol, only if the estimate failed, came too late or was refuted and the taps are least squares: why |
+ * | `diffsem_few_observed` | symbol, only if fewer carriers are observed than the scheme's member is for: who answered in its place |
  * | `diffsem_guarded` | symbol, only if the estimate contradicted the sync word: who answered in its place (a member, or `ls`) |
  * | `diffsem_steps`, `diffsem_planned` | long, evaluations taken, and had nothing been cut |
  * | `diffsem_latency`, `diffsem_age` | double, seconds from the call that took the frame, and from its entering the flowgraph, to its output |

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What becomes of an answer that contradicts its measurement.
+ * What another member answers: what contradicts its measurement, and where too little is observed.
  */
 #include "infer/estimator_impl.h"
 #include "infer/guard.h"
@@ -27,7 +27,7 @@ void Estimator::Impl::set_noise_freedom(float freedom)
 
 void Estimator::Impl::make_fallback()
 {
-    if (!d_info.guard || !d_parts.fallback)
+    if (!d_parts.fallback)
         return;
     EstimatorOptions options = d_options;
     options.steps = 0; // its own
@@ -70,6 +70,25 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     account(slot, item);
     item.info.guarded = true;
     item.spent = item.info.steps;
+    if (!pass_on(item, d_run->items[slot]))
+        bypass(item, "guard");
+}
+
+// Whether fewer elements are observed than this member is for.
+bool Estimator::Impl::few(const Item& item) const
+{
+    const std::size_t fewest = std::size_t(d_info.fewest_observed);
+    if (d_measured < fewest || !fewest || item.noise_stride == 1)
+        return d_measured < fewest;
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < d_m; i++)
+        seen += measured(i) && !lost(item, i);
+    return seen < fewest;
+}
+
+// To another member, as it came; false where there is none.
+bool Estimator::Impl::pass_on(const Item& item, std::uint64_t index)
+{
     if (!d_fallback && !d_options.fallback_now) {
         try {
             make_fallback();
@@ -77,7 +96,7 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
         }
     }
     if (!d_fallback)
-        return bypass(item, "guard");
+        return false;
     Item again{};
     again.y = item.y;
     again.in_parts = item.in_parts;
@@ -87,11 +106,13 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     again.variance = item.variance;
     again.out = item.out;
     again.place = item.place;
-    again.info.guarded = true;
+    again.info.guarded = item.info.guarded;
+    again.info.few_observed = item.info.few_observed;
     again.spent = item.info.steps;
     again.spent_planned = item.info.planned;
     again.spent_seconds = item.info.seconds;
-    d_fallback->admit(again, d_run->items[slot]);
+    d_fallback->take(again, index);
+    return true;
 }
 
 } // namespace core

@@ -105,9 +105,13 @@ private:
     void write_mean(const float* from, float gain, Item& item) const;
     void classical_variance(const Item& item) const;
     float residual(const Item& item, std::size_t slot);
+    void take(Item& item, std::uint64_t index);
+    bool full() const;
     void flush(const RunLimit& limit);
     bool contradicted(const Item& item, std::size_t slot) const;
     void fall_back(std::size_t slot, Item& item);
+    bool few(const Item& item) const;
+    bool pass_on(const Item& item, std::uint64_t index);
     void make_fallback();
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }
@@ -167,7 +171,7 @@ private:
     Sigma d_noise, d_start, d_unit;
     std::vector<std::complex<double>> d_scratch;
     std::vector<Item> d_slots;
-    std::unique_ptr<Impl> d_fallback; // what the guard falls back on; none: least squares
+    std::unique_ptr<Impl> d_fallback; // answers in this one's place; none: least squares
 };
 
 } // namespace core

@@ -50,12 +50,30 @@ void Estimator::Impl::run(const Call& call, const RunLimit& limit)
         if (limit.evaluations == 0 && d_parts.prior && !d_linear_start) {
             item.info.noise_var = item.noise_at(0);
             bypass(item, limit.reason);
-        } else if (admit(item, call.first + b) && d_slots.size() == d_batch) {
-            flush(limit);
+        } else {
+            take(item, call.first + b);
+            if (full())
+                flush(limit);
         }
     }
     flush(limit);
     end_run();
+}
+
+void Estimator::Impl::take(Item& item, std::uint64_t index)
+{
+    if (!few(item))
+        admit(item, index);
+    else if (item.info.few_observed = true; !pass_on(item, index)) {
+        item.info.noise_var = item.noise_at(0);
+        bypass(item, "few observed");
+    }
+}
+
+// Whether it takes no item more, or what it has handed on does not.
+bool Estimator::Impl::full() const
+{
+    return d_slots.size() == d_batch || (d_fallback && d_fallback->full());
 }
 
 int Estimator::Impl::max_evaluations() const
@@ -154,6 +172,8 @@ void Estimator::Impl::normalise(std::size_t slot)
 
 void Estimator::Impl::flush(const RunLimit& limit)
 {
+    if (d_fallback) // what was handed on unseen: the whole limit is its own
+        d_fallback->flush(limit);
     if (d_slots.empty())
         return;
     const char* failure = nullptr;
@@ -175,19 +195,20 @@ void Estimator::Impl::flush(const RunLimit& limit)
     } catch (const std::exception&) {
         failure = "inference";
     }
+    // The fallback's last step at least: something has to be answered.
+    const int taken = d_each * evaluations(*d_parts.sampler, d_plan, d_run->levels.steps());
+    const int left = limit.evaluations < 0 ? -1 : std::max(limit.evaluations - taken, 1);
     for (std::size_t slot = 0; slot < d_slots.size(); slot++) {
         Item& item = d_slots[slot];
-        if (!failure && d_info.guard && contradicted(item, slot)) // the mean may lie where y does
+        if (!failure && d_info.guard && contradicted(item, slot)) { // the mean may lie where y does
             fall_back(slot, item);
-        else if (failure || !finish(slot, item))
+            if (d_fallback && d_fallback->full())
+                d_fallback->flush({left, limit.reason});
+        } else if (failure || !finish(slot, item))
             bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
     }
-    if (d_fallback && !d_fallback->d_slots.empty()) {
-        // Its last step at least: something has to be answered.
-        const int taken = d_each * evaluations(*d_parts.sampler, d_plan, d_run->levels.steps());
-        const int left = std::max(limit.evaluations - taken, 1);
-        d_fallback->flush({limit.evaluations < 0 ? -1 : left, limit.reason});
-    }
+    if (d_fallback)
+        d_fallback->flush({left, limit.reason});
     d_slots.clear();
 }
 

@@ -124,6 +124,13 @@ void LinkProbe::take(const cfloat* samples, std::size_t n, std::uint64_t frames)
     d_next = d_silent + std::min<std::uint64_t>(most_apart, 3 * d_silent);
 }
 
+void LinkProbe::end()
+{
+    if (!d_samples.empty() && d_hint.empty())
+        d_hint = look();
+    d_samples.clear();
+}
+
 bool LinkProbe::finds(const FrameLayout& layout, const std::vector<cfloat>& samples) const
 {
     FrameFinder finder(
@@ -173,6 +180,31 @@ int LinkProbe::repeats_after() const
     return most > doubt / std::sqrt(double(count)) ? best : 0;
 }
 
+// Of symbols that repeat after the layout's length, how long the prefix is: what repeats does so once a symbol, at one
+// phase, so the product of sample and repetition looks most like itself a symbol later.
+int LinkProbe::prefix() const
+{
+    const auto n = static_cast<std::size_t>(d_layout.fft_len());
+    std::vector<float> re, im;
+    for (std::size_t t = 0; t + n < d_samples.size(); t++) {
+        const cfloat product = d_samples[t] * std::conj(d_samples[t + n]);
+        re.push_back(product.real());
+        im.push_back(product.imag());
+    }
+    const int count = static_cast<int>(re.size()) - static_cast<int>(2 * n);
+    int best = 0;
+    double most = 0;
+    for (int longer = 1; longer <= static_cast<int>(n) && count > 0; longer++) {
+        double a = 0, b = 0;
+        correlate_at(re.data(), im.data(), static_cast<int>(n) + longer, count, a, b);
+        if (a > most) {
+            most = a;
+            best = longer;
+        }
+    }
+    return best;
+}
+
 std::string LinkProbe::look() const
 {
     const int after = repeats_after(), n = d_layout.fft_len();
@@ -188,9 +220,10 @@ std::string LinkProbe::look() const
         return "the sender's rate is half of this receiver's: set the same rate at both ends";
     if (finds(d_layout, faster(d_samples)))
         return "the sender's rate is twice this receiver's: set the same rate at both ends";
-    for (const int sixteenths : {1, 2, 3, 4, 6, 8, 16}) {
+    const int about = std::abs(after - n) <= 1 ? prefix() : 0;
+    for (int length = std::max(about - 2, 1); about && length <= std::min(about + 2, n); length++) {
         auto other = d_layout;
-        other.cp_len = sixteenths * n / 16;
+        other.cp_len = length;
         if (other.cp_len != d_layout.cp_len && finds(other, d_samples))
             return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
                    " samples, this receiver's " + std::to_string(d_layout.cp_len) +

@@ -7,7 +7,14 @@
 #include "onnx/onnx_streams.h"
 #include "onnx/tensor_convert.h"
 
+#include <Eigen/Core>
+
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace gr {
@@ -65,6 +72,56 @@ void check_object(const OnnxFile& file,
 std::vector<Json::Member> members(const Json& json)
 {
     return json.is_object() ? json.members() : std::vector<Json::Member>();
+}
+
+//! The integers of a type; none of another one.
+std::optional<std::pair<double, double>> whole_range(ElemType type)
+{
+    const auto of = [](auto zero) {
+        using Limits = std::numeric_limits<decltype(zero)>;
+        return std::make_pair(double(Limits::min()), double(Limits::max()));
+    };
+    switch (type) {
+    case ElemType::uint8:
+        return of(std::uint8_t());
+    case ElemType::int8:
+        return of(std::int8_t());
+    case ElemType::uint16:
+        return of(std::uint16_t());
+    case ElemType::int16:
+        return of(std::int16_t());
+    case ElemType::uint32:
+        return of(std::uint32_t());
+    case ElemType::int32:
+        return of(std::int32_t());
+    case ElemType::uint64:
+        return of(std::uint64_t());
+    case ElemType::int64:
+        return of(std::int64_t());
+    default:
+        return {};
+    }
+}
+
+//! Why a tensor of that type cannot hold a value, which would be changed without a word; empty: it can.
+std::string unheld(ElemType type, double value)
+{
+    if (const auto range = whole_range(type)) {
+        if (value != std::nearbyint(value))
+            return "which is no whole number, as this input takes. Give one";
+        if (value < range->first || value > range->second)
+            return "which lies outside " + Json(range->first).dump() + " .. " +
+                   Json(range->second).dump() + ". Give a value that lies there";
+    }
+    const double most = type == ElemType::float16   ? 65504.0
+                        : type == ElemType::float32 ? double(std::numeric_limits<float>::max())
+                        : type == ElemType::bfloat16
+                            ? double(std::numeric_limits<Eigen::bfloat16>::max())
+                            : std::numeric_limits<double>::infinity();
+    if (std::isfinite(value) && std::abs(value) > most)
+        return "beyond the largest that this input can hold, " + Json(most).dump() +
+               ", and would become infinite. Give a smaller one, or export the model with float32";
+    return "";
 }
 
 //! Whether only dimensions of 1 are before this one: then the values of one inference lie together.
@@ -174,6 +231,10 @@ OrtTensor GivenInputs::bind(const TensorInfo& t,
             plan.apart = "the batch of '" + t.name + "' is not its first dimension";
     }
     values = given.flat;
+    for (const double v : values)
+        if (const std::string why = unheld(t.type, v); !why.empty())
+            throw Error(d_file.path + ": constants has for '" + t.describe() + "' " +
+                        Json(v).dump() + ", " + why);
     const std::size_t one = tensor.elements(1) / std::max<std::size_t>(fixed_batch, 1);
     if (values.size() != 1 && values.size() != tensor.elements(1) && values.size() != one)
         throw Error(d_file.path + ": constants has for '" + t.describe() + "' " +

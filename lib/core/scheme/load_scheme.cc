@@ -49,6 +49,8 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
                         "' is neither 'on' nor 'off'");
         member.set("guard", *guard == "on");
     }
+    if (const std::string* fewest = spec.find("fewest_observed"))
+        member.set("fewest_observed", value_of(spec, {"fewest_observed", ""}, *fewest));
     Json guidance = typed(member["guidance"], "");
     // A name is the way to condition, a number the scale of classifier-free guidance.
     const std::string* said = spec.find("guidance");
@@ -182,7 +184,7 @@ void read_conditions(const Spec& spec, const SchemeInfo& info, SchemeParts& part
     }
 }
 
-// The member that takes over where the guard refutes this one; empty: least squares. Follows the chain to its end.
+// The member that answers in this one's place; empty: least squares. Follows the chain to its end.
 std::string fallback_of(const Package& package, const std::string& member)
 {
     const Json& members = package.manifest["members"];
@@ -228,7 +230,7 @@ std::uint64_t read_seed(const Spec& spec)
     return std::stoull(*text);
 }
 
-// With what its guard falls back on, which runs as its own text says: of the string only units and dice hold for it too.
+// With its fallback, which runs as its own text says: of the string only units and dice hold for it too.
 std::shared_ptr<const Scheme> load_member(const Package& package,
                                           const Spec& spec,
                                           const LoadOptions& options,
@@ -238,7 +240,14 @@ std::shared_ptr<const Scheme> load_member(const Package& package,
     resolve(package, spec, options, info, parts);
     read_conditions(spec, info, parts);
     const std::string fallback = fallback_of(package, info.member);
-    if (info.guard && !fallback.empty()) {
+    if (info.fewest_observed && fallback.empty())
+        throw Error(
+            "scheme '" + info.spec + "': member '" + info.member +
+            "' has fewest_observed = " + std::to_string(info.fewest_observed) +
+            " but no fallback that could answer below it: give 'fallback' a member, or leave "
+            "fewest_observed out");
+    const bool replaced = info.guard || info.fewest_observed;
+    if (replaced && !fallback.empty()) {
         Spec other = spec;
         other.overrides.clear();
         if (const std::string* gain = spec.find("gain"))
@@ -254,7 +263,7 @@ std::shared_ptr<const Scheme> load_member(const Package& package,
                         "', which '" + info.member +
                         "' does not: name a member with the same operator");
     }
-    info.fallback = !info.guard ? "" : fallback.empty() ? "ls" : fallback;
+    info.fallback = !replaced ? "" : fallback.empty() ? "ls" : fallback;
     return std::make_shared<Scheme>(std::move(info), std::move(parts));
 }
 

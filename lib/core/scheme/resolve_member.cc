@@ -226,6 +226,27 @@ std::string no_guard(const SchemeParts& parts)
     return "";
 }
 
+// Of how many observed elements on this member answers by itself; 0: of any.
+int read_fewest(const Json& said,
+                const std::string& where,
+                const SchemeInfo& info,
+                const SchemeParts& parts)
+{
+    if (said.is_null())
+        return 0;
+    const double most = double(element_count(info.shape));
+    const double fewest = said.is_number() ? said.as_double() : -1;
+    if (!(fewest >= 0 && fewest <= most) || fewest != std::floor(fewest))
+        throw Error(where + ".fewest_observed is " + said.dump().substr(0, 60) +
+                    ": give a whole number of 0 .. " + std::to_string(std::int64_t(most)) +
+                    ", the elements of an item; 0: it answers however few are observed");
+    if (fewest > 0 && (!parts.prior || !parts.op->measurement_is_state || parts.op->needs_spectrum))
+        throw Error(where +
+                    ".fewest_observed counts the observed elements of a prior's items, of the "
+                    "operators identity and mask: leave it out");
+    return int(fewest);
+}
+
 } // namespace
 
 void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts)
@@ -301,6 +322,7 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
         throw Error(where + ": a guard is not for this scheme, since " + unguarded +
                     ": leave 'guard' out");
     info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
+    info.fewest_observed = read_fewest(member["fewest_observed"], where, info, parts);
     info.has_variance = parts.prior && parts.prior->traits().variance;
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1

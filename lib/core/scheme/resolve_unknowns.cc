@@ -78,7 +78,7 @@ void resolve_unknowns(const MemberText& text, SchemeInfo& info, SchemeParts& par
 {
     const std::string& where = text.where;
     const Json& member = text.member;
-    for (const char* key : {"prior", "start", "sampler", "guard", "fallback"})
+    for (const char* key : {"prior", "start", "sampler", "guard", "fallback", "fewest_observed"})
         if (member.has(key))
             throw Error(where + "." + key +
                         ": with several unknowns each has its own: write it into the unknowns, or "

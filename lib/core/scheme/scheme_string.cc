@@ -29,6 +29,7 @@ std::vector<std::string> override_keys()
                                      "seed",
                                      "gain",
                                      "guard",
+                                     "fewest_observed",
                                      "guidance",
                                      "guidance_scale",
                                      "device",

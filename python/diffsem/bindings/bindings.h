@@ -46,6 +46,10 @@ void bind_live(Class& block)
              get(&live_inference::items_guarded),
              "Of those that came out: the fallback answered, since the estimate contradicted its "
              "measurement.")
+        .def("items_few_observed",
+             get(&live_inference::items_few_observed),
+             "Of those that came out: the fallback answered, since fewer elements were observed "
+             "than the scheme's member is for.")
         .def("faults", get(&live_inference::faults), "Inferences that failed.")
         .def("swaps", get(&live_inference::swaps), "Schemes that took another's place.")
         .def("disabled", get(&live_inference::disabled), "Too many inferences failed in a row.")

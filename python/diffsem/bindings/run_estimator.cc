@@ -175,7 +175,7 @@ py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<
 {
     py::array_t<float> used(batch), gain(batch), residual(batch);
     py::array_t<int> steps(batch);
-    py::array_t<bool> bypassed(batch), guarded(batch);
+    py::array_t<bool> bypassed(batch), guarded(batch), few(batch);
     py::list reason;
     for (std::size_t i = 0; i < info.size(); i++) {
         used.mutable_data()[i] = info[i].noise_var;
@@ -184,6 +184,7 @@ py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<
         steps.mutable_data()[i] = info[i].steps;
         bypassed.mutable_data()[i] = info[i].bypassed;
         guarded.mutable_data()[i] = info[i].guarded;
+        few.mutable_data()[i] = info[i].few_observed;
         reason.append(py::str(info[i].reason));
     }
     py::dict out;
@@ -192,6 +193,7 @@ py::dict info_arrays(const std::vector<core::ItemInfo>& info, const std::vector<
     out["steps"] = steps;
     out["bypassed"] = bypassed;
     out["guarded"] = guarded;
+    out["few_observed"] = few;
     out["reason"] = reason;
     out["residual"] = residual;
     return out;

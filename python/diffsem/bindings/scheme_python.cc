@@ -101,6 +101,7 @@ static py::dict info_dict(const core::Scheme& loaded)
     d["has_variance"] = i.has_variance;
     d["guard"] = i.guard;
     d["fallback"] = i.fallback;
+    d["fewest_observed"] = i.fewest_observed;
     d["steps"] = i.steps;
     d["levels"] = i.levels;
     d["device"] = i.device;
@@ -215,7 +216,8 @@ void bind_scheme(py::module& m)
             "condition: {name: values} of a conditional prior, for all items or a row for each.\n"
             "first: index of the first item, from which the random numbers are counted.\n"
             "mean: complex64 [..., N]; variance: float32 [..., N], E|x - mean|^2;\n"
-            "info: dict of arrays noise_var, gain, steps, bypassed, guarded, residual and list "
+            "info: dict of arrays noise_var, gain, steps, bypassed, guarded, few_observed, "
+            "residual and list "
             "reason.\n"
             "A scheme with a codec infers its latent: mean is the decoded content [..., *shape], "
             "info['latent'] what\nwas inferred, and variance that of the latent.\n"

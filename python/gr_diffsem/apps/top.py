@@ -25,7 +25,7 @@ BLOCKS, EVENTS = 200, 100  #: what is remembered
 SHOWN = 5  #: events below the table
 LISTEN = 2.5  #: seconds of --once: blocks report about once a second
 
-NUMBERS = ("in", "out", "dropped", "bypassed", "guarded", "queue", "faults", "swaps", "calls")
+NUMBERS = ("in", "out", "dropped", "bypassed", "guarded", "few_observed", "queue", "faults", "swaps", "calls")
 NUMBERS += ("rate", "age_p50", "age_p99", "steps", "deadline", "noise_var")
 WORDS = ("model", "scheme", "overload", "age_from")
 
@@ -272,6 +272,7 @@ COLUMNS = (
     (" steps", lambda row: DASH if row["steps"] is None else f"{row['steps']:.3g}"),
     ("bypassed", lambda row: count_text(row["bypassed"])),
     ("guarded", lambda row: count_text(row["guarded"])),
+    ("   few", lambda row: count_text(row["few_observed"])),
     ("dropped", lambda row: count_text(row["dropped"])),
     (" queue", lambda row: count_text(row["queue"])),
     ("model       ", lambda row: (row["model"] or DASH)[:12]),

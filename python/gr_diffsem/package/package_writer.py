@@ -94,6 +94,8 @@ def write(scheme, folder):
     for name, other in scheme.fallbacks.items():
         if name in members and other in members:
             members[name]["fallback"] = other
+            if name in scheme.fewest_observed:
+                members[name]["fewest_observed"] = scheme.fewest_observed[name]
     default = scheme.default if scheme.default in members else next(iter(members))
     files = sorted(
         {*model_packages.files_of(members), *(name for name in scheme.baselines if (folder / name).is_file())}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does an estimate contradict the measurement that it was made from? (docs/theory.md, "A prior that is wrong")"""
+"""Does an estimate contradict the measurement that it was made from? (docs/theory.md, "A prior that is wrong") And is
+enough measured for a member to answer by itself?"""
 
 import numpy as np
 
@@ -29,6 +30,12 @@ def tail(energy, elements, freedom=0, real=False):
     if not freedom:
         return stats.chi2.sf(each * np.asarray(energy), degrees)
     return stats.f.sf(np.asarray(energy) / elements, degrees, each * freedom)
+
+
+def few_observed(shape, noise_var, observed=None, fewest=0):
+    """Of which items [B] of a shape [B, N] fewer elements than a member's `fewest_observed` are measured."""
+    nothing = np.zeros(shape)
+    return residual_energy(nothing, nothing, noise_var, observed)[1] < fewest
 
 
 def contradicts(y, mean, noise_var, observed=None, freedom=0, real=False):

@@ -121,6 +121,8 @@ class Scheme:
     operator = "identity"
     # {member: member that answers in its place where its estimate contradicts the measurement}; none: least squares
     fallbacks: dict = {}
+    # {member: number of observed elements below which its fallback answers at once}; none: it always answers itself
+    fewest_observed: dict = {}
     start = "matched"  # "noise" where the measurement is no look at the signal's own elements
     cost_unit = "estimate"  # what the multiply-adds of a network are counted for
     snr_definition = "mean signal power over noise variance, per complex element"

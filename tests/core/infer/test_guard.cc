@@ -49,6 +49,12 @@ std::string with(const char* member, const std::string& more)
     return text.insert(text.rfind('}'), ", " + more);
 }
 
+std::string renamed(std::string member, const char* name)
+{
+    const auto begin = member.find('"') + 1;
+    return member.replace(begin, member.find('"', begin) - begin, name);
+}
+
 struct Result {
     std::vector<cfloat> mean;
     std::vector<float> variance;
@@ -255,6 +261,96 @@ void elements()
     }
 }
 
+// What is observed of too few elements another member answers, unseen by this one: by a mask, by infinite noise, in
+// batches of both kinds, in place, and whatever the guard is.
+void few_elements()
+{
+    Folder folder;
+    const Mixture m = channels(size);
+    const std::string gauss =
+        with(gaussian_member, "\"fallback\": \"gmm\", \"fewest_observed\": 20");
+    const std::string path = write_package(folder, "toy", m, gauss + "," + gmm_member);
+    CHECK_EQUAL(load_scheme(path)->info().fewest_observed, 20);
+    CHECK_EQUAL(load_scheme(path + "/gmm")->info().fewest_observed, 0);
+    CHECK_EQUAL(load_scheme(path + ":guard=off")->info().fallback, "gmm");
+    CHECK_EQUAL(load_scheme(path + ":guard=off,fewest_observed=0")->info().fallback, "");
+
+    constexpr std::size_t items = 150; // more than a batch
+    const Trials t = trials(m, items, 0.1, 9);
+    std::vector<float> noise(items * size, 0.1f);
+    for (std::size_t b = 0; b < items; b++) // 19 or 20 are left
+        if (b % 3)
+            std::fill_n(
+                &noise[b * size], size - 18 - b % 3, std::numeric_limits<float>::infinity());
+    std::vector<cfloat> mean[3];
+    std::vector<ItemInfo> info[3];
+    const std::string specs[] = {
+        path + ":guard=off", path + "/gmm:guard=off", path + ":guard=off,fewest_observed=0"};
+    for (int i = 0; i < 3; i++) {
+        Estimator e(load_scheme(specs[i]), {});
+        mean[i].resize(items * size);
+        info[i].resize(items);
+        e.run(t.y.data(), items, noise.data(), size, 0, mean[i].data(), nullptr, info[i].data());
+        const long before = allocations;
+        e.run(t.y.data(), items, noise.data(), size, 0, mean[i].data(), nullptr, info[i].data());
+        CHECK_EQUAL(allocations - before, 0);
+    }
+    double apart = 0;
+    for (std::size_t b = 0; b < items; b++) {
+        const bool few = b % 3 == 1;
+        CHECK_EQUAL(info[0][b].few_observed, few);
+        CHECK(!info[0][b].guarded && !info[0][b].bypassed && !info[2][b].few_observed);
+        CHECK_EQUAL(info[0][b].steps, 1);
+        for (std::size_t i = size * b; i < size * (b + 1); i++) {
+            CHECK(std::abs(mean[0][i] - mean[few ? 1 : 2][i]) < 1e-5f);
+            apart += few ? double(std::abs(mean[1][i] - mean[2][i])) : 0;
+        }
+    }
+    CHECK(apart > 1); // the members do differ
+
+    EstimatorOptions options;
+    options.observed.assign(size, 0);
+    std::fill_n(options.observed.begin(), 19, 1);
+    for (const bool now : {true, false}) {
+        options.fallback_now = now;
+        options.max_batch = now ? 64 : 1;
+        Estimator e(load_scheme(path), options), other(load_scheme(path + "/gmm"), options);
+        const Result r = run(e, t), its = run(other, t);
+        CHECK(r.mean == its.mean && r.variance == its.variance);
+        for (const ItemInfo& i : r.info)
+            CHECK(i.few_observed && i.steps == 1);
+        RunLimit limit; // of evaluations the other member has them all
+        limit.evaluations = 1;
+        CHECK(run(e, t, limit).mean == its.mean);
+        limit.evaluations = 0;
+        CHECK(run(e, t, limit).info[3].bypassed);
+        Trials same = t;
+        e.run(same.y.data(), items, same.told.data(), 1, 0, same.y.data(), nullptr, nullptr);
+        CHECK(same.y == its.mean);
+        std::fill_n(options.observed.begin(), 20, 1);
+        e.set_observed(options.observed);
+        CHECK(!run(e, t).info[0].few_observed);
+        std::fill_n(options.observed.begin() + 19, 1, 0);
+    }
+    // What the other member answers may be refuted, and it may ask for more in its turn.
+    Trials alien = t;
+    for (auto& y : alien.y)
+        y *= 1000;
+    Estimator e(load_scheme(path), options);
+    const Result refuted = run(e, alien);
+    CHECK(refuted.info[5].few_observed && refuted.info[5].guarded && refuted.info[5].bypassed);
+    const std::string third = write_package(
+        folder,
+        "chain",
+        m,
+        with(gaussian_member, "\"fallback\": \"next\", \"fewest_observed\": 30") + "," +
+            renamed(with(gaussian_member, "\"fallback\": \"gmm\", \"fewest_observed\": 20"),
+                    "next") +
+            "," + gmm_member);
+    Estimator chain(load_scheme(third), options), last(load_scheme(third + "/gmm"), options);
+    CHECK(run(chain, t).mean == run(last, t).mean);
+}
+
 void no_allocation()
 {
     Folder folder;
@@ -299,6 +395,13 @@ void errors()
     CHECK(!load(gauss, ":noise_updates=1")->info().guard);
     CHECK(!load(with(gaussian_member, "\"guard\": false"))->info().guard);
     CHECK(load(with(gaussian_member, "\"guard\": false"), ":guard=on")->info().guard);
+    for (const char* said : {"-1", "2.5", "33", "\"ten\"", "true"})
+        CHECK_THROWS(load(with(gaussian_member,
+                               std::string("\"fallback\": \"gmm\", \"fewest_observed\": ") + said) +
+                          "," + gmm),
+                     {"fewest_observed is ", said, "whole number of 0 .. 32"});
+    CHECK_THROWS(load(gauss, ":fewest_observed=9"), {"fewest_observed = 9", "no fallback"});
+    CHECK_THROWS(load(gauss, ":fewest_observed=many"), {"fewest_observed", "many"});
     EstimatorOptions options;
     options.noise_freedom = -1;
     CHECK_THROWS(Estimator(load(gauss), options), {"noise_freedom = -1"});
@@ -313,6 +416,7 @@ int main()
     wrong_priors();
     fallbacks();
     elements();
+    few_elements();
     no_allocation();
     errors();
     return check::result("guard");

@@ -21,11 +21,11 @@ using Samples = std::vector<cfloat>;
 
 // Frames with another prefix, sampled at `step` samples of the sender apart (their Fourier series says what lies between),
 // at a small carrier offset; behind silence, in noise of 20 dB.
-Samples air(int prefix, double step)
+Samples air(int prefix, double step, int frames = 16)
 {
     const auto f = layout();
     Samples sent(500);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < frames; i++) {
         auto spectra = f.word1;
         spectra.insert(spectra.end(), f.word2.begin(), f.word2.end());
         const auto more = symbols(f, header(i % 8));
@@ -80,6 +80,27 @@ void says_what_differs()
         std::string::npos);
 }
 
+// Prefixes of any length; recordings that end after four frames, or three.
+void says_it_of_few_frames()
+{
+    for (const int prefix : {5, 13, 17, 29, 63})
+        for (const int frames : {3, 4}) {
+            const auto x = air(prefix, 1, frames);
+            LinkProbe probe(layout(), 2.25f, dft());
+            probe.take(x.data(), x.size(), 0);
+            probe.end();
+            CHECK(probe.hint().find("cyclic prefix is " + std::to_string(prefix) + " samples") !=
+                  std::string::npos);
+        }
+    LinkProbe none(layout(), 2.25f, dft());
+    none.end();
+    CHECK_EQUAL(none.hint(), "");
+    const Samples short_one(100, cfloat(1, 0));
+    none.take(short_one.data(), 100, 0);
+    none.end();
+    CHECK_EQUAL(none.hint(), "");
+}
+
 void says_nothing_of_noise_or_while_frames_come()
 {
     Samples noise(40000);
@@ -108,6 +129,7 @@ void says_nothing_of_noise_or_while_frames_come()
 int main()
 {
     says_what_differs();
+    says_it_of_few_frames();
     says_nothing_of_noise_or_while_frames_come();
     return check::result("link_probe");
 }

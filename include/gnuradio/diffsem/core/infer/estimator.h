@@ -38,7 +38,7 @@ struct EstimatorOptions {
     bool residual = true; //!< ItemInfo::residual is wanted
     //! Elements of noise alone whose mean power the noise variances come from; 0: they are known. See Scheme's guard.
     float noise_freedom = 0;
-    //! What the guard falls back on is made now, so that run() never has to; else when it is first needed.
+    //! The scheme's fallback is made now, so that run() never has to; else when it is first needed.
     bool fallback_now = true;
     //! Of a conditional prior, in the place of what the scheme's string says: {name: values}.
     std::map<std::string, std::vector<float>> conditions;
@@ -56,6 +56,8 @@ struct ItemInfo {
     //! The posterior contradicted its measurement, and the member's fallback answered. Where that is least squares, or was
     //! refuted too, the item is bypassed with the reason "guard".
     bool guarded = false;
+    //! Fewer elements were observed than the member asks for (fewest_observed), and its fallback answered.
+    bool few_observed = false;
     float residual = 0; //!< mean |y - A(x)|^2 over observed elements, over noise_var
     double seconds = 0; //!< of the sampler, wall clock, for the whole batch that the item was in
 };

@@ -39,7 +39,8 @@ struct SchemeInfo {
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string guidance;       //!< registry name; empty: what fits prior and operator best
-    std::string fallback;       //!< by this member, or "ls"; empty without a guard
+    std::string fallback;       //!< by this member, or "ls"; empty where nothing is ever replaced
+    int fewest_observed = 0;    //!< where fewer elements are observed, the fallback answers
     int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
     int evaluations = 0; //!< of the network, of one item by the whole plan
     std::vector<float>
@@ -71,7 +72,7 @@ struct SchemeParts {
     std::map<std::string, double> sampler_keys;
     Plan plan{PlanParameters()};
     std::uint64_t seed = 0;
-    std::shared_ptr<const Scheme> fallback; //!< of the guard; null: least squares
+    std::shared_ptr<const Scheme> fallback; //!< another member; null: least squares
     std::shared_ptr<const Codec> codec;     //!< x is a latent of it; null: x is the content
     std::map<std::string, std::vector<float>>
         conditions;           //!< what the string says of the prior's side inputs

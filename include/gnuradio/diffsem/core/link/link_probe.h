@@ -29,6 +29,8 @@ public:
 
     //! Takes n samples as they were received, and how many frames were found so far.
     void take(const cfloat* samples, std::size_t n, std::uint64_t frames);
+    //! No sample follows: a recording of few frames is looked at too.
+    void end();
     //! What the sender's setting is, in a sentence with a remedy; "" if nothing is known, or frames come.
     const std::string& hint() const { return d_hint; }
 
@@ -38,6 +40,7 @@ public:
 private:
     std::string look() const;
     int repeats_after() const;
+    int prefix() const;
     bool finds(const FrameLayout& layout, const std::vector<cfloat>& samples) const;
 
     const FrameLayout d_layout;
