@@ -229,8 +229,8 @@ def test_few_observed_are_answered_by_another(tmp_path):
     np.testing.assert_array_equal(info["few_observed"], few)
     by = [diffsem.scheme(s).estimate(y, told)[0] for s in (f"{spec}/other", f"{spec}:fewest_observed=0")]
     np.testing.assert_allclose(mean, np.where(few[:, None], *by), atol=1e-6)
-    block = diffsem.estimate(spec + ":fewest_observed=64", noise_var=1e-2, tag_items=True)
-    block.set_observed([True] * 63 + [False])
+    observed = list(range(63))
+    block = diffsem.estimate(spec + ":fewest_observed=64", noise_var=1e-2, tag_items=True, observed=observed)
     tb = gr.top_block()
     sink, heard = blocks.vector_sink_c(N), blocks.message_debug()
     tb.connect(flow.source(tb, y), block, sink)

@@ -220,10 +220,10 @@ std::string LinkProbe::look() const
         return "the sender's rate is half of this receiver's: set the same rate at both ends";
     if (finds(d_layout, faster(d_samples)))
         return "the sender's rate is twice this receiver's: set the same rate at both ends";
-    const int about = std::abs(after - n) <= 1 ? prefix() : 0;
-    for (int length = std::max(about - 2, 1); about && length <= std::min(about + 2, n); length++) {
+    if (std::abs(after - n) <= 1) {
         auto other = d_layout;
-        other.cp_len = length;
+        other.cp_len =
+            std::clamp((prefix() + 2) / 4 * 4, 4, n); // as all prefixes of the correlator
         if (other.cp_len != d_layout.cp_len && finds(other, d_samples))
             return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
                    " samples, this receiver's " + std::to_string(d_layout.cp_len) +

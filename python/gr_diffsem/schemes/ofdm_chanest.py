@@ -165,9 +165,9 @@ class OfdmChanest(Scheme):
         return (
             "For receivers with 64 carriers: 802.11a/g, gr-digital's default OFDM layout, and other sets of 12 and "
             "more observed carriers: blocks, one side of DC, edges, combs, bands with gaps, scattered ones "
-            "(bench/results.md, 'Part of the band', says what each gains). Below 48 observed carriers (`mmse_net`: 52) the "
-            "mixture `gmm` answers in the net's place, which errs less there; `fewest_observed=0` in the scheme's string "
-            "keeps the net. "
+            "(bench/results.md, 'Part of the band', says what each gains). Below 48 observed carriers (`mmse_net`: 52) "
+            "the mixture `gmm` answers in the net's place, which errs less there; `fewest_observed=0` in the scheme's "
+            "string keeps the net. "
             "Delays may lie anywhere from 3 samples before the FFT window's reference to the end of a 16-sample "
             "cyclic prefix; the window may begin up to 10 samples early on top of that. Not for other FFT lengths, and "
             "not for channels longer than that."
