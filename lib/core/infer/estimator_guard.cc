@@ -76,7 +76,8 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
         } catch (const std::exception&) { // it does not fit what is measured: least squares does
         }
     }
-    if (!d_fallback)
+    if (!d_fallback ||
+        (item.drawing && !d_fallback->draws())) // its mean would be the same for all draws
         return bypass(item, "guard");
     Item again{};
     again.y = item.y;
@@ -87,11 +88,13 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     again.variance = item.variance;
     again.out = item.out;
     again.place = item.place;
+    again.index = item.index;
+    again.drawing = item.drawing;
     again.info.guarded = true;
     again.spent = item.info.steps;
     again.spent_planned = item.info.planned;
     again.spent_seconds = item.info.seconds;
-    d_fallback->admit(again, d_run->items[slot]);
+    d_fallback->admit(again);
 }
 
 } // namespace core

@@ -66,10 +66,15 @@ struct GuidanceEntry : Entry {
     bool exact = false;
     //! Claims that the deterministic mean (posterior_mean) of a Gaussian prior under a matrix is exact to 0.1 dB.
     bool exact_for_gaussians = false;
+    //! Draws through it are spread as the posterior is (0.85 .. 1.15 at the scheme's plan: contract test); else draws are
+    //! refused.
+    bool draws = false;
 };
 
 //! In order of preference, as the contract tests found it: the first that fits is the default.
 const std::vector<const GuidanceEntry*>& guidances();
+//! Names of those that fit, with commas; only of those whose draws are the posterior's, where that is asked.
+std::string fitting_guidances(const Prior& prior, const Operator& op, bool drawing = false);
 const GuidanceEntry& default_guidance(const Prior& prior, const Operator& op);
 
 //! Makes the guidance that was chosen (null: the default). Throws Error, with the remedy, where it does not fit.
