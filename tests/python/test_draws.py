@@ -170,6 +170,8 @@ def test_a_network_behind_a_matrix(diffsem):
 
     (ours, cost), (exact, _) = nmse("compressed_mixture"), nmse("compressed_mixture/gmm")
     linear, _ = nmse("compressed_mixture/lmmse")
+    assert diffsem.scheme("compressed_mixture").info()["evaluations"] == cost
+    assert diffsem.scheme("compressed_mixture:guidance=dps,guidance_steps=2").info()["evaluations"] == 60
     assert exact < ours < -9.0 and ours < linear - 2 and cost == 100
     chosen, _ = nmse("compressed_mixture:guidance=pigdm")
     assert chosen == ours

@@ -310,9 +310,10 @@ private:
     int d_steps;
 };
 
-int steps_of(const GuidanceParts& parts, int fallback)
+int steps_of(const std::map<std::string, double>& keys, int fallback)
 {
-    const double steps = parts.key("guidance_steps", fallback);
+    const auto found = keys.find("guidance_steps");
+    const double steps = found == keys.end() ? fallback : found->second;
     if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
         throw Error("guidance_steps = " + std::to_string(steps) +
                     " must be a whole number in 1 .. " + std::to_string(most_steps));
@@ -338,10 +339,13 @@ const GuidanceEntry& pigdm_guidance()
                                         : "the operator cannot whiten its innovation";
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Gradient>(pigdm_guidance(), true, steps_of(parts, pigdm_steps));
+            return std::make_unique<Gradient>(
+                pigdm_guidance(), true, steps_of(parts.keys, pigdm_steps));
         },
         false,
-        true};
+        true,
+        false,
+        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, pigdm_steps); }};
     return e;
 }
 
@@ -361,8 +365,13 @@ const GuidanceEntry& dps_guidance()
                                           : "the operator has no derivative";
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Gradient>(dps_guidance(), false, steps_of(parts, dps_steps));
-        }};
+            return std::make_unique<Gradient>(
+                dps_guidance(), false, steps_of(parts.keys, dps_steps));
+        },
+        false,
+        false,
+        false,
+        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, dps_steps); }};
     return e;
 }
 

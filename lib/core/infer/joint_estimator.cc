@@ -108,7 +108,9 @@ void JointEstimator::Impl::check_conditions(const Conditions& given) const
                             input.name + "': ...}");
             all.push_back(input);
         }
-    for (const auto& [name, values] : given) {
+    for (const auto& one : given) {
+        const std::string& name = one.first;
+        const std::vector<float>& values = one.second;
         const auto found = std::find_if(
             all.begin(), all.end(), [&](const SideInput& i) { return i.name == name; });
         if (found == all.end())

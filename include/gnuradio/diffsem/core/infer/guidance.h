@@ -50,8 +50,6 @@ public:
                          Estimate& out) const = 0;
     //! Name of the entry that answers at these levels.
     virtual const char* acting(const GuidanceParts& parts, const Sigma& sigma) const = 0;
-    //! Evaluations of the prior for one of the posterior; a vector-Jacobian product counts as one.
-    virtual int evaluations() const { return 1; }
     //! Another operator of the same kind and size takes the place of parts.op; workspaces stay good. False, and nothing
     //! changed, where it cannot. Not while another thread denoises.
     virtual bool replace(const Operator&) { return true; }
@@ -69,6 +67,8 @@ struct GuidanceEntry : Entry {
     //! Draws through it are spread as the posterior is (0.85 .. 1.15 at the scheme's plan: contract test); else draws are
     //! refused.
     bool draws = false;
+    //! Of the prior in one of the posterior, as its keys say; null: 1. Throws Error for a key out of range.
+    int (*evaluations)(const std::map<std::string, double>& keys) = nullptr;
 };
 
 //! In order of preference, as the contract tests found it: the first that fits is the default.

@@ -41,7 +41,8 @@ struct SchemeInfo {
     std::string guidance;       //!< registry name; empty: what fits prior and operator best
     std::string fallback;       //!< by this member, or "ls"; empty without a guard
     int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
-    int evaluations = 0; //!< of the network, of one item by the whole plan
+    //! Of the network, of one item by the whole plan, with those of the guidance where the operator is known beforehand.
+    int evaluations = 0;
     std::vector<float>
         levels; //!< of the plan from pure noise, and its end; empty: no prior, or measured
     std::string device = "cpu"; //!< of a network
