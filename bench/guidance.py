@@ -6,7 +6,8 @@
 
 First: y = A x + n, A 12 x 32, noise variance 0.01, x from the known mixture of `compressed_mixture`; its network with
 each guidance that takes the pair and each sampler, beside the exact conditional mean and LMMSE on the same samples.
-Second: the spread of draws over the posterior's exact variance, on `known_mixture`, at each sampler's default plan.
+Second: the spread of draws over the posterior's exact variance, on `known_mixture`, at each sampler's default plan; and
+through the matrix of `compressed_mixture`, by each guidance.
 """
 
 import argparse
@@ -86,13 +87,48 @@ def draws_case(items, seed):
             print(f"| {member} | {sampler} | " + " | ".join(f"{v:.2f}" for v in values) + " |", flush=True)
 
 
+def matrix_spread(items, seed):
+    """Through approximate guidances, which `draws=` refuses: how wide single answers are, and how good their mean."""
+    count, a = 16, compressed_mixture.matrix()
+    print(f"\nspread of {count} answers of posterior_draw over the exact variance (and what their mean loses, less its")
+    print(f"10 log10(1 + 1/{count}), in dB), compressed_mixture, {items} items, default plan (20 levels)\n")
+    points = (0, 10, 20, 30)
+    print("| prior | guidance | " + " | ".join(f"{p} dB" for p in points) + " |")
+    print("|---" * (2 + len(points)) + "|")
+    plan = "start=noise,plan=geometric,steps=20,sigma_max=10,sigma_min=0.01"
+    cases = [
+        ("gmm", "joint"),
+        ("gmm", "pigdm"),
+        ("diffusion", "pigdm"),
+        ("diffusion", "dps"),
+        ("diffusion", "proximal"),
+    ]
+    for member, guidance in cases:
+        values = []
+        for snr_db in points:
+            rng, noise = np.random.default_rng(seed), np.float32(10 ** (-snr_db / 10))
+            x = compressed_mixture.draw(rng, items)
+            y = x @ a.T + np.sqrt(noise) * complex_noise32(rng, (items, len(a)))
+            mean, variance, _ = diffsem.scheme("compressed_mixture/gmm").estimate(y, noise)
+            scheme = diffsem.scheme(f"compressed_mixture/{member}:guidance={guidance},sampler=posterior_draw,{plan}")
+            drawn = np.stack([scheme.estimate(y, noise, seed=1, first=k * items)[0] for k in range(count)])
+            wide = np.sum(np.var(drawn, 0, ddof=1)) / np.sum(variance)
+            lost = np.sum(np.abs(drawn.mean(0) - x) ** 2) / np.sum(np.abs(mean - x) ** 2) / (1 + 1 / count)
+            values.append(f"{wide:.2f} ({10 * np.log10(lost):.2f})")
+        print(f"| {member} | {guidance} | " + " | ".join(values) + " |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", action="store_true")
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
-    (draws_case if options.draws else matrix_case)(options.items, options.seed)
+    if options.draws:
+        draws_case(options.items, options.seed)
+        matrix_spread(options.items, options.seed)
+    else:
+        matrix_case(options.items, options.seed)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ estimate_joint_impl::plan joint_plan(const scheme::sptr& handle,
     e.steps = options.rounds;
     e.eta = options.eta;
     e.seed = options.seed;
+    e.unseeded_stream = next_noise_stream();
+    e.conditions = options.condition;
     p.run = std::make_unique<core::JointEstimator>(p.scheme, e);
     const auto sizes = p.sizes();
     if (!options.output_sizes.empty() && !std::equal(sizes.begin() + 1,
@@ -60,6 +62,18 @@ estimate_joint_impl::plan joint_plan(const scheme::sptr& handle,
                           "', whose unknowns have these: " + own + "; give them, or none");
     }
     return p;
+}
+
+// Of several unknowns: one of their priors has this condition.
+bool takes(const core::Scheme& scheme, const std::string& condition)
+{
+    if (!scheme.parts().joint)
+        return false;
+    for (const auto& one : scheme.parts().joint->schemes)
+        for (const auto& input : one->parts().prior->traits().conditions)
+            if (input.name == condition)
+                return true;
+    return false;
 }
 
 gr::io_signature::sptr joint_outputs(const std::vector<std::size_t>& sizes, bool variance)
@@ -124,6 +138,9 @@ estimate_joint_impl::plan estimate_joint_impl::another(diffsem::scheme::sptr han
     options.rounds = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
+    // What was told holds for it too, as far as it takes it.
+    for (auto told = options.condition.begin(); told != options.condition.end();)
+        told = takes(*handle->get(), told->first) ? std::next(told) : options.condition.erase(told);
     auto next = joint_plan(handle, options);
     if (next.sizes() != d_sizes)
         throw core::Error("scheme '" + handle->spec() +

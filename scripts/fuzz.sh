@@ -17,7 +17,7 @@ if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { r
     DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends clang libclang-rt-dev \
         >"$build/fuzz-clang.log" 2>&1 || die "clang could not be installed (see $build/fuzz-clang.log)"
 fi
-targets=${TARGETS:-header json manifest npy onnx picture sidecar spec mutants python messages}
+targets=${TARGETS:-header json manifest npy onnx picture roles sidecar spec mutants python messages}
 programs=()
 for target in $targets; do
     case $target in

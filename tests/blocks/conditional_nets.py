@@ -14,8 +14,9 @@ VARIANCE = np.array([0.3, 0.5, 0.2], np.float32)
 CLASS = {"name": "class", "type": "int64", "shape": [], "null": -1}
 
 
-def denoiser(mean, inputs, weights, condition, shape=(3,), domain="real", **metadata):
-    """The bytes of a net whose nodes `mean` make the tensor `m` of x's shape out of the inputs beside x and sigma."""
+def denoiser(mean, inputs, weights, condition, shape=(3,), domain="real", variance=False, **metadata):
+    """The bytes of a net whose nodes `mean` make the tensor `m` of x's shape out of the inputs beside x and sigma;
+    `variance`: it states that of its answer, one v for all elements."""
     planes = [2, *shape] if domain == "complex" else list(shape)
     ones = np.array([-1, *[1] * len(planes)], np.int64)
     nodes = [
@@ -39,16 +40,28 @@ def denoiser(mean, inputs, weights, condition, shape=(3,), domain="real", **meta
         **({} if condition is None else {"condition": json.dumps(condition)}),
         **metadata,
     }
+    outputs = [("y", "float32", ["n", *planes])]
+    if variance:
+        nodes += [
+            onnx.node("Mul", ["s", "v"], ["sv"]),
+            onnx.node("Div", ["sv", "total"], ["left"]),
+            onnx.node("Log", ["left"], ["log"]),
+            onnx.node("Add", ["log", "flat"], ["log_variance"]),
+        ]
+        weights = {"flat": np.zeros([1, 1, *shape], np.float32), **weights}
+        outputs.append(("log_variance", "float32", ["n", 1, *shape]))
+        said["learned_variance"] = "log_variance"
     weights = {"ones": ones, "v": VARIANCE if domain == "real" else np.float32(0.5), **weights}
     first = [("x", "float32", ["n", *planes]), ("sigma", "float32", ["n"])]
-    return onnx.model(nodes, [*first, *inputs], [("y", "float32", ["n", *planes])], weights, **said)
+    return onnx.model(nodes, [*first, *inputs], outputs, weights, **said)
 
 
-def classes(path, condition=(CLASS,), kind="int64", shape=(), name="class", means=MEANS, **metadata):
+def classes(path, condition=(CLASS,), kind="int64", shape=(), name="class", means=MEANS, shape_of_x=(3,), **metadata):
     """Writes a net that is told one of three classes, or -1; its path as a scheme's name."""
     weights = {"means": means, "one": np.array(1, np.int64)}
     mean = [onnx.node("Add", [name, "one"], ["index"]), onnx.node("Gather", ["means", "index"], ["m"])]
-    path.write_bytes(denoiser(mean, [(name, kind, ["n", *shape])], weights, condition and list(condition), **metadata))
+    declared = condition and list(condition)
+    path.write_bytes(denoiser(mean, [(name, kind, ["n", *shape])], weights, declared, shape_of_x, **metadata))
     return str(path)
 
 

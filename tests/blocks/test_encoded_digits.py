@@ -55,3 +55,18 @@ def test_derivatives_are_part_of_it(folder):
     member = json.loads((folder / "manifest.json").read_text())["members"]["diffusion"]
     assert member["prior"]["vjp"] == "diffusion_vjp.onnx" and member["operator"]["vjp"] == "operator_vjp.onnx"
     assert sum(f.stat().st_size for f in folder.iterdir()) < 1.5e6
+
+
+def test_more_steps_of_guidance_do_no_harm(folder, case):
+    """The steps solve a linearised system: 8 of them ended above the prior's mean before each was searched."""
+    pictures, y, _ = case
+
+    def found(steps):
+        mean, _, info = diffsem.scheme(f"{folder}:guidance_steps={steps}").estimate(y, NV, seed=5)
+        assert not info["bypassed"].any()
+        return nmse_db(mean, pictures), info["residual"].mean()
+
+    one, _ = found(1)
+    for steps in (2, 8):
+        more, residual = found(steps)
+        assert more < one + 0.5 and residual < 1.5

@@ -227,4 +227,19 @@ std::vector<std::string> fixed_plans()
     return names;
 }
 
+std::vector<cdouble> qam_points(int order)
+{
+    const int side = int(std::lround(std::sqrt(double(order))));
+    std::vector<cdouble> all;
+    double power = 0;
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < side; j++) {
+            all.emplace_back(2 * i - side + 1, 2 * j - side + 1);
+            power += std::norm(all.back()) / order;
+        }
+    for (auto& p : all)
+        p /= std::sqrt(power);
+    return all;
+}
+
 } // namespace fixtures

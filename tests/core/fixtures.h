@@ -193,4 +193,7 @@ inline const char* gmm_member = "\"gmm\": {\"prior\": {\"type\": \"gmm\", \"weig
 //! Names of the plans whose levels are known beforehand; of the others each next level is what the last step left.
 std::vector<std::string> fixed_plans();
 
+//! The points of a square constellation of unit power.
+std::vector<cdouble> qam_points(int order);
+
 } // namespace fixtures

@@ -64,6 +64,20 @@ def sidecars():
     return {"full": json.dumps(said), "text": json.dumps({k: json.dumps(v) for k, v in said.items()})}
 
 
+def roles():
+    """Sidecars of a conditional denoiser, and of each graph that stands beside one."""
+    condition = [
+        {"name": "class", "type": "int64", "shape": [], "null": -1},
+        {"name": "before", "type": "float32", "shape": [3], "from": "previous", "null": 0.5},
+    ]
+    plain = {"diffsem.contract": "1", "diffsem.domain": "real", "diffsem.shape": [3]}
+    denoiser = {"prediction": "x0", "time_embedding": "sigma", "input_scaling": "ve", "condition": condition}
+    said = {"denoiser": {**plain, "diffsem.role": "denoiser", **{f"diffsem.{k}": v for k, v in denoiser.items()}}}
+    for role in ("operator", "operator_vjp", "denoiser_vjp", "encoder", "decoder"):
+        said[role] = {**plain, "diffsem.role": role, "diffsem.layout": "planar"}
+    return {name: json.dumps(value) for name, value in said.items()}
+
+
 def manifests():
     signal = {"domain": "complex", "shape": [4], "gain": "unit"}
     rest = {
@@ -253,6 +267,7 @@ def soft_bits():
 
 def main():
     kinds = {"npy": arrays(), "json": documents(), "sidecar": sidecars(), "manifest": manifests(), "spec": specs()}
+    kinds["roles"] = roles()
     kinds |= {"picture": pictures(), "header": soft_bits()}
     kinds["mutants"] = {f"{name}.onnx": data for name, data in growing().items()}
     for kind, files in kinds.items():

@@ -84,6 +84,48 @@ def test_draws_are_items_of_the_stream(diffsem):
         diffsem.scheme("ls").estimate(y, 0.5, draws=2)
 
 
+def test_what_the_guard_refutes_is_drawn_without_a_prior(diffsem):
+    """Least squares' own posterior is y and as much noise again: K equal answers would claim a certainty."""
+    rng = np.random.default_rng(27)
+    y = (3 * complex_noise(rng, (3, 64), 1.0)).astype(np.complex64)
+    noise = np.float32(0.3)
+    for spec, fallback in (("known_mixture", "ls"), ("ofdm_chanest", "gmm")):
+        scheme = diffsem.scheme(f"{spec}:sampler=posterior_draw")
+        assert scheme.info()["fallback"] == fallback  # gmm gives its mean: not asked for draws
+        observed = np.arange(64) % 8 != 3
+        draws, variance, info = scheme.estimate(y, noise, draws=400, seed=2, observed=observed)
+        assert np.all(info["bypassed"]) and np.all(info["guarded"]) and set(info["reason"]) == {"guard"}
+        np.testing.assert_allclose(draws.mean(0)[:, observed], y[:, observed], atol=0.15)
+        np.testing.assert_allclose(variance[:, observed].mean(), noise, rtol=0.03)
+        assert np.isnan(variance[:, ~observed]).all() and np.all(draws[..., ~observed] == 0)
+        again = scheme.estimate(y, noise, draws=5, seed=2, observed=observed, max_batch=3)[0]
+        np.testing.assert_array_equal(again[:, 0], draws[:5, 0])
+    # Also where another's draws answer, and where no draw could be made.
+    y[0, 0] = np.nan
+    draws, variance, info = diffsem.scheme("known_mixture:sampler=posterior_draw").estimate(y, noise, draws=3)
+    assert set(info["reason"][:3]) == {"nan", "guard"} and not np.allclose(draws[0, 0, 1:], draws[1, 0, 1:])
+
+
+def test_draws_through_a_matrix(diffsem):
+    """Offered where the guidance is exact, and then as wide as the posterior; else refused with what would do."""
+    rng = np.random.default_rng(28)
+    x, a = compressed_mixture.draw(rng, 60), compressed_mixture.matrix()
+    y = (x @ a.T + complex_noise(rng, (60, len(a)), 0.1)).astype(np.complex64)
+    exact = diffsem.scheme("compressed_mixture/gmm").estimate(y, 0.1)[1]
+    plan = "sampler=posterior_draw,plan=geometric,steps=20,sigma_max=10,sigma_min=0.01"
+    _, variance, info = diffsem.scheme(f"compressed_mixture/gmm:{plan}").estimate(y, 0.1, draws=16)
+    assert 0.85 < np.sum(variance) / np.sum(exact) < 1.15 and not np.any(info["bypassed"])
+    for spec, words in (
+        ("compressed_mixture:sampler=posterior_draw", "'pigdm' of .* leave draws out"),
+        ("compressed_mixture:guidance=dps,sampler=posterior_draw", "'dps' of .* leave draws out"),
+        (f"compressed_mixture/gmm:guidance=proximal,{plan}", "'proximal' of .* take guidance=joint"),
+    ):
+        with pytest.raises(ValueError, match=f"draws: what comes through the guidance {words}"):
+            diffsem.scheme(spec).estimate(y, 0.1, draws=2)
+        with pytest.raises(ValueError, match=f"draws: what comes through the guidance {words}"):
+            diffsem.estimate(spec, noise_var=0.1, draws=2)
+
+
 def test_a_kept_estimator_goes_on_counting(diffsem):
     scheme = diffsem.scheme("known_mixture/gmm:sampler=posterior_draw")
     kept = diffsem.core.Estimator(scheme, seed=4)
@@ -128,6 +170,8 @@ def test_a_network_behind_a_matrix(diffsem):
 
     (ours, cost), (exact, _) = nmse("compressed_mixture"), nmse("compressed_mixture/gmm")
     linear, _ = nmse("compressed_mixture/lmmse")
+    assert diffsem.scheme("compressed_mixture").info()["evaluations"] == cost
+    assert diffsem.scheme("compressed_mixture:guidance=dps,guidance_steps=2").info()["evaluations"] == 60
     assert exact < ours < -9.0 and ours < linear - 2 and cost == 100
     chosen, _ = nmse("compressed_mixture:guidance=pigdm")
     assert chosen == ours

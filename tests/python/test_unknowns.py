@@ -5,6 +5,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from gr_diffsem.base.signal import complex_noise
 from gr_diffsem.reference import qam, unknowns
 from gr_diffsem.reference.operators import Matrix
 from gr_diffsem.reference.posterior import condition
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "blocks"))
+import conditional_nets as nets
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +224,12 @@ def test_python_interface(diffsem):
         (lambda: handle.estimate(y[:, :3], 0.04), "must end in"),
         (lambda: handle.estimate(y, np.ones(5)), "noise_var has 5 values"),
         (lambda: handle.estimate(y, 0.04, observed=[1]), "neither a matrix nor observed"),
+        (lambda: handle.estimate(y, 0.04, draws=4), r"draws is 4, .* several unknowns.* Give 0"),
+        (lambda: handle.estimate(y, 0.04, condition={"class": 1}), r"no condition 'class': this scheme takes none"),
+        (lambda: handle.estimate(y, 0.04, noise_freedom=15), r"noise_freedom = 15.* no guard.*leave it 0"),
+        (lambda: handle.estimate(y, 0.04, max_batch=0), r"max_batch = 0 must lie in 1 \.\. 65536"),
+        (lambda: diffsem.core.JointEstimator(handle, condition={"class": 1}), "no condition 'class'"),
+        (lambda: diffsem.estimate_joint(handle, condition={"class": 1}), "no condition 'class'"),
         (lambda: diffsem.core.JointEstimator("known_mixture/gmm"), "has one unknown"),
         (lambda: diffsem.core.Estimator(handle), "several unknowns"),
         (lambda: diffsem.estimate("mimo_joint"), "several unknowns"),
@@ -227,6 +237,94 @@ def test_python_interface(diffsem):
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_a_conditional_prior_of_an_unknown(diffsem, tmp_path):
+    """A network that is told which mean H has, against the Gaussian of that mean: in a call, kept, in the block."""
+    pilots = np.array([[1, 1], [1, -1]]) * np.exp(0.25j * np.pi)
+    shape, columns = (2, 2, 12), [0, 1]
+    mean = np.array([[0.5, -0.4], [0.2j, 0.3]])
+    means = np.sqrt(2) * np.stack([np.zeros((2, 2, 2)), [mean.real, mean.imag], np.ones((2, 2, 2))]).astype(np.float32)
+
+    def package(name, prior, **files):
+        path = Path(write(tmp_path / name, *shape, pilots, columns, np.full(4, 0.5)))
+        for file, content in files.items():
+            (path / file.replace("_", ".")).write_bytes(content)
+        manifest = json.loads((path / "manifest.json").read_text())
+        manifest["members"]["joint"]["unknowns"]["H"] = {"prior": prior}
+        manifest["files"] = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in path.glob("*.[no]*")}
+        (path / "manifest.json").write_text(json.dumps(manifest))
+        return str(path)
+
+    def net(**condition):
+        made = tmp_path / "made.onnx"
+        declared = {**nets.CLASS, **condition}
+        nets.classes(
+            made,
+            [{k: v for k, v in declared.items() if v is not None}],
+            means=means,
+            shape_of_x=(2, 2),
+            domain="complex",
+            variance=True,
+        )
+        return made.read_bytes()
+
+    of_net = {"type": "onnx", "file": "net.onnx"}
+    told = package("net", of_net, net_onnx=net())
+    closed = package(
+        "closed", {"type": "gaussian", "variance": "variance.npy", "mean": [[v.real, v.imag] for v in mean.ravel()]}
+    )
+    rng = np.random.default_rng(7)
+    h = mean + complex_noise(rng, (5, 2, 2), 0.5)
+    x = qam.Qam(4).draw(rng, (5, 2, 12))
+    x[:, :, columns] = pilots
+    y = (h @ x + complex_noise(rng, (5, 2, 12), 0.3)).astype(np.complex64)
+    expected = diffsem.scheme(closed).estimate(y, 0.3)[0]
+    got = diffsem.scheme(told).estimate(y, 0.3, condition={"class": 0})[0]
+    untold = diffsem.scheme(told).estimate(y, 0.3)[0]
+    for name in ("H", "X"):
+        np.testing.assert_allclose(got[name], expected[name], atol=2e-3)
+    assert np.max(np.abs(untold["H"] - expected["H"])) > 0.02
+    kept = diffsem.core.JointEstimator(told, condition={"class": 0})
+    np.testing.assert_array_equal(kept.run(y, 0.3)[0]["H"], got["H"])
+    from gnuradio import blocks, gr
+
+    tb = gr.top_block()
+    block, sink = diffsem.estimate_joint(told, noise_var=0.3, condition={"class": 0}), blocks.vector_sink_c(4)
+    tb.connect(blocks.vector_source_c(y.ravel().tolist(), False, 24), block, sink)
+    tb.connect((block, 1), blocks.null_sink(8 * 24))
+    tb.run()
+    np.testing.assert_array_equal(np.reshape(sink.data(), (5, 2, 2)), got["H"])
+
+    needed = package("needed", of_net, net_onnx=net(null=None))
+    with pytest.raises(ValueError, match=r"prior of H needs the condition 'class': give condition=\{'class': ...\}"):
+        diffsem.scheme(needed).estimate(y, 0.3)
+    np.testing.assert_array_equal(diffsem.scheme(needed).estimate(y, 0.3, condition={"class": 0})[0]["H"], got["H"])
+    with pytest.raises(ValueError, match="the same for all items, so give 1"):
+        diffsem.scheme(told).estimate(y, 0.3, condition={"class": [0, 1, 0, 1, 0]})
+
+
+def test_two_blocks_without_a_seed_draw_differently(diffsem, tmp_path):
+    """An unknown whose sampler draws: each block has a stream of its own, with a seed they are the same."""
+    from gnuradio import blocks, gr
+
+    pilots = np.array([[1, 1], [1, -1]]) * np.exp(0.25j * np.pi)
+    path = Path(write(tmp_path / "drawn", 2, 2, 12, pilots, [0, 1], np.full(4, 1.0)))
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["members"]["joint"]["unknowns"]["H"]["sampler"] = "ddpm"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    _, _, y = draw(np.random.default_rng(9), np.eye(4), (2, 2, 12), pilots, [0, 1], 4, 0.3)
+
+    def run(**options):
+        tb = gr.top_block()
+        block, sink = diffsem.estimate_joint(str(path), noise_var=0.3, **options), blocks.vector_sink_c(4)
+        tb.connect(blocks.vector_source_c(y.ravel().tolist(), False, 24), block, sink)
+        tb.connect((block, 1), blocks.null_sink(8 * 24))
+        tb.run()
+        return np.array(sink.data())
+
+    assert np.max(np.abs(run() - run())) > 0.01
+    np.testing.assert_array_equal(run(seed=3), run(seed=3))
 
 
 def test_a_network_as_the_channels_prior(diffsem, tmp_path):

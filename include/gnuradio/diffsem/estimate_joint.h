@@ -9,6 +9,7 @@
 #include <gnuradio/diffsem/scheme.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct estimate_joint_options {
     int rounds = 0;                //!< 0: the scheme's own
     float eta = -1;                //!< of random samplers; < 0: the scheme's own
     uint64_t seed = 0;
+    //! What conditional priors of the unknowns are told, {name: values}; each name to all that take it.
+    std::map<std::string, std::vector<float>> condition;
     int max_batch = 16;           //!< items in a call
     bool variance_output = false; //!< an output more for each unknown
     bool tag_items = false;       //!< tags on every output item

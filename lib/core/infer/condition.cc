@@ -21,8 +21,10 @@ PosteriorDenoiser::PosteriorDenoiser(std::shared_ptr<const Prior> prior,
     d_parts.inflation = inflation;
     d_parts.keys = std::move(keys);
     find_observed();
-    d_guidance = make_guidance(guidance, d_parts);
+    d_entry = guidance ? guidance : &default_guidance(*d_parts.prior, *d_parts.op);
+    d_guidance = make_guidance(d_entry, d_parts);
     d_traits = d_guidance->traits(d_parts);
+    d_traits.approximate = !d_entry->exact;
 }
 
 void PosteriorDenoiser::find_observed()

@@ -250,7 +250,8 @@ void Estimator::Impl::warm_up()
             item.noise_stride = 1;
             item.mean = mean.data();
             item.variance = variance.data();
-            admit(item, i);
+            item.index = i;
+            admit(item);
         }
         try {
             infer(steps, d_parts.noise_updates);

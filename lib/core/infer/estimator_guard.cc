@@ -70,7 +70,7 @@ void Estimator::Impl::fall_back(std::size_t slot, Item& item)
     account(slot, item);
     item.info.guarded = true;
     item.spent = item.info.steps;
-    if (!pass_on(item, d_run->items[slot]))
+    if (!pass_on(item))
         bypass(item, "guard");
 }
 
@@ -87,7 +87,7 @@ bool Estimator::Impl::few(const Item& item) const
 }
 
 // To another member, as it came; false where there is none.
-bool Estimator::Impl::pass_on(const Item& item, std::uint64_t index)
+bool Estimator::Impl::pass_on(const Item& item)
 {
     if (!d_fallback && !d_options.fallback_now) {
         try {
@@ -95,7 +95,8 @@ bool Estimator::Impl::pass_on(const Item& item, std::uint64_t index)
         } catch (const std::exception&) { // it does not fit what is measured: least squares does
         }
     }
-    if (!d_fallback)
+    // Where draws are wanted, a mean would be the same for all of them.
+    if (!d_fallback || (item.drawing && !d_fallback->draws()))
         return false;
     Item again{};
     again.y = item.y;
@@ -106,12 +107,14 @@ bool Estimator::Impl::pass_on(const Item& item, std::uint64_t index)
     again.variance = item.variance;
     again.out = item.out;
     again.place = item.place;
+    again.index = item.index;
+    again.drawing = item.drawing;
     again.info.guarded = item.info.guarded;
     again.info.few_observed = item.info.few_observed;
     again.spent = item.info.steps;
     again.spent_planned = item.info.planned;
     again.spent_seconds = item.info.seconds;
-    d_fallback->take(again, index);
+    d_fallback->take(again);
     return true;
 }
 

@@ -49,6 +49,8 @@ public:
     };
     void run(const Call& call, const RunLimit& limit);
     int max_evaluations() const;
+    void check_draws() const;
+    bool draws() const;
 
     std::shared_ptr<const Scheme> d_scheme;
     const SchemeInfo& d_info;
@@ -79,6 +81,8 @@ private:
         int spent = 0, spent_planned = 0;
         double spent_seconds = 0;
         std::size_t place = 0; // among the items of the run
+        std::uint64_t index = 0;
+        bool drawing = false; // its answer shall be a draw, whoever gives it
         float noise_at(std::size_t i) const
         {
             return noise_factor * noise[noise_stride == 1 ? 0 : i];
@@ -89,7 +93,7 @@ private:
     void take_operator(std::shared_ptr<const Operator> op);
     void take_memory(const std::vector<std::int64_t>& shape);
     void warm_up();
-    bool admit(Item& item, std::uint64_t index);
+    bool admit(Item& item);
     bool measure_gain(Item& item) const;
     void normalise(std::size_t slot);
     void infer(int most_steps, int noise_updates);
@@ -104,14 +108,16 @@ private:
     void bypass(Item& item, const char* reason);
     void write_mean(const float* from, float gain, Item& item) const;
     void classical_variance(const Item& item) const;
+    void classical_draw(const Item& item);
+    Rng random() const;
     float residual(const Item& item, std::size_t slot);
-    void take(Item& item, std::uint64_t index);
+    void take(Item& item);
     bool full() const;
     void flush(const RunLimit& limit);
     bool contradicted(const Item& item, std::size_t slot) const;
     void fall_back(std::size_t slot, Item& item);
     bool few(const Item& item) const;
-    bool pass_on(const Item& item, std::uint64_t index);
+    bool pass_on(const Item& item);
     void make_fallback();
 
     bool measured(std::size_t i) const { return !d_mask || d_mask[i]; }

@@ -47,11 +47,13 @@ void Estimator::Impl::run(const Call& call, const RunLimit& limit)
         item.variance = call.variance ? call.variance + b * d_n : nullptr;
         item.out = call.info ? call.info + b : nullptr;
         item.place = b;
+        item.index = call.first + b;
+        item.drawing = call.y_step == 0;
         if (limit.evaluations == 0 && d_parts.prior && !d_linear_start) {
             item.info.noise_var = item.noise_at(0);
             bypass(item, limit.reason);
         } else {
-            take(item, call.first + b);
+            take(item);
             if (full())
                 flush(limit);
         }
@@ -60,11 +62,11 @@ void Estimator::Impl::run(const Call& call, const RunLimit& limit)
     end_run();
 }
 
-void Estimator::Impl::take(Item& item, std::uint64_t index)
+void Estimator::Impl::take(Item& item)
 {
     if (!few(item))
-        admit(item, index);
-    else if (item.info.few_observed = true; !pass_on(item, index)) {
+        admit(item);
+    else if (item.info.few_observed = true; !pass_on(item)) {
         item.info.noise_var = item.noise_at(0);
         bypass(item, "few observed");
     }
@@ -83,7 +85,7 @@ int Estimator::Impl::max_evaluations() const
 }
 
 // Checks and normalises one item into the next slot; false where it was answered without inference.
-bool Estimator::Impl::admit(Item& item, std::uint64_t index)
+bool Estimator::Impl::admit(Item& item)
 {
     double noise = 0, power = 0;
     bool good_noise = true;
@@ -130,7 +132,7 @@ bool Estimator::Impl::admit(Item& item, std::uint64_t index)
     const std::size_t slot = d_slots.size();
     d_slots.push_back(item);
     d_run->items.resize(slot + 1);
-    d_run->items[slot] = index;
+    d_run->items[slot] = item.index;
     d_y.set_batch(slot + 1);
     d_run->x.set_batch(slot + 1);
     normalise(slot);
@@ -212,12 +214,17 @@ void Estimator::Impl::flush(const RunLimit& limit)
     d_slots.clear();
 }
 
+Rng Estimator::Impl::random() const
+{
+    const std::uint64_t seed = d_options.seed ? d_options.seed : d_parts.seed;
+    return Rng(seed, d_options.stream + (seed ? 0 : d_options.unseeded_stream));
+}
+
 void Estimator::Impl::infer(int most_steps, int noise_updates)
 {
     using clock = std::chrono::steady_clock;
     SamplerRun& run = *d_run;
-    const std::uint64_t seed = d_options.seed ? d_options.seed : d_parts.seed;
-    run.rng = Rng(seed, d_options.stream + (seed ? 0 : d_options.unseeded_stream));
+    run.rng = random();
     run.eta = d_eta;
     set_levels();
     for (d_updates = 0; d_updates < noise_updates; d_updates++)
@@ -374,6 +381,8 @@ void Estimator::Impl::bypass(Item& item, const char* reason)
         d_op->classical(d_raw_y, d_raw_x);
         write_mean(d_raw_x.data(), 1.0f, item);
     }
+    if (item.drawing)
+        classical_draw(item);
     if (item.variance && linear)
         std::copy(
             d_run->variance.begin(), d_run->variance.begin() + std::ptrdiff_t(d_n), item.variance);

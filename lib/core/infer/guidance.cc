@@ -35,6 +35,15 @@ const GuidanceEntry& default_guidance(const Prior& prior, const Operator& op)
                 "', which has neither a proximal step nor a derivative: give it one of them");
 }
 
+std::string fitting_guidances(const Prior& prior, const Operator& op, bool drawing)
+{
+    std::string names;
+    for (const GuidanceEntry* entry : guidances())
+        if (entry->misfit(prior, op).empty() && (entry->draws || !drawing))
+            names += (names.empty() ? "" : ", ") + std::string(entry->name);
+    return names;
+}
+
 std::unique_ptr<Guidance> make_guidance(const GuidanceEntry* chosen, const GuidanceParts& parts)
 {
     const Prior& prior = *parts.prior;
@@ -43,10 +52,7 @@ std::unique_ptr<Guidance> make_guidance(const GuidanceEntry* chosen, const Guida
         return default_guidance(prior, op).make(parts);
     const std::string misfit = chosen->misfit(prior, op);
     if (!misfit.empty()) {
-        std::string fitting;
-        for (const GuidanceEntry* entry : guidances())
-            if (entry->misfit(prior, op).empty())
-                fitting += (fitting.empty() ? "" : ", ") + std::string(entry->name);
+        const std::string fitting = fitting_guidances(prior, op);
         throw Error(std::string("guidance = ") + chosen->name + ": " + misfit +
                     "; for the prior '" + prior.type() + "' and the operator '" + op.type() +
                     "' take " + (fitting.empty() ? "another operator" : fitting));

@@ -169,6 +169,7 @@ const GuidanceEntry& combined_guidance()
             return std::make_unique<Combined>();
         },
         true,
+        true,
         true};
     return e;
 }
@@ -188,6 +189,7 @@ const GuidanceEntry& joint_guidance()
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
             return std::make_unique<Joint>(parts.prior->joint(*parts.op));
         },
+        true,
         true,
         true};
     return e;

@@ -13,10 +13,13 @@
  * the length that the derivative itself says. `dps` preconditions by R alone: its first step is the gradient of
  * |y - A(D(x))|^2 of Chung et al. 2023 (eq. 16), of that length in place of a step to be tuned, and any operator with a
  * derivative will do.
+ *
+ * Where A is not linear the system holds near D alone: steps behind the first are searched (line_search.h).
  */
 #include <gnuradio/diffsem/core/base/error.h>
 
 #include "infer/guidance_space.h"
+#include "infer/line_search.h"
 
 #include <algorithm>
 #include <cmath>
@@ -39,9 +42,10 @@ struct GradientSpace : public GuidanceSpace {
     Tensor moved, along, spread, correction; // N: x + h S w, w = A'^H p, C w, sum of the steps
     Tensor here, residual, scaled, direction, image; // M: A(D), r, P r, p, A' C w
     Estimate near;
-    Sigma white;                      // r, for each item
-    std::vector<double> product, gap; // of each item: <r, P r>, and how far a difference reaches
-    std::vector<float> length;        // h of each item
+    Sigma white;                        // r, for each item
+    std::vector<double> product, gap;   // of each item: <r, P r>, and how far a difference reaches
+    std::vector<float> length;          // h of each item; of a step
+    std::unique_ptr<LineSearch> search; // of several steps through an operator that is not linear
 };
 
 double dot(const float* a, const float* b, std::size_t width)
@@ -89,6 +93,8 @@ public:
         s->gap.resize(max_batch);
         s->length.resize(max_batch);
         s->scratch.resize(parts.op->scratch_size());
+        if (!parts.op->linear() && d_steps > 1)
+            s->search = std::make_unique<LineSearch>(s->x, s->here, max_batch);
         return s;
     }
 
@@ -117,6 +123,8 @@ public:
             s.residual.data()[j] = y.data()[j] - s.here.data()[j];
         forget_lost(parts, s.residual);
         std::fill(s.correction.data(), s.correction.data() + s.correction.size(), 0.0f);
+        if (s.search)
+            s.search->begin(parts, s.residual);
         for (int k = 0; k < d_steps; k++) {
             precondition(parts, s);
             for (std::size_t b = 0; b < batch; b++) { // p <- P r + beta p
@@ -132,7 +140,14 @@ public:
             covariance(parts, out, s);
             differential(parts, out.mean, s);
             for (std::size_t b = 0; b < batch; b++)
-                step(parts, b, s);
+                s.length[b] = length_of(parts, b, s);
+            if (s.search)
+                s.search->shorten(
+                    parts, {out.mean, s.correction, s.spread, s.along, k == 0}, s.moved, s.length);
+            for (std::size_t b = 0; b < batch; b++)
+                advance(b, s);
+            if (s.search)
+                s.search->end(s.residual, s.product);
         }
         for (std::size_t j = 0; j < x.size(); j++)
             out.mean.data()[j] += s.correction.data()[j];
@@ -265,11 +280,11 @@ private:
         forget_lost(parts, s.image);
     }
 
-    // One step of conjugate gradients of one item along p.
-    static void step(const GuidanceParts& parts, std::size_t b, GradientSpace& s)
+    // How far one step of conjugate gradients of one item goes along p; the image becomes that of the whole system.
+    static float length_of(const GuidanceParts& parts, std::size_t b, GradientSpace& s)
     {
         const std::size_t m = s.residual.width(), width = m / s.residual.elements();
-        float *p = s.direction.item(b), *image = s.image.item(b), *r = s.residual.item(b);
+        float *p = s.direction.item(b), *image = s.image.item(b);
         double curvature = 0, least = 0;
         for (std::size_t j = 0; j < m; j++) {
             const double e = parts.noise->at(b, j / width);
@@ -279,13 +294,15 @@ private:
             curvature += double(image[j]) * p[j];
         }
         // C is not negative, so p^H A C A^H p is not; what a net's J says against it is an error, and no step is right.
-        if (!(curvature >= least && curvature > 0))
-            return;
-        const float length = float(s.product[b] / curvature);
+        return curvature >= least && curvature > 0 ? float(s.product[b] / curvature) : 0.0f;
+    }
+
+    static void advance(std::size_t b, GradientSpace& s)
+    {
         for (std::size_t j = 0; j < s.correction.width(); j++)
-            s.correction.item(b)[j] += length * s.spread.item(b)[j];
-        for (std::size_t j = 0; j < m; j++)
-            r[j] -= length * image[j];
+            s.correction.item(b)[j] += s.length[b] * s.spread.item(b)[j];
+        for (std::size_t j = 0; j < s.residual.width(); j++)
+            s.residual.item(b)[j] -= s.length[b] * s.image.item(b)[j];
     }
 
     const GuidanceEntry& d_entry;
@@ -293,9 +310,10 @@ private:
     int d_steps;
 };
 
-int steps_of(const GuidanceParts& parts, int fallback)
+int steps_of(const std::map<std::string, double>& keys, int fallback)
 {
-    const double steps = parts.key("guidance_steps", fallback);
+    const auto found = keys.find("guidance_steps");
+    const double steps = found == keys.end() ? fallback : found->second;
     if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
         throw Error("guidance_steps = " + std::to_string(steps) +
                     " must be a whole number in 1 .. " + std::to_string(most_steps));
@@ -321,10 +339,13 @@ const GuidanceEntry& pigdm_guidance()
                                         : "the operator cannot whiten its innovation";
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Gradient>(pigdm_guidance(), true, steps_of(parts, pigdm_steps));
+            return std::make_unique<Gradient>(
+                pigdm_guidance(), true, steps_of(parts.keys, pigdm_steps));
         },
         false,
-        true};
+        true,
+        false,
+        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, pigdm_steps); }};
     return e;
 }
 
@@ -344,8 +365,13 @@ const GuidanceEntry& dps_guidance()
                                           : "the operator has no derivative";
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Gradient>(dps_guidance(), false, steps_of(parts, dps_steps));
-        }};
+            return std::make_unique<Gradient>(
+                dps_guidance(), false, steps_of(parts.keys, dps_steps));
+        },
+        false,
+        false,
+        false,
+        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, dps_steps); }};
     return e;
 }
 

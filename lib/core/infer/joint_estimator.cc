@@ -1,16 +1,11 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <gnuradio/diffsem/core/infer/joint_estimator.h>
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The estimator of several unknowns is made here: what is wrong with its parameters fails here, and all memory is taken.
+ */
+#include "infer/joint_estimator_impl.h"
 
-#include <gnuradio/diffsem/core/realtime/realtime.h>
-
-#include "base/linalg.h"
-#include "operators/block_operator.h"
-
-#include <Eigen/Core>
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,72 +15,10 @@ namespace core {
 
 namespace {
 
-constexpr float absurd_noise = 1e30f; // beyond it squares overflow float
-constexpr double least_pivot = 1e-13; // of a direction that y says nothing of, of the largest
-constexpr double ridge = 1e-6;        // of least squares, of the largest direction
 constexpr int trials = 4;
 constexpr int most_rounds = 1000;
 
-bool usable(float v)
-{
-    return v >= std::numeric_limits<float>::min() && v <= absurd_noise;
-}
-
-bool finite(const cfloat& v)
-{
-    return std::isfinite(v.real()) && std::isfinite(v.imag());
-}
-
 } // namespace
-
-class JointEstimator::Impl
-{
-public:
-    Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
-    void set_rounds(int rounds);
-    void run_item(const Measurement& y, std::uint64_t index, const RunLimit& limit, ItemInfo& info);
-    void write(std::size_t item, cfloat* const* means, float* const* variances) const;
-
-    //! One unknown: what is believed of it, and what infers it.
-    struct Part {
-        std::string name;
-        std::vector<std::int64_t> shape;
-        std::size_t size = 0;
-        Blocks blocks;
-        std::shared_ptr<BlockOperator> look;
-        std::unique_ptr<Estimator> run;
-        std::vector<cfloat> prior_mean, mean, z;
-        std::vector<float> prior_variance, variance;
-        Eigen::MatrixXcd gram;
-        Eigen::VectorXcd b;
-        Belief belief() const { return {mean.data(), variance.data()}; }
-    };
-
-    std::shared_ptr<const Scheme> d_scheme;
-    const JointParts& d_parts;
-    std::vector<Part> d;
-    CostModel d_trial_cost;
-    std::size_t d_m = 0;
-    int d_round_evaluations = 0; // of one round
-    int d_rounds = 0;
-
-    int max_evaluations() const { return d_rounds * d_round_evaluations; }
-
-private:
-    void believe_prior(Part& part);
-    void start();
-    void keep_known(std::size_t u);
-    const char* admit(const Measurement& y, ItemInfo& info) const; // why not; null: it is fit
-    bool infer(const Measurement& y, std::uint64_t index, int rounds, ItemInfo& info);
-    bool update(const Update& step, const Measurement& y, std::uint64_t index, ItemInfo& info);
-    void least_squares(std::size_t u, const Measurement& y);
-    void bypass(const Measurement& y, const char* reason, ItemInfo& info);
-    float residual(const Measurement& y);
-    void warm_up();
-
-    std::vector<Update> d_updates;
-    std::vector<cfloat> d_explained;
-};
 
 JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options)
     : d_scheme(std::move(scheme)),
@@ -97,6 +30,12 @@ JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const Estimator
             "scheme '" + spec + "' has several unknowns, whose operator '" + d_parts.entry->name +
             "' takes neither a matrix nor observed elements: give lost elements an infinite "
             "noise variance");
+    if (options.noise_freedom != 0)
+        throw Error("noise_freedom = " + std::to_string(options.noise_freedom) + ": scheme '" +
+                    spec + "' has several unknowns and no guard, which alone reads it: leave it 0");
+    if (!options.max_batch || options.max_batch > 65536)
+        throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
+    check_conditions(options.conditions);
     d_m = d_parts.op->rows();
     if (options.item_size && options.item_size != d_m)
         throw Error("item_size = " + std::to_string(options.item_size) + ": scheme '" + spec +
@@ -117,6 +56,8 @@ JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const Estimator
         own.max_batch = 1;
         own.residual = false;
         own.stream = options.stream * d.size() + u; // unknowns do not draw the same
+        own.unseeded_stream = options.unseeded_stream * d.size();
+        own.conditions = conditions_of(u, options.conditions);
         part.run = std::make_unique<Estimator>(d_parts.schemes[u], own);
         part.run->set_operator(part.look);
         part.mean.resize(part.size);
@@ -125,7 +66,7 @@ JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const Estimator
         const auto k = Eigen::Index(part.blocks.cols);
         part.gram.resize(k, k);
         part.b.resize(k);
-        believe_prior(part);
+        believe_prior(part, own.conditions);
         symmetric = symmetric && !d_parts.op->known(u).any() &&
                     std::all_of(part.prior_mean.begin(), part.prior_mean.end(), [](cfloat v) {
                         return std::norm(v) < 1e-12f;
@@ -148,209 +89,74 @@ void JointEstimator::Impl::set_rounds(int rounds)
     d_updates.reserve(std::size_t(d_rounds) * d_parts.parameters.order.size());
 }
 
+// Each name is told to every unknown whose prior takes it.
+void JointEstimator::Impl::check_conditions(const Conditions& given) const
+{
+    const std::string& spec = d_scheme->info().spec;
+    std::vector<SideInput> all;
+    for (std::size_t u = 0; u < d_parts.schemes.size(); u++)
+        for (const SideInput& input : d_parts.schemes[u]->parts().prior->traits().conditions) {
+            const std::string name = d_parts.op->unknowns()[u];
+            if (input.previous)
+                throw Error("scheme '" + spec + "': the prior of " + name +
+                            " is told the previous answer ('" + input.name +
+                            "'), and an unknown that is updated in rounds has many for each item: "
+                            "take a prior without it");
+            if (input.null.empty() && !given.count(input.name))
+                throw Error("scheme '" + spec + "': the prior of " + name +
+                            " needs the condition '" + input.name + "': give condition={'" +
+                            input.name + "': ...}");
+            all.push_back(input);
+        }
+    for (const auto& one : given) {
+        const std::string& name = one.first;
+        const std::vector<float>& values = one.second;
+        const auto found = std::find_if(
+            all.begin(), all.end(), [&](const SideInput& i) { return i.name == name; });
+        if (found == all.end())
+            throw Error("scheme '" + spec + "': " + no_side_input(name, all));
+        if (values.size() != found->count && values.size() % found->count == 0)
+            throw Error("scheme '" + spec + "': the condition '" + name + "' was given " +
+                        std::to_string(values.size()) +
+                        " values, rows for single items: of "
+                        "several unknowns it is the same for all items, so give " +
+                        std::to_string(found->count));
+    }
+}
+
+JointEstimator::Impl::Conditions JointEstimator::Impl::conditions_of(std::size_t unknown,
+                                                                     const Conditions& given) const
+{
+    Conditions own;
+    for (const SideInput& input : d_parts.schemes[unknown]->parts().prior->traits().conditions) {
+        const auto found = given.find(input.name);
+        if (found != given.end())
+            own.insert(*found);
+    }
+    return own;
+}
+
 // The prior's own moments: what it says of an element that nothing else is known of.
-void JointEstimator::Impl::believe_prior(Part& part)
+void JointEstimator::Impl::believe_prior(Part& part, const Conditions& told)
 {
     const Scheme& scheme = part.run->scheme();
     const auto& prior = scheme.parts().prior;
     Tensor x(Domain::complex, part.shape, 1);
     std::fill(x.data(), x.data() + x.size(), 0.0f);
     Estimate out(Domain::complex, part.shape, 1);
+    State context;
+    for (const auto& [name, values] : told) {
+        Tensor row(Domain::real, {std::int64_t(values.size())}, 1);
+        std::copy(values.begin(), values.end(), row.data());
+        context.add(name, nullptr, std::move(row), Sigma());
+    }
     const auto workspace = prior->make_workspace(1);
+    workspace->context = &context;
     prior->denoise(x, Sigma(1, 1, Sigma::unobserved()), *workspace, out);
     part.prior_mean.assign(out.mean.citem(0), out.mean.citem(0) + part.size);
     part.prior_variance.assign(part.size, 1.0f);
     if (out.has_variance)
         std::copy_n(out.variance.begin(), part.size, part.prior_variance.begin());
-}
-
-void JointEstimator::Impl::start()
-{
-    for (std::size_t u = 0; u < d.size(); u++) {
-        std::copy(d[u].prior_mean.begin(), d[u].prior_mean.end(), d[u].mean.begin());
-        std::copy(d[u].prior_variance.begin(), d[u].prior_variance.end(), d[u].variance.begin());
-        keep_known(u);
-    }
-}
-
-void JointEstimator::Impl::keep_known(std::size_t u)
-{
-    const KnownElements& known = d_parts.op->known(u);
-    for (std::size_t i = 0; i < known.flags.size(); i++)
-        if (known.flags[i]) {
-            d[u].mean[i] = known.values[i];
-            d[u].variance[i] = 0;
-        }
-}
-
-const char* JointEstimator::Impl::admit(const Measurement& y, ItemInfo& info) const
-{
-    double noise = 0;
-    std::size_t measured = 0;
-    for (std::size_t i = 0; i < d_m; i++) {
-        const float v = y.noise(i);
-        if (y.noise_stride && v == Sigma::unobserved())
-            continue; // y may be anything there
-        if (!usable(v))
-            return "noise";
-        if (!finite(y.y[i]))
-            return "nan";
-        noise += v;
-        measured++;
-    }
-    info.noise_var = measured ? float(noise / double(measured)) : Sigma::unobserved();
-    return measured ? nullptr : "noise";
-}
-
-void JointEstimator::Impl::run_item(const Measurement& y,
-                                    std::uint64_t index,
-                                    const RunLimit& limit,
-                                    ItemInfo& info)
-{
-    using clock = std::chrono::steady_clock;
-    info = ItemInfo();
-    const char* refused = admit(y, info);
-    int rounds = d_rounds;
-    if (limit.evaluations >= 0)
-        rounds = std::min(rounds, limit.evaluations / std::max(d_round_evaluations, 1));
-    if (!refused && rounds < 1)
-        refused = limit.reason;
-    if (refused)
-        return bypass(y, refused, info);
-    info.planned = max_evaluations();
-    const auto began = clock::now();
-    const bool done = infer(y, index, rounds, info);
-    info.seconds = std::chrono::duration<double>(clock::now() - began).count();
-    if (!done)
-        return bypass(y, "inference", info);
-    info.residual = residual(y);
-}
-
-bool JointEstimator::Impl::infer(const Measurement& y,
-                                 std::uint64_t index,
-                                 int rounds,
-                                 ItemInfo& info)
-{
-    start();
-    d_parts.driver->updates(d_parts.parameters, rounds, d_updates);
-    for (const Update& step : d_updates)
-        if (!update(step, y, index, info))
-            return false;
-    return true;
-}
-
-// An ordinary inference of one unknown: what y says of it is z = L^H x + n with noise of variance 1, since
-// log p(y | x) = 2 Re b^H x - x^H G x + const = -|z - L^H x|^2 + const for G = L L^H and L z = b.
-bool JointEstimator::Impl::update(const Update& step,
-                                  const Measurement& y,
-                                  std::uint64_t index,
-                                  ItemInfo& info)
-{
-    Part& part = d[step.unknown];
-    const std::size_t k = part.blocks.cols;
-    for (std::size_t block = 0; block < part.blocks.count; block++) {
-        d_parts.op->information(step.unknown,
-                                block,
-                                y,
-                                part.belief(),
-                                d[1 - step.unknown].belief(),
-                                step.treatment,
-                                part.gram,
-                                part.b);
-        factor_semidefinite(part.gram, part.b, least_pivot);
-        cfloat* look = part.look->block(block);
-        for (std::size_t i = 0; i < k; i++) {
-            part.z[block * k + i] = cfloat(part.b(Eigen::Index(i)));
-            for (std::size_t j = 0; j < k; j++)
-                look[i * k + j] =
-                    j < i ? cfloat(0)
-                          : cfloat(std::conj(part.gram(Eigen::Index(j), Eigen::Index(i))));
-        }
-    }
-    part.run->set_operator(part.look); // the same one, with other numbers
-    const float one = 1;
-    ItemInfo its;
-    part.run->run(part.z.data(), 1, &one, 1, index, part.mean.data(), part.variance.data(), &its);
-    info.steps += its.steps;
-    keep_known(step.unknown);
-    return !its.bypassed;
-}
-
-// From y and the present mean of the other unknown, as if that were exact; with a little weight on 0.
-void JointEstimator::Impl::least_squares(std::size_t u, const Measurement& y)
-{
-    Part& part = d[u];
-    const Blocks& blocks = part.blocks;
-    for (std::size_t block = 0; block < blocks.count; block++) {
-        d_parts.op->information(u,
-                                block,
-                                y,
-                                part.belief(),
-                                d[1 - u].belief(),
-                                Uncertainty::mean_field,
-                                part.gram,
-                                part.b);
-        const double most = part.gram.diagonal().real().maxCoeff();
-        part.gram.diagonal().array() += ridge * most;
-        const bool something = most > 0 && std::isfinite(most);
-        if (something) {
-            factor_semidefinite(part.gram, part.b, 0);
-            solve_lower_adjoint(part.gram, part.b);
-        }
-        for (std::size_t j = 0; j < blocks.cols; j++)
-            part.mean[block * blocks.block_step + j * blocks.element_step] =
-                something ? cfloat(part.b(Eigen::Index(j))) : cfloat(0);
-    }
-    keep_known(u);
-}
-
-// The classical answer: what the known elements say of the other unknown, and then what that says of the rest.
-void JointEstimator::Impl::bypass(const Measurement& y, const char* reason, ItemInfo& info)
-{
-    for (Part& part : d) {
-        std::fill(part.mean.begin(), part.mean.end(), cfloat(0));
-        std::fill(part.variance.begin(), part.variance.end(), 0.0f); // taken as exact
-    }
-    for (std::size_t u = 0; u < d.size(); u++)
-        keep_known(u);
-    const float one = 1; // of any level: it weighs all elements alike
-    const bool sound = std::all_of(y.y, y.y + d_m, finite);
-    const std::size_t other = d_parts.op->known(0).any() ? 1 : 0;
-    if (sound) {
-        least_squares(other, {y.y, &one, 0});
-        least_squares(1 - other, {y.y, &one, 0});
-    }
-    for (Part& part : d)
-        std::fill(
-            part.variance.begin(), part.variance.end(), std::numeric_limits<float>::quiet_NaN());
-    info.bypassed = true;
-    info.reason = reason;
-}
-
-float JointEstimator::Impl::residual(const Measurement& y)
-{
-    d_parts.op->apply(d[0].mean.data(), d[1].mean.data(), d_explained.data());
-    double sum = 0;
-    std::size_t measured = 0;
-    for (std::size_t i = 0; i < d_m; i++) {
-        if (!std::isfinite(y.noise(i)))
-            continue;
-        sum += std::norm(std::complex<double>(y.y[i]) - std::complex<double>(d_explained[i])) /
-               double(y.noise(i));
-        measured++;
-    }
-    return float(sum / double(std::max<std::size_t>(measured, 1)));
-}
-
-void JointEstimator::Impl::write(std::size_t item,
-                                 cfloat* const* means,
-                                 float* const* variances) const
-{
-    for (std::size_t u = 0; u < d.size(); u++) {
-        std::copy(d[u].mean.begin(), d[u].mean.end(), means[u] + item * d[u].size);
-        if (variances && variances[u])
-            std::copy(d[u].variance.begin(), d[u].variance.end(), variances[u] + item * d[u].size);
-    }
 }
 
 // A few runs of one item: what fails shall fail here, and what an evaluation takes is known before the first item.

@@ -184,10 +184,16 @@ void ddpm(SamplerRun& run)
  * line in g, so one white z gives both: a_0 z + (a_1 - a_0) J z, the line through g = 0 and 1. At q = 0.6, ten levels over
  * 40 dB, it leaves out at most 6 % of the variance, around g = 1/2. J z is a difference of D: a second evaluation. (Bao et
  * al. 2022, Analytic-DPM, take the trace of C instead, which loses what is correlated.)
+ *
+ * Behind a guidance that is not exact x keeps what was wrong about D at higher levels, where an approximation is worst: draws
+ * that once took the wrong component never left it. Since y is seen anew at each level, x_t needs nothing of x_s but x0:
+ * x_t = x0 + t n with fresh n has the same marginal (Zhang et al. 2024, DAPS, prop. 1). Its mean is D and its deviation s
+ * sqrt(q^2 + g), by the same line s q z + s (sqrt(1 + q^2) - q) J z.
  */
 void posterior_draw(SamplerRun& run)
 {
     constexpr float reach = 0.1f; // of the difference, in units of s
+    const bool anew = run.denoiser->traits().approximate;
     descend(run, [&](int k) {
         Tensor &x = run.x, &moved = run.moved;
         const std::size_t width = x.width(), parts = x.elements() ? width / x.elements() : 1;
@@ -223,8 +229,11 @@ void posterior_draw(SamplerRun& run)
                 if (s == t)
                     continue;
                 const double q = t / s, whole = std::sqrt(std::max(0.0, 1.0 - q * q));
-                to[j] = d[j] + float(q * q) * (to[j] - d[j]) + float(t * whole) * run.noise[j] +
-                        float(share * (1.0 - q) * whole) / reach * (near[j] - d[j]);
+                const double white = anew ? t : t * whole;
+                const double along_j = anew ? std::sqrt(1.0 + q * q) - q : (1.0 - q) * whole;
+                to[j] = d[j] + float(white) * run.noise[j] +
+                        (anew ? 0.0f : float(q * q) * (to[j] - d[j])) +
+                        float(share * along_j) / reach * (near[j] - d[j]);
             }
         }
     });

@@ -33,6 +33,8 @@ public:
         space->inner->context = &space->told;
         space->x = Tensor(d_traits.domain, d_traits.shape, 2 * max_batch);
         space->sigma = Sigma(2 * max_batch, d_traits.tensor_sigma ? space->x.elements() : 1);
+        if (d_prior->has_vjp())
+            space->v = space->pulled = space->x;
         space->both = Estimate(d_traits.domain, d_traits.shape, 2 * max_batch);
         for (const SideInput& input : d_traits.conditions)
             space->told.add(input.name, nullptr, place(input, 2 * max_batch), Sigma());
@@ -43,27 +45,37 @@ public:
     denoise(const Tensor& x, const Sigma& sigma, Workspace& workspace, Estimate& out) const override
     {
         Space& s = static_cast<Space&>(workspace);
-        const std::size_t n = x.batch(), width = x.width();
-        s.x.set_batch(2 * n);
-        s.sigma.resize(2 * n, sigma.stride());
-        for (std::size_t half = 0; half < 2; half++) {
-            std::copy(x.data(), x.data() + x.size(), s.x.item(half * n));
-            for (std::size_t b = 0; b < n; b++)
-                std::copy(
-                    sigma.item(b), sigma.item(b) + sigma.stride(), s.sigma.item(half * n + b));
-        }
-        tell(s, n);
+        const std::size_t n = x.batch();
+        enter(x, sigma, s);
         s.both.want_variance = out.want_variance;
         d_prior->denoise(s.x, s.sigma, *s.inner, s.both);
         out.set_batch(n);
         out.has_variance = s.both.has_variance;
-        const float *told = s.both.mean.data(), *null = s.both.mean.item(n);
-        for (std::size_t j = 0; j < n * width; j++)
-            out.mean.data()[j] = null[j] + d_scale * (told[j] - null[j]);
+        tilt(s.both.mean, out.mean);
         if (out.has_variance)
             std::copy(s.both.variance.begin(),
                       s.both.variance.begin() + std::ptrdiff_t(n * x.elements()),
                       out.variance.begin());
+    }
+
+    bool has_vjp() const override { return d_prior->has_vjp(); }
+
+    //! J = J_null + scale (J_told - J_null), and the adjoint likewise.
+    void vjp(const Tensor& x,
+             const Sigma& sigma,
+             const Tensor& v,
+             Workspace& workspace,
+             Tensor& out) const override
+    {
+        if (!d_prior->has_vjp())
+            return Prior::vjp(x, sigma, v, workspace, out);
+        Space& s = static_cast<Space&>(workspace);
+        enter(x, sigma, s);
+        twice(v, s.v);
+        s.pulled.set_batch(2 * x.batch());
+        d_prior->vjp(s.x, s.sigma, s.v, *s.inner, s.pulled);
+        out.set_batch(x.batch());
+        tilt(s.pulled, out);
     }
 
 private:
@@ -72,8 +84,33 @@ private:
         Tensor x; // each item twice: with what it is told, then without
         Sigma sigma;
         Estimate both;
+        Tensor v, pulled; // of a prior that has a vjp
         State told;
     };
+
+    static void twice(const Tensor& x, Tensor& both)
+    {
+        both.set_batch(2 * x.batch());
+        for (std::size_t half = 0; half < 2; half++)
+            std::copy(x.data(), x.data() + x.size(), both.item(half * x.batch()));
+    }
+
+    void enter(const Tensor& x, const Sigma& sigma, Space& s) const
+    {
+        const std::size_t n = x.batch();
+        twice(x, s.x);
+        s.sigma.resize(2 * n, sigma.stride());
+        for (std::size_t b = 0; b < 2 * n; b++)
+            std::copy(sigma.item(b % n), sigma.item(b % n) + sigma.stride(), s.sigma.item(b));
+        tell(s, n);
+    }
+
+    void tilt(const Tensor& both, Tensor& out) const
+    {
+        const float *told = both.data(), *null = both.item(out.batch());
+        for (std::size_t j = 0; j < out.size(); j++)
+            out.data()[j] = null[j] + d_scale * (told[j] - null[j]);
+    }
 
     Tensor place(const SideInput& input, std::size_t rows) const
     {

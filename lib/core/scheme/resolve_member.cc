@@ -247,6 +247,26 @@ int read_fewest(const Json& said,
     return int(fewest);
 }
 
+// Evaluations of the prior in one of the posterior. An operator that the flowgraph has to complete says nothing of it yet.
+int of_guidance(const SignalShape& signal, const SchemeInfo& info, const SchemeParts& parts)
+{
+    const auto& shape = signal.shape;
+    if (parts.start->consumes_measurement || shape.empty() ||
+        std::find(shape.begin(), shape.end(), -1) != shape.end())
+        return 1;
+    try {
+        OperatorInput input;
+        input.size = element_count(shape);
+        input.measured_gain = info.measured_gain;
+        const GuidanceEntry& entry =
+            parts.guidance ? *parts.guidance
+                           : default_guidance(*parts.prior, *parts.make_operator(input));
+        return entry.evaluations ? entry.evaluations(parts.guidance_keys) : 1;
+    } catch (const Error&) { // which the estimator will say
+        return 1;
+    }
+}
+
 } // namespace
 
 void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts)
@@ -329,7 +349,7 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
                                                         : parts.plan.max_steps();
     if (parts.prior)
         info.evaluations =
-            parts.prior->traits().evaluations *
+            parts.prior->traits().evaluations * of_guidance(shape, info, parts) *
             (parts.noise_updates + evaluations(*parts.sampler, parts.plan, info.steps));
 }
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "fields.h"
+#include "run_estimator.h"
 
 #include <gnuradio/diffsem/estimate_joint.h>
 
@@ -41,6 +42,11 @@ void bind_estimate_joint(py::module& m)
                 in::line("rounds", &o::rounds, "of updates; 0: the scheme's own."),
                 in::line("eta", &o::eta, "of random samplers; < 0: the scheme's own."),
                 in::line("seed", &o::seed, "of random schemes."),
+                in::line("condition",
+                         &o::condition,
+                         py::object(py::none()),
+                         gr::diffsem::conditions_from,
+                         "{name: values} that conditional priors of the unknowns are told."),
                 in::line("max_batch", &o::max_batch, "items in a call."),
                 in::line("variance_output",
                          &o::variance_output,

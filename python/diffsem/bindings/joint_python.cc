@@ -80,9 +80,14 @@ py::tuple run_joint(core::JointEstimator& estimator,
     return py::make_tuple(means, variances, info_arrays(info, batch));
 }
 
-core::EstimatorOptions options_of(int rounds, float eta, std::uint64_t seed, std::uint64_t stream)
+core::EstimatorOptions options_of(int rounds,
+                                  float eta,
+                                  std::uint64_t seed,
+                                  std::uint64_t stream,
+                                  const py::object& condition)
 {
     core::EstimatorOptions options;
+    options.conditions = conditions_from(condition);
     options.steps = rounds;
     options.eta = eta;
     options.seed = seed;
@@ -101,14 +106,26 @@ py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,
                            float eta,
                            std::uint64_t seed,
                            std::uint64_t stream,
-                           std::uint64_t first)
+                           std::uint64_t first,
+                           std::size_t max_batch,
+                           float noise_freedom,
+                           const py::object& condition,
+                           int draws)
 {
     if (!observed.is_none() || !matrix.is_none())
         throw core::Error(
             "scheme '" + scheme->info().spec +
             "' has several unknowns and takes neither a matrix nor observed elements: give "
             "lost elements an infinite noise variance");
-    core::JointEstimator estimator(std::move(scheme), options_of(rounds, eta, seed, stream));
+    if (draws)
+        throw core::Error("draws is " + std::to_string(draws) + ", but scheme '" +
+                          scheme->info().spec +
+                          "' has several unknowns, whose means are found in turn: there is nothing "
+                          "to draw them from together. Give 0; variances say how sure each is");
+    auto options = options_of(rounds, eta, seed, stream, condition);
+    options.max_batch = max_batch;
+    options.noise_freedom = noise_freedom;
+    core::JointEstimator estimator(std::move(scheme), options);
     return run_joint(estimator, y, noise_var, first);
 }
 
@@ -128,15 +145,17 @@ void bind_joint(py::module& parent)
                          int rounds,
                          float eta,
                          std::uint64_t seed,
-                         std::uint64_t stream) {
+                         std::uint64_t stream,
+                         const py::object& condition) {
                  return std::make_unique<core::JointEstimator>(
-                     handle->get(), options_of(rounds, eta, seed, stream));
+                     handle->get(), options_of(rounds, eta, seed, stream, condition));
              }),
              py::arg("scheme"),
              py::arg("rounds") = 0,
              py::arg("eta") = -1.0f,
              py::arg("seed") = 0,
-             py::arg("stream") = 0)
+             py::arg("stream") = 0,
+             py::arg("condition") = py::none())
         .def("run",
              &run_joint,
              py::arg("y"),

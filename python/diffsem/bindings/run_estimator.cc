@@ -350,8 +350,10 @@ py::tuple draw_estimator(core::Estimator& estimator,
                     mean += drawn[j * n + i] / float(k);
                 for (std::size_t j = 0; j < k; j++)
                     square += std::norm(drawn[j * n + i] - mean);
+                // Equal answers of bypassed draws are no certainty: nothing was known of the element.
+                const bool known = k > 1 && (square > 0 || !of_item[0].bypassed);
                 spread[b * n + i] =
-                    k > 1 ? float(square / double(k - 1)) : std::numeric_limits<float>::quiet_NaN();
+                    known ? float(square / double(k - 1)) : std::numeric_limits<float>::quiet_NaN();
             }
         }
     });

@@ -66,7 +66,11 @@ py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,
                            float eta,
                            std::uint64_t seed,
                            std::uint64_t stream,
-                           std::uint64_t first);
+                           std::uint64_t first,
+                           std::size_t max_batch,
+                           float noise_freedom,
+                           const py::object& condition,
+                           int draws);
 
 /*!
  * (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...]. Of a real scheme y is real, and

@@ -173,7 +173,11 @@ void bind_scheme(py::module& m)
                                             eta,
                                             seed,
                                             stream,
-                                            first);
+                                            first,
+                                            max_batch,
+                                            noise_freedom,
+                                            condition,
+                                            draws);
                 const std::size_t size = y.ndim() ? y.shape(y.ndim() - 1) : 0;
                 auto options = estimator_options(*loaded,
                                                  size,
@@ -224,7 +228,8 @@ void bind_scheme(py::module& m)
             "Of a scheme of several unknowns y may be [..., *shape] too, mean and variance are "
             "dicts of "
             "arrays\n"
-            "[..., *shape of the unknown] by its name, and steps are rounds.\n"
+            "[..., *shape of the unknown] by its name, steps are rounds, and condition holds for "
+            "all items;\nobserved, matrix, noise_freedom and draws are refused.\n"
             "draws: K above 0 gives K draws from the posterior of each item in the mean's place, "
             "[K, ..., N],\ntheir own variance [..., N] and info of [K, ...]; "
             "sampler=posterior_draw draws.")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strict JSON: what is not a number (NaN, infinities) becomes null, NumPy becomes plain Python."""
+"""Strict JSON: NaN and infinities become null, NumPy becomes plain Python; and files of one object."""
 
 import json
 import math
 import os
 from pathlib import Path
+
+from .errors import UserError
 
 
 def plain(value):
@@ -29,3 +31,21 @@ def plain(value):
 def dumps(value, indent=2):
     """JSON text that every parser accepts."""
     return json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def read_object(path, limit, kind, owner, remedy):
+    """The object that a JSON file holds, as a dict. Raises UserError where there is none.
+
+    kind: what a file of at most `limit` bytes is ("a manifest"); owner: what it belongs to; remedy: what mends it."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > limit:
+            raise UserError(f"{path} is larger than {limit} bytes: not {kind}")
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): is this {owner}?") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not JSON ({error}): {remedy}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object: {remedy}")
+    return value

@@ -7,11 +7,11 @@ The same rules as the C++ core (docs/model_contract.md): search path, manifest, 
 import configparser
 import contextlib
 import hashlib
-import json
 import os
 import sys
 from pathlib import Path
 
+from . import jsonio
 from .errors import UserError, unknown
 from .places import PACKAGE
 
@@ -70,15 +70,8 @@ def find_packages(checkout_first=False):
 def read_manifest(folder):
     """The manifest of a package folder, as a dict. Raises UserError when it cannot be one."""
     path = Path(folder) / MANIFEST
-    try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise UserError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes: not a manifest")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): is this a model package?") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error}): export the package again") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("members"), dict):
+    manifest = jsonio.read_object(path, MAX_MANIFEST_BYTES, "a manifest", "a model package", "export the package again")
+    if not isinstance(manifest.get("members"), dict):
         raise UserError(f"{path} has no 'members': see docs/model_contract.md for what it needs")
     odd = next((name for name, member in manifest["members"].items() if not isinstance(member, dict)), None)
     if odd is not None:

@@ -6,12 +6,12 @@ folder is run.
 """
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from ..base import jsonio
 from ..base.errors import UserError
 from .onnx_export import TOLERANCE, as_metadata, fold, graph_of, session
 
@@ -32,18 +32,7 @@ def library():
 
 def read_json(path):
     """A configuration of the pipeline as a dict."""
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UserError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes: not a configuration")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): is this a saved pipeline?") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error}): save the pipeline again") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is not a JSON object: save the pipeline again")
-    return value
+    return jsonio.read_object(path, MAX_CONFIG_BYTES, "a configuration", "a saved pipeline", "save the pipeline again")
 
 
 def load(folder, part, kinds):

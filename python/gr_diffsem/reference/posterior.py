@@ -93,6 +93,8 @@ class _Proximal:
     that a closed-form prior states, else sigma^2 / (1 + sigma^2), what a white prior of unit power would leave (Song et
     al. 2023, app. A.3)."""
 
+    approximate = True
+
     def __init__(self, prior, operator, y, noise):
         self.prior, self.operator, self.y, self.noise = prior, operator, y, noise
 
@@ -111,6 +113,8 @@ class _Gradient:
     derivative J of D, S = diag(sigma^2) (second-order Tweedie), by conjugate gradients: `pigdm` with the
     preconditioner r^2 A A^H + R, r^2 = sigma^2 / (1 + sigma^2) (Song et al. 2023, eq. 8), `dps` with R (Chung et al.
     2023, eq. 16). Linear operators."""
+
+    approximate = True
 
     def __init__(self, prior, operator, y, noise, white, steps):
         self.prior, self.y, self.white, self.steps = prior, y, white, steps

@@ -67,7 +67,11 @@ def posterior_draw(denoiser, x, levels, rng):
     """As ddpm, with the covariance C = J S that x0 has given x (J the derivative of D, S = diag(sigma^2): second-order
     Tweedie): for a Gaussian, at any length of step, x_s given x has the mean of ddpm and the covariance
     (1 - q^2)^2 C + s^2 (1 - q^2), q = s/sigma. One white z gives it nearly: s sqrt(1 - q^2) z +
-    (1 - q) sqrt(1 - q^2) J sigma z."""
+    (1 - q) sqrt(1 - q^2) J sigma z.
+
+    Of a denoiser that says `approximate` nothing of x is kept but x0: x_s = x0 + s n with fresh n has the same marginal
+    (Zhang et al. 2024, DAPS), the mean D and the covariance C + s^2, by s z + (sqrt(1 + q^2) - q) J sigma z."""
+    anew = getattr(denoiser, "approximate", False)
     reach = 0.1  # of the difference that J is taken by, in units of sigma
     for k, (old, new) in enumerate(zip(levels[:-1], levels[1:], strict=False)):
         mean, z = denoiser(x, old)[0], rng(k, x.shape)
@@ -78,7 +82,10 @@ def posterior_draw(denoiser, x, levels, rng):
         spread = spread * np.clip(along / length, 0.0, 1.0)
         ratio = _ratio(new, old)
         whole = np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
-        x = mean + ratio**2 * (x - mean) + new * whole * z + (1.0 - ratio) * whole * spread
+        if anew:
+            x = mean + new * z + (np.sqrt(1.0 + ratio**2) - ratio) * spread
+        else:
+            x = mean + ratio**2 * (x - mean) + new * whole * z + (1.0 - ratio) * whole * spread
     return x
 
 

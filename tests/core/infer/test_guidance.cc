@@ -11,6 +11,7 @@
 #include <gnuradio/diffsem/core/infer/sampler.h>
 
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -121,11 +122,12 @@ std::vector<Vector> run(const Case& c,
                         const GuidanceEntry* guidance,
                         const char* sampler,
                         int steps,
-                        std::uint64_t first = 0)
+                        std::uint64_t first = 0,
+                        std::map<std::string, double> keys = {})
 {
     const auto n = Eigen::Index(op->cols());
     const std::size_t count = c.y.size();
-    auto denoiser = std::make_shared<PosteriorDenoiser>(prior, op, 1.0f, guidance);
+    auto denoiser = std::make_shared<PosteriorDenoiser>(prior, op, 1.0f, guidance, std::move(keys));
     const Tensor y = to_tensor(c.y);
     const Sigma noise(count, 1, float(c.noise));
     denoiser->measure(y, noise);
@@ -235,17 +237,18 @@ void gaussians()
 
 /*
  * Mixtures: the default guidance of a learned prior, and what stays of the noise in a draw. Components around unlike means:
- * within 0.5 dB of the posterior mean, and within 20 % of the noise. `channels` is where no Gaussian says what is left:
- * three overlapping windows of which half of eight carriers tell only by fine differences of likelihood; there the limits
- * are what was measured (1.8 dB through the matrix, 3.2 dB behind the mask for a prior of one level; 1.26 and 1.44).
+ * within 0.5 dB of the posterior mean, and within 20 % of the noise, at 30 levels too. `channels` is where no Gaussian says
+ * what is left: three overlapping windows of which half of eight carriers tell only by fine differences of likelihood; there
+ * the limits are what was measured (1.85 dB through the matrix, 3.20 dB behind the mask for a prior of one level; of the mean
+ * of 16 draws at 50 levels, less its 10 log10(1 + 1/16), 0.75 and 1.49; of a draw at 30 levels 1.16 and 1.20 of the noise).
  */
 void mixtures()
 {
     struct {
         Mixture model;
-        double lost, residual;
-    } const cases[] = {{mixture(8), 0.5, 0.2}, {channels(8), 3.4, 0.5}};
-    for (const auto& [m, most_lost, most_left] : cases)
+        double lost, of_draws, coarse;
+    } const cases[] = {{mixture(8), 0.5, 0.6, 0.15}, {channels(8), 3.4, 1.7, 0.25}};
+    for (const auto& [m, most_lost, most_of_draws, most_coarse] : cases)
         for (const Fixture& f : fixtures_of(m, 6)) {
             const auto closed = make_mixture_prior(m.parameters());
             const Case c = measure(m, f.a, 0.2, 400, 7), whole = spread_out(f, c);
@@ -257,16 +260,38 @@ void mixtures()
                 const double lost = db(error(x, c.x0) / best);
                 const double left =
                     over_noise(c, run(whole, prior, f.op, nullptr, "posterior_draw", 100));
+                const double coarse =
+                    over_noise(c, run(whole, prior, f.op, nullptr, "posterior_draw", 30));
                 std::printf("mixture, %s, %s: mean %.2f dB above the posterior mean, residual of a "
-                            "draw %.2f of the noise\n",
+                            "draw %.2f of the noise, at 30 levels %.2f\n",
                             f.name,
                             g.name,
                             lost,
-                            left);
+                            left,
+                            coarse);
                 CHECK_BELOW(lost, most_lost);
-                CHECK_NEAR(left, 1, most_left);
+                CHECK_NEAR(left, 1, 0.2);
+                CHECK_NEAR(coarse, 1, most_coarse);
                 if (std::strcmp(g.name, "pigdm"))
                     continue;
+                if (!each) {
+                    constexpr int count = 16;
+                    std::vector<Vector> mean(c.y.size(), Vector::Zero(m.n()));
+                    for (int k = 0; k < count; k++) {
+                        const auto drawn = run(whole,
+                                               prior,
+                                               f.op,
+                                               nullptr,
+                                               "posterior_draw",
+                                               50,
+                                               std::uint64_t(k) * c.y.size());
+                        for (std::size_t b = 0; b < mean.size(); b++)
+                            mean[b] += drawn[b] / double(count);
+                    }
+                    const double of_draws = db(error(mean, c.x0) / best / (1 + 1.0 / count));
+                    std::printf("  mean of %d draws %.2f dB\n", count, of_draws);
+                    CHECK_BELOW(of_draws, most_of_draws);
+                }
                 // The default is the best of those that fit.
                 for (const GuidanceEntry* other : guidances())
                     if (other != &g && other->misfit(*prior, *f.op).empty()) {
@@ -276,6 +301,70 @@ void mixtures()
                     }
             }
         }
+}
+
+// Spread of draws over the exact variance, at 20 levels.
+double
+spread(const Fixture& f, const Case& c, std::shared_ptr<const Prior> prior, const GuidanceEntry& g)
+{
+    constexpr int draws = 16;
+    const Case whole = spread_out(f, c);
+    std::vector<std::vector<Vector>> all;
+    for (int k = 0; k < draws; k++)
+        all.push_back(
+            run(whole, prior, f.op, &g, "posterior_draw", 20, std::uint64_t(k) * c.y.size()));
+    double found = 0, exact = 0;
+    for (std::size_t b = 0; b < c.y.size(); b++) {
+        Vector mean = Vector::Zero(f.a.cols());
+        for (const auto& x : all)
+            mean += x[b] / double(draws);
+        for (const auto& x : all)
+            found += (x[b] - mean).squaredNorm() / (draws - 1);
+        const auto noise = Eigen::VectorXd::Constant(f.a.rows(), c.noise * c.noise);
+        exact += posterior(f.model, f.a, c.y[b], noise).covariance.trace().real();
+    }
+    return found / exact;
+}
+
+/*
+ * What an entry says of draws: as wide as the posterior for Gaussians and for mixtures, or not offered. The approximate ones
+ * are so for Gaussians alone (docs/openings/draws.md).
+ */
+void draws()
+{
+    std::map<const GuidanceEntry*, double> farthest;
+    for (const Mixture& m : {gaussian(8, 3), mixture(8)})
+        for (const Fixture& f : fixtures_of(m, 3)) {
+            const auto closed = make_mixture_prior(f.model.parameters());
+            const auto learned = std::make_shared<Learned>(closed);
+            const Case c = measure(f.model, f.a, 0.2, 150, 4);
+            for (const GuidanceEntry* g : guidances())
+                for (const std::shared_ptr<const Prior>& prior :
+                     std::vector<std::shared_ptr<const Prior>>{closed, learned}) {
+                    if (!g->misfit(*prior, *f.op).empty())
+                        continue;
+                    const double wide = spread(f, c, prior, *g);
+                    const bool one = m.weights.size() == 1;
+                    std::printf(
+                        "draws, %s, %s, %s, prior '%s': %.2f of the posterior's variance%s\n",
+                        one ? "gaussian" : "mixture",
+                        f.name,
+                        g->name,
+                        prior->type(),
+                        wide,
+                        g->draws ? "" : " (not offered)");
+                    CHECK(g->draws == g->exact);
+                    if (g->draws || (one && g->exact_for_gaussians))
+                        CHECK(wide > 0.85 && wide < 1.15);
+                    auto& worst = farthest[g];
+                    worst = std::max(worst, std::fabs(std::log(wide)));
+                    const PosteriorDenoiser posterior(prior, f.op, 1.0f, g);
+                    CHECK_EQUAL(posterior.traits().approximate, !g->exact);
+                }
+        }
+    for (const auto& [g, worst] : farthest) // what is refused deserves it
+        if (!g->draws)
+            CHECK_BELOW(std::log(1.15), worst);
 }
 
 // Moduli of elements whose phases the prior knows: through the derivative of an operator that is not linear.
@@ -301,6 +390,12 @@ void not_linear()
         const auto x = run(c, prior, op, nullptr, "posterior_mean", 20);
         // Half of the signal's components say nothing of a modulus: with the other half known the error falls by 3 dB.
         const double gained = db(error(prior_mean, c.x0) / error(x, c.x0));
+        // Searched, more steps of guidance lead no further astray than the first.
+        const auto more =
+            run(c, prior, op, nullptr, "posterior_mean", 20, 0, {{"guidance_steps", 6}});
+        std::printf("dps, moduli, 6 steps: %.2f dB\n",
+                    db(error(prior_mean, c.x0) / error(more, c.x0)));
+        CHECK_BELOW(gained - 0.5, db(error(prior_mean, c.x0) / error(more, c.x0)));
         std::printf("dps, moduli: %.2f dB below the prior's own error\n", gained);
         CHECK_BELOW(2.0, gained);
     }
@@ -355,6 +450,7 @@ int main()
     choices();
     gaussians();
     mixtures();
+    draws();
     not_linear();
     return check::result("guidance");
 }

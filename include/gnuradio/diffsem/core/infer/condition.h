@@ -29,6 +29,9 @@ public:
     //! Another operator of the same kind and size, perhaps the same object with other numbers; workspaces stay good. False,
     //! and nothing changed, where a closed form has no use for it.
     bool replace(std::shared_ptr<const Operator> op);
+    const GuidanceEntry& guidance() const { return *d_entry; }
+    //! Guidances that fit the pair and whose draws are the posterior's, with commas; empty: none.
+    std::string drawing() const { return fitting_guidances(*d_parts.prior, *d_parts.op, true); }
     //! Of the last proximal step in a workspace: the deviations with which the prior's answer entered it.
     static const Sigma& prior_levels(const Workspace& workspace);
     //! y (rows() elements an item) and the standard deviation of its noise; both must outlive use.
@@ -47,6 +50,7 @@ private:
     void find_observed();
 
     GuidanceParts d_parts;
+    const GuidanceEntry* d_entry;
     std::unique_ptr<Guidance> d_guidance;
     Traits d_traits;
 };

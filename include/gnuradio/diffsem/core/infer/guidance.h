@@ -50,8 +50,6 @@ public:
                          Estimate& out) const = 0;
     //! Name of the entry that answers at these levels.
     virtual const char* acting(const GuidanceParts& parts, const Sigma& sigma) const = 0;
-    //! Evaluations of the prior for one of the posterior; a vector-Jacobian product counts as one.
-    virtual int evaluations() const { return 1; }
     //! Another operator of the same kind and size takes the place of parts.op; workspaces stay good. False, and nothing
     //! changed, where it cannot. Not while another thread denoises.
     virtual bool replace(const Operator&) { return true; }
@@ -66,10 +64,17 @@ struct GuidanceEntry : Entry {
     bool exact = false;
     //! Claims that the deterministic mean (posterior_mean) of a Gaussian prior under a matrix is exact to 0.1 dB.
     bool exact_for_gaussians = false;
+    //! Draws through it are spread as the posterior is (0.85 .. 1.15 at the scheme's plan: contract test); else draws are
+    //! refused.
+    bool draws = false;
+    //! Of the prior in one of the posterior, as its keys say; null: 1. Throws Error for a key out of range.
+    int (*evaluations)(const std::map<std::string, double>& keys) = nullptr;
 };
 
 //! In order of preference, as the contract tests found it: the first that fits is the default.
 const std::vector<const GuidanceEntry*>& guidances();
+//! Names of those that fit, with commas; only of those whose draws are the posterior's, where that is asked.
+std::string fitting_guidances(const Prior& prior, const Operator& op, bool drawing = false);
 const GuidanceEntry& default_guidance(const Prior& prior, const Operator& op);
 
 //! Makes the guidance that was chosen (null: the default). Throws Error, with the remedy, where it does not fit.

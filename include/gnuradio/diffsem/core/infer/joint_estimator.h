@@ -30,7 +30,8 @@ class CostModel;
 class JointEstimator
 {
 public:
-    //! options: steps are rounds here, max_batch, matrix and observed have no meaning. Throws Error for what does not fit.
+    //! options: steps are rounds here, items go one by one whatever max_batch is, and each condition is told to the unknowns
+    //! whose priors take it; matrix, observed and noise_freedom are refused. Throws Error for what does not fit.
     JointEstimator(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
     ~JointEstimator();
 

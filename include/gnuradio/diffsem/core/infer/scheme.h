@@ -42,7 +42,8 @@ struct SchemeInfo {
     std::string fallback;       //!< by this member, or "ls"; empty where nothing is ever replaced
     int fewest_observed = 0;    //!< where fewer elements are observed, the fallback answers
     int steps = 0; //!< of the plan; 0 for no prior, 1 for one step; rounds of several unknowns
-    int evaluations = 0; //!< of the network, of one item by the whole plan
+    //! Of the network, of one item by the whole plan, with those of the guidance where the operator is known beforehand.
+    int evaluations = 0;
     std::vector<float>
         levels; //!< of the plan from pure noise, and its end; empty: no prior, or measured
     std::string device = "cpu"; //!< of a network

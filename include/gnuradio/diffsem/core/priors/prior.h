@@ -39,6 +39,9 @@ struct Traits {
     double macs = 0;       //!< real multiply-adds of one evaluation of one item, about
     int evaluations = 1;   //!< of the network behind it, in one call of denoise()
     std::vector<SideInput> conditions; //!< what it looks up in Workspace::context
+    //! It sees a measurement at every level, but is not E[x0 | x, y] itself: what a draw carries from one level to the next
+    //! carries its errors along.
+    bool approximate = false;
 };
 
 //! Result of one denoiser evaluation. Sized once by the caller.
