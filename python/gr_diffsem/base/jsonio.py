@@ -33,10 +33,11 @@ def dumps(value, indent=2):
     return json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
-def read_object(path, limit, kind, owner, remedy):
+def read_object(path, limit, kind, owner, remedy, what="an object"):
     """The object that a JSON file holds, as a dict. Raises UserError where there is none.
 
-    kind: what a file of at most `limit` bytes is ("a manifest"); owner: what it belongs to; remedy: what mends it."""
+    kind: what a file of at most `limit` bytes is ("a manifest"); owner: what it belongs to; remedy: what mends it;
+    what: the object that is wanted."""
     path = Path(path)
     try:
         if path.stat().st_size > limit:
@@ -47,5 +48,5 @@ def read_object(path, limit, kind, owner, remedy):
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON ({error}): {remedy}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} is not a JSON object: {remedy}")
+        raise UserError(f"{path} is JSON, but not {what}: {remedy}")
     return value

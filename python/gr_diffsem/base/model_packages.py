@@ -70,7 +70,14 @@ def find_packages(checkout_first=False):
 def read_manifest(folder):
     """The manifest of a package folder, as a dict. Raises UserError when it cannot be one."""
     path = Path(folder) / MANIFEST
-    manifest = jsonio.read_object(path, MAX_MANIFEST_BYTES, "a manifest", "a model package", "export the package again")
+    manifest = jsonio.read_object(
+        path,
+        MAX_MANIFEST_BYTES,
+        "a manifest",
+        "a model package",
+        "export the package again",
+        "an object with 'members'",
+    )
     if not isinstance(manifest.get("members"), dict):
         raise UserError(f"{path} has no 'members': see docs/model_contract.md for what it needs")
     odd = next((name for name, member in manifest["members"].items() if not isinstance(member, dict)), None)
