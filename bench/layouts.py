@@ -107,7 +107,7 @@ def picture(rows, layouts, names, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4), sharey=True, layout="constrained")
     size = layouts.sum(1)
     for axis, snr in zip(axes, (10, 20, 30), strict=True):
         for name in names:
@@ -120,7 +120,7 @@ def picture(rows, layouts, names, path):
         axis.set(title=f"{snr} dB", xlabel="observed carriers")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("error over that of least squares, dB")
-    axes[0].legend()
+    axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), fontsize="small")
     figure.savefig(path, dpi=110)
 
 
