@@ -48,7 +48,8 @@ def test_a_constant_in_the_string_or_its_null(tmp_path):
         np.testing.assert_allclose(mean_of(f"{spec}:class={told}"), expected, atol=1e-5)
     np.testing.assert_allclose(mean_of(f"{spec}:class=-1"), mean_of(spec), atol=1e-6)
     said = diffsem.scheme(f"{spec}:class=2").info()["condition"]
-    assert said == [{"name": "class", "type": "int64", "shape": (), "null": -1.0, "from": None, "value": 2.0}]
+    about = {"name": "class", "type": "int64", "shape": (), "null": -1.0, "least": None, "most": None, "from": None}
+    assert said == [{**about, "value": 2.0}]
 
 
 def test_each_item_may_be_told_its_own(tmp_path):
@@ -213,6 +214,8 @@ def test_what_the_guard_falls_back_on_is_told_the_same(tmp_path, batch):
         ({"condition": ({**nets.CLASS, "nul": -1},)}, r"'nul' is unknown; did you mean 'null'"),
         ({"condition": ({**nets.CLASS, "type": "int32"},)}, r"type = .*must be int64 or float32"),
         ({"condition": ({**nets.CLASS, "null": 0.5},)}, r"null = 0.5: does not fit: .*whole numbers"),
+        ({"condition": ({**nets.CLASS, "least": 3, "most": 2},)}, r"most = 2: must be at least"),
+        ({"condition": ({**nets.CLASS, "least": "x"},)}, r"least"),
         ({"condition": ({**nets.CLASS, "null": [1, 2]},)}, r"null = .*takes 1 value, 2 were given"),
         ({"condition": (nets.CLASS, nets.CLASS)}, r"name = \"class\": stands twice"),
         ({"condition": ("class",)}, r"must be an object with \"name\""),

@@ -311,8 +311,8 @@ def test_once_is_one_plain_table(publisher):
     code, out, _ = ended(process(address.removeprefix("tcp://"), "--once", "--seconds", "0.7"))
     table = out.splitlines()
     assert code == 0 and len(table) == 3 and "\x1b" not in out
-    assert table[2].split()[:10] == (
-        ["estimate0", "1234", "1.2ms", "500ms!", "1.5", "2", "5", "1", "3", "0123456789ab"]
+    assert table[2].split()[:11] == (
+        ["estimate0", "1234", "1.2ms", "500ms!", "1.5", "2", "5", "6", "1", "3", "0123456789ab"]
     )
 
 

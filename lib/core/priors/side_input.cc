@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <iomanip>
+#include <sstream>
 
 namespace gr {
 namespace diffsem {
@@ -27,6 +29,21 @@ bool is_name(const std::string& name)
            std::all_of(name.begin(), name.end(), [&](char c) {
                return letter(c) || std::isdigit(static_cast<unsigned char>(c));
            });
+}
+
+std::string number(float v)
+{
+    std::ostringstream text;
+    text << std::setprecision(9) << v;
+    return text.str();
+}
+
+void read_range(const Fields& fields, SideInput& input)
+{
+    input.least = float(fields.number("least", double(input.least)));
+    input.most = float(fields.number("most", double(input.most)));
+    if (!(input.least <= input.most))
+        fields.fail("most", "must be at least what `least` is");
 }
 
 void read_shape(const Json& shape, const Fields& fields, SideInput& input)
@@ -69,6 +86,16 @@ void read_null(const Json& null, const Fields& fields, SideInput& input)
 
 } // namespace
 
+std::string SideInput::range() const
+{
+    const bool low = std::isfinite(least), high = std::isfinite(most);
+    if (!low && !high)
+        return "any number";
+    return low && high ? "values of " + number(least) + " .. " + number(most)
+           : low       ? "values from " + number(least)
+                       : "values up to " + number(most);
+}
+
 void SideInput::check(const float* values, std::size_t given) const
 {
     if (given != count)
@@ -82,6 +109,12 @@ void SideInput::check(const float* values, std::size_t given) const
             throw Error("the condition '" + name + "' takes whole numbers up to 2^24, " +
                         std::to_string(v) + " was given");
     }
+    if (std::equal(null.begin(), null.end(), values, values + given))
+        return; // not told
+    for (std::size_t i = 0; i < given; i++)
+        if (values[i] < least || values[i] > most)
+            throw Error("the condition '" + name + "' takes " + range() + ", " + number(values[i]) +
+                        " was given");
 }
 
 std::vector<SideInput> read_side_inputs(const Json& declared, const std::string& where)
@@ -99,7 +132,7 @@ std::vector<SideInput> read_side_inputs(const Json& declared, const std::string&
         const Json& one = declared.items()[i];
         if (!one.is_object())
             throw Error(here + " must be an object with \"name\" and \"type\"");
-        const Fields fields(one, here, {"name", "type", "shape", "null", "from"});
+        const Fields fields(one, here, {"name", "type", "shape", "null", "least", "most", "from"});
         SideInput input;
         input.name = fields.text("name");
         if (!is_name(input.name))
@@ -113,6 +146,7 @@ std::vector<SideInput> read_side_inputs(const Json& declared, const std::string&
         input.integer = type == "int64";
         read_shape(one["shape"], fields, input);
         read_null(one["null"], fields, input);
+        read_range(fields, input);
         if (fields.has("from")) {
             if (fields.text("from") != "previous")
                 fields.fail("from", "must be \"previous\", or be left out");

@@ -5,6 +5,7 @@
 
 #include <gnuradio/diffsem/scheme.h>
 
+#include <cmath>
 #include <vector>
 
 using namespace gr::diffsem;
@@ -22,6 +23,8 @@ static py::list condition_list(const core::SchemeParts& parts)
                     : input.count == 1 ? py::cast(input.null[0])
                     : input.previous   ? py::cast(input.null[0])
                                        : py::cast(input.null);
+        d["least"] = std::isfinite(input.least) ? py::cast(input.least) : py::object(py::none());
+        d["most"] = std::isfinite(input.most) ? py::cast(input.most) : py::object(py::none());
         d["from"] = input.previous ? py::cast("previous") : py::object(py::none());
         const auto said = parts.conditions.find(input.name);
         d["value"] = said == parts.conditions.end() ? py::object(py::none())

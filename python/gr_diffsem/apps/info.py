@@ -114,7 +114,13 @@ def _may_be_null(condition):
     return condition.get("null") is not None
 
 
+def _end(value):
+    return "" if value is None else f"{value:g}"
+
+
 def _input_text(condition):
     null = f", {condition['null']:g}: not told" if isinstance(condition["null"], float) else ""
+    if condition["least"] is not None or condition["most"] is not None:
+        null += f", {_end(condition['least'])} .. {_end(condition['most'])}"
     source = ", the previous answer" if condition["from"] else ""
     return f"{condition['name']} ({condition['type']} {list(condition['shape'])}{null}{source})"

@@ -107,7 +107,7 @@ class Digits(Scheme):
     reference = "Ho and Salimans, Classifier-free diffusion guidance, 2022; Karras et al., NeurIPS 2022"
     domain = "real"
     shape, axes = digit_images.SHAPE, ("row", "column")
-    condition = ({"name": "class", "type": "int64", "shape": [], "null": NOTHING},)
+    condition = ({"name": "class", "type": "int64", "shape": [], "null": NOTHING, "least": 0, "most": 9},)
     start = "noise"
     plan = {"type": "karras", "steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
     snr_definition = "mean picture power (of zero-mean pixels) over noise variance, per pixel"

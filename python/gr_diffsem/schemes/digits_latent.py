@@ -71,7 +71,7 @@ class DigitsLatent(Scheme):
     reference = "Rombach et al., High-resolution image synthesis with latent diffusion models, CVPR 2022"
     domain = "real"
     shape, axes = (digit_codec.LATENT,), ("latent",)
-    condition = ({"name": "class", "type": "int64", "shape": [], "null": NOTHING},)
+    condition = ({"name": "class", "type": "int64", "shape": [], "null": NOTHING, "least": 0, "most": 9},)
     start = "noise"
     plan = {"type": "karras", "steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
     snr_definition = "mean power of a latent's elements over noise variance, per real element"

@@ -37,6 +37,16 @@ void declarations()
     const float half = 0.5f, large = 1e9f;
     CHECK_THROWS(inputs[0].check(&half, 1), {"'class' takes whole numbers", "0.5"});
     CHECK_THROWS(inputs[0].check(&large, 1), {"whole numbers up to 2^24"});
+    const auto ranges =
+        read(R"([{"name": "class", "type": "int64", "null": -1, "least": 0, "most": 9},
+                                 {"name": "speed", "least": 0}])");
+    for (const float fits : {-1.0f, 0.0f, 9.0f}) // -1 is: not told
+        ranges[0].check(&fits, 1);
+    for (const float wrong : {-2.0f, 10.0f, 1000.0f})
+        CHECK_THROWS(ranges[0].check(&wrong, 1), {"'class' takes values of 0 .. 9", "was given"});
+    const float below = -0.5f, above = 1e6f;
+    ranges[1].check(&above, 1);
+    CHECK_THROWS(ranges[1].check(&below, 1), {"values from 0, -0.5 was given"});
 }
 
 void refusals()

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -26,14 +27,18 @@ struct SideInput {
     std::vector<std::int64_t> shape; //!< of one item; empty: one number
     std::size_t count = 1;           //!< of its values
     std::vector<float> null;         //!< count values that mean "not told"; empty: there are none
+    float least = -std::numeric_limits<float>::infinity(); //!< what a value may be, `null` apart
+    float most = std::numeric_limits<float>::infinity();
     bool previous = false; //!< filled by the run itself with the previous answer of the stream
 
-    //! Throws Error, which names the input, for another number of values, for what is not finite, and for fractions where
-    //! it is an integer.
+    //! Throws Error, which names the input, for another number of values, for what is not finite or out of range, and for
+    //! fractions where it is an integer.
     void check(const float* values, std::size_t given) const;
+    //! What a value may be, in words.
+    std::string range() const;
 };
 
-//! A list of {"name", "type", "shape", "null", "from"}; null: none. Throws Error, beginning with `where`.
+//! A list of {"name", "type", "shape", "null", "least", "most", "from"}; null: none. Throws Error, beginning with `where`.
 std::vector<SideInput> read_side_inputs(const Json& declared, const std::string& where);
 
 //! What an Error says of a name that is not among them: the nearest, or those that there are.
