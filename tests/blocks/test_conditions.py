@@ -24,12 +24,12 @@ def run(block, y, tags=(), chunk=None, outputs=1):
     copy = blocks.copy(gr.sizeof_float * y.shape[1])
     if chunk:
         copy.set_max_noutput_items(chunk)
-    sinks = [blocks.vector_sink_f(3) for _ in range(outputs)]
+    sinks = [blocks.vector_sink_f(y.shape[1]) for _ in range(outputs)]
     tb.connect(source, copy, (block, 0))
     for port, sink in enumerate(sinks):
         tb.connect((block, port), sink)
     flow.run(tb)
-    return [np.array(sink.data(), np.float32).reshape(-1, 3) for sink in sinks], sinks[0]
+    return [np.array(sink.data(), np.float32).reshape(-1, y.shape[1]) for sink in sinks], sinks[0]
 
 
 def pmt_dict(**values):
@@ -249,3 +249,22 @@ def test_draws_of_the_prior_through_the_block(tmp_path):
     assert block.items_bypassed() == 0
     assert np.all(np.abs(drawn.mean(0) - nets.MEANS[3]) < 5 * np.sqrt(nets.VARIANCE / 3000))
     np.testing.assert_allclose(drawn.var(0), nets.VARIANCE, rtol=0.15)
+
+
+def test_a_class_that_there_is_not_leaves_the_stream_as_it_was():
+    """It failed inside the network before, which switched the scheme off for good."""
+    y = np.zeros((60, 784), np.float32)
+    spec = "digits:class=7,steps=2,seed=5"
+    wrong = [flow.tag(i, "diffsem_condition", pmt_dict(**{"class": v})) for i, v in ((5, 1000), (9, 10), (12, -9))]
+    good = flow.tag(40, "diffsem_condition", pmt_dict(**{"class": 3}))
+    block = diffsem.estimate(spec, noise_var=float("inf"))
+    (mean,), _ = run(block, y, [*wrong, good])
+    assert not block.disabled() and block.items_bypassed() == 0 and block.faults() == 0
+    (alone,), _ = run(diffsem.estimate(spec, noise_var=float("inf")), y, [good])
+    np.testing.assert_array_equal(mean, alone)
+    with pytest.raises(ValueError, match=r"'class' takes values of 0 \.\. 9, 10 was given"):
+        block.set_condition("class", 10)
+    with pytest.raises(ValueError, match=r"0 \.\. 9, -2 was given"):
+        diffsem.estimate("digits:class=-2", noise_var=1.0)
+    with pytest.raises(ValueError, match=r"0 \.\. 9, 99 was given"):
+        diffsem.scheme("digits").estimate(y[:3], np.inf, condition={"class": [1, 99, 2]})

@@ -11,6 +11,7 @@
     X(scheme)                                                                                      \
     X(core)                                                                                        \
     X(joint)                                                                                       \
+    X(tiled)                                                                                       \
     X(estimate)                                                                                    \
     X(estimate_joint)                                                                              \
     X(ofdm_chanest_vcvc)                                                                           \

@@ -189,6 +189,8 @@ class Scheme:
                 f"scheme {self.name} is of {self.domain} signals {list(self.shape)}, its samples are {kind} "
                 f"{list(batch.clean.shape[1:])}: correct domain and shape, or sample()"
             )
+        if not all(np.all(np.isfinite(part)) for part in (batch.clean, batch.state, batch.sigma)):
+            raise UserError(f"scheme {self.name}: its samples hold NaN or infinite values: correct sample() or batch()")
         names, given = [said["name"] for said in self.condition], list(getattr(batch, "condition", {}))
         if names != given:
             raise UserError(
