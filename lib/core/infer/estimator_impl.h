@@ -93,7 +93,7 @@ private:
     void take_operator(std::shared_ptr<const Operator> op);
     void take_memory(const std::vector<std::int64_t>& shape);
     void warm_up();
-    bool admit(Item& item);
+    void admit(Item& item);
     bool measure_gain(Item& item) const;
     void normalise(std::size_t slot);
     void infer(int most_steps, int noise_updates);

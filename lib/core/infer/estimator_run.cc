@@ -84,8 +84,8 @@ int Estimator::Impl::max_evaluations() const
     return d_parts.prior ? d_each * (d_parts.noise_updates + calls) : 0;
 }
 
-// Checks and normalises one item into the next slot; false where it was answered without inference.
-bool Estimator::Impl::admit(Item& item)
+// Checks and normalises one item into the next slot, or answers it without inference.
+void Estimator::Impl::admit(Item& item)
 {
     double noise = 0, power = 0;
     bool good_noise = true;
@@ -113,21 +113,21 @@ bool Estimator::Impl::admit(Item& item)
     item.info.noise_var = item.measured ? float(noise) : Sigma::unobserved();
     if (!item.measured && d_info.measured_gain) { // nothing that could say what the gain is
         bypass(item, "noise");
-        return false;
+        return;
     }
     // Squares of floats cannot overflow a double: the sum is finite if every element is.
     if (!std::isfinite(power) || !good_noise) {
         bypass(item, std::isfinite(power) ? "noise" : "nan");
-        return false;
+        return;
     }
     if (!d_parts.prior && !d_linear_start) { // least squares
         bypass(item, "");
-        return false;
+        return;
     }
     item.seen = power;
     if (!measure_gain(item)) {
         bypass(item, "power");
-        return false;
+        return;
     }
     const std::size_t slot = d_slots.size();
     d_slots.push_back(item);
@@ -137,7 +137,6 @@ bool Estimator::Impl::admit(Item& item)
     d_run->x.set_batch(slot + 1);
     normalise(slot);
     tell(slot, item);
-    return true;
 }
 
 // False, and nothing changed, where no usable power is left beside the noise.

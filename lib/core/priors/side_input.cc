@@ -38,6 +38,15 @@ std::string number(float v)
     return text.str();
 }
 
+// What a value may be, in words, of an input that has one end at least.
+std::string range(const SideInput& input)
+{
+    return !std::isfinite(input.most) ? "values from " + number(input.least)
+           : !std::isfinite(input.least)
+               ? "values up to " + number(input.most)
+               : "values of " + number(input.least) + " .. " + number(input.most);
+}
+
 void read_range(const Fields& fields, SideInput& input)
 {
     input.least = float(fields.number("least", double(input.least)));
@@ -86,16 +95,6 @@ void read_null(const Json& null, const Fields& fields, SideInput& input)
 
 } // namespace
 
-std::string SideInput::range() const
-{
-    const bool low = std::isfinite(least), high = std::isfinite(most);
-    if (!low && !high)
-        return "any number";
-    return low && high ? "values of " + number(least) + " .. " + number(most)
-           : low       ? "values from " + number(least)
-                       : "values up to " + number(most);
-}
-
 void SideInput::check(const float* values, std::size_t given) const
 {
     if (given != count)
@@ -113,8 +112,8 @@ void SideInput::check(const float* values, std::size_t given) const
         return; // not told
     for (std::size_t i = 0; i < given; i++)
         if (values[i] < least || values[i] > most)
-            throw Error("the condition '" + name + "' takes " + range() + ", " + number(values[i]) +
-                        " was given");
+            throw Error("the condition '" + name + "' takes " + range(*this) + ", " +
+                        number(values[i]) + " was given");
 }
 
 std::vector<SideInput> read_side_inputs(const Json& declared, const std::string& where)

@@ -34,8 +34,6 @@ struct SideInput {
     //! Throws Error, which names the input, for another number of values, for what is not finite or out of range, and for
     //! fractions where it is an integer.
     void check(const float* values, std::size_t given) const;
-    //! What a value may be, in words.
-    std::string range() const;
 };
 
 //! A list of {"name", "type", "shape", "null", "least", "most", "from"}; null: none. Throws Error, beginning with `where`.
