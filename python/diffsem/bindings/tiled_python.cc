@@ -39,24 +39,17 @@ run_tiled(core::TiledEstimator& self, const complex_array& y, const float_array&
     const std::vector<py::ssize_t> shape(y.shape(), y.shape() + y.ndim());
     complex_array mean(shape);
     float_array variance(shape);
-    // Per element where the array is of y's shape or of a grid's, else one for each grid.
-    const bool each = noise_var.size() == y.size() && size > 1,
-               shared = noise_var.size() == size && size > 1;
-    if (!each && !shared && noise_var.size() != 1 && noise_var.size() != items)
-        throw core::Error("noise_var has " + std::to_string(noise_var.size()) +
-                          " values: give one, one for each of " + std::to_string(items) +
-                          " grids, or one for each element");
+    const auto noise = noise_from(float_array(noise_var).reshape({-1}), items, size);
     py::list info;
     for (py::ssize_t i = 0; i < items; i++) {
-        const auto at = each ? i * size : shared || noise_var.size() == 1 ? 0 : i;
         core::GridInfo done;
         {
             const auto* from = y.data() + i * size;
-            const auto* noise = noise_var.data() + at;
+            const auto* told = noise.values.data() + i * py::ssize_t(noise.stride);
             auto* to = mean.mutable_data() + i * size;
             auto* spread = variance.mutable_data() + i * size;
             py::gil_scoped_release release;
-            done = self.run(from, noise, each || shared ? self.size() : 1, to, spread);
+            done = self.run(from, told, noise.stride, to, spread);
         }
         info.append(grid_info(done));
     }
