@@ -2,51 +2,19 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The contract of every guidance, walked over the table: where it is the default, what it claims of the answer that a
- * whole run ends in, against closed forms, and how it refuses. What one call of it answers is in test_condition.cc.
+ * whole run ends in, against closed forms, and how it refuses. What one call of it answers is in test_condition.cc, what is
+ * said of draws in test_guidance_draws.cc.
  */
 #include "check.h"
-#include "fixtures.h"
-
-#include <gnuradio/diffsem/core/infer/condition.h>
-#include <gnuradio/diffsem/core/infer/sampler.h>
+#include "guidance_toy.h"
 
 #include <cstring>
-#include <map>
 #include <string>
 #include <vector>
 
 using namespace fixtures;
 
 namespace {
-
-// As a network is: no closed form behind it, no derivative, no variance.
-class Learned : public Prior
-{
-public:
-    explicit Learned(std::shared_ptr<const Prior> inner, bool each = true)
-        : d_inner(std::move(inner)),
-          d_traits(d_inner->traits())
-    {
-        d_traits.variance = false;
-        d_traits.tensor_sigma = each;
-        d_traits.sigma_max = 100;
-    }
-    const char* type() const override { return "onnx"; }
-    const Traits& traits() const override { return d_traits; }
-    std::unique_ptr<Workspace> make_workspace(std::size_t n) const override
-    {
-        return d_inner->make_workspace(n);
-    }
-    void denoise(const Tensor& x, const Sigma& sigma, Workspace& w, Estimate& out) const override
-    {
-        d_inner->denoise(x, sigma, w, out);
-        out.has_variance = false;
-    }
-
-private:
-    std::shared_ptr<const Prior> d_inner;
-    Traits d_traits;
-};
 
 // y = |x|^2 element by element: neither linear nor with a proximal step.
 class Squares : public Operator
@@ -95,120 +63,6 @@ public:
 private:
     std::size_t d_n;
 };
-
-struct Case {
-    Matrix a; // the measured rows
-    double noise;
-    std::vector<Vector> x0, exact, y;
-};
-
-Case measure(const Mixture& m, const Matrix& a, double noise, std::size_t count, unsigned seed)
-{
-    Random r(seed);
-    Case c{a, noise, {}, {}, {}};
-    for (std::size_t b = 0; b < count; b++) {
-        c.x0.push_back(m.draw(r));
-        c.y.push_back(a * c.x0.back() + noise * r.cvector(a.rows()));
-        c.exact.push_back(
-            posterior(m, a, c.y.back(), Eigen::VectorXd::Constant(a.rows(), noise * noise)).mean);
-    }
-    return c;
-}
-
-// A whole run from nothing known, as the start `noise` begins it; `draws` of each item, one after the other.
-std::vector<Vector> run(const Case& c,
-                        std::shared_ptr<const Prior> prior,
-                        std::shared_ptr<const Operator> op,
-                        const GuidanceEntry* guidance,
-                        const char* sampler,
-                        int steps,
-                        std::uint64_t first = 0,
-                        std::map<std::string, double> keys = {})
-{
-    const auto n = Eigen::Index(op->cols());
-    const std::size_t count = c.y.size();
-    auto denoiser = std::make_shared<PosteriorDenoiser>(prior, op, 1.0f, guidance, std::move(keys));
-    const Tensor y = to_tensor(c.y);
-    const Sigma noise(count, 1, float(c.noise));
-    denoiser->measure(y, noise);
-    const SamplerEntry& s = find_entry(samplers(), "sampler", sampler);
-    std::vector<float> levels;
-    for (int k = 0; k < steps; k++)
-        levels.push_back(float(10 * std::pow(0.003 / 10, double(k) / (steps - 1))));
-    levels.push_back(0);
-    SamplerRun r(denoiser, Domain::complex, {n}, count);
-    r.x = to_tensor(std::vector<Vector>(count, Vector::Zero(n)));
-    r.rng = Rng(5);
-    for (std::size_t b = 0; b < count; b++)
-        r.items[b] = first + b;
-    if (s.seeks_mean)
-        levels[0] = Sigma::unobserved();
-    else
-        for (std::size_t b = 0; b < count; b++) {
-            r.rng.fill(r.items[b], 0, Domain::complex, std::size_t(n), r.x.item(b));
-            for (std::size_t j = 0; j < r.x.width(); j++)
-                r.x.item(b)[j] *= levels[0];
-        }
-    r.levels = Levels::list(count, levels);
-    s.run(r);
-    std::vector<Vector> out;
-    for (std::size_t b = 0; b < count; b++)
-        out.push_back(to_vector(r.x.citem(b), n));
-    return out;
-}
-
-double error(const std::vector<Vector>& x, const std::vector<Vector>& truth)
-{
-    double sum = 0;
-    for (std::size_t b = 0; b < x.size(); b++)
-        sum += (x[b] - truth[b]).squaredNorm();
-    return sum;
-}
-
-double over_noise(const Case& c, const std::vector<Vector>& x)
-{
-    double sum = 0;
-    for (std::size_t b = 0; b < x.size(); b++)
-        sum += (c.y[b] - c.a * x[b]).squaredNorm();
-    return sum / (double(x.size()) * double(c.a.rows()) * c.noise * c.noise);
-}
-
-struct Fixture {
-    const char* name;
-    Mixture model;
-    std::shared_ptr<const Operator> op;
-    Matrix a; // rows of op that are measured
-};
-
-std::vector<Fixture> fixtures_of(const Mixture& m, unsigned seed)
-{
-    const Eigen::Index n = m.n(), rows = n / 2;
-    Random r(seed);
-    const Matrix eye = Matrix::Identity(n, n);
-    const Matrix a = r.cmatrix(rows, n) / std::sqrt(double(rows));
-    std::vector<std::uint8_t> observed(std::size_t(n), 0);
-    std::vector<int> some;
-    for (Eigen::Index i = 0; i < n; i += 2) {
-        observed[std::size_t(i)] = 1;
-        some.push_back(int(i));
-    }
-    return {{"matrix", m, make_matrix_operator(row_major(a), std::size_t(rows), std::size_t(n)), a},
-            {"mask", m, make_mask_operator(observed), Matrix(eye(some, Eigen::all))}};
-}
-
-// y as the operator has it: of a mask with holes, which may hold anything.
-Case spread_out(const Fixture& f, Case c)
-{
-    if (f.op->rows() == std::size_t(f.a.rows()))
-        return c;
-    for (auto& y : c.y) {
-        Vector whole = Vector::Constant(f.a.cols(), std::nan(""));
-        for (Eigen::Index i = 0; i < y.size(); i++)
-            whole(2 * i) = y(i);
-        y = whole;
-    }
-    return c;
-}
 
 // Every claim of exactness for Gaussians, with both kinds of prior that may stand behind it.
 void gaussians()
@@ -303,70 +157,6 @@ void mixtures()
         }
 }
 
-// Spread of draws over the exact variance, at 20 levels.
-double
-spread(const Fixture& f, const Case& c, std::shared_ptr<const Prior> prior, const GuidanceEntry& g)
-{
-    constexpr int draws = 16;
-    const Case whole = spread_out(f, c);
-    std::vector<std::vector<Vector>> all;
-    for (int k = 0; k < draws; k++)
-        all.push_back(
-            run(whole, prior, f.op, &g, "posterior_draw", 20, std::uint64_t(k) * c.y.size()));
-    double found = 0, exact = 0;
-    for (std::size_t b = 0; b < c.y.size(); b++) {
-        Vector mean = Vector::Zero(f.a.cols());
-        for (const auto& x : all)
-            mean += x[b] / double(draws);
-        for (const auto& x : all)
-            found += (x[b] - mean).squaredNorm() / (draws - 1);
-        const auto noise = Eigen::VectorXd::Constant(f.a.rows(), c.noise * c.noise);
-        exact += posterior(f.model, f.a, c.y[b], noise).covariance.trace().real();
-    }
-    return found / exact;
-}
-
-/*
- * What an entry says of draws: as wide as the posterior for Gaussians and for mixtures, or not offered. The approximate ones
- * are so for Gaussians alone (docs/openings/draws.md).
- */
-void draws()
-{
-    std::map<const GuidanceEntry*, double> farthest;
-    for (const Mixture& m : {gaussian(8, 3), mixture(8)})
-        for (const Fixture& f : fixtures_of(m, 3)) {
-            const auto closed = make_mixture_prior(f.model.parameters());
-            const auto learned = std::make_shared<Learned>(closed);
-            const Case c = measure(f.model, f.a, 0.2, 150, 4);
-            for (const GuidanceEntry* g : guidances())
-                for (const std::shared_ptr<const Prior>& prior :
-                     std::vector<std::shared_ptr<const Prior>>{closed, learned}) {
-                    if (!g->misfit(*prior, *f.op).empty())
-                        continue;
-                    const double wide = spread(f, c, prior, *g);
-                    const bool one = m.weights.size() == 1;
-                    std::printf(
-                        "draws, %s, %s, %s, prior '%s': %.2f of the posterior's variance%s\n",
-                        one ? "gaussian" : "mixture",
-                        f.name,
-                        g->name,
-                        prior->type(),
-                        wide,
-                        g->draws ? "" : " (not offered)");
-                    CHECK(g->draws == g->exact);
-                    if (g->draws || (one && g->exact_for_gaussians))
-                        CHECK(wide > 0.85 && wide < 1.15);
-                    auto& worst = farthest[g];
-                    worst = std::max(worst, std::fabs(std::log(wide)));
-                    const PosteriorDenoiser posterior(prior, f.op, 1.0f, g);
-                    CHECK_EQUAL(posterior.traits().approximate, !g->exact);
-                }
-        }
-    for (const auto& [g, worst] : farthest) // what is refused deserves it
-        if (!g->draws)
-            CHECK_BELOW(std::log(1.15), worst);
-}
-
 // Moduli of elements whose phases the prior knows: through the derivative of an operator that is not linear.
 void not_linear()
 {
@@ -450,7 +240,6 @@ int main()
     choices();
     gaussians();
     mixtures();
-    draws();
     not_linear();
     return check::result("guidance");
 }
