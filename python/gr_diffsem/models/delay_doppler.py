@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A denoiser of channels over time and frequency, in the delay-Doppler domain.
+
+Given the power of each delay and Doppler, a channel is Gaussian, and its posterior mean a linear system. So the network
+says the powers, and the system is solved:
+
+    H = Phi x,  x ~ CN(0, diag p),  y = H + n,                                                  (1)
+    z minimises |W (y - Phi sqrt(p) z)|^2 + |z|^2,  W = 1/sigma,  H^ = Phi sqrt(p) z            (2)
+
+Phi: waves at `delays` x `dopplers` places; (2) by conjugate gradients on the normal equations, without forming them
+(Hestenes and Stiefel 1952; CGLS, whose rounding errors grow with the root of those of the normal equations). What was
+solved for says more of the powers: some rounds of asking and solving are sparse Bayesian learning (Tipping 2001) with a
+network in place of its update. Powers come from powers, never from a phase: turning y turns the answer alike.
+
+Waves pass through two short bases (prolate spheroidal sequences: Slepian 1978), of the delays and of the Dopplers that
+there are; both are real once the middle delay is taken out, which halves the arithmetic.
+"""
+
+import copy
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+DELAYS = (-0.04, 0.228)  # symbols
+DOPPLERS = (-0.135, 0.135)  # cycles a symbol
+UNSEEN = 29.0  # a level from here on says that nothing was measured
+FLOOR = 2e-5  # added to every noise variance: no look counts as nearer than 47 dB
+
+
+def slepian(n, width, count):
+    """[n, count]: the sequences of n elements that hold most of their energy within +-width/2 cycles an element."""
+    apart = np.subtract.outer(np.arange(n), np.arange(n))
+    _, vectors = np.linalg.eigh(width * np.sinc(width * apart))
+    return vectors[:, ::-1][:, :count].copy()
+
+
+def waves(n, places, sign):
+    """exp(sign 2j pi place i), i counted from the middle: [n, len(places)]."""
+    at = np.arange(n) - (n // 2 if sign < 0 else (n - 1) / 2)
+    return np.exp(sign * 2j * np.pi * np.outer(at, places))
+
+
+class Waves(nn.Module):
+    """Phi of (1) and its adjoint, between amplitudes [B, delays, 2 dopplers] (real parts, then imaginary parts) and
+    grids [B, symbols, 2, carriers] from which the middle delay is taken out (`turned`)."""
+
+    def __init__(self, carriers, symbols, delays, dopplers):
+        super().__init__()
+        middle, width = sum(DELAYS) / 2, DELAYS[1] - DELAYS[0]
+        self.tau = DELAYS[0] - middle + width * (np.arange(delays) + 0.5) / delays
+        self.nu = np.linspace(*DOPPLERS, dopplers)
+        carrier = slepian(carriers, width, math.ceil(width * carriers) + 5)
+        symbol = slepian(symbols, DOPPLERS[1] - DOPPLERS[0], math.ceil((DOPPLERS[1] - DOPPLERS[0]) * symbols) + 4)
+        d = carrier.T @ waves(carriers, self.tau, -1)  # [modes, delays]
+        t = (symbol.T @ waves(symbols, self.nu, 1)).T  # [dopplers, modes]
+        turn = np.exp(2j * np.pi * middle * (np.arange(carriers) - carriers // 2))
+        for name, value in (
+            ("carrier", carrier.T),
+            ("symbol", symbol.T),
+            ("delay", np.block([[d.real, -d.imag], [d.imag, d.real]]).T),
+            ("doppler", np.block([[t.real, t.imag], [-t.imag, t.real]])),
+            ("turn", np.stack((turn.real, turn.imag))),
+        ):
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
+            self.register_buffer(f"{name}_t", torch.tensor(value.T.copy(), dtype=torch.float32), persistent=False)
+        self.delays, self.modes, self.times = delays, carrier.shape[1], symbol.shape[1]
+
+    def turned(self, y, sign=1.0):
+        """[B, symbols, 2, carriers] times exp(sign 2j pi k middle delay)."""
+        c, s = self.turn[0], self.turn[1] * sign
+        re, im = y[:, :, 0], y[:, :, 1]
+        return torch.stack((re * c - im * s, re * s + im * c), 2)
+
+    # Each product has the short basis on its right and all else as rows: one matrix product for a whole batch.
+
+    def forward(self, x):
+        v = (x @ self.doppler).reshape(-1, self.delays, 2, self.times).permute(0, 3, 2, 1)
+        v = v.reshape(-1, self.times, 2 * self.delays) @ self.delay
+        v = (v.transpose(1, 2) @ self.symbol).transpose(1, 2)
+        return v.reshape(-1, v.shape[1], 2, self.modes) @ self.carrier
+
+    def adjoint(self, y):
+        v = (y @ self.carrier_t).reshape(-1, y.shape[1], 2 * self.modes)
+        v = (v.transpose(1, 2) @ self.symbol_t).transpose(1, 2) @ self.delay_t
+        v = v.reshape(-1, self.times, 2, self.delays).permute(0, 3, 2, 1)
+        return v.reshape(-1, self.delays, 2 * self.times) @ self.doppler_t
+
+    def multiply_adds(self):
+        """Of Phi, or of its adjoint, for one tile."""
+        symbols, carriers = self.symbol.shape[1], self.carrier.shape[1]
+        return (
+            self.doppler.numel() * self.delays
+            + self.delay.numel() * self.times
+            + 2 * self.modes * symbols * self.times
+            + 2 * carriers * self.modes * symbols
+        )
+
+
+def solve(waves, y, w, d, steps):
+    """sqrt(p) z of (2) after `steps` of conjugate gradients from 0. w [B, S, 1, K]; d = sqrt(p) [B, delays, 2 dopplers]."""
+    dims = (1, 2)
+    r = w * y
+    s = d * waves.adjoint(w * r)
+    z = torch.zeros_like(s)
+    p, energy = s, (s * s).sum(dims, keepdim=True)
+    least = 1e-8 * energy + 1e-20  # what is left of the gradient is rounding: from here on nothing moves
+    for i in range(steps):
+        q = w * waves(d * p)
+        bend = (q * q).sum((1, 2, 3)).reshape(-1, 1, 1) + (p * p).sum(dims, keepdim=True)
+        length = energy / (bend + least)
+        z = z + length * p
+        if i + 1 == steps:
+            break
+        r = r - length[..., None] * q
+        s = d * waves.adjoint(w * r) - z
+        after = (s * s).sum(dims, keepdim=True)
+        p = s + (after / (energy + least)) * p
+        energy = after
+    return d * z
+
+
+class Mixer(nn.Module):
+    """Tokens [B, T, C] exchange what they know among each other, then among their channels (Tolstikhin et al. 2021)."""
+
+    def __init__(self, tokens, channels, hidden):
+        super().__init__()
+        self.across, self.back = nn.Linear(tokens, hidden), nn.Linear(hidden, tokens)
+        self.within, self.out = nn.Linear(channels, 2 * channels), nn.Linear(2 * channels, channels)
+        for layer in (self.back, self.out):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, h):
+        t = nn.functional.silu(self.across(normal(h).transpose(1, 2)))
+        h = h + self.back(t).transpose(1, 2)
+        return h + self.out(nn.functional.silu(self.within(normal(h))))
+
+    def multiply_adds(self):
+        tokens, channels = self.across.in_features, self.within.in_features
+        return 2 * (self.across.weight.numel() * channels + self.within.weight.numel() * tokens)
+
+
+def normal(h):
+    """A token at unit mean square."""
+    return h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-3)
+
+
+def power(x):
+    """|x|^2 of [B, delays, 2 dopplers] -> [B, delays, dopplers]."""
+    re, im = x.chunk(2, 2)
+    return re * re + im * im
+
+
+def log(x, least):
+    """Logarithm of powers, about 0 and of about unit size."""
+    return (torch.log(x + least) + 5) / 3
+
+
+class DelayDoppler(nn.Module):
+    """The denoiser of tiles [symbols, carriers]. steps: of conjugate gradients, in each round; delays, dopplers: places;
+    channels, hidden: of the mixers; blocks: mixers in a round."""
+
+    def __init__(
+        self, symbols=16, carriers=64, delays=64, dopplers=13, steps=(4, 6, 12), channels=64, hidden=64, blocks=2
+    ):
+        super().__init__()
+        self.symbols, self.carriers, self.steps = symbols, carriers, tuple(steps)
+        self.waves = Waves(carriers, symbols, delays, dopplers)
+        first, later = 2 * dopplers + 4, 5 * dopplers + 4
+        self.into = nn.ModuleList(nn.Linear(later if i else first, channels) for i in range(len(steps)))
+        self.mixers = nn.ModuleList(
+            nn.ModuleList(Mixer(delays, channels, hidden) for _ in range(blocks)) for _ in steps
+        )
+        self.says = nn.ModuleList(nn.Linear(channels, dopplers) for _ in steps)
+        for layer in self.says:
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.constant_(layer.bias, -math.log(delays * dopplers))
+        self.place = nn.Parameter(0.02 * torch.randn(delays, channels))
+        self.spread = Spread(self.waves, symbols, carriers, channels)
+
+    def multiply_adds(self):
+        """Of one tile."""
+        layers = [m for m in self.modules() if isinstance(m, Mixer)]
+        total = sum(m.multiply_adds() for m in layers)
+        tokens = [*self.into, *self.says]
+        total += sum(m.weight.numel() for m in tokens) * self.waves.delays
+        total += (2 * sum(self.steps) + len(self.steps) + 3) * self.waves.multiply_adds()
+        return total + self.spread.multiply_adds()
+
+    def for_export(self):
+        return copy.deepcopy(self).eval()
+
+    def forward(self, x, sigma):
+        """x [B, 2, S, K] of unit component variance, sigma [B, 1, S, K] -> mean as x, log variance as sigma."""
+        answers, log_variance = self.rounds(x, sigma, last=True)
+        return answers[-1], log_variance
+
+    def rounds(self, x, sigma, last=False):
+        """([mean after each round, or after the last alone], log variance)."""
+        v = (sigma * sigma).reshape(-1, self.symbols, 1, self.carriers) + FLOOR
+        seen = (v < UNSEEN**2).float()
+        w = seen * torch.rsqrt(v)
+        y = x.reshape(-1, 2, self.symbols, self.carriers).transpose(1, 2) * seen
+        y = self.waves.turned(y)
+        share = seen / (1 + v)  # what each look counts while powers are unknown
+        total = share.sum((1, 3)) + 1e-3
+        noise = ((share * share * v).sum((1, 3)) + 1e-6) / total**2  # nothing seen: 1
+        matched = power(self.waves.adjoint(share * y)) / (2 * total[..., None] ** 2)
+        pattern = power(self.waves.adjoint(torch.cat((share, torch.zeros_like(share)), 2))) / total[..., None] ** 2
+        whole = torch.cat((torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3, noise**0.1), 1)
+        whole = whole[:, None].expand(-1, self.waves.delays, -1)
+        least = 0.3 * noise[..., None] + 1e-7
+        known = (log(matched, least), log(pattern, 1e-4), whole)
+        h, answers, said = self.place, [], None
+        for i, steps in enumerate(self.steps):
+            features = known
+            if i:
+                features = (*known, said, log(power(x) / 2, 1e-8), log(left, least))
+            h = h + self.into[i](torch.cat(features, 2))
+            for mixer in self.mixers[i]:
+                h = mixer(h)
+            said = self.says[i](h).clamp(-25, 3)
+            d = torch.exp(said / 2)
+            d = torch.cat((d, d), 2)
+            x = solve(self.waves, y, w, d, steps)
+            final = i + 1 == len(self.steps)
+            if final or not last:
+                grid = self.waves(x)
+                answers.append(self.waves.turned(grid, -1.0).transpose(1, 2))
+            if not final:
+                rest = y - (self.waves(x) if last else grid)
+                left = power(self.waves.adjoint(share * rest)) / (2 * total[..., None] ** 2)
+                said = said / 3
+        return answers, self.spread(said, h, w, noise)
+
+
+class Spread(nn.Module):
+    """The error variance of each element: what the looks about it leave open, each counting by how it correlates under
+    the powers that were said, corrected by a small network."""
+
+    POWERS = (1, 4)  # of the correlation's square: how near a look has to be
+
+    def __init__(self, waves, symbols, carriers, channels, hidden=24):
+        super().__init__()
+        for name, places, n in (("k", waves.tau, carriers), ("s", waves.nu, symbols)):
+            lag = np.arange(-n + 1, n)
+            phase = 2 * np.pi * np.outer(places, lag)
+            self.register_buffer(f"cos_{name}", torch.tensor(np.cos(phase), dtype=torch.float32), persistent=False)
+            self.register_buffer(f"sin_{name}", torch.tensor(np.sin(phase), dtype=torch.float32), persistent=False)
+            index = np.subtract.outer(np.arange(n), np.arange(n)) + n - 1
+            self.register_buffer(f"lag_{name}", torch.tensor(index.reshape(-1)), persistent=False)
+        self.symbols, self.carriers = symbols, carriers
+        self.pooled = nn.Linear(channels, 8)
+        self.first = nn.Linear(2 * len(self.POWERS) + 1 + 8 + 1, hidden)
+        self.second, self.third = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
+        nn.init.zeros_(self.third.weight)
+        nn.init.zeros_(self.third.bias)
+
+    def multiply_adds(self):
+        k, s = self.carriers, self.symbols
+        net = self.first.weight.numel() + self.second.weight.numel() + self.third.weight.numel()
+        return k * s * (net + 2 * len(self.POWERS) * (k + s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
+
+    def correlation(self, p, name):
+        """Squared correlation by lag [B, 2n - 1] of the powers [B, places]."""
+        p = p / (p.sum(1, keepdim=True) + 1e-20)
+        re, im = p @ getattr(self, f"cos_{name}"), p @ getattr(self, f"sin_{name}")
+        return re * re + im * im + 1e-12
+
+    def forward(self, said, h, w, noise):
+        k, s = self.carriers, self.symbols
+        p = torch.exp(said)
+        total = p.sum((1, 2))
+        along, across = self.correlation(p.sum(2), "k"), self.correlation(p.sum(1), "s")
+        looks = (w * w)[:, :, 0] * total[:, None, None]  # signal over noise of each
+        features = [torch.log(looks + 1e-4) / 4]
+        for power in self.POWERS:
+            near = along.pow(power)[:, self.lag_k].reshape(-1, k, k)
+            late = across.pow(power)[:, self.lag_s].reshape(-1, s, s)
+            features.append(torch.log(late @ looks @ near + 1e-4) / 4)
+            features.append(torch.log(late @ (looks / (1 + looks)) @ near + 1e-4) / 4)
+        features = torch.stack(features, 3)
+        about = torch.cat((self.pooled(h).mean(1), torch.log(noise) / 3), 1)[:, None, None]
+        about = about.expand(-1, s, k, -1)
+        f = nn.functional.silu(self.first(torch.cat((features, about), 3)))
+        f = f + nn.functional.silu(self.second(f))
+        prior = torch.log(total + 1e-6)[:, None, None, None]
+        rough = prior - nn.functional.softplus(4 * features[..., 1:2] - 1.5)
+        return (rough + self.third(f)).permute(0, 3, 1, 2).clamp(-16, 4)
