@@ -16,6 +16,7 @@ Waves pass through two short bases (prolate spheroidal sequences: Slepian 1978),
 there are; both are real once the middle delay is taken out, which halves the arithmetic.
 """
 
+import contextlib
 import copy
 import math
 
@@ -49,6 +50,7 @@ class Waves(nn.Module):
     def __init__(self, carriers, symbols, delays, dopplers):
         super().__init__()
         middle, width = sum(DELAYS) / 2, DELAYS[1] - DELAYS[0]
+        self.middle = middle
         self.tau = DELAYS[0] - middle + width * (np.arange(delays) + 0.5) / delays
         self.nu = np.linspace(*DOPPLERS, dopplers)
         carrier = slepian(carriers, width, math.ceil(width * carriers) + 5)
@@ -168,7 +170,7 @@ class DelayDoppler(nn.Module):
         super().__init__()
         self.symbols, self.carriers, self.steps = symbols, carriers, tuple(steps)
         self.waves = Waves(carriers, symbols, delays, dopplers)
-        first, later = 2 * dopplers + 4, 5 * dopplers + 4
+        first, later = 2 * dopplers + 3, 5 * dopplers + 3
         self.into = nn.ModuleList(nn.Linear(later if i else first, channels) for i in range(len(steps)))
         self.mixers = nn.ModuleList(
             nn.ModuleList(Mixer(delays, channels, hidden) for _ in range(blocks)) for _ in steps
@@ -194,11 +196,12 @@ class DelayDoppler(nn.Module):
 
     def forward(self, x, sigma):
         """x [B, 2, S, K] of unit component variance, sigma [B, 1, S, K] -> mean as x, log variance as sigma."""
-        answers, log_variance = self.rounds(x, sigma, last=True)
-        return answers[-1], log_variance
+        _, means, log_variance = self.rounds(x, sigma, last=True)
+        return means[-1], log_variance
 
-    def rounds(self, x, sigma, last=False):
-        """([mean after each round, or after the last alone], log variance)."""
+    def rounds(self, x, sigma, last=False, through=True):
+        """([log powers of each round], [mean of each round, or of the last alone], log variance). through: whether
+        gradients pass through the linear systems."""
         v = (sigma * sigma).reshape(-1, self.symbols, 1, self.carriers) + FLOOR
         seen = (v < UNSEEN**2).float()
         w = seen * torch.rsqrt(v)
@@ -207,33 +210,30 @@ class DelayDoppler(nn.Module):
         share = seen / (1 + v)  # what each look counts while powers are unknown
         total = share.sum((1, 3)) + 1e-3
         noise = ((share * share * v).sum((1, 3)) + 1e-6) / total**2  # nothing seen: 1
-        matched = power(self.waves.adjoint(share * y)) / (2 * total[..., None] ** 2)
+
+        def matched(grid):
+            return power(self.waves.adjoint(share * grid)) / (2 * total[..., None] ** 2)
+
         pattern = power(self.waves.adjoint(torch.cat((share, torch.zeros_like(share)), 2))) / total[..., None] ** 2
-        whole = torch.cat((torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3, noise**0.1), 1)
+        whole = torch.cat((torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3), 1)
         whole = whole[:, None].expand(-1, self.waves.delays, -1)
         least = 0.3 * noise[..., None] + 1e-7
-        known = (log(matched, least), log(pattern, 1e-4), whole)
-        h, answers, said = self.place, [], None
+        known = (log(matched(y), least), log(pattern, 1e-4), whole)
+        h, said, means = self.place, [], []
         for i, steps in enumerate(self.steps):
-            features = known
-            if i:
-                features = (*known, said, log(power(x) / 2, 1e-8), log(left, least))
+            features = (*known, said[-1] / 3, log(power(x) / 2, 1e-8), log(left, least)) if i else known
             h = h + self.into[i](torch.cat(features, 2))
             for mixer in self.mixers[i]:
                 h = mixer(h)
-            said = self.says[i](h).clamp(-25, 3)
-            d = torch.exp(said / 2)
-            d = torch.cat((d, d), 2)
-            x = solve(self.waves, y, w, d, steps)
-            final = i + 1 == len(self.steps)
-            if final or not last:
+            said.append(self.says[i](h).clamp(-25, 3))
+            d = torch.exp(said[-1] / 2)
+            with contextlib.nullcontext() if through else torch.no_grad():
+                x = solve(self.waves, y, w, torch.cat((d, d), 2), steps)
                 grid = self.waves(x)
-                answers.append(self.waves.turned(grid, -1.0).transpose(1, 2))
-            if not final:
-                rest = y - (self.waves(x) if last else grid)
-                left = power(self.waves.adjoint(share * rest)) / (2 * total[..., None] ** 2)
-                said = said / 3
-        return answers, self.spread(said, h, w, noise)
+            left = None if i + 1 == len(self.steps) else matched(y - grid)
+            if left is None or not last:
+                means.append(self.waves.turned(grid, -1.0).transpose(1, 2))
+        return said, means, self.spread(said[-1], h, w, noise)
 
 
 class Spread(nn.Module):

@@ -1,18 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains networks that answer in rounds (models/delay_doppler.py): earlier rounds learn too, at a smaller weight."""
+"""Trains networks that answer in rounds (models/delay_doppler.py).
+
+At first they learn the powers that the channels were drawn with, by cross entropy, which needs no gradient through the
+linear systems; then the error of the answers, the last round's and, at a smaller weight, those of earlier ones.
+"""
+
+import numpy as np
+import torch
 
 from . import training
 
-EARLIER = 0.3  # weight of what each earlier round leaves, beside the last's
+EARLIER = 0.2  # weight of what each earlier round leaves, beside the last's
+POWERS_ALONE = 0.25  # share of the time
+
+
+def cells(channels, waves):
+    """The powers of `Channels` at the places of `waves` (delay_doppler.Waves): [n, delays, dopplers], of sum 1. A delay
+    is shared by its two neighbours; Clarke's spectrum is integrated about each Doppler."""
+    tau = waves.middle + waves.tau
+    near = np.clip(1 - np.abs(channels.delays[:, :, None] - tau) / (tau[1] - tau[0]), 0, None)  # [n, P, delays]
+    edges = np.concatenate(([-np.inf], (waves.nu[1:] + waves.nu[:-1]) / 2, [np.inf]))
+    below = 0.5 + np.arcsin(np.clip(edges / channels.doppler[:, None], -1, 1)) / np.pi
+    fading = np.einsum("np,npd->nd", channels.powers, near)[:, :, None] * np.diff(below, axis=1)[:, None]
+    line = np.clip(1 - np.abs(channels.sight_doppler[:, None] - waves.nu) / (waves.nu[1] - waves.nu[0]), 0, None)
+    sight = (channels.sight[:, None] * near[:, 0])[:, :, None] * line[:, None]
+    return (fading + sight).astype(np.float32)
+
+
+def ratio(mean, clean, variance):
+    """Squared error over what was expected, of each item [B]: elements that are hard to know count as in the NMSE."""
+    error = training.square_error(mean, clean, variance)
+    return error.sum((1, 2)) / variance.sum((1, 2))
 
 
 class RoundsTraining(training.Training):
-    """`Training` of a network with rounds(x, sigma) -> ([means], log variance), the last of which is its answer."""
+    """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance)."""
 
-    def loss(self, clean, state, sigma, observed):
-        means, log_variance = self.net.rounds(state, sigma)
-        def of(mean):  # its variance is near the truth from the beginning
-            return training.loss(lambda *_: (mean, log_variance), clean, state, sigma, observed, warm=True)
+    def draw(self, rng):
+        batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
+        self.scheme.check_batch(batch)
+        return (*training.tensors(batch), torch.from_numpy(cells(batch.channels, self.net.waves)))
 
-        fit, spread = of(means[-1])
-        return fit + sum(EARLIER * of(mean)[0] for mean in means[:-1]), spread
+    def loss(self, clean, state, sigma, observed, powers):
+        alone = self.start is None and self.elapsed < POWERS_ALONE * self.seconds
+        said, means, log_variance = self.net.rounds(state, sigma, through=not alone)
+        log_variance = log_variance.reshape(observed.shape)
+        error = training.square_error(means[-1], clean, observed).detach()
+        spread = (log_variance + (error * torch.exp(-log_variance)).clamp(max=training.OUTLIER)).mean()
+        if alone:
+            return sum(cross_entropy(s, powers) for s in said), spread
+        variance = log_variance.detach().exp()
+        fits = [ratio(mean, clean, variance).clamp(max=100).mean() for mean in means]
+        return fits[-1] + EARLIER * sum(fits[:-1]), spread
+
+
+def cross_entropy(said, powers):
+    """Of the powers' distribution over cells, and of their sum, which was 1 before the gain was measured."""
+    total = torch.logsumexp(said, (1, 2))
+    return (powers * (total[:, None, None] - said)).sum((1, 2)).mean() + total.pow(2).mean()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A channel over time and frequency, seen at some of its elements: one prior for any pilots, delays and Doppler."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..air import grid_channel, grid_pilots, measure
@@ -14,6 +16,13 @@ def full():
     from ..models.delay_doppler import DelayDoppler
 
     return DelayDoppler(*TILE)
+
+
+@dataclass
+class GridBatch(measure.Batch):
+    """Training pairs, and the `grid_channel.Channels` that they are of."""
+
+    channels: grid_channel.Channels
 
 
 class OfdmGrid(Scheme):
@@ -48,8 +57,10 @@ class OfdmGrid(Scheme):
     def batch(self, rng, n, prior_share):
         observed = grid_pilots.draw(rng, n, *TILE)
         true, believed = draw_noise(rng, n)
-        batch = measure.observe(self.sample(rng, n), true, believed, observed, rng)
-        return measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        channels = grid_channel.draw(rng, n, *TILE, doppler=FASTEST)
+        batch = measure.observe(channels.response, true, believed, observed, rng)
+        batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
+        return GridBatch(**vars(batch), channels=channels)
 
     def validation(self):
         def of(pattern):
