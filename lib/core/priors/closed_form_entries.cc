@@ -28,6 +28,24 @@ std::vector<double> real_values(const NpyArray& array, const Fields& fields, con
     return array.data;
 }
 
+// The covariance [n, n] that `covariance` and `kronecker` make: of what lies on a grid, along its first axis and along
+// the others, each with its own correlation.
+std::vector<std::complex<double>> kronecker_product(const Fields& f, std::int64_t n)
+{
+    const NpyArray& inner = f.array("kronecker", {-1, -1});
+    const std::int64_t m = inner.shape[0];
+    if (inner.shape[1] != m || m == 0 || n % m != 0)
+        f.fail("kronecker", "must be square, of a size that divides the signal's " + std::to_string(n));
+    const std::int64_t k = n / m;
+    const auto a = complex_values(f.array("covariance", {k, k})), b = complex_values(inner);
+    std::vector<std::complex<double>> product(std::size_t(n * n));
+    for (std::int64_t i = 0; i < n; i++)
+        for (std::int64_t j = 0; j < n; j++)
+            product[std::size_t(i * n + j)] =
+                a[std::size_t(i / m * k + j / m)] * b[std::size_t(i % m * m + j % m)];
+    return product;
+}
+
 // A Gaussian is a mixture of one component, whose arrays lack the leading axis.
 std::shared_ptr<const Prior> read_mixture(const Fields& f, const SignalShape& signal, bool one)
 {
@@ -50,7 +68,9 @@ std::shared_ptr<const Prior> read_mixture(const Fields& f, const SignalShape& si
     };
     if (f.has(covariance) == f.has(variance))
         throw Error(f.where() + ": give either '" + covariance + "' or '" + variance + "'");
-    if (f.has(covariance))
+    if (one && f.has("kronecker"))
+        p.covariances = kronecker_product(f, n);
+    else if (f.has(covariance))
         p.covariances = complex_values(f.array(covariance, shaped({n, n})));
     else
         p.variances = real_values(f.array(variance, shaped({n})), f, variance);
@@ -88,6 +108,8 @@ const PriorEntry& gaussian_prior()
                                "Closed form; with one step this is linear MMSE estimation (Kay, "
                                "Estimation Theory, ch. 12).",
                                {{"covariance", "file [N, N]; or"},
+                                {"kronecker",
+                                 "file [M, M]: the covariance is `covariance`, [N/M, N/M], (x) this"},
                                 {"variance", "file [N]: a diagonal covariance"},
                                 {"mean", "file [N] (0)"}}},
                               read_gaussian};

@@ -269,7 +269,10 @@ def measure(part, noise):
 
 
 def counted(part):
-    """Index of the elements where errors count: the observed ones, or all behind a matrix."""
+    """Index of the elements where errors count: those that the data name, else the observed ones, or all behind a
+    matrix."""
+    if part.counted is not None:
+        return np.asarray(part.counted, bool)
     if part.observed is None or part.matrix is not None:
         return slice(None)
     return np.asarray(part.observed, bool)

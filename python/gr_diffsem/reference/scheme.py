@@ -31,6 +31,8 @@ def load_prior(description, folder, real=False):
     kind = description["type"]
     if kind == "gaussian":
         mean = tensor("mean")
+        if description.get("kronecker"):
+            return Gaussian(np.kron(tensor("covariance"), tensor("kronecker")), mean)
         if description.get("covariance"):
             return Gaussian(tensor("covariance"), mean)
         return DiagonalGaussian(tensor("variance"), 0.0 if mean is None else mean)

@@ -38,7 +38,8 @@ class TestData:
     bool or None (all). matrix: [M, N] or None. estimators: {name: f(y, noise_var) -> mean}, closed forms and genies
     that are no members of the package. A list of these may be given, each a kind of signal; what has a `name` is
     reported apart too, and its estimators may be its own under the same names. condition: {name: array [count, ...]},
-    what a conditional prior is told. forward: f(truth) -> clean measurement [count, M], of the operator `network`."""
+    what a conditional prior is told. forward: f(truth) -> clean measurement [count, M], of the operator `network`.
+    counted: [N] bool, the elements where errors count; None: the observed ones, behind a matrix all."""
 
     truth: np.ndarray
     observed: np.ndarray | None = None
@@ -47,6 +48,7 @@ class TestData:
     name: str | None = None
     condition: dict = field(default_factory=dict)
     forward: object = None
+    counted: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A channel over time and frequency, seen at some of its elements: one prior for any pilots, delays and Doppler."""
+"""A channel over time and frequency, seen at some of its elements: one prior for any pilots, delays and Doppler.
+
+y = M(h + n): h the response over a tile of 16 symbols x 64 carriers, M the elements with pilots or decided data; what is
+not observed has infinite noise. Grids of other sizes are tiles that overlap (`core::TiledEstimator`); a shorter one is a
+tile of which the rest is not observed.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..air import grid_channel, grid_pilots, measure
-from .base import Network, Scheme
+from ..models import grid_bank
+from .base import Claim, Network, Scheme, TestData
 
 TILE = (16, 64)  # symbols, carriers
+MEASURED = 48  # carriers of the test's grid, in the middle of the tile
 FASTEST = (0.001, 0.125)  # cycles a symbol period: 0.1 of the carrier spacing behind a guard interval of a quarter
+AVERAGE = (8000, 31)  # channels that the average statistics are taken from, and their seed
 
 
 def full():
     from ..models.delay_doppler import DelayDoppler
 
     return DelayDoppler(*TILE)
+
+
+def fast():
+    from ..models.delay_doppler import DelayDoppler
+
+    return DelayDoppler(*TILE, delays=48, dopplers=9, steps=(7,), channels=48, hidden=48, blocks=2)
 
 
 @dataclass
@@ -32,19 +46,27 @@ class OfdmGrid(Scheme):
         "a Gaussian given the power of each delay and Doppler: sparse Bayesian learning (Tipping 2001) with a network in "
         "place of its update, as a one-step diffusion prior"
     )
-    default = "full"
-    data = (
-        "channels drawn as they go (gr_diffsem.air.grid_channel): exponential, few-path and line-of-sight profiles, rms "
-        "delay 0.003 to 0.06 of a symbol, Doppler to 0.125 cycles a symbol, Clarke's fading; pilot patterns and noise at "
-        "random (air.grid_pilots). Nothing recorded"
-    )
     shape = TILE
     axes = ("symbol", "carrier")
     gain = "measured"
     operator = "mask"
+    default = "full"
+    fallbacks = {"full": "robust", "fast": "robust"}
+    cost_unit = "tile of 1,024 elements"
+    snr_definition = "mean channel power over noise variance, both per observed element"
+    snr_db = (0, 10, 20, 30)
+    evaluations = ()
+    data = (
+        "drawn as training goes (gr_diffsem.air.grid_channel): exponential, few-path and line-of-sight profiles in equal "
+        "parts, rms delay 0.003 to 0.06 of a symbol, all paths within a quarter of one, Doppler 0.001 to 0.125 cycles a "
+        "symbol period, Clarke's fading; observed elements and noise at random (air.grid_pilots). Nothing recorded"
+    )
 
     def networks(self):
-        return {"full": Network(full, "delay-Doppler network", 0.15, minutes=60, batch=64, rate=2e-3)}
+        return {
+            "full": Network(full, "powers of delays and Dopplers in three rounds", 0.15, minutes=60, batch=64),
+            "fast": Network(fast, "the same in one round", 0.15, minutes=25, batch=64),
+        }
 
     def training(self):
         from ..models.grid_training import RoundsTraining
@@ -66,15 +88,76 @@ class OfdmGrid(Scheme):
         def of(pattern):
             def at(snr_db):
                 rng = np.random.default_rng(77)
-                observed = np.zeros((100, *TILE), bool)
-                observed[:, :, 8:56] = pattern
-                h = self.sample(rng, len(observed))
+                observed = np.repeat(in_tile(pattern[None], False), 100, 0)
                 nv = np.float32(10 ** (-snr_db / 10))
-                return measure.observe(h, nv, nv, observed, rng)
+                return measure.observe(self.sample(rng, 100), nv, nv, observed, rng)
 
             return at
 
-        return {name: of(pattern) for name, pattern in grid_channel.patterns().items()}
+        return {name: of(pattern) for name, pattern in grid_channel.patterns(TILE[0], MEASURED).items()}
+
+    def tensors(self, progress=print):
+        wide = grid_bank.robust(*TILE).members[0]
+        return {"robust_time.npy": wide.time.astype(np.complex64), "robust_carrier.npy": wide.carrier.astype(np.complex64)}
+
+    def classical(self):
+        prior = {"type": "gaussian", "covariance": "robust_time.npy", "kronecker": "robust_carrier.npy"}
+        return {"robust": {"title": "Wiener filter for all delays and Dopplers that there may be", "prior": prior}}
+
+    def claims(self):
+        return [
+            Claim(f"{name}: {text} at {snr} dB", member, snr, against=other, gate=gate, data=name)
+            for name in grid_channel.patterns()
+            for member, other, gate, text in (
+                ("full", "bank", 0.1, "`full` no worse than the bank of 180"),
+                ("fast", "adaptive", 0.0, "`fast` below the adaptive filter"),
+            )
+            for snr in self.snr_db
+        ]
+
+    def test_data(self, count, seed):
+        average = grid_bank.Average(grid_channel.draw(np.random.default_rng(AVERAGE[1]), AVERAGE[0], TILE[0], MEASURED))
+        banks = {
+            "interpolation": grid_bank.interpolate,
+            "adaptive": grid_bank.adaptive(TILE[0], MEASURED),
+            "average": average,
+            "bank": grid_bank.bank_of_180(TILE[0], MEASURED),
+        }
+        parts, patterns = [], grid_channel.patterns(TILE[0], MEASURED)
+        for i, (name, pattern) in enumerate(patterns.items()):
+            channels = grid_channel.draw(np.random.default_rng([seed, i]), -(-count // len(patterns)), TILE[0], MEASURED)
+            known = {**banks, "genie": grid_bank.genie(channels)}
+            estimators = {key: within(estimate, pattern) for key, estimate in known.items()}
+            truth = in_tile(channels.response, 0)
+            seen, counts = in_tile(pattern, False), in_tile(np.ones_like(pattern), False)
+            parts.append(TestData(truth, seen.reshape(-1), estimators=estimators, name=name, counted=counts.reshape(-1)))
+        return parts
+
+    def card(self):
+        return (
+            "For estimates over the whole grid of an OFDM signal from pilots, preambles and decided data, wherever they "
+            "lie. Delays count from the FFT window's beginning and may lie from 0.04 of a symbol before it to 0.228 "
+            "behind it: a window that begins within the guard interval is turned there first by the blocks. The channel "
+            "is constant within a symbol; Doppler above 0.13 cycles a symbol is not known to it, and the guard gives "
+            "such tiles to `robust`."
+        )
+
+
+def in_tile(grid, rest):
+    """Grids [..., 16, 48] in the middle of tiles [..., 16, 64]; `rest` is what lies beside them."""
+    side = (TILE[1] - MEASURED) // 2
+    return np.pad(grid, [*[(0, 0)] * (grid.ndim - 1), (side, side)], constant_values=rest)
+
+
+def within(estimate, pattern):
+    """An estimator of grids [n, 16, 48] as one of tiles [n, 1024], for `TestData.estimators`."""
+    side = (TILE[1] - MEASURED) // 2
+
+    def on_tiles(y, noise_var):
+        grid = y.reshape(-1, *TILE)[:, :, side : side + MEASURED]
+        return in_tile(estimate(grid, pattern, noise_var), 0).reshape(len(y), -1)
+
+    return on_tiles
 
 
 def draw_noise(rng, n, snr_db=(-10.0, 35.0)):
