@@ -27,7 +27,7 @@ from torch import nn
 DELAYS = (-0.04, 0.228)  # symbols
 DOPPLERS = (-0.135, 0.135)  # cycles a symbol
 UNSEEN = 29.0  # a level from here on says that nothing was measured
-FLOOR = 2e-5  # added to every noise variance: no look counts as nearer than 47 dB
+FLOOR = 1e-4  # added to every noise variance: no look counts as nearer than 40 dB, which bounds what rounding may do
 
 
 def slepian(n, width, count):
@@ -165,7 +165,7 @@ class DelayDoppler(nn.Module):
     channels, hidden: of the mixers; blocks: mixers in a round."""
 
     def __init__(
-        self, symbols=16, carriers=64, delays=64, dopplers=13, steps=(4, 6, 12), channels=64, hidden=64, blocks=2
+        self, symbols=16, carriers=64, delays=64, dopplers=13, steps=(3, 5, 16), channels=64, hidden=64, blocks=2
     ):
         super().__init__()
         self.symbols, self.carriers, self.steps = symbols, carriers, tuple(steps)
@@ -203,7 +203,7 @@ class DelayDoppler(nn.Module):
         """([log powers of each round], [mean of each round, or of the last alone], log variance). through: whether
         gradients pass through the linear systems."""
         v = (sigma * sigma).reshape(-1, self.symbols, 1, self.carriers) + FLOOR
-        seen = (v < UNSEEN**2).float()
+        seen = (v < UNSEEN**2).to(v.dtype)
         w = seen * torch.rsqrt(v)
         y = x.reshape(-1, 2, self.symbols, self.carriers).transpose(1, 2) * seen
         y = self.waves.turned(y)

@@ -68,8 +68,9 @@ def posterior(gaussian, y, observed, noise_var):
     everywhere = np.nonzero(np.ones(observed.shape, bool))
     seen = y[:, observed]
     factor = np.linalg.cholesky(gaussian.at(places, places) + noise_var * np.eye(len(places[0])))
-    white = np.linalg.solve(factor, seen.T)
-    mean = gaussian.at(everywhere, places) @ np.linalg.solve(factor.conj().T, white)
+    whiten = np.linalg.inv(factor)
+    white = whiten @ seen.T
+    mean = gaussian.at(everywhere, places) @ (whiten.conj().T @ white)
     likelihood = -np.sum(np.abs(white) ** 2, 0) - 2 * np.sum(np.log(np.abs(np.diag(factor))))
     return mean.T.reshape(y.shape), likelihood
 

@@ -58,3 +58,17 @@ def cross_entropy(said, powers):
     """Of the powers' distribution over cells, and of their sum, which was 1 before the gain was measured."""
     total = torch.logsumexp(said, (1, 2))
     return (powers * (total[:, None, None] - said)).sum((1, 2)).mean() + total.pow(2).mean()
+
+
+def rounding(net, graph, batch):
+    """What an exported graph's answers differ from the network's, as a share of the error's power, the mean of a batch's
+    items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise their way
+    depends on rounding; their error does not."""
+    clean, state, sigma, observed = training.tensors(batch)[:4]
+    with torch.no_grad():
+        mean, log_variance = net(state, sigma)
+    there, its = (torch.from_numpy(v) for v in graph.run(["mean", "log_variance"], {"x": state.numpy(), "sigma": sigma.numpy()}))
+    error = training.square_error(mean, clean, observed).sum((1, 2))
+    apart = training.square_error(there, mean, observed).sum((1, 2))
+    spread = (its - log_variance).abs().mean()
+    return max(float((apart / error).mean()), float(spread))

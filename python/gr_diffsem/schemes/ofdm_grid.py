@@ -17,6 +17,7 @@ from .base import Claim, Network, Scheme, TestData
 TILE = (16, 64)  # symbols, carriers
 MEASURED = 48  # carriers of the test's grid, in the middle of the tile
 FASTEST = (0.001, 0.125)  # cycles a symbol period: 0.1 of the carrier spacing behind a guard interval of a quarter
+ROUNDING = 0.03  # of the error's power: what the order of additions may change, at most
 AVERAGE = (8000, 31)  # channels that the average statistics are taken from, and their seed
 
 
@@ -95,6 +96,15 @@ class OfdmGrid(Scheme):
             return at
 
         return {name: of(pattern) for name, pattern in grid_channel.patterns(TILE[0], MEASURED).items()}
+
+    def write_network(self, net, path, network, facts):
+        from ..models import grid_training, onnx_export
+
+        def difference(net, file):
+            batch = self.batch(np.random.default_rng(self.seed + 5000), 256, network.prior_share)
+            return grid_training.rounding(net, onnx_export.session(file), batch)
+
+        return onnx_export.write(net, path, self, network, facts, difference, ROUNDING)
 
     def tensors(self, progress=print):
         wide = grid_bank.robust(*TILE).members[0]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The delay-Doppler network: its waves, its linear systems, its training."""
+
+import numpy as np
+import pytest
+import torch
+from gr_diffsem.air import grid_channel
+from gr_diffsem.models import delay_doppler, grid_training
+from gr_diffsem.schemes import get
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    return delay_doppler.Waves(24, 6, delays=16, dopplers=5).double()
+
+
+def dense(waves):
+    """Phi as a real matrix [grid, amplitudes]."""
+    n = waves.delays * waves.doppler.shape[0]
+    columns = torch.eye(n, dtype=torch.float64).reshape(n, waves.delays, -1)
+    return waves(columns).reshape(n, -1).T
+
+
+def test_waves_are_complex_exponentials(small):
+    # One amplitude gives exp(-2j pi k tau + 2j pi nu s) with the middle delay taken out, to what the short bases leave.
+    x = torch.zeros(1, 16, 10, dtype=torch.float64)
+    x[0, 3, 1] = 1
+    grid = small.turned(small(x), -1.0)[0].numpy()
+    k, s = np.arange(24) - 12, np.arange(6) - 2.5
+    delay = small.middle + small.tau[3]
+    wanted = np.exp(2j * np.pi * small.nu[1] * s)[:, None] * np.exp(-2j * np.pi * k * delay)
+    assert np.abs(grid[:, 0] + 1j * grid[:, 1] - wanted).max() < 5e-3
+
+
+def test_adjoint(small):
+    rng = torch.Generator().manual_seed(1)
+    x = torch.randn(2, 16, 10, dtype=torch.float64, generator=rng)
+    y = torch.randn(2, 6, 2, 24, dtype=torch.float64, generator=rng)
+    assert torch.allclose((small(x) * y).sum((1, 2, 3)), (x * small.adjoint(y)).sum((1, 2)))
+
+
+def test_solve_is_the_posterior_mean(small):
+    # Equation (2) against the normal equations: H^ = P Phi^T (Phi P Phi^T + R)^-1 y.
+    rng = torch.Generator().manual_seed(2)
+    y = torch.randn(1, 6, 2, 24, dtype=torch.float64, generator=rng)
+    w = 0.5 + torch.rand(1, 6, 1, 24, dtype=torch.float64, generator=rng)
+    w = w * (torch.rand(1, 6, 1, 24, generator=rng) < 0.4)
+    d = torch.rand(1, 16, 5, dtype=torch.float64, generator=rng)
+    d = torch.cat((d, d), 2)
+    x = delay_doppler.solve(small, y, w, d, 80)
+    phi = dense(small) * d.reshape(-1)
+    a = phi * w.expand(1, 6, 2, 24).reshape(-1, 1)
+    z = torch.linalg.solve(a.T @ a + torch.eye(a.shape[1], dtype=torch.float64), a.T @ (w * y).reshape(-1))
+    assert torch.allclose(x.reshape(-1), d.reshape(-1) * z, atol=1e-3)  # it stops at a gradient of 1e-4
+
+
+def test_powers_of_channels_lie_where_their_paths_do():
+    waves = delay_doppler.Waves(64, 16, delays=64, dopplers=13)
+    channels = grid_channel.draw(np.random.default_rng(3), 30, 16, 64)
+    powers = grid_training.cells(channels, waves)
+    assert np.allclose(powers.sum((1, 2)), 1, atol=1e-5)
+    mean = (powers.sum(2) * (waves.middle + waves.tau)).sum(1)
+    wanted = (channels.powers * channels.delays).sum(1) + channels.sight * channels.delays[:, 0]
+    assert np.allclose(mean, wanted, atol=1e-4)
+    slow = channels.doppler < 0.005
+    assert powers[slow][:, :, 6].sum((1,)).min() > 0.5  # the middle Doppler has nearly all
+
+
+def test_turning_the_measurement_turns_the_answer():
+    torch.manual_seed(1)
+    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), channels=16, hidden=16, blocks=1)
+    batch = get("ofdm_grid").batch(np.random.default_rng(4), 4, 0.0)
+    planes = grid_training.training.planes
+    sigma = torch.from_numpy(batch.sigma[:, None])
+    with torch.no_grad():
+        mean, spread = net(planes(batch.state), sigma)
+        turned, same = net(planes(batch.state * np.exp(0.7j)), sigma)
+    wanted = torch.view_as_complex(mean.movedim(1, -1).contiguous()) * np.exp(0.7j)
+    assert torch.allclose(torch.view_as_complex(turned.movedim(1, -1).contiguous()), wanted.to(torch.complex64), atol=2e-3)
+    assert torch.allclose(spread, same, atol=1e-2)
+
+
+def test_nothing_seen_is_the_prior():
+    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), channels=16, hidden=16, blocks=1)
+    x, sigma = torch.randn(2, 2, 16, 64), torch.full((2, 1, 16, 64), 30.0)
+    with torch.no_grad():
+        mean, log_variance = net(x, sigma)
+    assert mean.abs().max() == 0 and torch.isfinite(log_variance).all()
