@@ -30,7 +30,7 @@ def test_waves_are_complex_exponentials(small):
     k, s = np.arange(24) - 12, np.arange(6) - 2.5
     delay = small.middle + small.tau[3]
     wanted = np.exp(2j * np.pi * small.nu[1] * s)[:, None] * np.exp(-2j * np.pi * k * delay)
-    assert np.abs(grid[:, 0] + 1j * grid[:, 1] - wanted).max() < 5e-3
+    assert np.abs(grid[:, 0] + 1j * grid[:, 1] - wanted).max() < 1e-2
 
 
 def test_adjoint(small):
@@ -63,8 +63,8 @@ def test_powers_of_channels_lie_where_their_paths_do():
     mean = (powers.sum(2) * (waves.middle + waves.tau)).sum(1)
     wanted = (channels.powers * channels.delays).sum(1) + channels.sight * channels.delays[:, 0]
     assert np.allclose(mean, wanted, atol=1e-4)
-    slow = channels.doppler < 0.005
-    assert powers[slow][:, :, 6].sum((1,)).min() > 0.5  # the middle Doppler has nearly all
+    doppler = (powers.sum(1) * waves.nu).sum(1)
+    assert np.allclose(doppler, channels.sight * channels.sight_doppler, atol=1e-4)  # Clarke's spectrum is even
 
 
 def test_turning_the_measurement_turns_the_answer():

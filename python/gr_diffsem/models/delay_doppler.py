@@ -25,7 +25,8 @@ import torch
 from torch import nn
 
 DELAYS = (-0.04, 0.228)  # symbols
-DOPPLERS = (-0.135, 0.135)  # cycles a symbol
+FASTEST = 0.135  # largest Doppler, cycles a symbol
+CLOSER = 1.7  # power by which places of Dopplers lie closer about 0, where most channels are
 UNSEEN = 29.0  # a level from here on says that nothing was measured
 FLOOR = 1e-4  # added to every noise variance: no look counts as nearer than 40 dB, which bounds what rounding may do
 
@@ -52,9 +53,10 @@ class Waves(nn.Module):
         middle, width = sum(DELAYS) / 2, DELAYS[1] - DELAYS[0]
         self.middle = middle
         self.tau = DELAYS[0] - middle + width * (np.arange(delays) + 0.5) / delays
-        self.nu = np.linspace(*DOPPLERS, dopplers)
+        even = np.linspace(-1, 1, dopplers)
+        self.nu = FASTEST * np.sign(even) * np.abs(even) ** CLOSER
         carrier = slepian(carriers, width, math.ceil(width * carriers) + 5)
-        symbol = slepian(symbols, DOPPLERS[1] - DOPPLERS[0], math.ceil((DOPPLERS[1] - DOPPLERS[0]) * symbols) + 4)
+        symbol = slepian(symbols, 2 * FASTEST, math.ceil(2 * FASTEST * symbols) + 4)
         d = carrier.T @ waves(carriers, self.tau, -1)  # [modes, delays]
         t = (symbol.T @ waves(symbols, self.nu, 1)).T  # [dopplers, modes]
         turn = np.exp(2j * np.pi * middle * (np.arange(carriers) - carriers // 2))
@@ -107,7 +109,7 @@ def solve(waves, y, w, d, steps):
     s = d * waves.adjoint(w * r)
     z = torch.zeros_like(s)
     p, energy = s, (s * s).sum(dims, keepdim=True)
-    least = 1e-8 * energy + 1e-20  # what is left of the gradient is rounding: from here on nothing moves
+    least = (1e-8 * energy).clamp(min=1e-20)  # what is left of the gradient is rounding: from here on nothing moves
     for i in range(steps):
         q = w * waves(d * p)
         bend = (q * q).sum((1, 2, 3)).reshape(-1, 1, 1) + (p * p).sum(dims, keepdim=True)
@@ -156,8 +158,9 @@ def power(x):
 
 
 def log(x, least):
-    """Logarithm of powers, about 0 and of about unit size."""
-    return (torch.log(x + least) + 5) / 3
+    """Logarithm of powers of at least `least`, about 0 and of about unit size. They are counted in millionths: the
+    exporter takes an addition of less than 1e-8 for one of 0."""
+    return (torch.log(1e6 * x + 1e6 * least) - 6 * math.log(10) + 5) / 3
 
 
 class DelayDoppler(nn.Module):
@@ -165,7 +168,7 @@ class DelayDoppler(nn.Module):
     channels, hidden: of the mixers; blocks: mixers in a round."""
 
     def __init__(
-        self, symbols=16, carriers=64, delays=64, dopplers=13, steps=(3, 5, 16), channels=64, hidden=64, blocks=2
+        self, symbols=16, carriers=64, delays=64, dopplers=17, steps=(3, 5, 16), channels=64, hidden=64, blocks=2
     ):
         super().__init__()
         self.symbols, self.carriers, self.steps = symbols, carriers, tuple(steps)
@@ -209,7 +212,7 @@ class DelayDoppler(nn.Module):
         y = self.waves.turned(y)
         share = seen / (1 + v)  # what each look counts while powers are unknown
         total = share.sum((1, 3)) + 1e-3
-        noise = ((share * share * v).sum((1, 3)) + 1e-6) / total**2  # nothing seen: 1
+        noise = (1e6 * (share * share * v).sum((1, 3)) + 1) / (1e3 * total) ** 2  # nothing seen: 1
 
         def matched(grid):
             return power(self.waves.adjoint(share * grid)) / (2 * total[..., None] ** 2)
@@ -217,7 +220,7 @@ class DelayDoppler(nn.Module):
         pattern = power(self.waves.adjoint(torch.cat((share, torch.zeros_like(share)), 2))) / total[..., None] ** 2
         whole = torch.cat((torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3), 1)
         whole = whole[:, None].expand(-1, self.waves.delays, -1)
-        least = 0.3 * noise[..., None] + 1e-7
+        least = (0.3e6 * noise[..., None] + 0.1) / 1e6
         known = (log(matched(y), least), log(pattern, 1e-4), whole)
         h, said, means = self.place, [], []
         for i, steps in enumerate(self.steps):
@@ -241,19 +244,19 @@ class Spread(nn.Module):
     the powers that were said, corrected by a small network."""
 
     POWERS = (1, 4)  # of the correlation's square: how near a look has to be
+    EACH = 4  # features for each: all looks, all of them saturated, those of the same symbol, of the same carrier
 
-    def __init__(self, waves, symbols, carriers, channels, hidden=24):
+    def __init__(self, waves, symbols, carriers, channels, hidden=32, pooled=16):
         super().__init__()
         for name, places, n in (("k", waves.tau, carriers), ("s", waves.nu, symbols)):
-            lag = np.arange(-n + 1, n)
-            phase = 2 * np.pi * np.outer(places, lag)
+            phase = 2 * np.pi * np.outer(places, np.arange(-n + 1, n))
             self.register_buffer(f"cos_{name}", torch.tensor(np.cos(phase), dtype=torch.float32), persistent=False)
             self.register_buffer(f"sin_{name}", torch.tensor(np.sin(phase), dtype=torch.float32), persistent=False)
             index = np.subtract.outer(np.arange(n), np.arange(n)) + n - 1
             self.register_buffer(f"lag_{name}", torch.tensor(index.reshape(-1)), persistent=False)
         self.symbols, self.carriers = symbols, carriers
-        self.pooled = nn.Linear(channels, 8)
-        self.first = nn.Linear(2 * len(self.POWERS) + 1 + 8 + 1, hidden)
+        self.pooled = nn.Linear(channels, pooled)
+        self.first = nn.Linear(self.EACH * len(self.POWERS) + 1 + pooled + 1, hidden)
         self.second, self.third = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
         nn.init.zeros_(self.third.weight)
         nn.init.zeros_(self.third.bias)
@@ -261,13 +264,13 @@ class Spread(nn.Module):
     def multiply_adds(self):
         k, s = self.carriers, self.symbols
         net = self.first.weight.numel() + self.second.weight.numel() + self.third.weight.numel()
-        return k * s * (net + 2 * len(self.POWERS) * (k + s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
+        return k * s * (net + 3 * len(self.POWERS) * (k + s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
 
     def correlation(self, p, name):
         """Squared correlation by lag [B, 2n - 1] of the powers [B, places]."""
-        p = p / (p.sum(1, keepdim=True) + 1e-20)
+        p = p / p.sum(1, keepdim=True)
         re, im = p @ getattr(self, f"cos_{name}"), p @ getattr(self, f"sin_{name}")
-        return re * re + im * im + 1e-12
+        return re * re + im * im
 
     def forward(self, said, h, w, noise):
         k, s = self.carriers, self.symbols
@@ -275,17 +278,17 @@ class Spread(nn.Module):
         total = p.sum((1, 2))
         along, across = self.correlation(p.sum(2), "k"), self.correlation(p.sum(1), "s")
         looks = (w * w)[:, :, 0] * total[:, None, None]  # signal over noise of each
-        features = [torch.log(looks + 1e-4) / 4]
+        features = [looks]
         for power in self.POWERS:
             near = along.pow(power)[:, self.lag_k].reshape(-1, k, k)
             late = across.pow(power)[:, self.lag_s].reshape(-1, s, s)
-            features.append(torch.log(late @ looks @ near + 1e-4) / 4)
-            features.append(torch.log(late @ (looks / (1 + looks)) @ near + 1e-4) / 4)
-        features = torch.stack(features, 3)
+            same = looks @ near
+            features += [late @ same, late @ (looks / (1 + looks)) @ near, same, late @ looks]
+        features = torch.log(torch.stack(features, 3) + 1e-4) / 4
         about = torch.cat((self.pooled(h).mean(1), torch.log(noise) / 3), 1)[:, None, None]
         about = about.expand(-1, s, k, -1)
         f = nn.functional.silu(self.first(torch.cat((features, about), 3)))
         f = f + nn.functional.silu(self.second(f))
-        prior = torch.log(total + 1e-6)[:, None, None, None]
+        prior = (torch.log(1e3 * total + 1e-3) - 3 * math.log(10))[:, None, None, None]
         rough = prior - nn.functional.softplus(4 * features[..., 1:2] - 1.5)
         return (rough + self.third(f)).permute(0, 3, 1, 2).clamp(-16, 4)
