@@ -69,7 +69,7 @@ def test_powers_of_channels_lie_where_their_paths_do():
 
 def test_turning_the_measurement_turns_the_answer():
     torch.manual_seed(1)
-    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), channels=16, hidden=16, blocks=1)
+    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), last=4, channels=16, hidden=16, blocks=1)
     batch = get("ofdm_grid").batch(np.random.default_rng(4), 4, 0.0)
     planes = grid_training.training.planes
     sigma = torch.from_numpy(batch.sigma[:, None])
@@ -82,7 +82,7 @@ def test_turning_the_measurement_turns_the_answer():
 
 
 def test_nothing_seen_is_the_prior():
-    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), channels=16, hidden=16, blocks=1)
+    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), last=4, channels=16, hidden=16, blocks=1)
     x, sigma = torch.randn(2, 2, 16, 64), torch.full((2, 1, 16, 64), 30.0)
     with torch.no_grad():
         mean, log_variance = net(x, sigma)

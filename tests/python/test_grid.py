@@ -54,7 +54,8 @@ def test_interpolation_is_exact_at_pilots_and_between_them_on_a_plane():
 
 
 def test_patterns_of_training_are_of_all_kinds():
-    masks = grid_pilots.draw(np.random.default_rng(4), 400, 16, 64)
+    masks, parts = grid_pilots.draw(np.random.default_rng(4), 400, 16, 64)
+    assert not np.any(masks & ~parts)
     seen = masks.sum((1, 2))
     assert seen.min() >= grid_pilots.FEWEST and seen.max() > 700
     symbols = masks.any(2).sum(1)

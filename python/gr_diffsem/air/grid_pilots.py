@@ -7,20 +7,20 @@ FEWEST = 8  # observed elements
 
 
 def draw(rng, n, symbols, carriers):
-    """n patterns [n, S, K] bool of at least FEWEST elements, in a part of the grid."""
-    out = np.zeros((n, symbols, carriers), bool)
+    """n patterns [n, S, K] bool of at least FEWEST elements, each in a part of the grid, and these parts [n, S, K]."""
+    out, parts = np.zeros((2, n, symbols, carriers), bool)
     for i in range(n):
         while out[i].sum() < min(FEWEST, symbols * carriers):
-            out[i] = one(rng, symbols, carriers)
-    return out
+            parts[i] = window(rng, symbols, carriers)
+            out[i] = one(rng, parts[i])
+    return out, parts
 
 
-def one(rng, symbols, carriers):
-    """A pattern [S, K], cut to a block of carriers and symbols."""
-    part = window(rng, symbols, carriers)
-    s, k = np.mgrid[:symbols, :carriers]
+def one(rng, part):
+    """A pattern [S, K] in a block of carriers and symbols."""
+    s, k = np.mgrid[: part.shape[0], : part.shape[1]]
     make = MAKERS[rng.choice(len(MAKERS), p=SHARES)]
-    return make(rng, s - np.argmax(part.any(1)), k - np.argmax(part.any(0)), part) & part
+    return make(rng, s - np.argmax(part.any(1)), k - np.argmax(part.any(0))) & part
 
 
 def window(rng, symbols, carriers):
@@ -35,28 +35,28 @@ def window(rng, symbols, carriers):
     return part
 
 
-def lattice(rng, s, k, part):
+def lattice(rng, s, k):
     """Every a-th carrier in every b-th symbol, shifted from one to the next: LTE, DVB-T, combs."""
     step, every = rng.choice((2, 3, 4, 6, 8, 12)), rng.choice((1, 1, 1, 2, 3, 4))
     shift, turn = rng.integers(step), rng.choice((0, 0, 1, step // 2, step // 4))
     return ((s + rng.integers(every)) % every == 0) & ((k + shift - turn * (s // every)) % step == 0)
 
 
-def cell_reference(rng, s, k, part):
+def cell_reference(rng, s, k):
     """Two symbols of seven, every sixth carrier, half a step apart."""
     first, shift = rng.integers(7), rng.integers(6)
     t = (s + first) % 7
     return ((t == 0) & ((k + shift) % 6 == 0)) | ((t == 4) & ((k + shift) % 6 == 3))
 
 
-def whole_symbols(rng, s, k, part):
+def whole_symbols(rng, s, k):
     """One to four symbols, whole or combs; nothing between them, or a few pilots."""
     chosen = np.isin(s, rng.choice(len(s), rng.integers(1, 5), replace=False))
     comb = (k + rng.integers(4)) % rng.choice((1, 1, 1, 2, 4)) == 0
     return (chosen & comb) | (few_carriers(rng, k) & (rng.random() < 0.4))
 
 
-def preamble(rng, s, k, part):
+def preamble(rng, s, k):
     """The first one to three symbols, then a few carriers of each."""
     return (s < rng.integers(1, 4)) | (few_carriers(rng, k) & (rng.random() < 0.85))
 
@@ -70,12 +70,12 @@ def few_carriers(rng, k):
     return np.isin(k, rng.choice(size, count, replace=False))
 
 
-def scattered(rng, s, k, part):
+def scattered(rng, s, k):
     """Elements anywhere: a twentieth of them to nearly all."""
     return rng.random(s.shape) < np.exp(rng.uniform(np.log(0.05), 0))
 
 
-def everything(rng, s, k, part):
+def everything(rng, s, k):
     """Pilots and decided data, up to some symbol."""
     return s < (len(s) + 1 if rng.random() < 0.5 else rng.integers(1, len(s) + 1))
 

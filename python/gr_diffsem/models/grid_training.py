@@ -11,6 +11,10 @@ import torch
 from . import training
 
 EARLIER = 0.2  # weight of what each earlier round leaves, beside the last's
+BESIDE = 0.03  # what an element beside the part of a tile that is there counts
+# Items count by their expected error to this power: 1 would let those that are hard to know, which make most of the mean
+# error, count no more than the others; 0 would leave nothing to high SNR.
+EQUAL = 0.6
 POWERS_ALONE = 0.22  # share of the time
 
 
@@ -39,10 +43,11 @@ def cells(channels, waves):
     return (scattered + sight).astype(np.float32)
 
 
-def ratio(mean, clean, variance):
-    """Squared error over what was expected, of each item [B]: elements that are hard to know count as in the NMSE."""
-    error = training.square_error(mean, clean, variance)
-    return error.sum((1, 2)) / variance.sum((1, 2))
+def of_part(values, part):
+    """Mean over the elements of the part of a tile that is there: [B]. Those beside it, which nobody asks for, count a
+    little, so that they are learned too."""
+    weight = part + BESIDE
+    return (values * weight).sum((1, 2)) / weight.sum((1, 2))
 
 
 class RoundsTraining(training.Training):
@@ -51,18 +56,20 @@ class RoundsTraining(training.Training):
     def draw(self, rng):
         batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
         self.scheme.check_batch(batch)
-        return (*training.tensors(batch), torch.from_numpy(cells(batch.channels, self.net.waves)))
+        powers = torch.from_numpy(cells(batch.channels, self.net.waves))
+        return (*training.tensors(batch), powers, torch.from_numpy(batch.part))
 
-    def loss(self, clean, state, sigma, observed, powers):
+    def loss(self, clean, state, sigma, observed, powers, part):
         alone = self.start is None and self.elapsed < POWERS_ALONE * self.seconds
         said, means, log_variance = self.net.rounds(state, sigma, through=not alone)
         log_variance = log_variance.reshape(observed.shape)
-        error = training.square_error(means[-1], clean, observed).detach()
-        spread = (log_variance + (error * torch.exp(-log_variance)).clamp(max=training.OUTLIER)).mean()
+        errors = [training.square_error(mean, clean, observed) for mean in means]
+        likely = log_variance + (errors[-1].detach() * torch.exp(-log_variance)).clamp(max=training.OUTLIER)
+        spread = of_part(likely, part).mean()
         if alone:
             return sum(cross_entropy(s, powers) for s in said), spread
-        variance = log_variance.detach().exp()
-        fits = [ratio(mean, clean, variance).clamp(max=100).mean() for mean in means]
+        weight = of_part(log_variance.detach().exp(), part) ** -EQUAL
+        fits = [(weight * of_part(error, part)).clamp(max=100).mean() for error in errors]
         return fits[-1] + EARLIER * sum(fits[:-1]), spread
 
 

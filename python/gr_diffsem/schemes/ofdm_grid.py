@@ -30,14 +30,15 @@ def full():
 def fast():
     from ..models.delay_doppler import DelayDoppler
 
-    return DelayDoppler(*TILE, delays=48, dopplers=11, steps=(2, 7), channels=40, hidden=40, blocks=1)
+    return DelayDoppler(*TILE, delays=48, dopplers=11, steps=(2, 7), last=7, channels=40, hidden=40, blocks=1)
 
 
 @dataclass
 class GridBatch(measure.Batch):
-    """Training pairs, and the `grid_channel.Channels` that they are of."""
+    """Training pairs, the `grid_channel.Channels` that they are of, and the part [n, S, K] of a tile that is there."""
 
     channels: grid_channel.Channels
+    part: np.ndarray
 
 
 class OfdmGrid(Scheme):
@@ -78,12 +79,12 @@ class OfdmGrid(Scheme):
         return grid_channel.draw(rng, n, *TILE, doppler=FASTEST).response
 
     def batch(self, rng, n, prior_share):
-        observed = grid_pilots.draw(rng, n, *TILE)
+        observed, part = grid_pilots.draw(rng, n, *TILE)
         true, believed = draw_noise(rng, n)
         channels = grid_channel.draw(rng, n, *TILE, doppler=FASTEST)
         batch = measure.observe(channels.response, true, believed, observed, rng)
         batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
-        return GridBatch(**vars(batch), channels=channels)
+        return GridBatch(**vars(batch), channels=channels, part=part | batch.observed)
 
     def validation(self):
         def of(pattern):
