@@ -30,7 +30,7 @@ def full():
 def fast():
     from ..models.delay_doppler import DelayDoppler
 
-    return DelayDoppler(*TILE, delays=48, dopplers=11, steps=(2, 7), last=7, channels=40, hidden=40, blocks=1)
+    return DelayDoppler(*TILE, delays=48, dopplers=11, steps=(2, 7), last=7, channels=40, hidden=36, blocks=1)
 
 
 @dataclass
