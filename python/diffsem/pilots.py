@@ -13,8 +13,8 @@ def pilots(name, **options):
     - ``"dvbt"``: mode="2k" (or "8k")
     - ``"isdbt"``: mode=3, segments=13 (or 1)
     - ``"wifi"``: symbols=20, those behind the two long training symbols
-    - ``"gr_digital"``: sync_words, occupied_carriers, pilot_carriers, pilot_symbols, symbols, fft_len=64, as `ofdm_tx` has
-      them
+    - ``"gr_digital"``: sync_words, occupied_carriers, pilot_carriers, pilot_symbols, symbols, fft_len=64, as
+      `ofdm_tx` has them
 
     Carriers are counted from DC. The list also has ``fft_len``, the usual one, and ``occupied_carriers``. Raises
     ValueError naming the parameter, its value and the remedy.

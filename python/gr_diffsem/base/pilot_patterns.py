@@ -14,7 +14,7 @@ from .sequences import gold_qpsk, shift_register
 
 WIFI_PILOTS = (-21, -7, 7, 21)
 WIFI_PILOT_VALUES = (1, 1, 1, -1)  #: before their sign, which is the same for all pilots of a symbol
-#: Signs of the pilots, symbol by symbol, again and again: x^7 + x^4 + 1 from all ones (17.3.5.10). The ones are not sent.
+#: Signs of the pilots, symbol by symbol, again and again: x^7 + x^4 + 1 from all ones, without them (17.3.5.10).
 WIFI_PILOT_SIGNS = tuple(int(1 - 2 * bit) for bit in shift_register((4, 7), [1] * 7, 7 + 127)[7:])
 #: The long training symbol, carriers -26 .. 26 (17-8).
 WIFI_LONG_TRAINING = tuple(
@@ -105,11 +105,11 @@ def nr_dmrs(
     """Demodulation reference signals of NR's shared downlink channel, mapping type A, slots of 14 symbols (TS 38.211
     7.4.1.1): 140 symbols for each 15 kHz of carrier spacing, a radio frame.
 
-    resource_blocks: 1 .. 275. config_type: 1 (every second carrier) or 2 (two of six). port: 0 .. 7 of type 1, 0 .. 11
-    of type 2; of these the first 4 and 6 without `double` (the standard adds 1000). scrambling_id: 0 .. 65535. n_scid: 0
-    or 1. first_symbol: 2 or 3, as the master information says. additional: further places in a slot, 0 .. 3 (0 .. 1 with
-    `double`, 3 with first_symbol 2 alone). double: two symbols at each place. numerology: 0 .. 4. first_block: of the
-    common resource blocks the one where these begin. Power 1; the standard's boost is the receiver's to add.
+    resource_blocks: 1 .. 275. config_type: 1 (every second carrier) or 2 (two of six). port: the standard's less 1000,
+    0 .. 7 of type 1, 0 .. 11 of type 2; of these the first 4 and 6 without `double`. scrambling_id: 0 .. 65535.
+    n_scid: 0 or 1. first_symbol: 2 or 3, as the master information says. additional: further places in a slot, 0 .. 3
+    (0 .. 1 with `double`, 3 with first_symbol 2 alone). double: two symbols at each place. numerology: 0 .. 4.
+    first_block: of the common resource blocks the one where these begin. Power 1, without the standard's boost.
     """
     blocks = _checked("resource_blocks", resource_blocks, range(1, 276))
     _checked("config_type", config_type, (1, 2))
@@ -150,8 +150,8 @@ def nr_dmrs(
 
 def _scattered(count, continual, first=0):
     """Four symbols of `count` carriers: a pilot at every twelfth, three carriers further on with each symbol, and those
-    of `continual` in all; and all carriers from DC. Carrier k has the value 4/3 (1 - 2 w), w bit `first` + k of a register
-    that begins with ones."""
+    of `continual` in all; and all carriers from DC. Carrier k has the value 4/3 (1 - 2 w), w bit `first` + k of a
+    register that begins with ones."""
     bits = shift_register((9, 11), [1] * 11, first + count)[first:]
     values = 4 / 3 * (1 - 2 * bits)
     symbols = []
@@ -193,8 +193,8 @@ def isdbt(mode=3, segments=13):
 
 
 def wifi(symbols=20):
-    """A legacy packet of IEEE 802.11, 20 MHz (clause 17): two long training symbols, then `symbols` (1 .. 1400) with four
-    pilots each, of which the first is SIGNAL."""
+    """A legacy packet of IEEE 802.11, 20 MHz (clause 17): two long training symbols, then `symbols` (1 .. 1400) with
+    four pilots each, of which the first is SIGNAL."""
     _checked("symbols", symbols, range(1, 1401))
     band = np.arange(-26, 27)
     used = band[band != 0]
