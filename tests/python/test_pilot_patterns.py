@@ -129,8 +129,8 @@ def broadcast_bit(count):
     ("mode", "last", "fft", "continual", "each"), [("2k", 1704, 2048, 45, 176), ("8k", 6816, 8192, 177, 701)]
 )
 def test_dvbt(mode, last, fft, continual, each):
-    """EN 300 744 4.5: k = k_min + 3 (l mod 4) + 12 p, boosted; 45 and 177 continual ones; 1512 and 6048 carriers of data
-    and 17 and 68 of parameters are left in each symbol."""
+    """EN 300 744 4.5: k = k_min + 3 (l mod 4) + 12 p, boosted; 45 and 177 continual ones; 1512 and 6048 carriers of
+    data and 17 and 68 of parameters are left in each symbol."""
     pattern, w = pilots("dvbt", mode=mode), broadcast_bit(last + 1)
     assert len(pattern) == 4 and pattern.fft_len == fft and len(pattern.occupied_carriers) == last + 1
     always = set.intersection(*(set(carriers) for carriers, _ in pattern))
