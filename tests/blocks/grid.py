@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-N = 64
-USED = [k for k in range(-26, 27) if k]
-FIRST = N // 2 - 26  #: index of the grid's first column
+N = 32
+USED = [k for k in range(-8, 9) if k]
+FIRST, COLUMNS = N // 2 - 8, 17  #: the grid's first column in a spectrum, and how many it has
 DELAY, DOPPLER = 0.03, 0.02  #: rms delay over a symbol, cycles of fading in a symbol
 
 
@@ -48,7 +48,7 @@ def sent(rng, pattern, symbols, used=USED, n=N):
     return x
 
 
-def package(folder, shape=(16, 64), gain="unit", floor=1e-4, prior=None):
+def package(folder, shape=(16, COLUMNS), gain="unit", floor=1e-4, prior=None):
     """A package of tiles [symbols, carriers] with a Gaussian prior of those covariances; its path."""
     folder.mkdir()
     covariance = np.kron(time_covariance(shape[0]), frequency_covariance(shape[1])) + floor * np.eye(np.prod(shape))
