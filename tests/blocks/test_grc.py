@@ -321,5 +321,47 @@ def test_input_length_follows_the_parameters(platform):
     ],
 )
 def test_asserts_catch_wrong_values(platform, kind, wrong):
+    fails(platform, kind, wrong)
+
+
+def fails(platform, kind, wrong):
+    """An assertion does, of a block with these parameters."""
     errors = [e for _, e in block_of(platform, kind, **wrong).iter_error_messages()]
     assert any("Assertion" in e or "failed" in e for e in errors), errors
+
+
+GRID = {"fft_len": 16, "occupied_carriers": [-3, -2, 1, 2], "pilots": [([-3, 2], [1, 1j]), ([], [])]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fft_len": 1},
+        {"occupied_carriers": []},
+        {"occupied_carriers": [-3, 2, 8]},
+        {"pilots": [([], [])]},
+        {"pilots": [([-3, 2], [1])]},
+        {"pilots": [([2, 2], [1, 1])]},
+        {"pilots": [([3], [1])]},
+        {"pilots": [([2], [0])]},
+        {"pilots": [([2], [float("nan")])]},
+        {"null_carriers": [1]},
+        {"window": 0},
+        {"latency": 16},
+        {"delay_window": 17},
+        {"noise_var": -1},
+    ],
+    ids=str,
+)
+def test_what_a_grid_refuses_the_companion_says_too(platform, wrong):
+    """The same that make() refuses."""
+    from gnuradio import diffsem
+
+    good = block_of(platform, "diffsem_ofdm_grid_chanest", **GRID)
+    assert not any("Assert" in e for _, e in good.iter_error_messages())
+    values = {**GRID, **wrong}
+    if "nan" in str(wrong):
+        values["pilots"] = "[([2], [float('nan')])]"
+    fails(platform, "diffsem_ofdm_grid_chanest", values)
+    with pytest.raises(ValueError):
+        diffsem.ofdm_grid_chanest(**{**GRID, "scheme": "ls", **wrong})
