@@ -223,7 +223,7 @@ def test_a_frame_does_not_wait_for_the_next(prior):
 
 
 def test_symbols_lost_in_the_middle_begin_a_new_window(prior):
-    """The tag on the pattern's first symbol comes early: the window begins anew, with the right pilots. All come out."""
+    """The tag on the pattern's first symbol comes early: the window begins anew, with its pilots. All come out."""
     y, h = reception(30, SCATTERED, 80, 0.02)
     kept = np.r_[0:33, 36:80]  # symbols 33 to 35 never came
     tags = [flow.tag(int(np.flatnonzero(kept == i)[0]), "frame_start", pmt.PMT_T) for i in range(0, 80, 4)]
