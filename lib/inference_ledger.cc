@@ -147,8 +147,7 @@ void inference_ledger::start()
 
 // Since when the items wait that were not seen before; one that is in the block's input entered before all that is behind it.
 // `here`: of them, those in the block's input.
-upstream::view
-inference_ledger::see_arrivals(uint64_t first, std::size_t waiting, std::size_t here)
+upstream::view inference_ledger::see_arrivals(uint64_t first, std::size_t waiting, std::size_t here)
 {
     const auto view = d_upstream.look();
     d_intake.see(view.entered, d_now, false);

@@ -54,13 +54,13 @@ ofdm_grid_chanest::sptr ofdm_grid_chanest::make(int fft_len,
     check_noise_var(options.noise_var, true);
     settings_of(options).check();
     inference_ledger::check(options.live, every_policy);
-    auto made = std::make_unique<ofdm_grid_chanest_impl::grid>(
-        fft_len, occupied_carriers, pilots, options);
-    auto plan = ofdm_grid_chanest_impl::prepare(
-        options.scheme ? options.scheme : scheme::make("ofdm_grid"),
-        *made,
-        settings_of(options),
-        options.noise_var);
+    auto made =
+        std::make_unique<ofdm_grid_chanest_impl::grid>(fft_len, occupied_carriers, pilots, options);
+    auto plan =
+        ofdm_grid_chanest_impl::prepare(options.scheme ? options.scheme : scheme::make("ofdm_grid"),
+                                        *made,
+                                        settings_of(options),
+                                        options.noise_var);
     return gnuradio::make_block_sptr<ofdm_grid_chanest_impl>(
         std::move(plan), std::move(made), options);
 }
@@ -180,9 +180,7 @@ int ofdm_grid_chanest_impl::general_work(int,
         d_flush = true;
     const int taken = take(static_cast<const gr_complex*>(input_items[0]), waiting);
     consume_each(taken);
-    const std::size_t count = d_flush          ? d_window.pending()
-                              : d_window.due() ? d_window.hop()
-                                               : 0;
+    const std::size_t count = d_flush ? d_window.pending() : d_window.due() ? d_window.hop() : 0;
     if (!count) {
         d_flush = false;
         return 0;
@@ -262,8 +260,9 @@ bool ofdm_grid_chanest_impl::begin_anew(bool lost, const char* reason)
     if (lost && !d_window.empty()) {
         d_restarts++;
         if (d_restart_limit.due()) {
-            d_logger->warn(
-                "symbols were lost, {}: the window begins anew; {} so far", reason, d_restarts.load());
+            d_logger->warn("symbols were lost, {}: the window begins anew; {} so far",
+                           reason,
+                           d_restarts.load());
             d_ledger.event("restarted", "", reason);
         }
     }
@@ -297,12 +296,8 @@ core::ItemInfo ofdm_grid_chanest_impl::infer(float noise_var, const core::RunLim
         d_tap_noise[k] = gain[k] == unknown ? unknown : noise_var * gain[k];
     auto& tiles = d.run->tiles();
     tiles.estimator().set_noise_freedom(d_noise_var > 0 ? 0 : static_cast<float>(d_freedom));
-    const auto done = tiles.run(d_window.taps(),
-                                d_tap_noise.data(),
-                                d_grid->size(),
-                                d_taps.data(),
-                                d_error.data(),
-                                limit);
+    const auto done = tiles.run(
+        d_window.taps(), d_tap_noise.data(), d_grid->size(), d_taps.data(), d_error.data(), limit);
     if (done.bypassed) { // where no tile has an answer
         d_grid->pilots.interpolate(d_window.taps(), gain, d_window.rows(), d_lines.data());
         for (std::size_t k = 0; k < d_grid->size(); k++)

@@ -58,8 +58,7 @@ public:
              const core::RunLimit& limit)
     {
         if (d_whole) {
-            d_whole->run(
-                y, frames, noise_var, noise_stride, first, mean, variance, info, limit);
+            d_whole->run(y, frames, noise_var, noise_stride, first, mean, variance, info, limit);
             return;
         }
         const std::size_t n = d_observed.size();

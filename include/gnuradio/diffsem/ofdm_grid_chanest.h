@@ -23,8 +23,8 @@ using pilot_pattern = std::vector<std::pair<std::vector<int>, std::vector<gr_com
 struct ofdm_grid_chanest_options {
     //! A prior over tiles [symbols, carriers]; `ls`: none, lines between the pilots. Null: `ofdm_grid`.
     std::shared_ptr<diffsem::scheme> scheme;
-    int window = 16;  //!< symbols that an answer is made from
-    int latency = -1; //!< symbols that one may wait for later ones; -1: as many as help
+    int window = 16;     //!< symbols that an answer is made from
+    int latency = -1;    //!< symbols that one may wait for later ones; -1: as many as help
     float noise_var = 0; //!< noise variance per carrier of the input; 0: measure it in each window
     std::vector<int> null_carriers; //!< where it is measured; empty: on what the pilots show
     float delay_window = 0; //!< samples that the channel may last, for the latter; 0: choose
@@ -95,9 +95,9 @@ public:
      * \throws core::Error when it cannot be had or does not fit; the running one stays
      */
     virtual void set_scheme(scheme::sptr scheme) = 0;
-    virtual float noise_var() const = 0;    //!< of the last window
-    virtual uint64_t restarts() const = 0;  //!< windows begun anew because symbols were lost
-    virtual live_inference& live() = 0;     //!< deadline, overload policy, counters (of symbols)
+    virtual float noise_var() const = 0;   //!< of the last window
+    virtual uint64_t restarts() const = 0; //!< windows begun anew because symbols were lost
+    virtual live_inference& live() = 0;    //!< deadline, overload policy, counters (of symbols)
 };
 
 } // namespace diffsem

@@ -20,7 +20,7 @@ namespace {
 constexpr float unobserved = std::numeric_limits<float>::infinity();
 constexpr int most_carriers = 65536;
 constexpr float timing_margin = 1.5f; // samples, on both sides of the delay window
-constexpr double enough = 0.25; // of a symbol's pilots, left for the noise
+constexpr double enough = 0.25;       // of a symbol's pilots, left for the noise
 
 std::string number(double value)
 {
@@ -184,7 +184,8 @@ bool GridPilots::choose_tails(float window, double least_share)
             try {
                 auto tail = std::make_shared<const DelayTailNoise>(
                     observed, window * scale, timing_margin * scale);
-                made[order] = tail->freedom() >= least_share * double(order.size()) ? tail : nullptr;
+                made[order] =
+                    tail->freedom() >= least_share * double(order.size()) ? tail : nullptr;
             } catch (const Error&) { // nothing is left
                 made[order] = nullptr;
             }

@@ -15,15 +15,16 @@ void bind_ofdm_grid_chanest(py::module& m)
     };
 
     py::class_<ofdm_grid_chanest, gr::block, gr::basic_block, std::shared_ptr<ofdm_grid_chanest>>
-        block(m,
-              "ofdm_grid_chanest",
-              "The channel at every carrier of every OFDM symbol, from pilots wherever they are.\n\n"
-              "Input: OFDM symbols in the frequency domain, fft_len carriers, DC in the middle. "
-              "Outputs: the symbols as\n"
-              "soon as they are answered, the channel at each, and (optional) its error variance, "
-              "infinite where nothing\n"
-              "is known. Messages on 'stats'. Raises ValueError naming the parameter, its value "
-              "and the remedy.");
+        block(
+            m,
+            "ofdm_grid_chanest",
+            "The channel at every carrier of every OFDM symbol, from pilots wherever they are.\n\n"
+            "Input: OFDM symbols in the frequency domain, fft_len carriers, DC in the middle. "
+            "Outputs: the symbols as\n"
+            "soon as they are answered, the channel at each, and (optional) its error variance, "
+            "infinite where nothing\n"
+            "is known. Messages on 'stats'. Raises ValueError naming the parameter, its value "
+            "and the remedy.");
     def_init<o>(
         block,
         &ofdm_grid_chanest::make,

@@ -12,7 +12,7 @@ from .errors import UserError
 
 
 def shape_of(scheme):
-    """Shape of one item, a list; None where it is open or cannot be read. scheme: a string, or `diffsem.scheme(...)`."""
+    """Shape of one item, a list; None where it is open or cannot be read. scheme: a string, or a `diffsem.scheme`."""
     spec = getattr(scheme, "spec", scheme)
     if not isinstance(spec, str) or spec.split(":")[0] == "ls":
         return None

@@ -144,7 +144,8 @@ void lines_between_pilots()
         for (std::size_t c = 2; c <= 10; c++)
             CHECK_NEAR(std::abs(out[r * columns + c] - plane(r, c)), 0, 1e-5);
     for (std::size_t r = 2; r <= 6; r++) {
-        CHECK(out[r * columns] == out[r * columns + 2] && out[r * columns + 12] == out[r * columns + 10]);
+        CHECK(out[r * columns] == out[r * columns + 2] &&
+              out[r * columns + 12] == out[r * columns + 10]);
     }
     CHECK(out[6] == out[2 * columns + 6]); // before the middle's first pilot
     // Nothing measured.
@@ -176,12 +177,14 @@ void windows()
 void refusals()
 {
     const auto used = range(-26, 27);
-    const auto make = [](int n, const std::vector<int>& occupied, const std::vector<SymbolPilots>& p) {
-        return [=] { GridPilots(n, occupied, p); };
-    };
+    const auto make =
+        [](int n, const std::vector<int>& occupied, const std::vector<SymbolPilots>& p) {
+            return [=] { GridPilots(n, occupied, p); };
+        };
     refused("fft_len is 1", make(1, used, {pilots({1})}));
     refused("occupied_carriers is empty", make(64, {}, {pilots({1})}));
-    refused("occupied_carriers: carrier 32 lies outside the band of fft_len = 64: count from DC, -32 to 31",
+    refused("occupied_carriers: carrier 32 lies outside the band of fft_len = 64: count from DC, "
+            "-32 to 31",
             make(64, {1, 32}, {pilots({1})}));
     refused("occupied_carriers: carrier 3 is there twice", make(64, {1, 3, 3}, {pilots({1})}));
     refused("pilots is empty", make(64, used, {}));
@@ -189,7 +192,8 @@ void refusals()
     refused("pilots, symbol 1 has 2 carriers and 1 values", make(64, used, {{}, {{1, 2}, {1}}}));
     refused("pilots, symbol 0: carrier -33 lies outside", make(64, used, {pilots({-33})}));
     refused("carrier 30 is not among occupied_carriers", make(64, used, {pilots({30})}));
-    refused("pilots, symbol 1: carrier 7 is there twice", make(64, used, {pilots({7}), pilots({7, 3, 7})}));
+    refused("pilots, symbol 1: carrier 7 is there twice",
+            make(64, used, {pilots({7}), pilots({7, 3, 7})}));
     for (const cfloat v : {cfloat(0), cfloat(NAN, 1), cfloat(INFINITY), cfloat(1e-30f)})
         refused("finite and not 0", make(64, used, {pilots({7}, v)}));
     refused("null_carriers: carrier 5 is also in occupied_carriers",

@@ -35,11 +35,12 @@ struct GridInfo {
     std::size_t unmeasured = 0;   //!< of these, tiles in which nothing was measured
     std::size_t guarded = 0;      //!< tiles whose posterior contradicted its measurement
     std::size_t few_observed = 0; //!< tiles with too few measured elements for the scheme's member
-    const char* reason = ""; //!< static text: of the last bypassed tile, one that was measured first
-    int evaluations = 0;     //!< of the network, over all tiles
-    int steps = 0;           //!< evaluations of the tile that took most
-    int planned = 0;         //!< the same, had nothing been cut
-    double seconds = 0;      //!< of the sampler, over all batches
+    const char* reason =
+        "";              //!< static text: of the last bypassed tile, one that was measured first
+    int evaluations = 0; //!< of the network, over all tiles
+    int steps = 0;       //!< evaluations of the tile that took most
+    int planned = 0;     //!< the same, had nothing been cut
+    double seconds = 0;  //!< of the sampler, over all batches
 
     //! What was done, as of one item; bypassed: a tile that was measured, or all of them.
     ItemInfo item() const;

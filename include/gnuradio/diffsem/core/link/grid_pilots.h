@@ -71,8 +71,7 @@ public:
      * Least squares: \p taps (one row of the grid) y/p at the pilots of the symbol at this place in the period, 0 elsewhere;
      * \p noise_gain of each the noise variance over that of a received carrier, infinite where there is no pilot.
      */
-    void
-    measure(const cfloat* symbol, std::size_t phase, cfloat* taps, float* noise_gain) const;
+    void measure(const cfloat* symbol, std::size_t phase, cfloat* taps, float* noise_gain) const;
 
     //! Noise of a received carrier, as this symbol and its taps show it; count 0: they do not.
     NoiseSum noise(const cfloat* symbol, const cfloat* taps, std::size_t phase) const;
@@ -86,10 +85,8 @@ public:
      * \param taps, noise_gain rows x columns(), as measure() gives them
      * \param out              rows x columns()
      */
-    void interpolate(const cfloat* taps,
-                     const float* noise_gain,
-                     std::size_t rows,
-                     cfloat* out) const;
+    void
+    interpolate(const cfloat* taps, const float* noise_gain, std::size_t rows, cfloat* out) const;
 
 private:
     struct Symbol {

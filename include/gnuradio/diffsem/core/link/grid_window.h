@@ -45,7 +45,7 @@ public:
     std::size_t at() const { return d_given; } //!< row of the oldest that is pending
     const cfloat* symbol(std::size_t row) const { return &d_symbols[row * d_pilots.fft_len()]; }
     bool finite(std::size_t row) const { return d_finite[row]; }
-    const cfloat* taps() const { return d_taps.data(); }      //!< rows x columns, as GridPilots measures
+    const cfloat* taps() const { return d_taps.data(); } //!< rows x columns, as GridPilots measures
     const float* noise_gain() const { return d_gain.data(); } //!< the same
 
     //! What all rows say of the noise of a received carrier.
