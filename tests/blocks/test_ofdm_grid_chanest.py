@@ -312,6 +312,21 @@ def test_too_little_time(prior, policy):
         assert flow.tag_values(sink, "mark") == {i: i for i in range(0, 200, 7)}
 
 
+@pytest.mark.timing
+def test_the_age_of_a_symbol_holds_its_wait_for_later_ones():
+    """200 symbols a second, answered 8 at a time when 4 more have come: the first of them waits for 11, 55 ms."""
+    y, _ = reception(44, COMB, 120, 0.1)
+    block = diffsem.ofdm_grid_chanest(N, USED, COMB, "ls")
+    tb = gr.top_block()
+    pace = blocks.throttle(gr.sizeof_gr_complex * N, 200)
+    pace.set_max_noutput_items(1)
+    tb.connect(flow.source(tb, y), pace, block, blocks.null_sink(gr.sizeof_gr_complex * N))
+    tb.connect((block, 1), blocks.null_sink(gr.sizeof_gr_complex * N))
+    flow.run(tb)
+    assert 0.02 < block.age_quantile(0.5) < 0.09
+    assert 0.045 < block.age_max() < 0.5
+
+
 def test_another_scheme_while_it_runs(prior, tmp_path):
     y, _ = reception(43, COMB, 16, 0.02)
     block = diffsem.ofdm_grid_chanest(N, USED, COMB, "ls", noise_var=0.02)
@@ -371,6 +386,7 @@ def test_what_cannot_be_is_said_at_once(prior, change, words):
         ("lte_crs", {"resource_blocks": 6}),
         ("nr_dmrs", {"resource_blocks": 6}),
         ("wifi", {"symbols": 14}),
+        ("dvbt", {}),
         ("isdbt", {"mode": 1, "segments": 1}),
     ],
 )
