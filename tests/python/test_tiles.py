@@ -127,7 +127,11 @@ def test_a_tile_that_fails_is_told_from_one_without_measurements(diffsem, tmp_pa
 
 
 def test_tiles_with_too_few_measurements_are_counted(diffsem, tmp_path):
-    spec = package(tmp_path / "few", np.eye(32)) + ":fewest_observed=5"
+    spec = package(tmp_path / "few", np.eye(32))
+    manifest = json.loads((tmp_path / "few/manifest.json").read_text())
+    plain = manifest["members"]["gaussian"]
+    manifest["members"] = {"gaussian": {**plain, "fewest_observed": 5, "fallback": "plain"}, "plain": plain}
+    (tmp_path / "few/manifest.json").write_text(json.dumps(manifest))
     noise = np.full((4, 24), np.inf, np.float32)
     noise[:, :8], noise[0, 8:10] = 0.1, 0.1
     _, _, (info,) = diffsem.core.TiledEstimator(spec, (4, 24), (0, 0)).run(np.ones((4, 24), np.complex64), noise)
