@@ -146,21 +146,28 @@ void inference_ledger::start()
 }
 
 // Since when the items wait that were not seen before; one that is in the block's input entered before all that is behind it.
-// Then what is behind them all, as items: the last ones say how many samples make one.
-void inference_ledger::see_arrivals(uint64_t first, std::size_t waiting)
+// `here`: of them, those in the block's input.
+upstream::view inference_ledger::see_arrivals(uint64_t first, std::size_t waiting, std::size_t here)
 {
     const auto view = d_upstream.look();
     d_intake.see(view.entered, d_now, false);
     const uint64_t end = first + waiting, known = std::max(d_arrivals.seen(), first);
     const double fresh = end > known ? double(end - known) : 0;
     const double newest = view.entered - view.behind - 1; // sample
-    const double oldest = newest - view.here * std::max(fresh - 1, 0.0) / double(waiting);
+    const double oldest = newest - view.here * std::max(fresh - 1, 0.0) / double(here);
     d_arrivals.see(first, end, std::min(d_intake.time(oldest), d_now));
     const double samples = fresh > 0 ? (newest - d_newest) / fresh : 0;
     if (samples > 0 && d_newest > 0) // dense ones count more, because they are what jams
         d_item += (d_item <= 0 ? 1 : samples < d_item ? 0.5 : 0.1) * (samples - d_item);
     if (fresh > 0)
         d_newest = newest;
+    return view;
+}
+
+// What is behind them all, as items: the last ones said how many samples make one.
+void inference_ledger::expect_arrivals(const upstream::view& view, std::size_t waiting)
+{
+    const double newest = view.entered - view.behind - 1; // sample
     const double more = d_item > 0 ? std::floor(view.behind / d_item) : 0;
     d_waiting = waiting + std::size_t(more);
     if (d_jammed) { // nothing but the rest of the receiver kept the next item away
@@ -196,13 +203,20 @@ bool inference_ledger::held_back(double last_started) const
     return false;
 }
 
+void inference_ledger::notice(uint64_t first, std::size_t waiting, std::size_t fresh)
+{
+    std::lock_guard<std::mutex> lock(d_mutex);
+    d_now = clock();
+    see_arrivals(first, waiting, std::max<std::size_t>(fresh, 1));
+}
+
 core::Deadline::Verdict
 inference_ledger::decide(uint64_t first, std::size_t waiting, std::size_t max_batch)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
     const double before = d_started;
     d_started = d_now = clock();
-    see_arrivals(first, waiting);
+    expect_arrivals(see_arrivals(first, waiting, waiting), waiting);
     d_calls++;
     d_hurries = d_seconds > 0 && d_overload != core::Overload::wait;
     if (d_disabled)

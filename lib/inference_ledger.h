@@ -66,6 +66,11 @@ public:
     //! That took the place of another while running.
     void swapped();
 
+    /*!
+     * The last \p fresh of the items [first, first + waiting) lie in the block's input: for a block that then keeps them
+     * for itself, before decide(). Reads the clock.
+     */
+    void notice(uint64_t first, std::size_t waiting, std::size_t fresh);
     //! What to do now, with the items [first, first + waiting). Reads the clock.
     core::Deadline::Verdict decide(uint64_t first, std::size_t waiting, std::size_t max_batch);
     //! The limit of a call, for such a verdict.
@@ -105,7 +110,8 @@ public:
 
 private:
     static double clock();
-    void see_arrivals(uint64_t first, std::size_t waiting);
+    upstream::view see_arrivals(uint64_t first, std::size_t waiting, std::size_t here);
+    void expect_arrivals(const upstream::view& view, std::size_t waiting);
     bool held_back(double last_started) const;
     pmt::pmt_t statistics(double noise_var) const;
     void count_faults(const core::ItemInfo& info);

@@ -31,25 +31,27 @@ struct scheme_settings {
     }
 };
 
-//! A loaded scheme; blocks add what else is exchanged with it.
-struct scheme_plan {
+//! A loaded scheme and what runs it; blocks add what else is exchanged with it.
+template <typename Run>
+struct scheme_plan_of {
     diffsem::scheme::sptr handle;
     std::shared_ptr<const core::Scheme> scheme;
-    std::unique_ptr<core::Estimator> run; //!< none: the block does without
+    std::unique_ptr<Run> run; //!< none: the block does without
 
-    scheme_plan() = default;
-    explicit scheme_plan(diffsem::scheme::sptr named) : handle(std::move(named))
+    scheme_plan_of() = default;
+    explicit scheme_plan_of(diffsem::scheme::sptr named) : handle(std::move(named))
     {
         if (!handle)
             throw core::Error("scheme is missing: give a name such as 'ls', or a diffsem.scheme");
         scheme = handle->get();
     }
 };
+using scheme_plan = scheme_plan_of<core::Estimator>;
 
 /*!
  * The last member of a block: the thread that makes another scheme ends before what it calls. A setter takes effect
  * between two calls of work(), which hold mutex().
- * Plan is a scheme_plan.
+ * Plan is a scheme_plan_of something that has the setters, trial_cost() and max_evaluations() of an Estimator.
  */
 template <typename Plan>
 class live_scheme

@@ -71,23 +71,23 @@ ofdm_chanest_vcvc_impl::plan ofdm_chanest_vcvc_impl::prepare(diffsem::scheme::sp
     if (!info.complex_domain)
         throw core::Error("scheme '" + info.spec +
                           "' is made for real data; a channel estimate needs a complex one");
-    if (p.scheme->item_size() && p.scheme->item_size() != static_cast<std::size_t>(sync.size()))
+    if (info.shape.size() != 2 && p.scheme->item_size() &&
+        p.scheme->item_size() != static_cast<std::size_t>(sync.size()))
         throw core::Error("scheme '" + info.spec + "' is made for " + shape_text(info) +
                           " carriers, but the sync words have " + text(sync.size()) +
-                          " (the FFT length): use a scheme trained for that length, or 'ls'");
+                          " (the FFT length): use 'ofdm_grid', which takes any, a scheme trained "
+                          "for that length, or 'ls'");
     if (!p.scheme->parts().prior)
         return p;
     if (noise_var == 0 && !sync.noise_error().empty())
         throw core::Error("noise_var is 0 (measure it), but " + sync.noise_error());
     core::EstimatorOptions options;
-    options.observed = sync.observed();
-    options.item_size = sync.size();
     options.max_batch = max_batch;
     options.steps = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
     options.unseeded_stream = next_noise_stream();
-    p.run = std::make_unique<core::Estimator>(p.scheme, options);
+    p.run = std::make_unique<tap_run>(p.scheme, sync, options);
     return p;
 }
 
@@ -182,7 +182,7 @@ void ofdm_chanest_vcvc_impl::estimate(const gr_complex* in, int frames, const co
                 d_error[static_cast<std::size_t>(f) * n + k] = d_noise[f] * gain[k];
     }
     if (d.run) {
-        d.run->set_noise_freedom(d_noise_var > 0 ? 0 : float(d_sync.noise_freedom()));
+        d.run->estimator().set_noise_freedom(d_noise_var > 0 ? 0 : float(d_sync.noise_freedom()));
         d.run->run(d_ls.data(),
                    frames,
                    d_tap_noise.data(),

@@ -5,6 +5,7 @@
 
 #include "live_block.h"
 #include "live_scheme.h"
+#include "tap_run.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
 #include <gnuradio/diffsem/core/link/ofdm.h>
@@ -20,7 +21,7 @@ class ofdm_chanest_vcvc_impl : public live_block<ofdm_chanest_vcvc>
 {
 public:
     //! Has nothing to run with `ls`.
-    using plan = scheme_plan;
+    using plan = scheme_plan_of<tap_run>;
 
     ofdm_chanest_vcvc_impl(plan p,
                            core::SyncWords sync,

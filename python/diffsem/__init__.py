@@ -16,6 +16,7 @@ from .image_source import image_source as image_source
 from .image_view import image_view as image_view
 from .pdu_zmq_sink import pdu_zmq_sink as pdu_zmq_sink
 from .pdu_zmq_source import pdu_zmq_source as pdu_zmq_source
+from .pilots import pilots as pilots
 from .publish_stats import publish_stats as publish_stats
 from .semantic_decoder import semantic_decoder as semantic_decoder
 from .semantic_encoder import semantic_encoder as semantic_encoder

@@ -314,6 +314,8 @@ def test_input_length_follows_the_parameters(platform):
         ("diffsem_estimate", {"noise_averaging": 0}),
         ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0, 1], "sync_symbol2": [1]}),
         ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0, 1], "n_data_symbols": 0}),
+        ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0] * 64}),  # 128 under a scheme of 64
+        ("diffsem_ofdm_chanest_vcvc", {"sync_symbol1": [1, 0] * 64, "scheme": '"ofdm_chanest/lmmse:steps=1"'}),
         ("diffsem_soft_demapper_cf", {"scale": 0}),
         ("diffsem_onnx_inference_pdu", {"workers": 65}),
         ("diffsem_onnx_inference_pdu", {"queue": 0}),
@@ -321,5 +323,62 @@ def test_input_length_follows_the_parameters(platform):
     ],
 )
 def test_asserts_catch_wrong_values(platform, kind, wrong):
+    fails(platform, kind, wrong)
+
+
+def fails(platform, kind, wrong):
+    """An assertion does, of a block with these parameters."""
     errors = [e for _, e in block_of(platform, kind, **wrong).iter_error_messages()]
     assert any("Assertion" in e or "failed" in e for e in errors), errors
+
+
+GRID = {"fft_len": 16, "occupied_carriers": [-3, -2, 1, 2], "pilots": [([-3, 2], [1, 1j]), ([], [])]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fft_len": 1},
+        {"occupied_carriers": []},
+        {"occupied_carriers": [-3, 2, 8]},
+        {"pilots": [([], [])]},
+        {"pilots": [([-3, 2], [1])]},
+        {"pilots": [([2, 2], [1, 1])]},
+        {"pilots": [([3], [1])]},
+        {"pilots": [([2], [0])]},
+        {"pilots": [([2], [float("nan")])]},
+        {"null_carriers": [1]},
+        {"window": 0},
+        {"latency": 16},
+        {"delay_window": 17},
+        {"noise_var": -1},
+        {"scheme": "ofdm_chanest"},
+    ],
+    ids=str,
+)
+def test_what_a_grid_refuses_the_companion_says_too(platform, wrong):
+    """The same that make() refuses."""
+    from gnuradio import diffsem
+
+    good = block_of(platform, "diffsem_ofdm_grid_chanest", **GRID, scheme='"ls"')
+    assert not any("Assert" in e for _, e in good.iter_error_messages())
+    values = {**GRID, **wrong}
+    if "nan" in str(wrong):
+        values["pilots"] = "[([2], [float('nan')])]"
+    if "scheme" in wrong:
+        values["scheme"] = repr(wrong["scheme"])
+    fails(platform, "diffsem_ofdm_grid_chanest", values)
+    with pytest.raises(ValueError):
+        diffsem.ofdm_grid_chanest(**{**GRID, "scheme": "ls", **wrong})
+
+
+@pytest.mark.parametrize("scheme", ['"ls"', '"no_such_package"', "variable"])
+def test_what_the_companion_cannot_know_it_does_not_refuse(platform, scheme):
+    """128 carriers under a scheme that takes any, one that is not there, and one that is a variable."""
+    chanest = {"scheme": scheme, "sync_symbol1": "[1, 0] * 64"}
+    variable = ("variable", "variable_diffsem_scheme", {"spec": "mimo_chanest_16x64"})
+    fg = loaded(platform, graph([variable, ("b", "diffsem_ofdm_chanest_vcvc", chanest)]))
+    assert not any("Assert" in e for _, e in fg.get_block("b").iter_error_messages())
+    variable[2]["spec"] = "ofdm_chanest"
+    fg = loaded(platform, graph([variable, ("b", "diffsem_ofdm_chanest_vcvc", chanest)]))
+    assert any("Assert" in e for _, e in fg.get_block("b").iter_error_messages()) == (scheme == "variable")

@@ -406,15 +406,18 @@ def test_frame_to_pdu_tags():
         (lambda: diffsem.clip_cc(6.0), 1),
         (lambda: diffsem.estimate("ls", item_size=4, noise_var=0.1, noise="repeated_pairs", tag_items=True), 4),
         (lambda: diffsem.ofdm_chanest_vcvc("ls", [0, 1, 0, -1] * 16, [1, -1] * 32, 1), 64),
+        (lambda: diffsem.ofdm_grid_chanest(64, [1, 2, 3], [([1, 3], [1, 1])], scheme="ls", frame_tag="packet_len"), 64),
     ],
-    ids=["frame_sync_cvc", "clip_cc", "estimate", "ofdm_chanest_vcvc"],
+    ids=["frame_sync_cvc", "clip_cc", "estimate", "ofdm_chanest_vcvc", "ofdm_grid_chanest"],
 )
 def test_who_reads_no_tags(make, length):
     tags, behind = wrong_tags(0, KEYS)
     items = behind + 12 - behind % 12
     x = np.random.default_rng(5).standard_normal((items, length))
     tb, block = gr.top_block(), make()
-    sink = blocks.null_sink(block.output_signature().sizeof_stream_item(0))
-    tb.connect(flow.source(tb, x if length > 1 else x[:, 0], tags), block, sink)
+    signature = block.output_signature()
+    tb.connect(flow.source(tb, x if length > 1 else x[:, 0], tags), block)
+    for port in range(signature.min_streams()):
+        tb.connect((block, port), blocks.null_sink(signature.sizeof_stream_item(port)))
     flow.run(tb)
     assert block.nitems_read(0) == items

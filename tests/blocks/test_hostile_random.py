@@ -154,6 +154,12 @@ TAGS = {
     ),
     "frame_sync_cvc": (lambda: diffsem.frame_sync_cvc(diffsem.frame_format_of(FORM)), 1),
     "ofdm_chanest_vcvc": (lambda: diffsem.ofdm_chanest_vcvc("ls", [0, 1, 0, -1] * 16, [1, -1] * 32, 1), 64),
+    "ofdm_grid_chanest": (
+        lambda: diffsem.ofdm_grid_chanest(
+            64, [1, 2, 3], [([1, 3], [1, 1])], scheme="ls", noise_var=1.0, frame_tag="packet_len", tag_items=True
+        ),
+        64,
+    ),
     "frame_to_pdu": (lambda: diffsem.frame_to_pdu(diffsem.frame_format_of(FORM)), 64),
 }
 
@@ -174,8 +180,8 @@ def test_tags(name):
         tb, block = gr.top_block(), make()
         tb.connect(flow.source(tb, x if length > 1 else x[:, 0], tags), block)
         signature = block.output_signature()
-        if signature.max_streams():
-            tb.connect(block, blocks.null_sink(signature.sizeof_stream_item(0)))
+        for port in range(max(signature.min_streams(), min(signature.max_streams(), 1))):
+            tb.connect((block, port), blocks.null_sink(signature.sizeof_stream_item(port)))
         flow.run(tb, 100)
         assert items - block.nitems_read(0) < (symbols if name == "frame_to_pdu" else 1)
         if name == "frame_to_pdu":

@@ -5,8 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from gr_diffsem.base.pilot_patterns import WIFI_PILOT_SIGNS
 from gr_diffsem.phy import constellation, convolutional, resample, soft_demap
-from gr_diffsem.phy.ofdm_layout import LAYOUT_64, PILOT_SIGNS, OfdmLayout
+from gr_diffsem.phy.ofdm_layout import LAYOUT_64, OfdmLayout
 
 SMALL = OfdmLayout(16, 4, (-3, -1, 1, 3), (-2, 2))
 
@@ -33,7 +34,7 @@ def test_layout_of_the_standard():
     """802.11-2016, 17.3.5.10: 48 data carriers, pilots at +-7 and +-21; the first pilot signs of (17-25)."""
     assert len(LAYOUT_64.data) == 48 and sorted(LAYOUT_64.pilots) == [-21, -7, 7, 21]
     assert LAYOUT_64.carriers == tuple(k for k in range(-26, 27) if k)
-    assert PILOT_SIGNS[:13] == (1, 1, 1, 1, -1, -1, -1, 1, -1, -1, -1, -1, 1)
+    assert WIFI_PILOT_SIGNS[:13] == (1, 1, 1, 1, -1, -1, -1, 1, -1, -1, -1, -1, 1)
 
 
 def test_axis_of_64qam_is_that_of_the_standard():

@@ -110,8 +110,32 @@ def test_a_tile_without_measurements_leaves_its_neighbours_alone(diffsem, tmp_pa
     y = np.where(np.isfinite(noise), 1 + 0j, np.nan).astype(np.complex64)
     mean, variance, (info,) = diffsem.core.TiledEstimator(spec, (4, 24), (0, 4)).run(y, noise)
     assert info["tiles"] > 2 and info["bypassed"] == info["tiles"] - 1 and info["reason"] == "noise"
+    assert info["unmeasured"] == info["bypassed"] and info["guarded"] == info["few_observed"] == 0
     assert np.all(np.isfinite(variance[:, :8])) and np.all(np.abs(mean[:, :8]) > 0.1)
     assert np.all(np.isnan(variance[:, 12:])) and np.all(mean[:, 12:] == 0)
+
+
+def test_a_tile_that_fails_is_told_from_one_without_measurements(diffsem, tmp_path):
+    """NaN in the first tile, nothing in the last: the reason is that of the one which was measured."""
+    spec = package(tmp_path / "failed", 0.5 * np.eye(32) + 0.5, gain="measured")
+    noise = np.full((4, 24), 0.1, np.float32)
+    noise[:, 16:] = np.inf
+    y = np.ones((4, 24), np.complex64)
+    y[0, 0] = np.nan
+    _, _, (info,) = diffsem.core.TiledEstimator(spec, (4, 24), (0, 0)).run(y, noise)
+    assert (info["tiles"], info["bypassed"], info["unmeasured"], info["reason"]) == (3, 2, 1, "nan")
+
+
+def test_tiles_with_too_few_measurements_are_counted(diffsem, tmp_path):
+    spec = package(tmp_path / "few", np.eye(32))
+    manifest = json.loads((tmp_path / "few/manifest.json").read_text())
+    plain = manifest["members"]["gaussian"]
+    manifest["members"] = {"gaussian": {**plain, "fewest_observed": 5, "fallback": "plain"}, "plain": plain}
+    (tmp_path / "few/manifest.json").write_text(json.dumps(manifest))
+    noise = np.full((4, 24), np.inf, np.float32)
+    noise[:, :8], noise[0, 8:10] = 0.1, 0.1
+    _, _, (info,) = diffsem.core.TiledEstimator(spec, (4, 24), (0, 0)).run(np.ones((4, 24), np.complex64), noise)
+    assert info["few_observed"] == 2
 
 
 def test_what_cannot_be_tiled_says_why(diffsem, tmp_path):

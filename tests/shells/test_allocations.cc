@@ -13,6 +13,7 @@
 #include <gnuradio/blocks/vector_source.h>
 #include <gnuradio/diffsem/estimate.h>
 #include <gnuradio/diffsem/ofdm_chanest_vcvc.h>
+#include <gnuradio/diffsem/ofdm_grid_chanest.h>
 #include <gnuradio/diffsem/onnx_inference.h>
 #include <gnuradio/top_block.h>
 
@@ -222,6 +223,25 @@ void channel_estimates()
              stream);
 }
 
+//! A prior over tiles is not shipped with the tests: lines between the pilots, and what the window does.
+void grids()
+{
+    std::vector<int> used, comb;
+    for (int k = -26; k <= 26; k++)
+        used.push_back(k);
+    for (int k = -26; k <= 26; k += 2)
+        comb.push_back(k);
+    const pilot_pattern pilots{{comb, std::vector<gr_complex>(comb.size(), 1)}, {}};
+    for (int latency : {-1, 0}) {
+        ofdm_grid_chanest_options o;
+        o.scheme = scheme::make("ls");
+        o.latency = latency;
+        none("ofdm_grid_chanest",
+             ofdm_grid_chanest::make(carriers, used, pilots, o),
+             {noise(carriers * 1000)});
+    }
+}
+
 void graphs()
 {
     const auto make = [](const std::string& file, auto change) {
@@ -260,6 +280,7 @@ int main()
     count_runtime_apart();
     estimates();
     channel_estimates();
+    grids();
     graphs();
     return check::result("test_allocations");
 }

@@ -80,7 +80,8 @@ public:
     using sptr = std::shared_ptr<ofdm_chanest_vcvc>;
 
     /*!
-     * \param scheme         what makes the estimate; its item must have the FFT length's shape
+     * \param scheme         what makes the estimate: of as many elements as the FFT has, or over tiles of symbols x
+     *                       carriers, which take any length (a sync word is one symbol)
      * \param sync_symbol1   first sync word in the frequency domain, N values
      * \param sync_symbol2   second one, N values, or empty
      * \param n_data_symbols symbols behind each set of sync words, at least 1

@@ -3,7 +3,10 @@
  */
 #include <gnuradio/diffsem/core/infer/tiled_estimator.h>
 
+#include <gnuradio/diffsem/core/realtime/realtime.h>
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -104,6 +107,27 @@ TiledEstimator::TiledEstimator(std::vector<TileAxis> axes,
     d_noise.resize(n);
     d_variance.resize(n);
     d_info.resize(d_batch);
+    d_measured.resize(d_batch);
+}
+
+double TiledEstimator::trial_seconds() const
+{
+    const CostModel& cost = d_estimator.trial_cost();
+    const double batches = std::ceil(double(tiles()) / double(d_batch));
+    return batches * cost.per_batch() + double(tiles()) * cost.per_item();
+}
+
+ItemInfo GridInfo::item() const
+{
+    ItemInfo out;
+    out.steps = steps;
+    out.planned = planned;
+    out.bypassed = bypassed > unmeasured || (tiles && bypassed == tiles);
+    out.reason = out.bypassed ? reason : "";
+    out.guarded = guarded > 0;
+    out.few_observed = few_observed > 0;
+    out.seconds = seconds;
+    return out;
 }
 
 GridInfo TiledEstimator::run(const cfloat* y,
@@ -154,12 +178,14 @@ void TiledEstimator::cut(const cfloat* y,
     for (std::size_t k = from; k < from + count; k++) {
         const std::size_t top = rows.first[k / columns.first.size()];
         const std::size_t left = columns.first[k % columns.first.size()];
+        d_measured[k - from] = 0;
         for (std::size_t i = 0; i < rows.tile; i++)
             for (std::size_t j = 0; j < columns.tile; j++, to++) {
                 const std::size_t at = (top + i) * columns.size + left + j;
                 const bool inside = top + i < rows.size && left + j < columns.size;
                 d_y[to] = inside ? y[at] : cfloat(0);
                 d_noise[to] = inside ? noise_var[stride == 1 ? 0 : at] : Sigma::unobserved();
+                d_measured[k - from] |= d_noise[to] != Sigma::unobserved();
             }
     }
 }
@@ -177,9 +203,14 @@ void TiledEstimator::join(std::size_t from,
         const ItemInfo& item = d_info[k - from];
         info.bypassed += item.bypassed;
         info.guarded += item.guarded;
+        info.few_observed += item.few_observed;
         info.evaluations += item.steps;
-        if (item.bypassed)
+        info.steps = std::max(info.steps, item.steps);
+        info.planned = std::max(info.planned, item.planned);
+        // What says more than that there was nothing to measure comes first.
+        if (item.bypassed && (d_measured[k - from] || info.bypassed == info.unmeasured + 1))
             info.reason = item.reason;
+        info.unmeasured += item.bypassed && !d_measured[k - from];
         for (std::size_t i = 0; i < rows.tile; i++)
             for (std::size_t j = 0; j < columns.tile; j++, at_tile++) {
                 const float weight = rows.weight[r][i] * columns.weight[c][j];

@@ -15,6 +15,7 @@
     X(estimate)                                                                                    \
     X(estimate_joint)                                                                              \
     X(ofdm_chanest_vcvc)                                                                           \
+    X(ofdm_grid_chanest)                                                                           \
     X(ofdm_equalizer_diffsem)                                                                      \
     X(soft_demapper_cf)                                                                            \
     X(onnx_inference)                                                                              \

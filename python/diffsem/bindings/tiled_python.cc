@@ -21,7 +21,9 @@ py::dict grid_info(const core::GridInfo& info)
     py::dict out;
     out["tiles"] = info.tiles;
     out["bypassed"] = info.bypassed;
+    out["unmeasured"] = info.unmeasured;
     out["guarded"] = info.guarded;
+    out["few_observed"] = info.few_observed;
     out["reason"] = info.reason;
     out["evaluations"] = info.evaluations;
     out["seconds"] = info.seconds;
@@ -104,7 +106,8 @@ void bind_tiled(py::module& parent)
              "each grid, or one\n"
              "for each element, infinite where nothing is measured. mean, variance: as y; where no "
              "tile measured\n"
-             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, guarded, reason, "
-             "evaluations, seconds.")
+             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, of these "
+             "unmeasured (nothing was),\n"
+             "guarded, few_observed, reason, evaluations, seconds.")
         .def_property_readonly("tiles", &core::TiledEstimator::tiles, "Of one grid.");
 }

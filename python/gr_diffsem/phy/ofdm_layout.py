@@ -11,23 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-PILOTS_64 = (-21, -7, 7, 21)
+from ..base.pilot_patterns import WIFI_PILOTS as PILOTS_64
+
 DATA_64 = tuple(k for k in range(-26, 27) if k and k not in PILOTS_64)
-
-PILOT_VALUES_64 = (1, 1, 1, -1)  #: before their sign, which is the same for all pilots of a symbol
-
-
-def _signs():
-    state, signs = [1] * 7, []
-    for _ in range(127):
-        bit = state[6] ^ state[3]
-        state = [bit, *state[:-1]]
-        signs.append(1 - 2 * bit)
-    return tuple(signs)
-
-
-#: Signs of the pilots, symbol by symbol, again and again: the m-sequence x^7 + x^4 + 1 (802.11-2016, 17-25).
-PILOT_SIGNS = _signs()
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.pilot_patterns import WIFI_PILOT_SIGNS, WIFI_PILOT_VALUES
 from . import constellation
 from .convolutional import TAIL
 from .ofdm_layout import LAYOUT_64 as LAYOUT
-from .ofdm_layout import PILOT_SIGNS, PILOT_VALUES_64
 
 PAYLOAD_SYMBOLS = 9
 SYNC_SYMBOLS = 2
@@ -47,12 +47,12 @@ def pilot_carriers():
     (The allocator goes through both lists in turn; the equalisers count the carriers' sets only, so
     with one set of carriers and many of symbols the two sides would disagree.)
     """
-    return (LAYOUT.pilots,) * len(PILOT_SIGNS)
+    return (LAYOUT.pilots,) * len(WIFI_PILOT_SIGNS)
 
 
 def pilot_symbols():
     """One set of pilots per symbol, +-(1, 1, 1, -1)."""
-    return tuple(tuple(s * value for value in PILOT_VALUES_64) for s in PILOT_SIGNS)
+    return tuple(tuple(s * value for value in WIFI_PILOT_VALUES) for s in WIFI_PILOT_SIGNS)
 
 
 def sync_words():

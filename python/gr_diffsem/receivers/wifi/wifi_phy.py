@@ -6,8 +6,9 @@ The same functions re-encode a received packet, so that every symbol that was se
 
 import numpy as np
 
+from ...base.pilot_patterns import WIFI_PILOT_SIGNS
 from ...phy import constellation, convolutional
-from ...phy.ofdm_layout import LAYOUT_64, PILOT_SIGNS
+from ...phy.ofdm_layout import LAYOUT_64
 from . import wifi_bits
 from .wifi_tables import (
     DATA,
@@ -34,7 +35,7 @@ def get_rate(mbps):
 
 def pilot_polarity(n, first=0):
     """p_first .. p_{first+n-1} (17-25); index 0 belongs to the SIGNAL symbol."""
-    return np.take(np.array(PILOT_SIGNS, float), np.arange(first, first + n) % 127)
+    return np.take(np.array(WIFI_PILOT_SIGNS, float), np.arange(first, first + n) % 127)
 
 
 def _carriers(points, first_symbol):

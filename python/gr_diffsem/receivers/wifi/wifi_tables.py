@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...phy.ofdm_layout import LAYOUT_64, PILOT_VALUES_64
+from ...base.pilot_patterns import WIFI_LONG_TRAINING, WIFI_PILOT_VALUES
+from ...phy.ofdm_layout import LAYOUT_64
 
 SAMPLE_RATE = 20e6
 N_FFT = LAYOUT_64.fft_len
@@ -79,17 +80,7 @@ USED_MASK = np.zeros(N_FFT, bool)
 USED_MASK[USED] = True
 
 #: Pilot values on carriers -21, -7, 7, 21 before the polarity (17-24).
-PILOT_VALUES = np.array(PILOT_VALUES_64, float)
-
-
-def _ltf():
-    """Long training sequence L_{-26..26} (17-8)."""
-    left = "++--++-+-+++++" + "+--++-+-++++"
-    right = "+--++-+-+-----++--+-+-++++"
-    x = np.zeros(N_FFT)
-    x[DC - 26 : DC] = [1 if c == "+" else -1 for c in left]
-    x[DC + 1 : DC + 27] = [1 if c == "+" else -1 for c in right]
-    return x
+PILOT_VALUES = np.array(WIFI_PILOT_VALUES, float)
 
 
 def _stf():
@@ -101,5 +92,6 @@ def _stf():
     return np.sqrt(13 / 6) * x
 
 
-LTF = _ltf()
+#: Long training sequence (17-8).
+LTF = np.pad(np.array(WIFI_LONG_TRAINING, float), (DC - 26, N_FFT - DC - 27))
 STF = _stf()

@@ -32,10 +32,18 @@ struct GridInfo {
     std::size_t tiles = 0;
     std::size_t bypassed =
         0; //!< tiles that gave no posterior: the mean is the measurement there, 0 where there is none
-    std::size_t guarded = 0; //!< tiles whose posterior contradicted its measurement
-    const char* reason = ""; //!< static text: of the last bypassed tile
-    int evaluations = 0;     //!< of the network, over all tiles
-    double seconds = 0;      //!< of the sampler, over all batches
+    std::size_t unmeasured = 0;   //!< of these, tiles in which nothing was measured
+    std::size_t guarded = 0;      //!< tiles whose posterior contradicted its measurement
+    std::size_t few_observed = 0; //!< tiles with too few measured elements for the scheme's member
+    const char* reason =
+        "";              //!< static text: of the last bypassed tile, one that was measured first
+    int evaluations = 0; //!< of the network, over all tiles
+    int steps = 0;       //!< evaluations of the tile that took most
+    int planned = 0;     //!< the same, had nothing been cut
+    double seconds = 0;  //!< of the sampler, over all batches
+
+    //! What was done, as of one item; bypassed: a tile that was measured, or all of them.
+    ItemInfo item() const;
 };
 
 /*!
@@ -75,6 +83,8 @@ public:
 
     std::size_t tiles() const { return d_axes[0].first.size() * d_axes[1].first.size(); }
     std::size_t size() const { return d_axes[0].size * d_axes[1].size; } //!< of the grid
+    //! Seconds of one evaluation of a whole grid, by what the estimator found when it was made.
+    double trial_seconds() const;
     Estimator& estimator() { return d_estimator; }
 
 private:
@@ -95,6 +105,7 @@ private:
     std::vector<cfloat> d_y, d_mean;
     std::vector<float> d_noise, d_variance;
     std::vector<ItemInfo> d_info;
+    std::vector<std::uint8_t> d_measured; // tiles of a batch in which anything is
 };
 
 } // namespace core

@@ -1,0 +1,381 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "ofdm_grid_chanest_impl.h"
+
+#include <gnuradio/block_detail.h>
+#include <gnuradio/buffer_reader.h>
+#include <gnuradio/io_signature.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace gr {
+namespace diffsem {
+
+namespace {
+
+constexpr inference_ledger::offers every_policy{};
+constexpr std::size_t tiles_at_once = 32;
+constexpr float least_noise = 1e-9f; // of the pilots' power, where none is seen
+constexpr float unknown = std::numeric_limits<float>::infinity();
+
+scheme_settings settings_of(const ofdm_grid_chanest_options& options)
+{
+    return {options.steps, options.eta, options.seed};
+}
+
+// Symbols of a frame, if that is what a tag says; else 0.
+uint64_t length_in(const pmt::pmt_t& value)
+{
+    if (pmt::is_uint64(value))
+        return pmt::to_uint64(value);
+    return pmt::is_integer(value) ? static_cast<uint64_t>(std::max(pmt::to_long(value), 0L)) : 0;
+}
+
+} // namespace
+
+ofdm_grid_chanest_impl::grid::grid(int fft_len,
+                                   const std::vector<int>& occupied,
+                                   const pilot_pattern& pattern,
+                                   const ofdm_grid_chanest_options& o)
+    : pilots(fft_len, occupied, pattern, o.null_carriers, o.delay_window),
+      window(pilots, o.window, o.latency, !o.frame_tag.empty())
+{
+}
+
+ofdm_grid_chanest::sptr ofdm_grid_chanest::make(int fft_len,
+                                                const std::vector<int>& occupied_carriers,
+                                                const pilot_pattern& pilots,
+                                                const ofdm_grid_chanest_options& options)
+{
+    check_noise_var(options.noise_var, true);
+    settings_of(options).check();
+    inference_ledger::check(options.live, every_policy);
+    auto made =
+        std::make_unique<ofdm_grid_chanest_impl::grid>(fft_len, occupied_carriers, pilots, options);
+    auto plan =
+        ofdm_grid_chanest_impl::prepare(options.scheme ? options.scheme : scheme::make("ofdm_grid"),
+                                        *made,
+                                        settings_of(options),
+                                        options.noise_var);
+    return gnuradio::make_block_sptr<ofdm_grid_chanest_impl>(
+        std::move(plan), std::move(made), options);
+}
+
+ofdm_grid_chanest_impl::plan ofdm_grid_chanest_impl::prepare(diffsem::scheme::sptr handle,
+                                                             const grid& made,
+                                                             const scheme_settings& set,
+                                                             float noise_var)
+{
+    plan p(std::move(handle));
+    const auto& info = p.scheme->info();
+    if (!p.scheme->parts().prior && info.unknowns.empty())
+        return p;
+    if (!info.complex_domain || info.shape.size() != 2)
+        throw core::Error("scheme '" + info.spec + "' is made for " +
+                          (info.complex_domain ? "" : "real data of ") + shape_text(info) +
+                          " elements; a grid takes tiles of symbols x carriers: use 'ofdm_grid', "
+                          "or 'ls' for lines between the pilots");
+    if (noise_var == 0 && !made.pilots.noise_error().empty())
+        throw core::Error("noise_var is 0 (measure it), but " + made.pilots.noise_error());
+    core::EstimatorOptions options;
+    options.max_batch = tiles_at_once;
+    options.steps = set.steps;
+    options.eta = set.eta;
+    options.seed = set.seed;
+    options.unseeded_stream = next_noise_stream();
+    options.residual = false;
+    p.run = std::make_unique<grid_run>(
+        p.scheme, made.window.rows(), made.pilots.columns(), made.window.hop(), options);
+    return p;
+}
+
+ofdm_grid_chanest_impl::ofdm_grid_chanest_impl(plan p,
+                                               std::unique_ptr<grid> made,
+                                               const ofdm_grid_chanest_options& options)
+    : gr::block("ofdm_grid_chanest",
+                gr::io_signature::make(1, 1, sizeof(gr_complex) * made->pilots.fft_len()),
+                gr::io_signature::make3(2,
+                                        3,
+                                        sizeof(gr_complex) * made->pilots.fft_len(),
+                                        sizeof(gr_complex) * made->pilots.fft_len(),
+                                        sizeof(float) * made->pilots.fft_len())),
+      d_frame_key(pmt::mp(options.frame_tag)),
+      d_framed(!options.frame_tag.empty()),
+      d_grid(std::move(made)),
+      d_window(d_grid->window),
+      d_noise_var(options.noise_var),
+      d_tag_items(options.tag_items),
+      d_taps(d_grid->size()),
+      d_lines(d_grid->size()),
+      d_tap_noise(d_grid->size()),
+      d_error(d_grid->size()),
+      d_info(d_grid->most()),
+      d_live(*this,
+             d_logger,
+             std::move(p),
+             settings_of(options),
+             options.live,
+             every_policy,
+             [this](auto handle, const auto& set) {
+                 return prepare(handle, *d_grid, set, current_noise_var());
+             }),
+      d(d_live.plan()),
+      d_ledger(d_live.ledger())
+{
+    set_output_multiple(static_cast<int>(d_grid->most())); // room for all answers of a call
+    set_tag_propagation_policy(TPP_DONT);                  // symbols wait inside
+}
+
+float ofdm_grid_chanest_impl::current_noise_var()
+{
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    return d_noise_var;
+}
+
+void ofdm_grid_chanest_impl::set_noise_var(float noise_var)
+{
+    check_noise_var(noise_var, true);
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    if (noise_var == 0 && d.run && !d_grid->pilots.noise_error().empty())
+        throw core::Error("noise_var is 0 (measure it), but " + d_grid->pilots.noise_error());
+    d_noise_var = noise_var;
+}
+
+void ofdm_grid_chanest_impl::set_tag_items(bool tag_items)
+{
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    d_tag_items = tag_items;
+}
+
+// Will nothing more come?
+bool ofdm_grid_chanest_impl::ended()
+{
+    const auto reader = detail()->input(0);
+    gr::thread::scoped_lock guard(*reader->mutex());
+    return reader->done();
+}
+
+void ofdm_grid_chanest_impl::forecast(int, gr_vector_int& ninput_items_required)
+{
+    // One symbol is worth a call: it is kept here, so that no buffer has to hold a window. What waits inside when nothing
+    // more comes needs none.
+    ninput_items_required[0] = d_window.pending() && (d_flush || ended()) ? 0 : 1;
+}
+
+int ofdm_grid_chanest_impl::general_work(int,
+                                         gr_vector_int& ninput_items,
+                                         gr_vector_const_void_star& input_items,
+                                         gr_vector_void_star& output_items)
+{
+    std::lock_guard<std::mutex> lock(d_live.mutex());
+    d_live.exchange();
+    const int waiting = ninput_items[0];
+    if (waiting)
+        d_ledger.notice(d_first, d_window.pending() + waiting, waiting);
+    else if (ended())
+        d_flush = true;
+    const int taken = take(static_cast<const gr_complex*>(input_items[0]), waiting);
+    consume_each(taken);
+    const std::size_t count = d_flush ? d_window.pending() : d_window.due() ? d_window.hop() : 0;
+    if (!count) {
+        d_flush = false;
+        return 0;
+    }
+    const auto verdict =
+        d_ledger.decide(d_first, d_window.pending() + (waiting - taken), d_grid->most());
+    const bool dropped = verdict.evaluations == 0 && d_ledger.drops();
+    if (dropped) {
+        d_ledger.dropped(count);
+    } else {
+        answer(count, d_ledger.limit(verdict));
+        d_ledger.left(d_first, d_info.data(), count);
+        put_out(count, output_items);
+        tag_symbols(count, output_items.size());
+    }
+    d_first += count;
+    d_window.give(count);
+    d_flush = false;
+    if (d_frame_known && !d_frame_left && !d_window.pending())
+        d_window.restart();
+    d_ledger.report(d_last_noise);
+    return dropped ? 0 : static_cast<int>(count);
+}
+
+// Symbols into the window, until some are due. Returns how many.
+int ofdm_grid_chanest_impl::take(const gr_complex* in, int items)
+{
+    get_tags_in_range(d_seen, 0, nitems_read(0), nitems_read(0) + static_cast<uint64_t>(items));
+    auto tag = d_seen.begin();
+    int taken = 0;
+    for (; taken < items && !d_flush && !d_window.due(); taken++) {
+        const auto here = [&](auto t) {
+            return t != d_seen.end() && t->offset == nitems_read(0) + static_cast<uint64_t>(taken);
+        };
+        for (auto t = tag; here(t); ++t)
+            if (!obey(*t))
+                return taken; // once what is pending has left
+        for (; here(tag); ++tag) {
+            tag->offset = d_first + d_window.pending();
+            d_tags.push_back(*tag);
+        }
+        d_window.push(in + static_cast<std::size_t>(taken) * d_grid->pilots.fft_len(), d_phase);
+        d_phase = (d_phase + 1) % d_grid->pilots.period();
+        if (d_frame_known && d_frame_left && --d_frame_left == 0)
+            d_flush = true;
+    }
+    return taken;
+}
+
+// What a tag on the next symbol asks for; false: not before all that is pending has been answered.
+bool ofdm_grid_chanest_impl::obey(const tag_t& tag)
+{
+    if (d_framed && pmt::eqv(tag.key, d_frame_key)) {
+        const uint64_t length = length_in(tag.value);
+        const bool lost = d_frame_known && length ? d_frame_left > 0 : d_phase > 0;
+        if ((length || lost) && !begin_anew(lost, "a frame begins where none is due"))
+            return false;
+        d_phase = 0;
+        d_frame_known = length > 0;
+        d_frame_left = length;
+        return true;
+    }
+    if (pmt::eqv(tag.key, d_rx_time) && !d_window.empty())
+        return begin_anew(true, "there is a gap in time (rx_time)");
+    if (pmt::eqv(tag.key, d_keys.reset) && asks_reset(tag.value))
+        return begin_anew(false, "");
+    return true;
+}
+
+// Another window; false, and all as it was, where something is pending.
+bool ofdm_grid_chanest_impl::begin_anew(bool lost, const char* reason)
+{
+    if (d_window.pending()) {
+        d_flush = true;
+        return false;
+    }
+    if (lost && !d_window.empty()) {
+        d_restarts++;
+        if (d_restart_limit.due()) {
+            d_logger->warn("symbols were lost, {}: the window begins anew; {} so far",
+                           reason,
+                           d_restarts.load());
+            d_ledger.event("restarted", "", reason);
+        }
+    }
+    d_window.restart();
+    return true;
+}
+
+// Fills d_taps, d_error and d_info, of the whole window and of its oldest pending symbols.
+void ofdm_grid_chanest_impl::answer(std::size_t count, const core::RunLimit& limit)
+{
+    const float noise_var = d_noise_var > 0 ? d_noise_var : window_noise();
+    core::ItemInfo info;
+    if (d.run)
+        info = infer(noise_var, limit);
+    else
+        classical(noise_var);
+    info.noise_var = d_last_noise = noise_var;
+    for (std::size_t i = 0; i < count; i++) {
+        d_info[i] = info;
+        if (!d_window.finite(d_window.at() + i)) {
+            d_info[i].bypassed = true;
+            d_info[i].reason = "nan";
+        }
+    }
+}
+
+core::ItemInfo ofdm_grid_chanest_impl::infer(float noise_var, const core::RunLimit& limit)
+{
+    const float* gain = d_window.noise_gain();
+    for (std::size_t k = 0; k < d_grid->size(); k++)
+        d_tap_noise[k] = gain[k] == unknown ? unknown : noise_var * gain[k];
+    auto& tiles = d.run->tiles();
+    tiles.estimator().set_noise_freedom(d_noise_var > 0 ? 0 : static_cast<float>(d_freedom));
+    const auto done = tiles.run(
+        d_window.taps(), d_tap_noise.data(), d_grid->size(), d_taps.data(), d_error.data(), limit);
+    if (done.bypassed) { // where no tile has an answer
+        d_grid->pilots.interpolate(d_window.taps(), gain, d_window.rows(), d_lines.data());
+        for (std::size_t k = 0; k < d_grid->size(); k++)
+            if (d_taps[k] == gr_complex(0))
+                d_taps[k] = d_lines[k];
+    }
+    auto info = done.item();
+    if (done.unmeasured == done.tiles)
+        info.reason = "no pilots";
+    return info;
+}
+
+void ofdm_grid_chanest_impl::classical(float noise_var)
+{
+    const float* gain = d_window.noise_gain();
+    d_grid->pilots.interpolate(d_window.taps(), gain, d_window.rows(), d_taps.data());
+    for (std::size_t k = 0; k < d_grid->size(); k++)
+        d_error[k] = gain[k] == unknown ? unknown : noise_var * gain[k];
+}
+
+// A window that shows none keeps the last one's; NaN: there was none yet.
+float ofdm_grid_chanest_impl::window_noise()
+{
+    const auto seen = d_window.noise();
+    if (seen.count > 0) {
+        d_noise = static_cast<float>(seen.mean());
+        d_freedom = seen.count;
+        if (!(d_noise > 0))
+            d_noise = least_noise * d_window.pilot_power();
+    }
+    return d_noise < 0 ? std::numeric_limits<float>::quiet_NaN() : d_noise;
+}
+
+void ofdm_grid_chanest_impl::put_out(std::size_t count, gr_vector_void_star& output_items)
+{
+    const std::size_t n = d_grid->pilots.fft_len(), columns = d_grid->pilots.columns(),
+                      first = d_grid->pilots.first();
+    auto* symbols = static_cast<gr_complex*>(output_items[0]);
+    auto* taps = static_cast<gr_complex*>(output_items[1]);
+    std::fill_n(taps, count * n, gr_complex(0));
+    for (std::size_t i = 0; i < count; i++) {
+        const std::size_t row = d_window.at() + i;
+        std::copy_n(d_window.symbol(row), n, symbols + i * n);
+        std::copy_n(&d_taps[row * columns], columns, taps + i * n + first);
+    }
+    if (output_items.size() < 3)
+        return;
+    auto* error = static_cast<float*>(output_items[2]);
+    std::fill_n(error, count * n, unknown);
+    for (std::size_t i = 0; i < count; i++)
+        for (std::size_t c = 0; c < columns; c++) {
+            const float e = d_error[(d_window.at() + i) * columns + c];
+            error[i * n + first + c] = std::isnan(e) ? unknown : e;
+        }
+}
+
+void ofdm_grid_chanest_impl::tag_symbols(std::size_t count, std::size_t ports)
+{
+    const uint64_t written = nitems_written(0);
+    const auto add = [&](uint64_t offset, const pmt::pmt_t& key, const pmt::pmt_t& value) {
+        for (std::size_t port = 0; port < ports; port++)
+            add_item_tag(static_cast<unsigned>(port), offset, key, value);
+    };
+    // Those of dropped symbols move to the next one.
+    auto tag = d_tags.begin();
+    for (; tag != d_tags.end() && tag->offset < d_first + count; ++tag)
+        add(written + (std::max(tag->offset, d_first) - d_first), tag->key, tag->value);
+    d_tags.erase(d_tags.begin(), tag);
+    if (const uint64_t gap = d_ledger.take_gap())
+        add(written, d_keys.dropped, pmt::from_uint64(gap));
+    for (std::size_t i = 0; i < count; i++) {
+        const auto here = [&](const auto& key, const auto& value) { add(written + i, key, value); };
+        if (d_tag_items)
+            d_live.tag_item(d_info[i], d_first + i, here);
+        else
+            d_live.tag_bypass(d_info[i], here);
+    }
+}
+
+} // namespace diffsem
+} // namespace gr
