@@ -6,6 +6,8 @@ the environment `radio`. `make import-suite` runs this with diffusers installed;
 """
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,21 +72,21 @@ def theirs(scheduler, net, monkeypatch, steps=STEPS, eta=0.0):
     return x.numpy().reshape(ITEMS, ELEMENTS)
 
 
-def ours(folder, *specs, elements=ELEMENTS):
-    """The same by the package, in the environment `radio`: an array for each string of keys."""
+def in_radio(words):
+    """Run Python in the environment `radio`."""
     python = environments.interpreter("radio")
     if python is None:
         pytest.skip("there is no environment 'radio' (make build), so no runtime to compare with")
+    env = {**os.environ, "PYTHONPATH": environments.python_path("radio")}
+    process = subprocess.run([str(word) for word in (python, *words)], capture_output=True, text=True, env=env)
+    assert process.returncode == 0, process.stderr
+
+
+def ours(folder, *specs, elements=ELEMENTS):
+    """The same by the package, in the environment `radio`: an array for each string of keys."""
     draws = [{"spec": f"{folder}{spec}", "items": ITEMS, "elements": elements, "seed": SEED} for spec in specs]
     (folder / "draws.json").write_text(json.dumps({"draws": draws}))
-    command = [str(python), str(Path(__file__).parent / "run_package.py")]
-    process = subprocess.run(
-        [*command, str(folder / "draws.json"), str(folder / "draws.npz")],
-        capture_output=True,
-        text=True,
-        env={**__import__("os").environ, "PYTHONPATH": environments.python_path("radio")},
-    )
-    assert process.returncode == 0, process.stderr
+    in_radio([Path(__file__).parent / "run_package.py", folder / "draws.json", folder / "draws.npz"])
     found = np.load(folder / "draws.npz")
     return [found[name] for name in found.files]
 
@@ -218,6 +220,19 @@ def test_a_saved_pipeline_from_end_to_end(tmp_path, monkeypatch):
         )
         > GATE
     )
+
+
+def test_the_page_from_end_to_end(tmp_path, monkeypatch):
+    """docs/openings/import.md: its pipeline, its command, and its draws in the environment `radio`."""
+    from gr_diffsem.apps import cli
+
+    page = Path(__file__).resolve().parents[2] / "docs/openings/import.md"
+    make, draw = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(make, "page", "exec"), {})
+    assert "gr-diffsem import pipeline ./tiny\n" in page.read_text(encoding="utf-8")
+    assert cli.main(["import", "pipeline", "./tiny"]) == 0
+    in_radio(["-c", f"{draw}\nassert pictures.shape == (4, 64), pictures.shape"])
 
 
 def text_to_image(folder):
