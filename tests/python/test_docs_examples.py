@@ -82,7 +82,8 @@ def a_model_of_several_ports():
 
 
 def the_recipes_package():
-    """sector_array as the page has exported it by then; a mixture stands for its network, which the ring `lab` trains."""
+    """sector_array as the page has exported it by then; a mixture stands for its network, which the ring `lab`
+    trains."""
     import json
 
     from gr_diffsem import schemes
