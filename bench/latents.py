@@ -35,7 +35,7 @@ def on_the_air(items, seed):
     sent = look.encode(pictures)
     noise = rng.standard_normal(sent.shape).astype(np.float32)
     print(f"encoded and decoded, without noise: {cell(look.decode(sent), pictures, labels)}\n")
-    print("| SNR of a latent's element | received latent decoded | LMMSE decoded | one look, class not told | class told |")
+    print("| SNR of an element | received latent decoded | LMMSE decoded | one look, class not told | class told |")
     print("|---|---|---|---|---|")
     for snr_db in SNR_DB:
         noise_var = np.float32(10 ** (-snr_db / 10))

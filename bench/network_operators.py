@@ -29,7 +29,7 @@ HIDDEN = np.zeros((14, 14), bool)
 HIDDEN[encoded_digits.HIDDEN, encoded_digits.HIDDEN] = True
 
 
-def nmse_db(found, truth, where=slice(None)):
+def nmse_db(found, truth, where=...):
     return 10 * np.log10(np.sum((found - truth)[:, where] ** 2) / np.sum(truth[:, where] ** 2))
 
 

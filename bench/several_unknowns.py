@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two unknowns at once: what docs/openings/several_unknowns.md says beside `gr-diffsem eval mimo_joint`.
 
-    build/env/radio/bin/python bench/several_unknowns.py                     # settle, wrong optima (minutes)
-    build/env/radio/bin/python bench/several_unknowns.py --exact             # against the exact answer (an hour of a core)
+    build/env/radio/bin/python bench/several_unknowns.py            # settle, wrong optima (minutes)
+    build/env/radio/bin/python bench/several_unknowns.py --exact    # against the exact answer (an hour of a core)
 
 First: NMSE of H without rounds by mean field, with them alone, and as it is; then the frames of `mimo_joint_8x4` that
 end at a wrong optimum (NMSE above ten times the median), what their residual says, and what becomes of those above
