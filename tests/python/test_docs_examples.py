@@ -194,7 +194,7 @@ def scheme_strings():
 @pytest.mark.parametrize(("page", "text"), scheme_strings())
 def test_scheme_strings_load(page, text):
     diffsem = pytest.importorskip("gnuradio.diffsem", reason="gnuradio.diffsem is not built (make build)")
-    diffsem.scheme(text)
+    diffsem.scheme(text).info()  # loads it
 
 
 def test_scheme_strings_are_found():
@@ -212,6 +212,26 @@ def test_files_that_commands_name_are_there():
                 seen.add(name)
                 assert (ROOT / name).exists() or name.startswith("docs/images"), f"{page}: {name}"
     assert len(seen) > 10
+
+
+def test_readme_leads_to_every_page_and_links_end_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        if page.startswith("docs/"):
+            assert f"({page}" in text, f"README.md does not link {page}"
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert ((ROOT / page).parent / target).exists(), f"{page} links {target}"
+
+
+def test_operators_of_real_signals_are_those_that_the_page_says():
+    """docs/openings/real_data.md; what it says is missing is refused in a sentence."""
+    diffsem = pytest.importorskip("gnuradio.diffsem", reason="gnuradio.diffsem is not built (make build)")
+    for keys in ("identity", "mask", "quantiser,bits=3,step=0.5"):
+        diffsem.scheme(f"digits:operator={keys}").info()
+    for keys in ("matrix", "convolution,taps=1;0.5"):
+        with pytest.raises(ValueError, match="needs a complex signal"):
+            diffsem.scheme(f"digits:operator={keys}").info()
 
 
 def test_commands_survive_a_shell():
