@@ -87,6 +87,17 @@ def draws_case(items, seed):
             print(f"| {member} | {sampler} | " + " | ".join(f"{v:.2f}" for v in values) + " |", flush=True)
 
 
+def levels_case(items, seed):
+    print(f"\nthe same of posterior_draw with fewer and more levels, {items} items\n")
+    points, counts = (-5, 0, 10), (3, 5, 7, 10, 20)
+    print("| member | SNR | " + " | ".join(f"{n} levels" for n in counts) + " |")
+    print("|---" * (2 + len(counts)) + "|")
+    for member in ("diffusion", "gmm"):
+        for snr_db in points:
+            values = [spread(member, f"posterior_draw,steps={n}", snr_db, items, 16, seed) for n in counts]
+            print(f"| {member} | {snr_db} dB | " + " | ".join(f"{v:.2f}" for v in values) + " |", flush=True)
+
+
 def matrix_spread(items, seed):
     """Through approximate guidances, which `draws=` refuses: how wide single answers are, and how good their mean."""
     count, a = 16, compressed_mixture.matrix()
@@ -126,6 +137,7 @@ def main():
     options = parser.parse_args()
     if options.draws:
         draws_case(options.items, options.seed)
+        levels_case(options.items, options.seed)
         matrix_spread(options.items, options.seed)
     else:
         matrix_case(options.items, options.seed)

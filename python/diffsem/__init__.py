@@ -22,5 +22,6 @@ from .semantic_decoder import semantic_decoder as semantic_decoder
 from .semantic_encoder import semantic_encoder as semantic_encoder
 from .semantic_rx import semantic_rx as semantic_rx
 from .semantic_tx import semantic_tx as semantic_tx
+from .vectors_to_images import vectors_to_images as vectors_to_images
 
 _sys.modules[__name__ + ".core"] = core

@@ -9,6 +9,7 @@ from gnuradio import gr
 from .image_sink import from_content
 
 FRESH = 50  # milliseconds between two looks at what came
+PIXELS = 4  # enlarged by so much, a picture is one of a few pixels, and these are shown as they are
 _applications = set()  # Qt's one: were it deleted before its widgets, they would take the process with them
 
 
@@ -150,8 +151,9 @@ def make_widget(view):
         def fit(self):
             if self.picture is not None:
                 size = self.canvas.size()
-                smooth = QtCore.Qt.SmoothTransformation
-                self.canvas.setPixmap(self.picture.scaled(size, QtCore.Qt.KeepAspectRatio, smooth))
+                larger = min(size.width() / self.picture.width(), size.height() / self.picture.height())
+                how = QtCore.Qt.SmoothTransformation if larger < PIXELS else QtCore.Qt.FastTransformation
+                self.canvas.setPixmap(self.picture.scaled(size, QtCore.Qt.KeepAspectRatio, how))
 
         def resizeEvent(self, event):
             super().resizeEvent(event)

@@ -3,8 +3,9 @@
 
     run_example.py COMPILED.py STEPS.json
 
-STEPS.json: {"take": {name: [block, items]}, "steps": [{"set": {variable: value}, "seconds": s,
-"read": {name: expression}, "grab": PNG}, ...]}. `take` collects the first complex items of a block's output.
+STEPS.json: {"take": {name: [block, items, port, type]}, "steps": [{"set": {variable: value}, "seconds": s,
+"read": {name: expression}, "grab": PNG}, ...]}. `take` collects the first items of a block's output; port 0 and
+complex64 need not be said.
 Each step sets variables through the flowgraph's own callbacks, runs for a while (with "until": EXPRESSION of `tb`, no
 longer than until that is true), then evaluates its expressions of `tb`, `np` and `taken` (name: array). The caller has
 the time limit. With "patch": FILE, that Python file is run first (to put something in a radio's place).
@@ -39,10 +40,12 @@ def main(script, plan):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tb = load(Path(script))()
     tb.resize(1100, 800)
-    sinks = {}
-    for name, (block, items) in plan.get("take", {}).items():
-        head, sinks[name] = blocks.head(8, items), blocks.vector_sink_c(1, items)
-        tb.connect(getattr(tb, block), head, sinks[name])
+    sinks, types = {}, {}
+    for name, (block, items, *more) in plan.get("take", {}).items():
+        port, types[name] = more or (0, "complex64")
+        octets = getattr(tb, block).output_signature().sizeof_stream_item(port)
+        head, sinks[name] = blocks.head(octets, items), blocks.vector_sink_b(octets, items)
+        tb.connect((getattr(tb, block), port), head, sinks[name])
     tb.start()
     tb.show()
     out = []
@@ -57,7 +60,7 @@ def main(script, plan):
         for name, value in step.get("set", {}).items():
             getattr(tb, f"set_{name}")(value)
         idle(step["seconds"], step.get("until"))
-        taken = {name: np.array(sink.data()) for name, sink in sinks.items()}
+        taken = {name: np.array(sink.data(), np.uint8).view(types[name]) for name, sink in sinks.items()}
         known = {"tb": tb, "np": np, "taken": taken}
         out.append({name: eval(text, known) for name, text in step["read"].items()})
         if step.get("grab"):

@@ -6,6 +6,8 @@ the environment `radio`. `make import-suite` runs this with diffusers installed;
 """
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,21 +72,21 @@ def theirs(scheduler, net, monkeypatch, steps=STEPS, eta=0.0):
     return x.numpy().reshape(ITEMS, ELEMENTS)
 
 
-def ours(folder, *specs, elements=ELEMENTS):
-    """The same by the package, in the environment `radio`: an array for each string of keys."""
+def in_radio(words):
+    """Run Python in the environment `radio`."""
     python = environments.interpreter("radio")
     if python is None:
         pytest.skip("there is no environment 'radio' (make build), so no runtime to compare with")
+    env = {**os.environ, "PYTHONPATH": environments.python_path("radio")}
+    process = subprocess.run([str(word) for word in (python, *words)], capture_output=True, text=True, env=env)
+    assert process.returncode == 0, process.stderr
+
+
+def ours(folder, *specs, elements=ELEMENTS):
+    """The same by the package, in the environment `radio`: an array for each string of keys."""
     draws = [{"spec": f"{folder}{spec}", "items": ITEMS, "elements": elements, "seed": SEED} for spec in specs]
     (folder / "draws.json").write_text(json.dumps({"draws": draws}))
-    command = [str(python), str(Path(__file__).parent / "run_package.py")]
-    process = subprocess.run(
-        [*command, str(folder / "draws.json"), str(folder / "draws.npz")],
-        capture_output=True,
-        text=True,
-        env={**__import__("os").environ, "PYTHONPATH": environments.python_path("radio")},
-    )
-    assert process.returncode == 0, process.stderr
+    in_radio([Path(__file__).parent / "run_package.py", folder / "draws.json", folder / "draws.npz"])
     found = np.load(folder / "draws.npz")
     return [found[name] for name in found.files]
 
@@ -218,6 +220,19 @@ def test_a_saved_pipeline_from_end_to_end(tmp_path, monkeypatch):
         )
         > GATE
     )
+
+
+def test_the_page_from_end_to_end(tmp_path, monkeypatch):
+    """docs/openings/import.md: its pipeline, its command, and its draws in the environment `radio`."""
+    from gr_diffsem.apps import cli
+
+    page = Path(__file__).resolve().parents[2] / "docs/openings/import.md"
+    make, draw = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(make, "page", "exec"), {})
+    assert "gr-diffsem import pipeline ./tiny\n" in page.read_text(encoding="utf-8")
+    assert cli.main(["import", "pipeline", "./tiny"]) == 0
+    in_radio(["-c", f"{draw}\nassert pictures.shape == (4, 64), pictures.shape"])
 
 
 def text_to_image(folder):
@@ -360,3 +375,49 @@ def test_prompts_that_do_not_fit(tmp_path):
 def test_diffusers_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused(["diffusers is missing", "-m pip install", nets.DIFFUSERS], tmp_path, tmp_path / "out")
+
+
+def clip(folder):
+    """A CLIP text encoder of 12 numbers and 5 tokens, and its tokenizer, saved into a pipeline of text_to_image."""
+    transformers = pytest.importorskip(
+        "transformers", reason="transformers is not installed, so --prompt is NOT tested here: make import-suite is"
+    )
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    words = [*letters, *(f"{a}</w>" for a in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "tokenizer").mkdir()
+    (folder / "vocab.json").write_text(json.dumps({word: k for k, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=5)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    torch.manual_seed(2)
+    sizes = {"hidden_size": 12, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    more = {"vocab_size": len(words), "max_position_embeddings": 5, "bos_token_id": 52, "eos_token_id": 53}
+    model = transformers.CLIPTextModel(transformers.CLIPTextConfig(**sizes, **more)).eval()
+    model.save_pretrained(folder / "text_encoder")
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return tokenizer, model
+
+
+def test_a_prompt_goes_through_the_pipelines_own_text_encoder(tmp_path):
+    """`--prompt` is what the text encoder says, as tokens padded to its length; no prompt is the empty one."""
+    from gr_diffsem.models.onnx_export import session
+
+    net, _, _ = text_to_image(tmp_path / "pipeline")
+    tokenizer, model = clip(tmp_path / "pipeline")
+
+    def said(text):
+        ids = tokenizer(text, padding="max_length", max_length=5, truncation=True, return_tensors="pt").input_ids
+        with torch.no_grad():
+            return model(ids)[0].expand(2, -1, -1)
+
+    assert not torch.allclose(said("ab"), said("a cat"))
+    given = options(tmp_path / "pipeline", tmp_path / "package", prompt="ab", guidance_scale=2.0)
+    import_pipeline.run(given)
+    assert model_packages.read_manifest(tmp_path / "package")["trained_on"]["prompt"] == "ab"
+    x, t = torch.randn(2, 2, 4, 4), torch.tensor([981, 1])
+    with torch.no_grad():
+        asked, none = (net(x, t, said(text)).sample for text in ("ab", ""))
+    (got,) = session(tmp_path / "package" / "diffusion.onnx").run(["mean"], {"x": x.numpy(), "timestep": t.numpy()})
+    np.testing.assert_allclose(got, (none + 2 * (asked - none)).numpy(), atol=2e-4)

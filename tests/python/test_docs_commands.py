@@ -65,7 +65,7 @@ def commands_of(text):
     """(in a block, words behind `gr-diffsem`) of each command on a page. In a sentence a command may go without the
     `gr-diffsem`, where options follow it."""
     for block, code in code_of(text):
-        code = re.split(r"\s#\s|\s*\|\s*|&&|;", code.replace("\\|", "|"))[0]
+        code = re.split(r"\s#\s|\s*\|\s*|&&|;(?:\s|$)", code.replace("\\|", "|"))[0]
         match = re.match(r"(?:build/bin/)?gr-diffsem\s+(\S.*)", code)
         words = (match[1] if match else "" if block else code).split()
         if words and words[0] in cli.COMMANDS and (match or any(w.startswith("--") for w in words)):

@@ -27,7 +27,8 @@ def run_limited(tb, seconds=120.0):
 
 def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0, noise_freedom=0, condition=None):
     """(mean [R, N], error variance [R, N], items that failed, items guarded) of a scheme on y [R, M], through the
-    block `diffsem.estimate` between a vector source and vector sinks; complex, or float where the scheme is real.
+    block `diffsem.estimate` between a vector source and vector sinks; complex, or float where the scheme is real. Of a
+    scheme with a codec the mean is that of the latent.
 
     handle: a `diffsem.scheme`. noise_var: variance per complex element of y, one number, or one for
     each item [R], which then travels as the tag `diffsem_noise_var`. observed: bool [N]; None: all. noise_freedom:
@@ -38,9 +39,10 @@ def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0, nois
     import pmt
     from gnuradio import blocks, diffsem, gr
 
-    real = handle.info()["domain"] == "real"
+    said = handle.info()
+    real, content = said["domain"] == "real", int(np.prod(said["content"])) if said["content"] else 0
     y = np.ascontiguousarray(y, np.float32 if real else np.complex64)
-    size = y.shape[1] if matrix is None else np.shape(matrix)[1]
+    size = int(np.prod(said["shape"])) if said["shape"] else y.shape[1] if matrix is None else np.shape(matrix)[1]
     tags = []
     for i, value in enumerate(noise_var if np.ndim(noise_var) else ()):
         tag = gr.tag_t()
@@ -65,14 +67,18 @@ def through_block(handle, y, noise_var, observed=None, matrix=None, seed=0, nois
         noise_freedom=float(noise_freedom),
         condition=first or None,
         variance_output=True,
+        latent_output=bool(content),
         tag_items=True,
         **({"noise": "tag"} if np.ndim(noise_var) else {"noise_var": float(noise_var)}),
     )
     graph = gr.top_block("estimate")
     means = (blocks.vector_sink_f if real else blocks.vector_sink_c)(size)
     variances = blocks.vector_sink_f(size)
-    graph.connect(source, (block, 0), means)
+    graph.connect(source, block)
     graph.connect((block, 1), variances)
+    graph.connect((block, 2 if content else 0), means)
+    if content:
+        graph.connect((block, 0), blocks.null_sink(4 * content))
     try:
         run_limited(graph, BLOCK_TIMEOUT)
     except RuntimeError as error:

@@ -10,14 +10,16 @@ bootstrapped over realisations.
 import numpy as np
 
 from .. import schemes
-from ..base import console, model_packages, philox
+from ..base import model_packages, philox
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme, published_on
 from . import adaptive, measured, scheme_runner, scores
+from .scheme_table import table as table
 
 CALIBRATED_DB = (0.0, 25.0)
+LARGEST_RESIDUAL = 1.1  # of the noise variance: an answer that leaves more of y contradicts it
 LEAST_SQUARES = "ls"
 
 
@@ -26,7 +28,7 @@ def add_arguments(parser):
     parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list), or its .py file")
     parser.add_argument("--package", help="model package or path; default: the scheme's name")
     whole(parser, "--realisations", least=2, default=2000, metavar="N")
-    whole(parser, "--seed", default=1, help="of test data and noise")
+    whole(parser, "--seed", default=1, help="of test data, noise and what samplers draw")
     real(parser, "--snr", "dB", least=-100, most=100, nargs="+", metavar="DB", help="default: the scheme's")
     parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
     parser.add_argument(
@@ -98,6 +100,8 @@ def run_one(scheme, args):
         "parts": {part: {n: run_member.nmse(n, part) for n in run_member.errors} for part in run_member.parts},
         "evaluations": more_evaluations(run_member, package, default, counts),
         "adaptive": snr_error(run_member, package, default, getattr(args, "snr_error", None)),
+        "residual": dict(run_member.residual),
+        "residual_limit": run_member.residual_limit(),
         "guarded": dict(run_member.guarded),
         "calibration": run_member.calibration(),
         "claims": [report_claim(claim, run_member, package) for claim in claims],
@@ -167,13 +171,14 @@ class Members:
 
     errors[name] [S, R], power [R]: summed over the counted elements. predicted[name]: (index of the
     SNR, variance, |error|^2) for the methods that predict their variance. guarded[name] [S]: share of the items that
-    the guard gave to a fallback, for the methods where it did.
+    the guard gave to a fallback, for the methods where it did. residual[name] [S]: mean |y - A x|^2 of the answers over
+    the noise variance.
     """
 
     def __init__(self, data, levels, seed, chain):
         self.data, self.levels = data, levels
         self.seed, self.chain = seed, chain
-        self.errors, self.evaluations, self.predicted, self.guarded = {}, {}, {}, {}
+        self.errors, self.evaluations, self.predicted, self.guarded, self.residual = {}, {}, {}, {}, {}
         self.count = sum(len(part.truth) for part in data)
         power = [np.sum(np.abs(p.truth[:, counted(p)]) ** 2, axis=1) for p in data]
         self.power = np.concatenate(power)
@@ -188,7 +193,7 @@ class Members:
 
         def method(part, y, noise_var):
             told = {"condition": part.condition} if part.condition else {}
-            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain, **told)
+            return scheme_runner.estimate(spec, y, noise_var, part.observed, part.matrix, self.chain, self.seed, **told)
 
         self.estimate_with(name, method)
 
@@ -202,16 +207,19 @@ class Members:
         del self.errors[name]
         self.predicted.pop(name, None)
         self.guarded.pop(name, None)
+        self.residual.pop(name, None)
         return row
 
     def estimate_with(self, name, method):
         """Run method(part, y, noise_var) -> (mean, variance or None, evaluations, share guarded) at every SNR."""
         errors, evaluations, predicted, guarded = [], [], [], np.zeros(len(self.levels))
+        residual = np.zeros(len(self.levels))
         for k in range(len(self.levels)):
             row = []
             for part, y, noise_var in self.measurements(k):
                 mean, variance, steps, refuted = method(part, y, noise_var)
                 guarded[k] += refuted * len(y) / self.count
+                residual[k] += left(part, y, mean) / noise_var * len(y) / self.count
                 error = np.abs(mean - part.truth)[:, counted(part)].astype(float) ** 2
                 row.append(error.sum(axis=1))
                 evaluations.append(steps)
@@ -220,6 +228,7 @@ class Members:
             errors.append(np.concatenate(row))
         self.errors[name] = np.array(errors)
         self.evaluations[name] = None if None in evaluations else max(evaluations)
+        self.residual[name] = residual.tolist()
         if guarded.any():
             self.guarded[name] = guarded.tolist()
         if predicted:
@@ -243,6 +252,11 @@ class Members:
             yield part, y.astype(np.float32 if real else np.complex64), noise_var
             first += rows
 
+    def residual_limit(self):
+        """What a residual may be: LARGEST_RESIDUAL, and three deviations of so many squared normals."""
+        numbers = sum(y.size * (2 if np.iscomplexobj(y) else 1) for _, y, _ in self.measurements(0))
+        return float(LARGEST_RESIDUAL * (1 + 3 * np.sqrt(2 / numbers)))
+
     def nmse(self, name, part=None):
         """NMSE in dB at each SNR, of one part of the data or of all."""
         rows = self.parts.get(part, slice(None))
@@ -250,22 +264,29 @@ class Members:
 
     def calibration(self):
         """scores.variance_report for each method with a variance, over CALIBRATED_DB."""
-        report = {}
+        report, complex_domain = {}, np.iscomplexobj(self.data[0].truth)
         for name, parts in self.predicted.items():
             used = [p for p in parts if CALIBRATED_DB[0] <= self.levels[p[0]] <= CALIBRATED_DB[1]]
             if used:
-                report[name] = scores.variance_report([(p[1], p[2], self.levels[p[0]]) for p in used])
+                report[name] = scores.variance_report([(p[1], p[2], self.levels[p[0]]) for p in used], complex_domain)
         return report
 
 
-def measure(part, noise):
-    """y of a TestData and of noise [R, M] that has its variance already."""
+def measure(part, noise, x=None):
+    """y of a TestData (or of signals x [R, N] in place of its truth) and of noise [R, M] that has its variance."""
+    x = part.truth if x is None else x
     if part.forward is not None:
-        return part.forward(part.truth) + noise
+        return part.forward(np.asarray(x, np.float32)) + noise
     if part.matrix is not None:
-        return part.truth @ np.asarray(part.matrix).T + noise
-    y = part.truth + noise
+        return x @ np.asarray(part.matrix).T + noise
+    y = x + noise
     return y if part.observed is None else np.where(part.observed, y, 0)
+
+
+def left(part, y, mean):
+    """Mean |y - A x|^2 per measured element."""
+    misfit = np.abs(y - measure(part, 0, mean)) ** 2
+    return float(np.mean(misfit if part.observed is None else misfit[:, np.asarray(part.observed, bool)]))
 
 
 def counted(part):
@@ -339,58 +360,3 @@ def macs_of(package, member):
         return info.file_cost(path)["macs"] if path else None
     except (OSError, ValueError):
         return None
-
-
-def table(report):
-    """The report for people."""
-    if "sizes" in report:
-        return "\n\n".join(table(size) for size in report["sizes"].values())
-    if "measured" in report:
-        return measured.table(report, claims_table)
-    lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]
-    lines += [f"SNR: {report['snr_definition']}", f"package: {report['package']}", ""]
-    empty, cells = [""] * len(report["snr_db"]), []
-    for part, rows in (report["parts"] or {None: report["nmse_db"]}).items():
-        cells += [[f"{part}:", *empty]] if part else []
-        cells += [[name, *(f"{v:.2f}" for v in row)] for name, row in rows.items()]
-    cells += [["all:", *empty]] if report["parts"] else []
-    for count, row in report["evaluations"].items():
-        cells.append([f"posterior_mean x {count}", *(f"{v:.2f}" for v in row)])
-    lines += console.table(["SNR, dB", *(f"{v:g}" for v in report["snr_db"])], cells)
-    if report["guarded"]:
-        lines += ["", "share of estimates that contradicted their measurement, so that a fallback answered, in %"]
-        rows = [[name, *(f"{100 * v:.2g}" for v in row)] for name, row in report["guarded"].items()]
-        lines += console.table(["SNR, dB", *(f"{v:g}" for v in report["snr_db"])], rows)
-    if report["adaptive"]:
-        lines += adaptive.table(report["adaptive"], report["snr_db"])
-    for name, entry in report["calibration"].items():
-        ratios = " ".join(f"{v:.2f}" for v in entry["ratios"])
-        lines += ["", f"{name}: predicted / actual variance by decile: {ratios}"]
-        lines.append(
-            f"  log-likelihood {entry['log_likelihood']:.3f}, table by SNR {entry['log_likelihood_snr_table']:.3f} nats"
-        )
-    lines += ["", "claims (dB; lower is better)", *claims_table(report["claims"])]
-    return "\n".join(lines)
-
-
-def claims_table(claims):
-    """The claims as lines; each published number refers to the data that it was measured on, which stand below."""
-    verdicts = {True: "holds", False: "FAILS", None: "-"}
-    notes = list(dict.fromkeys(c["published_on"] for c in claims if c["published_on"]))
-
-    def row(c):
-        note = f" ({notes.index(c['published_on']) + 1})" if c["published_on"] else ""
-        return (
-            verdicts[c.get("holds")],
-            c["name"],
-            _number(c["ours"]),
-            _number(c["gate"]),
-            _number(c["published"]) + note,
-        )
-
-    lines = console.table(("", "claim", "ours", "gate", "published"), [row(c) for c in claims], left=(0, 1))
-    return lines + [f"({i}) measured on {note}" for i, note in enumerate(notes, 1)]
-
-
-def _number(value):
-    return "-" if value is None else f"{value:.2f}"

@@ -23,11 +23,8 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
         said = handle.info()
         real = not np.iscomplexobj(y)
         y = np.ascontiguousarray(y, np.float32 if said["domain"] == "real" else np.complex64)
-        has_variance = said["has_variance"]
         taken = {c["name"] for c in said["condition"]}
         condition = {name: values for name, values in (condition or {}).items() if name in taken}
-        if chain == "block" and said["content"]:
-            raise UserError(f"{spec} has a codec, and errors are those of its latent: measure it with --chain core")
         if chain == "block":
             mean, *rest = _through_block(handle, y, noise_var, observed, matrix, seed, condition)
             return (mean.real if real else mean), *rest
@@ -42,7 +39,12 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
         reasons = ", ".join(sorted({text for text in info["reason"] if text}))
         raise UserError(f"{spec} bypassed {int(failed.sum())} items ({reasons})")
     guarded = float(np.mean(info["guarded"]))
-    return mean, variance if has_variance else None, float(np.mean(info["steps"])), guarded
+    return mean, stated(variance, said), float(np.mean(info["steps"])), guarded
+
+
+def stated(variance, said):
+    """The variance, or None where the scheme states none: its prior has none, or what its guidance makes has none."""
+    return variance if said["has_variance"] and np.isfinite(variance).any() else None
 
 
 def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
@@ -88,4 +90,4 @@ def _through_block(handle, y, noise_var, observed, matrix, seed, condition):
     first = {name: values[:1] for name, values in condition.items()}
     settings = {"observed": observed, "matrix": matrix, "seed": seed, "condition": first}
     one = handle.estimate(y[:1], np.float32(noise_var), **settings)
-    return mean, variance if handle.info()["has_variance"] else None, float(one[2]["steps"][0]), guarded / len(y)
+    return mean, stated(variance, handle.info()), float(one[2]["steps"][0]), guarded / len(y)

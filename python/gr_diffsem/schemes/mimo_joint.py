@@ -130,7 +130,7 @@ class MimoJoint(Scheme):
             "Closed forms alone. `pilots` and `pilots_lmmse` are the receiver that most have: one round of the same "
             "code, in which the data say nothing of the channel. At low SNR, where symbols cannot be told, `joint` "
             "gains little; a channel that changes within the frame, or is correlated, is not what it was made for. "
-            "With fewer pilots than antennas about one frame of 150 ends at a wrong answer at any SNR, which its "
+            "With fewer pilots than antennas about one frame of 150 ends at a wrong answer at 20 dB, which its "
             "`residual`, far above 1, tells."
         )
 
