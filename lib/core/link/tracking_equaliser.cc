@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace gr {
@@ -12,6 +13,8 @@ namespace diffsem {
 namespace core {
 
 namespace {
+
+constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
 
 int frequency(int index, int n, bool shifted)
 {
@@ -81,6 +84,19 @@ TrackingEqualiser::TrackingEqualiser(const TrackingLayout& layout, float memory)
     }
 }
 
+// Of the carriers in use that have an estimate.
+float TrackingEqualiser::mean_in_use(const float* error_var) const
+{
+    double sum = 0;
+    std::size_t count = 0;
+    for (int k : d_index)
+        if (error_var[k] > 0 && std::isfinite(error_var[k])) {
+            sum += error_var[k];
+            count++;
+        }
+    return count ? static_cast<float>(sum / count) : unknown;
+}
+
 void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first, std::size_t seen)
 {
     const std::size_t n = d_index.size();
@@ -126,7 +142,7 @@ void TrackingEqualiser::run(cfloat* frame,
                             std::size_t first,
                             cfloat* channel,
                             float noise_var,
-                            float error_var)
+                            const float* error_var)
 {
     if (symbols < 1 || d_index.empty())
         return;
@@ -136,7 +152,7 @@ void TrackingEqualiser::run(cfloat* frame,
         const cfloat h = channel[d_index[k]];
         estimate[k] = std::isfinite(std::norm(h)) ? h : cfloat(0);
     }
-    d_tracker.start(estimate.data(), noise_var, error_var);
+    d_tracker.start(estimate.data(), noise_var, error_var ? mean_in_use(error_var) : unknown);
 
     const int longest = ChannelTracker::longest_block;
     const int blocks = (symbols + longest - 1) / longest;

@@ -33,6 +33,11 @@ std::vector<cfloat> random(int item, std::size_t count)
     return x;
 }
 
+std::vector<float> errors(float error_var)
+{
+    return std::vector<float>(n, error_var);
+}
+
 bool is_pilot(int k)
 {
     return k == -21 || k == -7 || k == 7 || k == 21;
@@ -134,7 +139,7 @@ double mean_error(const char* constellation, const Air& air, bool told = true, i
         auto out = f.received;
         auto state = f.first;
         const float noise = told ? float(air.noise) : unknown;
-        TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), noise, noise);
+        TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), noise, errors(noise).data());
         sum += channel_error(f, out, 0, air.symbols);
     }
     return sum / frames;
@@ -151,7 +156,7 @@ void a_moving_channel_comes_back_without_noise()
             const auto f = frame(l, air, 1);
             auto out = f.received;
             auto state = f.first;
-            TrackingEqualiser(l, 0.8f).run(out.data(), symbols, 0, state.data(), unknown, unknown);
+            TrackingEqualiser(l, 0.8f).run(out.data(), symbols, 0, state.data(), unknown, errors(unknown).data());
             CHECK_BELOW(channel_error(f, out, 0, symbols), 1e-5);
             for (int k = 0; k < n; k++)
                 CHECK_NEAR(std::abs(state[k] - f.truth[(symbols - 1) * n + k]), 0, 0.02);
@@ -204,7 +209,7 @@ void carriers_that_were_left_empty_are_not_believed()
             f.received[39 * n + k] = std::sqrt(1e-3f) * noise[k];
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, 1e-3f);
+    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 39) / air.noise, 0.5);
     double error = 0;
     for (int k = 6; k <= 58; k++)
@@ -224,7 +229,7 @@ void interference_and_lost_samples_are_limited()
         f.received[20 * n + k] = unknown;
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, 1e-3f);
+    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 12) / air.noise, 0.5);
     CHECK_BELOW(channel_error(f, out, 21, 40) / air.noise, 0.5);
 }
@@ -249,7 +254,7 @@ void the_header_has_points_of_its_own()
     const auto f = frame(l, air, 4);
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, 1e-3f);
+    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 40) / air.noise, 0.2);
 }
 

@@ -46,16 +46,18 @@ public:
      * \param frame     symbols x N, received
      * \param first     number of the first symbol: where the lists of carriers begin
      * \param channel   N, the first estimate; afterwards that of the last symbol
-     * \param noise_var, error_var of ChannelTracker::start
+     * \param noise_var of ChannelTracker::start
+     * \param error_var N, of the estimate; null: not known
      */
     void run(cfloat* frame,
              int symbols,
              std::size_t first,
              cfloat* channel,
              float noise_var,
-             float error_var);
+             const float* error_var);
 
 private:
+    float mean_in_use(const float* error_var) const;
     void run_block(cfloat* frame, int symbols, std::size_t first, std::size_t seen);
 
     std::size_t d_n;
