@@ -104,7 +104,7 @@ void ChannelTracker::begin(const cfloat* received, const Looks& looks)
             const double miss = std::norm(received[k] - product(d_base[k], nearest));
             if (!looks.in_use[k] || !std::isfinite(miss))
                 continue;
-            sum += miss / 2; // half of it is the estimate's
+            sum += miss / (1 + std::norm(nearest)); // the rest is the estimate's
             count++;
         }
         d_noise = count ? sum / count : 0;
@@ -164,10 +164,13 @@ void ChannelTracker::decide(const cfloat* received, const Looks& looks, float er
             continue;
         const cfloat y = received[k], h = d_here[k];
         cfloat nearest = symbol.mean = looks.known[k];
-        symbol.power = std::norm(nearest);
+        symbol.power = symbol.expected = std::norm(nearest);
         const bool pilot = nearest != cfloat(0);
-        if (!pilot)
-            looks.data->run(y, h, noise + error, symbol.mean, symbol.power, nearest);
+        if (!pilot) {
+            symbol.expected = looks.data->power();
+            looks.data->run(
+                y, h, noise + error * symbol.expected, symbol.mean, symbol.power, nearest);
+        }
         const float miss = std::norm(y - product(h, nearest));
         const bool nothing_sent = !pilot && std::norm(y) < miss &&
                                   miss > empty * (noise + error * std::norm(nearest));
@@ -191,7 +194,12 @@ ChannelTracker::Seen ChannelTracker::look(const cfloat* received,
     const std::size_t count = d_misses.size();
     if (count)
         std::nth_element(d_misses.begin(), d_misses.begin() + count / 2, d_misses.end());
-    const float most = far * std::max(static_cast<float>(d_noise) + error,
+    // Looks are at the channel times the symbols' mean power; a much stronger carrier must not overshoot.
+    double unit = 0;
+    for (const auto& symbol : d_symbols)
+        if (std::isfinite(symbol.miss))
+            unit += symbol.expected / count;
+    const float most = far * std::max(float(d_noise + error * unit),
                                       count ? 2 * d_misses[count / 2] : 0);
 
     double total = 0;
@@ -201,7 +209,8 @@ ChannelTracker::Seen ChannelTracker::look(const cfloat* received,
         if (!std::isfinite(symbol.miss))
             continue;
         const cfloat h = d_here[k];
-        d_look[k] = product_conj(received[k], symbol.mean) - symbol.power * h;
+        d_look[k] = (product_conj(received[k], symbol.mean) - symbol.power * h) /
+                    std::max(float(unit), symbol.expected / 2);
         float distance = std::norm(received[k] - product(h, symbol.mean)) +
                          std::norm(h) * std::max(0.0f, symbol.power - std::norm(symbol.mean));
         if (symbol.miss > most) {
@@ -215,8 +224,9 @@ ChannelTracker::Seen ChannelTracker::look(const cfloat* received,
     const double share = double(count) / n;
     const bool tells = share > 0.5 && spare > 0;
     return {share,
+            unit,
             change / size(),
-            tells ? std::max(0.0, total - change) / (spare * share) : -1.0};
+            tells ? std::max(0.0, total - unit * change) / (spare * share) : -1.0};
 }
 
 void ChannelTracker::forward(const cfloat* received, const Looks* looks, int symbols)
@@ -232,14 +242,15 @@ void ChannelTracker::forward(const cfloat* received, const Looks* looks, int sym
         Vector seen(d_seen.data() + s * r, r);
         const float before = d_variance.mean();
         const auto now = look(received + s * n, looks[s], (before + drift) * r / n, seen.data());
-        d_share[s] = now.share;
+        const float told = now.share * now.unit;
+        d_told[s] = told;
         if (now.noise >= 0)
             d_noise = std::max(d_told_noise, memory * d_noise + (1 - memory) * now.noise);
         change = change < 0 ? now.change : float(memory) * change + float(1 - memory) * now.change;
         // What the innovations show beyond noise and error is how far the channel goes in a symbol.
-        drift = std::max(0.0f, change - float(d_noise) - before);
+        drift = told > 0 ? std::max(0.0f, change - float(d_noise / now.unit) - before) : 0.0f;
         d_variance += drift / unit * d_weight;
-        d_gain = d_variance * now.share / (d_variance * now.share + float(d_noise));
+        d_gain = d_variance * told / (d_variance * told + float(d_noise));
         d_variance *= 1 - d_gain;
         innovation = seen;
         seen += state;
@@ -257,10 +268,10 @@ double ChannelTracker::likelihood(int symbols, float q)
     double sum = 0;
     for (int s = 0; s < symbols; s++) {
         d_variance += q * d_weight;
-        if (d_share[s] == 0)
+        if (d_told[s] == 0)
             continue;
         const ConstVector seen(d_seen.data() + s * r, r);
-        d_gain = d_variance + 1 / d_share[s];
+        d_gain = d_variance + 1 / d_told[s];
         sum -= d_gain.log().sum() +
                ((seen - state).array().abs2() / d_gain).sum() / float(d_noise);
         d_gain = d_variance / d_gain;
@@ -277,7 +288,7 @@ void ChannelTracker::smooth(int symbols, float q)
         const ConstVector seen(d_seen.data() + s * r, r);
         Vector state(d_state.data() + s * r, r);
         d_error += q * d_weight;
-        d_gain = d_error * d_share[s] / (d_error * d_share[s] + 1);
+        d_gain = d_error * d_told[s] / (d_error * d_told[s] + 1);
         state.array() = d_gain * seen.array();
         if (s > 0)
             state.array() += (1 - d_gain) * ConstVector(state.data() - r, r).array();
@@ -302,7 +313,7 @@ void ChannelTracker::run(const cfloat* received, const Looks* looks, int symbols
     const std::size_t n = carriers(), r = size(), all = symbols * r;
     d_seen.resize(std::max(d_seen.size(), all));
     d_state.resize(std::max(d_state.size(), all));
-    d_share.resize(symbols);
+    d_told.resize(symbols);
     d_filtered.resize(r, symbols);
 
     const double before = d_noise;

@@ -47,7 +47,8 @@ SymbolPosterior::SymbolPosterior(std::vector<cfloat> points) : d_points(std::mov
     }
     if (!std::isfinite(power) || power == 0)
         throw Error("constellation has points that are not finite, or all zero: give those sent");
-    const float tolerance = 1e-4f * static_cast<float>(std::sqrt(power / m));
+    d_power = static_cast<float>(power / m);
+    const float tolerance = 1e-4f * std::sqrt(d_power);
     real = levels_of(std::move(real), tolerance);
     imag = levels_of(std::move(imag), tolerance);
     if (real.size() * imag.size() == m) {

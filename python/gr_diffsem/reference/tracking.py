@@ -66,56 +66,57 @@ class Tracker:
         self.error = wiener * each / noise_var
 
     def look(self, y, h, known, in_use, points, error):
-        """(innovation [r], share of the carriers that said something, noise or None)."""
-        mean, power, nearest = symbol_posterior(y, h, self.noise + error, points)
+        """(innovation [r], share of the carriers that said something, their mean power, noise or None)."""
         pilot = known != 0
+        expected = np.where(pilot, np.abs(known) ** 2, np.mean(np.abs(points) ** 2))
+        mean, power, nearest = symbol_posterior(y, h, self.noise + error * np.mean(np.abs(points) ** 2), points)
         mean, nearest = np.where(pilot, known, mean), np.where(pilot, known, nearest)
-        power = np.where(pilot, np.abs(known) ** 2, power)
+        power = np.where(pilot, expected, power)
         miss = np.abs(y - h * nearest) ** 2
         scale = self.noise + error * np.abs(nearest) ** 2
         empty = ~pilot & (np.abs(y) ** 2 < miss) & (miss > 9 * scale)
         used = in_use & ~empty
-        share = np.mean(used)
+        share, unit = np.mean(used), np.mean(expected[used]) if used.any() else 0
         typical = np.sort(miss[used])[used.sum() // 2] if used.any() else 0
-        most = 12 * max(self.noise + error, 2 * typical)
+        most = 12 * max(self.noise + error * unit, 2 * typical)
         limit = np.sqrt(np.minimum(1, most / np.maximum(miss, 1e-30)))
-        u = np.where(used, limit * (y * mean.conj() - power * h), 0)
+        step = limit / np.maximum(np.maximum(unit, expected / 2), 1e-30)
+        u = np.where(used, step * (y * mean.conj() - power * h), 0)
         distance = np.abs(y - h * mean) ** 2 + np.abs(h) ** 2 * (power - np.abs(mean) ** 2)
         distance = np.where(miss > most, np.minimum(distance, most), distance)[used].sum()
         innovation = self.basis.conj().T @ u
         n, r = self.basis.shape
-        tells = share > 0.5 and n > r
-        noise = max(0, distance - np.sum(np.abs(innovation) ** 2)) / ((n - r) * share) if tells else None
-        return innovation, share, noise
+        left = max(0, distance - unit * np.sum(np.abs(innovation) ** 2))
+        return innovation, share, unit, left / ((n - r) * share) if share > 0.5 and n > r else None
 
     def forward(self, y, known, in_use, points):
-        """(what each symbol showed of the coefficients [S, r], shares [S])."""
+        """(what each symbol showed of the coefficients [S, r], how much it told of them [S])."""
         n, r = self.basis.shape
         state, variance = np.zeros(r, complex), self.error * self.noise
-        change, drift, seen, shares = None, 0.0, [], []
+        change, drift, seen, told = None, 0.0, [], []
         for s in range(len(y)):
             before = variance.mean()
             h = self.base + self.basis @ state
-            i, share, noise = self.look(y[s], h, known[s], in_use, points, (before + drift) * r / n)
+            i, share, unit, noise = self.look(y[s], h, known[s], in_use, points, (before + drift) * r / n)
             if noise is not None:
                 self.noise = max(self.told, MEMORY * self.noise + (1 - MEMORY) * noise)
             now = np.mean(np.abs(i) ** 2)
             change = now if change is None else MEMORY * change + (1 - MEMORY) * now
-            drift = max(0.0, change - self.noise - before)
+            drift = max(0.0, change - self.noise / unit - before) if share * unit > 0 else 0.0
             variance = variance + drift * self.weight / self.weight.mean()
-            gain = variance * share / (variance * share + self.noise)
+            gain = variance * share * unit / (variance * share * unit + self.noise)
             seen.append(state + i)
-            shares.append(share)
+            told.append(share * unit)
             state = state + gain * i
             variance = variance * (1 - gain)
-        return np.array(seen), np.array(shares)
+        return np.array(seen), np.array(told)
 
-    def walk(self, seen, shares, q):
+    def walk(self, seen, precision, q):
         """(log likelihood, smoothed coefficients [S, r], error of the last): jointly Gaussian over the symbols."""
         s, r = seen.shape
         time = np.minimum.outer(np.arange(1, s + 1), np.arange(1, s + 1))
-        told = shares > 0
-        noise = np.diag(1 / shares[told])
+        told = precision > 0
+        noise = np.diag(1 / precision[told])
         likelihood, smoothed, error = 0.0, np.zeros((s, r), complex), np.zeros(r)
         for i in range(r):
             prior = self.error[i] + q * self.weight[i] * time
@@ -130,9 +131,9 @@ class Tracker:
     def run(self, y, known, in_use, points):
         """Channel of the block's symbols [S, n]; `base` becomes that of the last."""
         before = self.noise
-        seen, shares = self.forward(y, known, in_use, points)
+        seen, precision = self.forward(y, known, in_use, points)
         self.error = self.error * before / self.noise
-        _, smoothed, self.error = max((self.walk(seen, shares, q) for q in STEPS), key=lambda result: result[0])
+        _, smoothed, self.error = max((self.walk(seen, precision, q) for q in STEPS), key=lambda result: result[0])
         channel = self.base + smoothed @ self.basis.T
         self.base = channel[-1]
         return channel

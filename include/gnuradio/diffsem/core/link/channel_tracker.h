@@ -76,13 +76,14 @@ public:
 private:
     struct Seen {
         double share;  // of the carriers that said something
+        double unit;   // mean |x|^2 of these
         double change; // mean |innovation|^2
         double noise;  // of a carrier, from what no channel explains; below 0: cannot be told
     };
 
     struct Symbol {
         cfloat mean;
-        float power, miss; // mean |x|^2; |y - h x|^2 of the nearest point
+        float power, expected, miss; // mean |x|^2 now, and in general; |y - h x|^2 of the nearest point
     };
 
     void begin(const cfloat* received, const Looks& looks);
@@ -106,7 +107,7 @@ private:
     std::vector<float> d_misses;
     // of a block's symbols
     std::vector<cfloat> d_seen, d_state; // symbols x coefficients: as observed, and inferred
-    std::vector<float> d_share;
+    std::vector<float> d_told; // how much was said of the channel: over the noise, 1 / variance of a look at all carriers
     Eigen::ArrayXXf d_filtered; // variances
 
     // of the coefficients: P over the noise, the walk's weights, and what is computed with

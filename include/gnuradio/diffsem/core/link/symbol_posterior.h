@@ -25,7 +25,7 @@ public:
     //! \p points: 2 to 4096 of them, finite. Throws Error.
     explicit SymbolPosterior(std::vector<cfloat> points);
 
-    const std::vector<cfloat>& points() const { return d_points; }
+    float power() const { return d_power; } //!< mean of |x|^2
 
     /*!
      * \param y, h    received and channel
@@ -45,6 +45,7 @@ private:
     void whole(cfloat slope, float curve, cfloat& mean, float& power, cfloat& nearest) const;
 
     std::vector<cfloat> d_points;
+    float d_power = 0;
     std::vector<float> d_real, d_imag; // levels; empty: not separable
 };
 
