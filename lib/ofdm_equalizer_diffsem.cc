@@ -3,6 +3,7 @@
  */
 #include "block_helpers.h"
 
+#include <gnuradio/diffsem/core/link/tracking_equaliser.h>
 #include <gnuradio/diffsem/ofdm_equalizer_diffsem.h>
 
 #include <numeric>

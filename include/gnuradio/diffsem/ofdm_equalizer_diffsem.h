@@ -4,7 +4,7 @@
 #pragma once
 
 #include <gnuradio/diffsem/api.h>
-#include <gnuradio/diffsem/core/link/tracking_equaliser.h>
+#include <gnuradio/diffsem/core/link/pilot_equaliser.h>
 #include <gnuradio/digital/ofdm_equalizer_base.h>
 
 #include <memory>
@@ -12,6 +12,11 @@
 
 namespace gr {
 namespace diffsem {
+
+namespace core {
+class TrackingEqualiser;
+struct TrackingLayout;
+} // namespace core
 
 //! Everything `ofdm_equalizer_diffsem` can be told besides the FFT length; the defaults are those of Python.
 struct ofdm_equalizer_options {

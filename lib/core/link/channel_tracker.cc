@@ -65,12 +65,6 @@ void ChannelTracker::start(const cfloat* channel, float noise_var, float error_v
     d_fresh = true;
 }
 
-void ChannelTracker::turn(cfloat phase)
-{
-    for (auto& h : d_base)
-        h = product(h, phase);
-}
-
 void ChannelTracker::analyse(const cfloat* response, cfloat* coefficients) const
 {
     if (d_whole)
@@ -252,6 +246,8 @@ void ChannelTracker::forward(const cfloat* received, const Looks* looks, int sym
         d_variance += drift / unit * d_weight;
         d_gain = d_variance * told / (d_variance * told + float(d_noise));
         d_variance *= 1 - d_gain;
+        for (std::size_t k = 0; k < n; k++)
+            d_means[s * n + k] = std::isfinite(d_symbols[k].miss) ? d_symbols[k].mean : cfloat(0);
         innovation = seen;
         seen += state;
         state.array() += d_gain * innovation.array();
@@ -284,16 +280,17 @@ double ChannelTracker::likelihood(int symbols, float q)
 void ChannelTracker::smooth(int symbols, float q)
 {
     const std::size_t r = size();
+    d_variance = d_error;
     for (int s = 0; s < symbols; s++) {
         const ConstVector seen(d_seen.data() + s * r, r);
         Vector state(d_state.data() + s * r, r);
-        d_error += q * d_weight;
-        d_gain = d_error * d_told[s] / (d_error * d_told[s] + 1);
+        d_variance += q * d_weight;
+        d_gain = d_variance * d_told[s] / (d_variance * d_told[s] + 1);
         state.array() = d_gain * seen.array();
         if (s > 0)
             state.array() += (1 - d_gain) * ConstVector(state.data() - r, r).array();
-        d_error *= 1 - d_gain;
-        d_filtered.col(s) = d_error;
+        d_variance *= 1 - d_gain;
+        d_filtered.col(s) = d_variance;
     }
     for (int s = symbols - 1; s-- > 0;) {
         Vector state(d_state.data() + s * r, r);
@@ -303,22 +300,36 @@ void ChannelTracker::smooth(int symbols, float q)
     }
 }
 
-void ChannelTracker::run(const cfloat* received, const Looks* looks, int symbols, cfloat* channel)
+void ChannelTracker::observe(const cfloat* received, const Looks* looks, int symbols)
 {
-    if (symbols < 1)
-        return;
     if (d_fresh)
         begin(received, looks[0]);
     d_fresh = false;
     const std::size_t n = carriers(), r = size(), all = symbols * r;
     d_seen.resize(std::max(d_seen.size(), all));
     d_state.resize(std::max(d_state.size(), all));
+    d_means.resize(symbols * n);
     d_told.resize(symbols);
     d_filtered.resize(r, symbols);
-
     const double before = d_noise;
     forward(received, looks, symbols);
     d_error *= float(before / d_noise); // from here on variances are over the noise
+}
+
+void ChannelTracker::turn_looks(const std::vector<cfloat>& turns)
+{
+    const std::size_t r = size();
+    Eigen::VectorXcf base(r);
+    analyse(d_base.data(), base.data());
+    for (std::size_t s = 0; s < turns.size(); s++) {
+        Vector seen(d_seen.data() + s * r, r);
+        seen = (seen + base) * turns[s] - base;
+    }
+}
+
+void ChannelTracker::infer(int symbols, cfloat* channel)
+{
+    const std::size_t n = carriers(), r = size();
     double best = -std::numeric_limits<double>::infinity();
     float step = 0;
     for (float q : steps)
@@ -331,7 +342,13 @@ void ChannelTracker::run(const cfloat* received, const Looks* looks, int symbols
         synthesise(d_state.data() + s * r, channel + s * n);
         Vector(channel + s * n, n) += Vector(d_base.data(), n);
     }
-    std::copy_n(channel + (symbols - 1) * n, n, d_base.begin());
+}
+
+void ChannelTracker::advance(const cfloat* last, cfloat turn)
+{
+    for (std::size_t k = 0; k < carriers(); k++)
+        d_base[k] = product(last[k], turn);
+    d_error = d_filtered.rightCols(1);
 }
 
 } // namespace core

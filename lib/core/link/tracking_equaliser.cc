@@ -63,6 +63,7 @@ double window(const TrackingLayout& layout)
 TrackingEqualiser::TrackingEqualiser(const TrackingLayout& layout, float memory)
     : d_n(layout.occupied.front().size()),
       d_index(used(layout)),
+      d_follow_phase(!layout.pilots.empty()),
       d_phase(memory),
       d_tracker(frequencies(d_index, layout), static_cast<int>(d_n), window(layout))
 {
@@ -97,6 +98,29 @@ float TrackingEqualiser::mean_in_use(const float* error_var) const
     return count ? static_cast<float>(sum / count) : unknown;
 }
 
+// By what all carriers probably held, where the first phase had the pilots alone.
+void TrackingEqualiser::refine_phase(int symbols)
+{
+    const std::size_t n = d_index.size();
+    const auto& means = d_tracker.means();
+    d_refined.assign(symbols, 0);
+    for (int s = 0; s < symbols; s++) {
+        for (std::size_t k = s * n; k < (s + 1) * n; k++)
+            if (means[k] != cfloat(0))
+                d_refined[s] += std::conj(d_channel[k] * means[k]) * d_received[k];
+        d_refined[s] *= d_turns[s];
+    }
+    d_phase.track(d_refined);
+    for (int s = 0; s < symbols; s++) {
+        const cfloat back = d_turns[s] * std::conj(d_refined[s]);
+        d_turns[s] = d_refined[s];
+        d_refined[s] = back;
+        for (std::size_t k = s * n; k < (s + 1) * n; k++)
+            d_received[k] *= back;
+    }
+    d_tracker.turn_looks(d_refined);
+}
+
 void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first, std::size_t seen)
 {
     const std::size_t n = d_index.size();
@@ -121,7 +145,12 @@ void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first,
     for (int s = 0; s < symbols; s++)
         for (std::size_t k = 0; k < n; k++)
             d_received[s * n + k] *= std::conj(d_turns[s]);
-    d_tracker.run(d_received.data(), d_looks.data(), symbols, d_channel.data());
+    d_tracker.observe(d_received.data(), d_looks.data(), symbols);
+    d_tracker.infer(symbols, d_channel.data());
+    if (d_follow_phase) {
+        refine_phase(symbols);
+        d_tracker.infer(symbols, d_channel.data());
+    }
 
     for (int s = 0; s < symbols; s++) {
         const auto& in_use = d_in_use[(first + s) % d_known.size()];
@@ -134,7 +163,7 @@ void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first,
                 power > 0 ? d_received[s * n + k] * std::conj(h) / power : cfloat(0);
         }
     }
-    d_tracker.turn(d_turns[symbols - 1]);
+    d_tracker.advance(d_channel.data() + (symbols - 1) * n, d_turns[symbols - 1]);
 }
 
 void TrackingEqualiser::run(cfloat* frame,

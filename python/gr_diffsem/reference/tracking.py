@@ -66,7 +66,7 @@ class Tracker:
         self.error = wiener * each / noise_var
 
     def look(self, y, h, known, in_use, points, error):
-        """(innovation [r], share of the carriers that said something, their mean power, noise or None)."""
+        """(innovation [r], share of the carriers that said something, their mean power, noise or None, E[x] or 0 [n])."""
         pilot = known != 0
         expected = np.where(pilot, np.abs(known) ** 2, np.mean(np.abs(points) ** 2))
         mean, power, nearest = symbol_posterior(y, h, self.noise + error * np.mean(np.abs(points) ** 2), points)
@@ -87,17 +87,18 @@ class Tracker:
         innovation = self.basis.conj().T @ u
         n, r = self.basis.shape
         left = max(0, distance - unit * np.sum(np.abs(innovation) ** 2))
-        return innovation, share, unit, left / ((n - r) * share) if share > 0.5 and n > r else None
+        noise = left / ((n - r) * share) if share > 0.5 and n > r else None
+        return innovation, share, unit, noise, np.where(used, mean, 0)
 
     def forward(self, y, known, in_use, points):
-        """(what each symbol showed of the coefficients [S, r], how much it told of them [S])."""
+        """What each symbol showed of the coefficients [S, r], how much it told of them [S], E[x] of its carriers [S, n]."""
         n, r = self.basis.shape
         state, variance = np.zeros(r, complex), self.error * self.noise
-        change, drift, seen, told = None, 0.0, [], []
+        change, drift, seen, told, means = None, 0.0, [], [], []
         for s in range(len(y)):
             before = variance.mean()
             h = self.base + self.basis @ state
-            i, share, unit, noise = self.look(y[s], h, known[s], in_use, points, (before + drift) * r / n)
+            i, share, unit, noise, mean = self.look(y[s], h, known[s], in_use, points, (before + drift) * r / n)
             if noise is not None:
                 self.noise = max(self.told, MEMORY * self.noise + (1 - MEMORY) * noise)
             now = np.mean(np.abs(i) ** 2)
@@ -107,9 +108,10 @@ class Tracker:
             gain = variance * share * unit / (variance * share * unit + self.noise)
             seen.append(state + i)
             told.append(share * unit)
+            means.append(mean)
             state = state + gain * i
             variance = variance * (1 - gain)
-        return np.array(seen), np.array(told)
+        return np.array(seen), np.array(told), np.array(means)
 
     def walk(self, seen, precision, q):
         """(log likelihood, smoothed coefficients [S, r], error of the last): jointly Gaussian over the symbols."""
@@ -128,15 +130,24 @@ class Tracker:
             error[i] = prior[-1, -1] - last @ np.linalg.solve(covariance, last)
         return likelihood, smoothed, error
 
-    def run(self, y, known, in_use, points):
-        """Channel of the block's symbols [S, n]; `base` becomes that of the last."""
+    def infer(self, seen, precision):
+        """(channel of each symbol [S, n], error of the last) under the likeliest walk."""
+        _, smoothed, error = max((self.walk(seen, precision, q) for q in STEPS), key=lambda result: result[0])
+        return self.base + smoothed @ self.basis.T, error
+
+    def run(self, received, known, in_use, points, turn, memory):
+        """(channel [S, n], phase exp(j phi) [S]) of a block; turn: that phase, by the pilots. `base` becomes the last."""
         before = self.noise
-        seen, precision = self.forward(y, known, in_use, points)
+        still = received * turn.conj()[:, None]
+        seen, precision, means = self.forward(still, known, in_use, points)
         self.error = self.error * before / self.noise
-        _, smoothed, self.error = max((self.walk(seen, precision, q) for q in STEPS), key=lambda result: result[0])
-        channel = self.base + smoothed @ self.basis.T
-        self.base = channel[-1]
-        return channel
+        channel, _ = self.infer(seen, precision)
+        better = common_phase((np.conj(channel * means) * received).sum(1), memory)
+        start = self.basis.conj().T @ self.base
+        seen = (seen + start) * (turn * better.conj())[:, None] - start
+        channel, self.error = self.infer(seen, precision)
+        self.base = channel[-1] * better[-1]
+        return channel, better
 
 
 def equalise(received, carriers, known, points, channel, noise_var, error_var, fft_len=64, window=16, memory=0.8):
@@ -154,7 +165,7 @@ def equalise(received, carriers, known, points, channel, noise_var, error_var, f
     for b in range(blocks):
         part = slice(b * symbols // blocks, (b + 1) * symbols // blocks)
         turn = common_phase((np.conj(base * known[part]) * received[part]).sum(1), memory)
-        still = received[part] * turn.conj()[:, None]
-        out[part] = still / tracker.run(still, known[part], in_use, points)
-        base = tracker.base = tracker.base * turn[-1]
+        h, turn = tracker.run(received[part], known[part], in_use, points, turn, memory)
+        out[part] = received[part] / (h * turn[:, None])
+        base = tracker.base
     return out, base

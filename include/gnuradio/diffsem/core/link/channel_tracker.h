@@ -64,14 +64,20 @@ public:
     void start(const cfloat* channel, float noise_var, float error_var);
 
     /*!
-     * The next symbols of the frame.
+     * The next symbols of the frame, forward.
      * \param received symbols x carriers; the phase that is common to all carriers is taken out as far as it is known
-     * \param channel  symbols x carriers, the estimates
      */
-    void run(const cfloat* received, const Looks* looks, int symbols, cfloat* channel);
+    void observe(const cfloat* received, const Looks* looks, int symbols);
+    //! symbols x carriers, what these probably held; 0 where nothing is believed
+    const std::vector<cfloat>& means() const { return d_means; }
+    //! Multiplies what was received in observe(), by one factor of modulus 1 for each symbol.
+    void turn_looks(const std::vector<cfloat>& turns);
+    //! \p channel: symbols x carriers, the estimates, under all looks of the block
+    void infer(int symbols, cfloat* channel);
+    //! The block is at its end: the next begins from its last estimate, turned.
+    void advance(const cfloat* last, cfloat turn);
 
-    const std::vector<cfloat>& base() const { return d_base; } //!< the estimate of the last symbol
-    void turn(cfloat phase);                                   //!< of that estimate
+    const std::vector<cfloat>& base() const { return d_base; } //!< where the next block begins
 
 private:
     struct Seen {
@@ -106,6 +112,7 @@ private:
     std::vector<Symbol> d_symbols;
     std::vector<float> d_misses;
     // of a block's symbols
+    std::vector<cfloat> d_means;
     std::vector<cfloat> d_seen, d_state; // symbols x coefficients: as observed, and inferred
     std::vector<float> d_told; // how much was said of the channel: over the noise, 1 / variance of a look at all carriers
     Eigen::ArrayXXf d_filtered; // variances

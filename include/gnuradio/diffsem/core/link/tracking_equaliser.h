@@ -29,7 +29,8 @@ struct TrackingLayout {
 
 /*!
  * Symbol s and carrier k become y / (h_sk exp(j phi_s)): a block of symbols at a time, CommonPhase finds phi by the
- * pilots and the estimate at the block's beginning, ChannelTracker h by pilots and data. A frame of more than
+ * pilots and the estimate at the block's beginning, ChannelTracker h by pilots and data; then phi is found once more, by
+ * pilots and data and the estimates of each symbol, and h again. A frame of more than
  * ChannelTracker::longest_block symbols is cut into blocks of about equal length.
  */
 class TrackingEqualiser
@@ -57,6 +58,7 @@ public:
              const float* error_var);
 
 private:
+    void refine_phase(int symbols);
     float mean_in_use(const float* error_var) const;
     void run_block(cfloat* frame, int symbols, std::size_t first, std::size_t seen);
 
@@ -65,10 +67,11 @@ private:
     std::vector<std::vector<std::uint8_t>> d_in_use; // sets, data or pilot; as many as d_known
     std::vector<std::vector<cfloat>> d_known;        // pilots' values
     std::vector<SymbolPosterior> d_data;
+    bool d_follow_phase; // with pilots
     CommonPhase d_phase;
     ChannelTracker d_tracker;
 
-    std::vector<cfloat> d_turns, d_received, d_channel;
+    std::vector<cfloat> d_turns, d_refined, d_received, d_channel;
     std::vector<ChannelTracker::Looks> d_looks;
 };
 
