@@ -3,7 +3,7 @@
 """Packets that arrive over a channel that moves inside the frame: gr-digital's OFDM receiver, and ours in its place.
 
 Frames of 480 octets, QPSK, uncoded, by `digital.ofdm_tx` (3,520 samples, 80 of silence between them), each through a
-channel of its own: paths one sample apart, powers exp(-d/2), each the sum of 16 waves from all sides (Clarke), in Doppler
+channel of its own: paths one sample apart, powers exp(-d/2), each the sum of 16 waves from all sides (Clarke). Doppler:
 cycles a frame of 3,600 samples; carrier offset 0.1 of the spacing. Every receiver has the same samples.
 
     build/env/radio/bin/python bench/moving_channel.py [--packets 400] [--paths 4] [--snr 35] [--doppler ...]
@@ -22,7 +22,7 @@ MODES = {"qpsk": 2, "bpsk": 1, "8psk": 3}
 
 
 def send(payload, octets, **settings):
-    """Samples [packets, frame] of `digital.ofdm_tx` with these settings for octets [packets, n], silence behind each."""
+    """Samples [packets, frame] of `digital.ofdm_tx` with these settings; payload: octets [packets, n]."""
     tb = gr.top_block()
     source = blocks.vector_source_b(payload.ravel().tolist(), False)
     tags = blocks.stream_to_tagged_stream(1, 1, octets, TAG)

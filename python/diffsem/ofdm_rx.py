@@ -8,21 +8,22 @@ from .diffsem_python import ofdm_chanest_vcvc, ofdm_equalizer_diffsem
 
 
 class ofdm_rx(gr.hier_block2):
-    """Samples in, bytes of the packets whose CRC holds out: `digital.ofdm_rx`, with what it estimates and equalises with
-    replaced.
+    """Samples in, bytes of the packets whose CRC holds out: `digital.ofdm_rx` with our estimate and equaliser in it.
 
     Every parameter of `digital.ofdm_rx` has its name, its place and its default, so that
 
         digital.ofdm_rx(...)  ->  diffsem.ofdm_rx(...)
 
     is the whole swap; the transmitter stays `digital.ofdm_tx`. The estimate is the posterior mean under `scheme`
-    (`ofdm_chanest_vcvc`), and `ofdm_equalizer_diffsem` follows it through header and payload, by pilots and decided data.
+    (`ofdm_chanest_vcvc`), and `ofdm_equalizer_diffsem` follows it through header and payload, by pilots and decided
+    data.
 
     fft_len, cp_len: carriers, and samples of the cyclic prefix. frame_length_tag_key, packet_length_tag_key,
     packet_num_tag_key: names of tags. occupied_carriers, pilot_carriers, pilot_symbols: as for
-    `digital.ofdm_carrier_allocator_cvc`; None: those of `digital.ofdm_tx`. bps_header, bps_payload: bits of a symbol, 1 (BPSK), 2 (QPSK), 3 (8PSK).
-    sync_word1, sync_word2: fft_len values, DC in the middle; None: those of `digital.ofdm_tx`; sync_word2 = (): one word.
-    debug_log: write what is inside into files in the current folder, named as gr-digital's. scramble_bits: as in the transmitter.
+    `digital.ofdm_carrier_allocator_cvc`; None: those of `digital.ofdm_tx`. bps_header, bps_payload: bits of a symbol,
+    1 (BPSK), 2 (QPSK), 3 (8PSK). sync_word1, sync_word2: fft_len values, DC in the middle; None: those of
+    `digital.ofdm_tx`; sync_word2 = (): one word. debug_log: write what is inside into files in the current folder,
+    named as gr-digital's. scramble_bits: as in the transmitter.
     scheme: a name or a handle; "ls": no prior. threshold: of the detector (`digital.ofdm_sync_sc_cfb`), 0 to 1; the
     default finds little below 15 dB, where 0.7 does.
 
@@ -66,7 +67,10 @@ class ofdm_rx(gr.hier_block2):
             fft_len, occupied_carriers, pilot_carriers, sync_word1, sync_word2
         )
         self.scramble_seed = 0x7F if scramble_bits else 0
-        points = {"header": _constellation("bps_header", bps_header), "payload": _constellation("bps_payload", bps_payload)}
+        points = {
+            "header": _constellation("bps_header", bps_header),
+            "payload": _constellation("bps_payload", bps_payload),
+        }
         self._log = debug_log
         self._policies = []  # a frame equaliser's C++ side does not keep its Python object
 

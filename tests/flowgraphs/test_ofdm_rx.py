@@ -32,8 +32,8 @@ def packets(doppler, snr_db, mode="qpsk", count=60, octets=96, paths=4, seed=3, 
     payload = rng.integers(0, 256, (count, octets), dtype=np.uint8)
     payload[:, 0], payload[:, 1] = np.divmod(np.arange(count), 256)
     bits = moving.MODES[mode]
-    samples = moving.fade(moving.send(payload, octets, bps_payload=bits, scramble_bits=True), paths, doppler, snr_db, rng)
     settings = {"bps_payload": bits, "scramble_bits": True}
+    samples = moving.fade(moving.send(payload, octets, **settings), paths, doppler, snr_db, rng)
     return (
         moving.receive(samples, payload, digital.ofdm_rx(**settings)),
         moving.receive(samples, payload, diffsem.ofdm_rx(**settings, **more)),

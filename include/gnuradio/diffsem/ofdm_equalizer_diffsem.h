@@ -38,7 +38,8 @@ struct ofdm_equalizer_options {
      * on. With them the channel is followed inside the frame; empty: the first estimate holds.
      */
     std::vector<std::vector<gr_complex>> constellations;
-    int delay_window = 0; //!< longest delay of the channel in samples (the cyclic prefix); 0: fft_len/4
+    int delay_window =
+        0; //!< longest delay of the channel in samples (the cyclic prefix); 0: fft_len/4
 };
 
 /*!

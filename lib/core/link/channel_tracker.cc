@@ -21,14 +21,18 @@ using ConstVector = Eigen::Map<const Eigen::VectorXcf>;
 
 // Steps of the walk that a block's likelihood chooses from, over the noise variance.
 constexpr float steps[] = {0, 1e-4f, 1e-3f, 1e-2f, 1e-1f, 1, 10, 100};
-constexpr double prior_margin = 4;     // of a coefficient's power over that of a flat profile of delays
-constexpr double memory = 0.7;         // of the running means over symbols
-constexpr double least_spare = 0.125;  // of the carriers, that a window has to leave, or it is of no use
-constexpr double outside = 4;          // times the noise, from where energy outside of the window is believed
-constexpr double residue_margin = 1.3; // by which what is below the noise there is taken to be noise
-constexpr float empty = 9, far = 12;   // distances from the points, over the noise; exp(-12) = 6e-6
-constexpr double floor_share = 1e-9;   // least noise over the channel's power: single precision has no more
-constexpr double leak = 1e-5;          // of the basis, see DelayBasis
+constexpr double prior_margin = 4; // of a coefficient's power over that of a flat profile of delays
+constexpr double memory = 0.7;     // of the running means over symbols
+constexpr double least_spare =
+    0.125; // of the carriers, that a window has to leave, or it is of no use
+constexpr double outside =
+    4; // times the noise, from where energy outside of the window is believed
+constexpr double residue_margin =
+    1.3;                             // by which what is below the noise there is taken to be noise
+constexpr float empty = 9, far = 12; // distances from the points, over the noise; exp(-12) = 6e-6
+constexpr double floor_share =
+    1e-9;                     // least noise over the channel's power: single precision has no more
+constexpr double leak = 1e-5; // of the basis, see DelayBasis
 
 double energy(const cfloat* x, std::size_t n)
 {
@@ -166,17 +170,15 @@ void ChannelTracker::decide(const cfloat* received, const Looks& looks, float er
                 y, h, noise + error * symbol.expected, symbol.mean, symbol.power, nearest);
         }
         const float miss = std::norm(y - product(h, nearest));
-        const bool nothing_sent = !pilot && std::norm(y) < miss &&
-                                  miss > empty * (noise + error * std::norm(nearest));
+        const bool nothing_sent =
+            !pilot && std::norm(y) < miss && miss > empty * (noise + error * std::norm(nearest));
         if (std::isfinite(miss) && !nothing_sent)
             symbol.miss = miss;
     }
 }
 
-ChannelTracker::Seen ChannelTracker::look(const cfloat* received,
-                                          const Looks& looks,
-                                          float error,
-                                          cfloat* innovation)
+ChannelTracker::Seen
+ChannelTracker::look(const cfloat* received, const Looks& looks, float error, cfloat* innovation)
 {
     const std::size_t n = carriers();
     decide(received, looks, error);
@@ -193,8 +195,8 @@ ChannelTracker::Seen ChannelTracker::look(const cfloat* received,
     for (const auto& symbol : d_symbols)
         if (std::isfinite(symbol.miss))
             unit += symbol.expected / count;
-    const float most = far * std::max(float(d_noise + error * unit),
-                                      count ? 2 * d_misses[count / 2] : 0);
+    const float most =
+        far * std::max(float(d_noise + error * unit), count ? 2 * d_misses[count / 2] : 0);
 
     double total = 0;
     for (std::size_t k = 0; k < n; k++) {
@@ -268,8 +270,7 @@ double ChannelTracker::likelihood(int symbols, float q)
             continue;
         const ConstVector seen(d_seen.data() + s * r, r);
         d_gain = d_variance + 1 / d_told[s];
-        sum -= d_gain.log().sum() +
-               ((seen - state).array().abs2() / d_gain).sum() / float(d_noise);
+        sum -= d_gain.log().sum() + ((seen - state).array().abs2() / d_gain).sum() / float(d_noise);
         d_gain = d_variance / d_gain;
         state.array() += d_gain * (seen - state).array();
         d_variance *= 1 - d_gain;

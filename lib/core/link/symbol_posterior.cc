@@ -64,7 +64,8 @@ SymbolPosterior::axis(const std::vector<float>& levels, float slope, float curve
         return {levels[0], levels[0] * levels[0], levels[0]};
     if (levels.size() == 2) {
         const float a = levels[0], b = levels[1];
-        const float more = 1 / (1 + std::exp((a - b) * (2 * slope - curve * (a + b)))); // weight of b
+        const float more =
+            1 / (1 + std::exp((a - b) * (2 * slope - curve * (a + b)))); // weight of b
         return {a + more * (b - a), a * a + more * (b * b - a * a), more > 0.5f ? b : a};
     }
     float most = -std::numeric_limits<float>::infinity(), nearest = levels[0];
@@ -83,8 +84,11 @@ SymbolPosterior::axis(const std::vector<float>& levels, float slope, float curve
     return {first / total, second / total, nearest};
 }
 
-void SymbolPosterior::whole(
-    cfloat slope, float curve, cfloat& mean, float& power, cfloat& nearest) const
+void SymbolPosterior::whole(cfloat slope,
+                            float curve,
+                            cfloat& mean,
+                            float& power,
+                            cfloat& nearest) const
 {
     const auto weight = [&](cfloat x) {
         return 2 * (slope.real() * x.real() + slope.imag() * x.imag()) - curve * std::norm(x);
@@ -108,8 +112,12 @@ void SymbolPosterior::whole(
     power /= total;
 }
 
-void SymbolPosterior::run(
-    cfloat y, cfloat h, float noise, cfloat& mean, float& power, cfloat& nearest) const
+void SymbolPosterior::run(cfloat y,
+                          cfloat h,
+                          float noise,
+                          cfloat& mean,
+                          float& power,
+                          cfloat& nearest) const
 {
     const cfloat slope((y.real() * h.real() + y.imag() * h.imag()) / noise,
                        (y.imag() * h.real() - y.real() * h.imag()) / noise);

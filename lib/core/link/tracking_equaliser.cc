@@ -137,9 +137,8 @@ void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first,
             if (known[k] != cfloat(0))
                 d_turns[s] += std::conj(base[k] * known[k]) * d_received[s * n + k];
         }
-        d_looks.push_back({&d_data[std::min(seen + s, d_data.size() - 1)],
-                           known.data(),
-                           d_in_use[set].data()});
+        d_looks.push_back(
+            {&d_data[std::min(seen + s, d_data.size() - 1)], known.data(), d_in_use[set].data()});
     }
     d_phase.track(d_turns);
     for (int s = 0; s < symbols; s++)

@@ -80,9 +80,10 @@ void bind_ofdm_equalizer_diffsem(py::module& m)
                      "  16qam, 64qam, a digital.constellation, or a list of them, for the first "
                      "symbol that comes here, the\n"
                      "  second, ...; the last goes on. Empty: the first estimate holds."),
-            in::line("delay_window",
-                     &o::delay_window,
-                     "longest delay of the channel in samples (the cyclic prefix); 0: fft_len/4.")));
+            in::line(
+                "delay_window",
+                &o::delay_window,
+                "longest delay of the channel in samples (the cyclic prefix); 0: fft_len/4.")));
     block
         .def("set_phase_memory", &ofdm_equalizer_diffsem::set_phase_memory, py::arg("phase_memory"))
         .def("phase_memory", &ofdm_equalizer_diffsem::phase_memory)

@@ -39,8 +39,8 @@ class Method:
     """How the channel is estimated, and what equalises.
 
     chanest: "stock", a scheme's name for our block, or None (taps are given).
-    equaliser: "diffsem", "tracking" (ours, told the constellation: it follows the channel), or "simpledfe" (gr-digital's
-    default one, soft output switched on).
+    equaliser: "diffsem", "tracking" (ours, told the constellation: it follows the channel), or "simpledfe"
+    (gr-digital's default one, soft output switched on).
     demapper: "diffsem", or "stock" (gr-digital's, by a table, blind to the carriers' noise).
     """
 

@@ -13,7 +13,7 @@ MEMORY = 0.7
 
 
 def delay_basis(carriers, fft_len, first, last):
-    """(basis [n, r], shares [r]): eigenvectors of the responses' covariance, delays uniform in first .. last samples."""
+    """(basis [n, r], shares [r]): eigenvectors of the responses' covariance, delays uniform from first to last."""
     step = np.subtract.outer(carriers, carriers)
     turn = np.exp(-1j * np.pi * step * (first + last) / fft_len)
     share, vectors = np.linalg.eigh(turn * np.sinc(step * (last - first) / fft_len))
@@ -66,7 +66,7 @@ class Tracker:
         self.error = wiener * each / noise_var
 
     def look(self, y, h, known, in_use, points, error):
-        """(innovation [r], share of the carriers that said something, their mean power, noise or None, E[x] or 0 [n])."""
+        """(innovation [r], share of the carriers that said something, their mean power, noise or None, E[x] [n])."""
         pilot = known != 0
         expected = np.where(pilot, np.abs(known) ** 2, np.mean(np.abs(points) ** 2))
         mean, power, nearest = symbol_posterior(y, h, self.noise + error * np.mean(np.abs(points) ** 2), points)
@@ -91,7 +91,7 @@ class Tracker:
         return innovation, share, unit, noise, np.where(used, mean, 0)
 
     def forward(self, y, known, in_use, points):
-        """What each symbol showed of the coefficients [S, r], how much it told of them [S], E[x] of its carriers [S, n]."""
+        """What each symbol showed of the coefficients [S, r], how much it told of them [S], E[x] of carriers [S, n]."""
         n, r = self.basis.shape
         state, variance = np.zeros(r, complex), self.error * self.noise
         change, drift, seen, told, means = None, 0.0, [], [], []
@@ -136,7 +136,7 @@ class Tracker:
         return self.base + smoothed @ self.basis.T, error
 
     def run(self, received, known, in_use, points, turn, memory):
-        """(channel [S, n], phase exp(j phi) [S]) of a block; turn: that phase, by the pilots. `base` becomes the last."""
+        """(channel [S, n], phase exp(j phi) [S]) of a block; turn: that phase, by the pilots. Moves `base` on."""
         before = self.noise
         still = received * turn.conj()[:, None]
         seen, precision, means = self.forward(still, known, in_use, points)

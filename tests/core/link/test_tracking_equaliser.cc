@@ -78,10 +78,12 @@ Frame frame(const TrackingLayout& l, const Air& air, int item)
 {
     Frame f;
     f.sent.assign(n * air.symbols, 0);
-    const auto draw = random(3 * item, n * air.symbols), noise = random(3 * item + 1, n * (air.symbols + 1)),
+    const auto draw = random(3 * item, n * air.symbols),
+               noise = random(3 * item + 1, n * (air.symbols + 1)),
                gains = random(3 * item + 2, 2 * air.paths);
     for (int s = 0; s < air.symbols; s++) {
-        const auto& points = l.constellations[std::min<std::size_t>(s, l.constellations.size() - 1)];
+        const auto& points =
+            l.constellations[std::min<std::size_t>(s, l.constellations.size() - 1)];
         for (int k = 0; k < n; k++)
             if (l.occupied[0][k])
                 f.sent[s * n + k] =
@@ -117,7 +119,8 @@ Frame frame(const TrackingLayout& l, const Air& air, int item)
 }
 
 // Mean |equalised h - received|^2 as an error of the channel: what y / z is away from the truth, over the noise.
-double channel_error(const Frame& f, const std::vector<cfloat>& out, std::size_t begin, std::size_t end)
+double
+channel_error(const Frame& f, const std::vector<cfloat>& out, std::size_t begin, std::size_t end)
 {
     double sum = 0;
     std::size_t count = 0;
@@ -139,7 +142,8 @@ double mean_error(const char* constellation, const Air& air, bool told = true, i
         auto out = f.received;
         auto state = f.first;
         const float noise = told ? float(air.noise) : unknown;
-        TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), noise, errors(noise).data());
+        TrackingEqualiser(l, 0.8f).run(
+            out.data(), air.symbols, 0, state.data(), noise, errors(noise).data());
         sum += channel_error(f, out, 0, air.symbols);
     }
     return sum / frames;
@@ -156,7 +160,8 @@ void a_moving_channel_comes_back_without_noise()
             const auto f = frame(l, air, 1);
             auto out = f.received;
             auto state = f.first;
-            TrackingEqualiser(l, 0.8f).run(out.data(), symbols, 0, state.data(), unknown, errors(unknown).data());
+            TrackingEqualiser(l, 0.8f).run(
+                out.data(), symbols, 0, state.data(), unknown, errors(unknown).data());
             CHECK_BELOW(channel_error(f, out, 0, symbols), 1e-5);
             for (int k = 0; k < n; k++)
                 CHECK_NEAR(std::abs(state[k] - f.truth[(symbols - 1) * n + k]), 0, 0.02);
@@ -209,7 +214,8 @@ void carriers_that_were_left_empty_are_not_believed()
             f.received[39 * n + k] = std::sqrt(1e-3f) * noise[k];
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
+    TrackingEqualiser(l, 0.8f).run(
+        out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 39) / air.noise, 0.5);
     double error = 0;
     for (int k = 6; k <= 58; k++)
@@ -229,7 +235,8 @@ void interference_and_lost_samples_are_limited()
         f.received[20 * n + k] = unknown;
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
+    TrackingEqualiser(l, 0.8f).run(
+        out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 12) / air.noise, 0.5);
     CHECK_BELOW(channel_error(f, out, 21, 40) / air.noise, 0.5);
 }
@@ -254,7 +261,8 @@ void the_header_has_points_of_its_own()
     const auto f = frame(l, air, 4);
     auto out = f.received;
     auto state = f.first;
-    TrackingEqualiser(l, 0.8f).run(out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
+    TrackingEqualiser(l, 0.8f).run(
+        out.data(), air.symbols, 0, state.data(), 1e-3f, errors(1e-3f).data());
     CHECK_BELOW(channel_error(f, out, 0, 40) / air.noise, 0.2);
 }
 

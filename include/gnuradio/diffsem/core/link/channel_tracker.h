@@ -89,7 +89,8 @@ private:
 
     struct Symbol {
         cfloat mean;
-        float power, expected, miss; // mean |x|^2 now, and in general; |y - h x|^2 of the nearest point
+        float power, expected,
+            miss; // mean |x|^2 now, and in general; |y - h x|^2 of the nearest point
     };
 
     void begin(const cfloat* received, const Looks& looks);
@@ -108,13 +109,15 @@ private:
     bool d_whole = false; // B is the identity
     double d_told_noise = 0, d_told_error = 0, d_noise = 0;
 
-    std::vector<cfloat> d_base, d_here, d_look; // d_here: the channel of the symbol that is looked at
+    std::vector<cfloat> d_base, d_here,
+        d_look; // d_here: the channel of the symbol that is looked at
     std::vector<Symbol> d_symbols;
     std::vector<float> d_misses;
     // of a block's symbols
     std::vector<cfloat> d_means;
     std::vector<cfloat> d_seen, d_state; // symbols x coefficients: as observed, and inferred
-    std::vector<float> d_told; // how much was said of the channel: over the noise, 1 / variance of a look at all carriers
+    std::vector<float>
+        d_told; // how much was said of the channel: over the noise, 1 / variance of a look at all carriers
     Eigen::ArrayXXf d_filtered; // variances
 
     // of the coefficients: P over the noise, the walk's weights, and what is computed with

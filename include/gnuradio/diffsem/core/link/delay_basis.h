@@ -40,7 +40,7 @@ public:
     //! Mean power of each for a channel of unit power with uniform delays; together nearly carriers().
     const Eigen::ArrayXf& shares() const { return d_shares; }
 
-    void analyse(const cfloat* response, cfloat* coefficients) const;   //!< B^H h
+    void analyse(const cfloat* response, cfloat* coefficients) const;    //!< B^H h
     void synthesise(const cfloat* coefficients, cfloat* response) const; //!< B c
 
 private:
