@@ -6,13 +6,14 @@ Frames of 480 octets, QPSK, uncoded, by `digital.ofdm_tx` (3,520 samples, 80 of 
 channel of its own: paths one sample apart, powers exp(-d/2), each the sum of 16 waves from all sides (Clarke). Doppler:
 cycles a frame of 3,600 samples; carrier offset 0.1 of the spacing. Every receiver has the same samples.
 
-    build/env/radio/bin/python bench/moving_channel.py [--packets 400] [--paths 4] [--snr 35] [--doppler ...]
+    build/env/radio/bin/python bench/moving_channel.py [--packets 400] [--paths 4] [--snr 35] [--clock 0] [...]
 """
 
 import argparse
 
 import numpy as np
 from gnuradio import blocks, diffsem, digital, gr
+from gr_diffsem.air.impairments import slow_clock
 from gr_diffsem.eval.flowgraph import run_limited
 
 DOPPLERS = (0.0, 0.005, 0.01, 0.02, 0.036, 0.05, 0.1)
@@ -34,8 +35,10 @@ def send(payload, octets, **settings):
     return np.pad(frames, ((0, 0), (0, 80)))
 
 
-def fade(frames, paths, doppler, snr_db, rng):
-    """The frames, one behind the other, through channels that move, with carrier offset and noise: complex64."""
+def fade(frames, paths, doppler, snr_db, rng, clock_ppm=0.0):
+    """The frames, one behind the other, through channels that move, with carrier offset and noise: complex64.
+
+    clock_ppm: the receiver's sampling clock is slow by this much."""
     n, size = frames.shape
     t = np.arange(size) / FRAME
     power = np.exp(-np.arange(paths) / 2.0)
@@ -49,6 +52,8 @@ def fade(frames, paths, doppler, snr_db, rng):
         y[:, d:] += np.sqrt(power[d] / WAVES) * gain[:, d:] * frames[:, : size - d]
     y = y.ravel() * np.exp(2j * np.pi * OFFSET / 64 * np.arange(y.size))
     y = np.concatenate([np.zeros(400), y, np.zeros(4000)])
+    if clock_ppm:
+        y = slow_clock(y, clock_ppm)
     # the power of a carrier in use behind the FFT over that of the noise there
     noise_var = np.mean(np.abs(frames[:, :-80]) ** 2) * 64 / 52 * 10 ** (-snr_db / 10)
     noise = rng.standard_normal(y.size) + 1j * rng.standard_normal(y.size)
@@ -84,6 +89,7 @@ def main():
     parser.add_argument("--mode", choices=MODES, default="qpsk")
     parser.add_argument("--doppler", type=float, nargs="+", default=DOPPLERS)
     parser.add_argument("--scheme", default="ofdm_chanest")
+    parser.add_argument("--clock", type=float, default=0.0, help="error of the receiver's sampling clock, ppm")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     settings = {"bps_payload": MODES[args.mode], "scramble_bits": True}
@@ -96,7 +102,7 @@ def main():
         rng = np.random.default_rng([args.seed, int(1e6 * doppler)])
         payload = rng.integers(0, 256, (args.packets, args.octets), dtype=np.uint8)
         payload[:, 0], payload[:, 1] = np.divmod(np.arange(args.packets), 256)
-        samples = fade(send(payload, args.octets, **settings), args.paths, doppler, args.snr, rng)
+        samples = fade(send(payload, args.octets, **settings), args.paths, doppler, args.snr, rng, args.clock)
         good = {name: receive(samples, payload, make()) for name, make in kinds.items()}
         n = args.packets
         cells = [f"{100 * g.mean():6.1f} +- {100 * interval(g.mean(), n):3.1f}" for g in good.values()]
