@@ -3,6 +3,7 @@
  */
 #include "block_helpers.h"
 
+#include <gnuradio/diffsem/core/link/tracking_equaliser.h>
 #include <gnuradio/diffsem/ofdm_equalizer_diffsem.h>
 
 #include <numeric>
@@ -70,6 +71,9 @@ ofdm_equalizer_diffsem::sptr ofdm_equalizer_diffsem::make(int fft_len,
     if (options.symbols_skipped < 0)
         throw core::Error("symbols_skipped is " + text(options.symbols_skipped) +
                           ": give 0 or more");
+    if (options.delay_window < 0)
+        throw core::Error("delay_window is " + text(options.delay_window) +
+                          ": give the longest delay in samples, or 0 for a quarter of fft_len");
     check_memory(options.phase_memory);
     check_carriers(options.occupied_carriers, fft_len, "occupied_carriers");
     check_carriers(options.pilot_carriers, fft_len, "pilot_carriers");
@@ -85,10 +89,33 @@ ofdm_equalizer_diffsem::ofdm_equalizer_diffsem(int fft_len, const ofdm_equalizer
                                         options.pilot_symbols,
                                         options.symbols_skipped,
                                         options.input_is_shifted),
+      d_noise_key(keys().noise_var),
+      d_error_key(keys().error_var),
       d_equaliser(std::vector<uint8_t>(d_occupied_carriers.begin(), d_occupied_carriers.end()),
                   pilots(),
-                  options.phase_memory)
+                  options.phase_memory),
+      d_symbol(options.symbols_skipped)
 {
+    if (!options.constellations.empty())
+        d_tracking =
+            std::make_unique<core::TrackingEqualiser>(layout(options), options.phase_memory);
+}
+
+core::TrackingLayout ofdm_equalizer_diffsem::layout(const ofdm_equalizer_options& options) const
+{
+    core::TrackingLayout out;
+    for (const auto& carriers : options.occupied_carriers) {
+        auto& set = out.occupied.emplace_back(d_fft_len, 0);
+        for (int k : carriers)
+            set[(k + (options.input_is_shifted ? d_fft_len / 2 : 0) + d_fft_len) % d_fft_len] = 1;
+    }
+    if (out.occupied.empty())
+        out.occupied.emplace_back(d_fft_len, 1);
+    out.pilots = pilots();
+    out.constellations = options.constellations;
+    out.delay_window = options.delay_window;
+    out.shifted = options.input_is_shifted;
+    return out;
 }
 
 // What the base class made of the lists: by index of the FFT.
@@ -104,10 +131,18 @@ std::vector<core::PilotEqualiser::Pilots> ofdm_equalizer_diffsem::pilots() const
 
 ofdm_equalizer_diffsem::~ofdm_equalizer_diffsem() = default;
 
+void ofdm_equalizer_diffsem::reset()
+{
+    digital::ofdm_equalizer_1d_pilots::reset();
+    d_symbol = d_symbols_skipped;
+}
+
 void ofdm_equalizer_diffsem::set_phase_memory(float phase_memory)
 {
     check_memory(phase_memory);
     d_equaliser.set_memory(phase_memory);
+    if (d_tracking)
+        d_tracking->set_memory(phase_memory);
 }
 
 float ofdm_equalizer_diffsem::phase_memory() const
@@ -115,14 +150,35 @@ float ofdm_equalizer_diffsem::phase_memory() const
     return d_equaliser.memory();
 }
 
+// Noise and error of the first estimate, as far as tags tell them.
+void ofdm_equalizer_diffsem::follow(gr_complex* frame, int n_sym, const std::vector<tag_t>& tags)
+{
+    float noise = std::nanf("");
+    const float* error = nullptr;
+    for (const auto& tag : tags) {
+        double value = 0;
+        std::size_t size = 0;
+        if (pmt::eqv(tag.key, d_noise_key) && real_number(tag.value, value))
+            noise = static_cast<float>(value);
+        else if (pmt::eqv(tag.key, d_error_key) && pmt::is_f32vector(tag.value) &&
+                 pmt::length(tag.value) == static_cast<std::size_t>(d_fft_len))
+            error = pmt::f32vector_elements(tag.value, size);
+    }
+    d_tracking->run(frame, n_sym, d_symbol, d_channel_state.data(), noise, error);
+}
+
 void ofdm_equalizer_diffsem::equalize(gr_complex* frame,
                                       int n_sym,
                                       const std::vector<gr_complex>& initial_taps,
-                                      const std::vector<tag_t>&)
+                                      const std::vector<tag_t>& tags)
 {
     if (static_cast<int>(initial_taps.size()) == d_fft_len)
         d_channel_state = initial_taps;
-    d_equaliser.run(frame, n_sym, d_pilot_carr_set, d_channel_state.data());
+    if (d_tracking)
+        follow(frame, n_sym, tags);
+    else
+        d_equaliser.run(frame, n_sym, d_pilot_carr_set, d_channel_state.data());
+    d_symbol += n_sym;
     if (const std::size_t sets = d_equaliser.sets())
         d_pilot_carr_set = static_cast<int>((d_pilot_carr_set + n_sym) % sets);
 }

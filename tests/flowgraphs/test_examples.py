@@ -173,6 +173,14 @@ def test_the_channel_is_known_better_than_by_lines_between_pilots(tmp_path, monk
     assert got["ours"] < 0.8 * got["ls"]
 
 
+def test_gr_digitals_loopback_with_the_receiver_swapped(tmp_path):
+    """One stream, both receivers; test_ofdm_rx.py compares them packet by packet."""
+    read = {name: f"int(tb.sink_{name}.nitems_read(0)) // 480" for name in ("stock", "ours")}
+    until = "min(tb.sink_stock.nitems_read(0), tb.sink_ours.nitems_read(0)) > 480 * 150"
+    got = run_example("ofdm_loopback", tmp_path, [{"set": {"snr_db": 35}, "seconds": 40, "until": until, "read": read}])
+    assert got[-1]["ours"] > 20 and got[-1]["ours"] > 0.9 * got[-1]["stock"]
+
+
 def test_swapped_receiver_decodes_more(tmp_path):
     """It starts where the difference shows, and goes on when one receiver is far ahead of the other."""
     read = {

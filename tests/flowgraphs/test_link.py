@@ -166,6 +166,6 @@ def test_report_is_strict_json():
 
 def test_receivers_are_compared_on_the_same_packets():
     report = link_throughput.compare("ofdm_chanest/lmmse", packets=30, repeats=1)
-    assert list(report["ratio"]) == ["stock", "ours", "stock_polite", "ours_polite"]
+    assert list(report["ratio"]) == ["stock", "ours", "tracking", "stock_polite", "ours_polite", "tracking_polite"]
     assert report["ratio"]["stock"] == 1 and all(ratio > 0 for ratio in report["ratio"].values())
     assert min(report["decoded"].values()) >= 27

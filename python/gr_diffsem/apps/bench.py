@@ -266,4 +266,5 @@ def _receiver(args, ratios, details):
     report = link_throughput.compare(repeats=min(args.pairs, 5))
     ratios["ofdm_rx_vs_stock"] = report["ratio"]["ours"]
     ratios["ofdm_rx_polite_vs_stock"] = report["ratio"]["ours_polite"]
+    ratios["ofdm_rx_tracking_vs_stock"] = report["ratio"]["tracking"]
     details["ofdm_rx"] = report

@@ -39,7 +39,8 @@ class Method:
     """How the channel is estimated, and what equalises.
 
     chanest: "stock", a scheme's name for our block, or None (taps are given).
-    equaliser: "diffsem", or "simpledfe" (gr-digital's default one, soft output switched on).
+    equaliser: "diffsem", "tracking" (ours, told the constellation: it follows the channel), or "simpledfe"
+    (gr-digital's default one, soft output switched on).
     demapper: "diffsem", or "stock" (gr-digital's, by a table, blind to the carriers' noise).
     """
 
@@ -86,8 +87,8 @@ def channel_estimator(method, n_data_symbols, max_offset):
     )
 
 
-def frame_equaliser(method, bits, symbols_skipped, fixed=0):
-    """A frame equaliser block and the object in it (keep both)."""
+def frame_equaliser(method, bits, symbols_skipped, fixed=0, header=0):
+    """A frame equaliser block and the object in it (keep both). header: symbols of BPSK before those of `bits` each."""
     from gnuradio import digital
 
     layout = (packet_frame.occupied_carriers(), packet_frame.pilot_carriers(), packet_frame.pilot_symbols())
@@ -102,7 +103,8 @@ def frame_equaliser(method, bits, symbols_skipped, fixed=0):
     else:
         from gnuradio import diffsem
 
-        policy = diffsem.ofdm_equalizer_diffsem(LAYOUT.fft_len, *layout, symbols_skipped)
+        points = [gr_constellation(1)] * header + [gr_constellation(bits)] if method.equaliser == "tracking" else ""
+        policy = diffsem.ofdm_equalizer_diffsem(LAYOUT.fft_len, *layout, symbols_skipped, constellation=points)
     block = digital.ofdm_frame_equalizer_vcvc(policy.base(), LAYOUT.cp_len, packet_frame.FRAME_LEN, True, fixed)
     return block, policy
 
@@ -191,7 +193,7 @@ def receive_cut(windows, fmt, payloads, method, noise_var, taps=None, carrier_se
     length = blocks.stream_to_tagged_stream(
         gr.sizeof_gr_complex, LAYOUT.fft_len, packet_frame.FRAME_SYMBOLS, packet_frame.FRAME_LEN
     )
-    equaliser, policy = frame_equaliser(method, fmt.bits, 0)
+    equaliser, policy = frame_equaliser(method, fmt.bits, 0, header=packet_frame.HEADER_SYMBOLS)
     serialiser = digital.ofdm_serializer_vcc(
         LAYOUT.fft_len, packet_frame.occupied_carriers(), packet_frame.FRAME_LEN, packet_frame.PACKET_LEN
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configurations of `gr-diffsem eval ofdm_link`, and the scores of each method on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ METHODS = {
     "gmm": Method(f"{PACKAGE}/gmm"),
     "mmse_net": Method(f"{PACKAGE}/mmse_net"),
     "diffusion": Method(f"{PACKAGE}/diffusion"),
+    "tracking": Method(f"{PACKAGE}/diffusion", "tracking"),
     "perfect": Method(None),
 }
 SIMPLEDFE_METHODS = ("ls", "diffusion")
@@ -122,7 +123,9 @@ def run_config(config, packets, snr_db=None, methods=None, seed=1, progress=None
     received = {}
     for name in methods:
         taps = {"perfect": lambda: true, "genie_lmmse": lambda: link_estimates.genie_lmmse(synced, air)}
-        method = Method(METHODS[name].chanest, config.equaliser)
+        method = METHODS[name]
+        if config.equaliser != "diffsem":
+            method = replace(method, equaliser=config.equaliser)
         given = taps[name]() if method.chanest is None else None
         demux = config.sync != "ideal" or config.equaliser != "diffsem"
         receive = receive_demux if demux else receive_cut

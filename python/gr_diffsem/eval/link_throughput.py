@@ -3,8 +3,8 @@
 
 Detector, `header_payload_demux`, header and payload chains, convolutional decoders, CRC. "stock" is
 gr-digital's estimator, simpledfe and soft decoder; a scheme's name puts our estimator, equaliser and
-demapper there. "polite": `header_payload_demux`, which polls while it waits for a header, gives way to the
-others (`diffsem.set_nice`).
+demapper there; "tracking": with the equaliser told the constellation, so that it follows the channel. "polite":
+`header_payload_demux`, which polls while it waits for a header, gives way to the others (`diffsem.set_nice`).
 """
 
 import os
@@ -25,16 +25,17 @@ SNR_DB = 25.0  #: so that all packets are decoded and both receivers do the same
 STOCK = "stock"
 
 
-def receiver(scheme, fmt, samples, rate=0.0, timing=False):
+def receiver(scheme, fmt, samples, rate=0.0, timing=False, equaliser="diffsem"):
     """(flowgraph, sink of the packets that pass the CRC): a receiver of `samples` (complex64 list).
 
     rate: samples a second that a throttle lets in, over and over (0: once, as fast as it goes). `tb.link_chain` is the
-    `link_demux.Chain`, `timing` its parameter; `tb.link_entry` the block where samples enter.
+    `link_demux.Chain`, `timing` its parameter, `equaliser` that of `Method`; `tb.link_entry` the block where samples
+    enter.
     """
     from gnuradio import analog, blocks, digital, gr
 
     stock = scheme == STOCK
-    method = Method(STOCK, "simpledfe", STOCK) if stock else Method(scheme)
+    method = Method(STOCK, "simpledfe", STOCK) if stock else Method(scheme, equaliser)
     tb = gr.top_block("receiver")
     source = blocks.vector_source_c(samples, rate > 0)
     if rate:
@@ -61,19 +62,19 @@ def compare(scheme="ofdm_chanest", packets=400, modulation="qpsk", repeats=5, se
 
     Returns {"samples_s": {name: median samples a second of CPU time}, "ratio": {name: median of that over stock's
     in the same turn}, "ratio_wall": the same by the clock, "decoded": {name: packets}, "packets"}; the names are
-    "stock", "ours", "stock_polite", "ours_polite". On an idle machine the two ratios agree; CPU time does not
-    mind other programs as much.
+    "stock", "ours", "tracking", and these with "_polite" behind. On an idle machine the two ratios agree; CPU time does
+    not mind other programs as much.
     """
     fmt, samples = _signal(packets, modulation, seed)
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})  # the blocks' threads inherit it
     try:
-        kinds = {"stock": (STOCK, False), "ours": (scheme, False)}
-        kinds |= {f"{name}_polite": (of, True) for name, (of, _) in kinds.items()}
+        kinds = {"stock": (STOCK, False), "ours": (scheme, False), "tracking": (scheme, False, "tracking")}
+        kinds |= {f"{name}_polite": (of, True, *more) for name, (of, _, *more) in kinds.items()}
         rates, decoded = {name: [] for name in kinds}, {}
         for _ in range(repeats):
-            for name, (of, polite) in kinds.items():
-                *rate, decoded[name] = _timed(of, fmt, samples, polite)
+            for name, how in kinds.items():
+                *rate, decoded[name] = _timed(fmt, samples, *how)
                 rates[name].append(rate)
     finally:
         os.sched_setaffinity(0, before)
@@ -95,11 +96,11 @@ def _signal(packets, modulation, seed):
     return fmt, air.noisy.tolist()
 
 
-def _timed(scheme, fmt, samples, polite=False):
+def _timed(fmt, samples, scheme, polite=False, equaliser="diffsem"):
     """(samples per second by the clock, per second of CPU time, packets decoded)."""
     from gnuradio import diffsem
 
-    tb, checked = receiver(scheme, fmt, samples)
+    tb, checked = receiver(scheme, fmt, samples, equaliser=equaliser)
     if polite:
         diffsem.set_nice(tb.link_chain.demux)
     begin, cpu = time.perf_counter(), time.process_time()
