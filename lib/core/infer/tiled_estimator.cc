@@ -4,6 +4,7 @@
 #include <gnuradio/diffsem/core/infer/tiled_estimator.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <string>
 #include <utility>
@@ -123,6 +124,7 @@ GridInfo TiledEstimator::run(const cfloat* y,
     for (std::size_t from = 0; from < info.tiles; from += d_batch) {
         const std::size_t count = std::min(d_batch, info.tiles - from);
         cut(y, noise_var, noise_stride, from, count);
+        const auto began = std::chrono::steady_clock::now();
         d_estimator.run(d_y.data(),
                         count,
                         d_noise.data(),
@@ -132,6 +134,8 @@ GridInfo TiledEstimator::run(const cfloat* y,
                         variance ? d_variance.data() : nullptr,
                         d_info.data(),
                         limit);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+        info.seconds += took.count();
         join(from, count, mean, variance, info);
     }
     for (std::size_t at = 0; at < size(); at++) { // 0: no tile that holds it has measured anything
@@ -177,6 +181,7 @@ void TiledEstimator::join(std::size_t from,
         const ItemInfo& item = d_info[k - from];
         info.bypassed += item.bypassed;
         info.guarded += item.guarded;
+        info.few_observed += item.few_observed;
         info.evaluations += item.steps;
         if (item.bypassed)
             info.reason = item.reason;
@@ -193,8 +198,6 @@ void TiledEstimator::join(std::size_t from,
                     variance[at] += weight * d_variance[at_tile];
             }
     }
-    if (count)
-        info.seconds += d_info[0].seconds;
 }
 
 } // namespace core

@@ -22,6 +22,7 @@ py::dict grid_info(const core::GridInfo& info)
     out["tiles"] = info.tiles;
     out["bypassed"] = info.bypassed;
     out["guarded"] = info.guarded;
+    out["few_observed"] = info.few_observed;
     out["reason"] = info.reason;
     out["evaluations"] = info.evaluations;
     out["seconds"] = info.seconds;
@@ -104,7 +105,7 @@ void bind_tiled(py::module& parent)
              "each grid, or one\n"
              "for each element, infinite where nothing is measured. mean, variance: as y; where no "
              "tile measured\n"
-             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, guarded, reason, "
-             "evaluations, seconds.")
+             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, guarded, few_observed, "
+             "reason,\nevaluations, seconds.")
         .def_property_readonly("tiles", &core::TiledEstimator::tiles, "Of one grid.");
 }
