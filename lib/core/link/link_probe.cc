@@ -228,8 +228,8 @@ std::string LinkProbe::look() const
     for (const int times : {2, 3}) {
         const std::string remedy = ": set the same rate at both ends";
         if (finds(d_layout, slower(d_samples, times)))
-            return std::string("the sender's rate is ") + slow[times - 2] +
-                   " of this receiver's" + remedy;
+            return std::string("the sender's rate is ") + slow[times - 2] + " of this receiver's" +
+                   remedy;
         if (finds(d_layout, faster(d_samples, times)))
             return std::string("the sender's rate is ") + fast[times - 2] + " this receiver's" +
                    remedy;

@@ -105,7 +105,8 @@ void bind_tiled(py::module& parent)
              "each grid, or one\n"
              "for each element, infinite where nothing is measured. mean, variance: as y; where no "
              "tile measured\n"
-             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, guarded, few_observed, "
+             "anything 0 and NaN. info: a dict for each grid: tiles, bypassed, guarded, "
+             "few_observed, "
              "reason,\nevaluations, seconds.")
         .def_property_readonly("tiles", &core::TiledEstimator::tiles, "Of one grid.");
 }

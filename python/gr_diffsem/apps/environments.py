@@ -147,8 +147,8 @@ def find_home():
             folder = tempfile.mkdtemp(prefix="gr-diffsem-")
     except OSError as e:
         raise UserError(
-            f"HOME is {home}, where nothing can be written, nor can a temporary folder be made ({e.strerror}): set HOME "
-            "to a folder that can be written"
+            f"HOME is {home}, where nothing can be written, nor can a temporary folder be made ({e.strerror}): set "
+            "HOME to a folder that can be written"
         ) from None
     os.environ["HOME"] = str(folder)
     return f"HOME is {home}, where nothing can be written; GNU Radio keeps its files in {folder}"

@@ -32,11 +32,11 @@ struct GridInfo {
     std::size_t tiles = 0;
     std::size_t bypassed =
         0; //!< tiles that gave no posterior: the mean is the measurement there, 0 where there is none
-    std::size_t guarded = 0; //!< tiles whose posterior contradicted its measurement
+    std::size_t guarded = 0;      //!< tiles whose posterior contradicted its measurement
     std::size_t few_observed = 0; //!< tiles of fewer measured elements than the member asks for
-    const char* reason = ""; //!< static text: of the last bypassed tile
-    int evaluations = 0;     //!< of the network, over all tiles
-    double seconds = 0;      //!< of inference, wall clock, over all batches
+    const char* reason = "";      //!< static text: of the last bypassed tile
+    int evaluations = 0;          //!< of the network, over all tiles
+    double seconds = 0;           //!< of inference, wall clock, over all batches
 };
 
 /*!
