@@ -23,13 +23,12 @@ TOLERANCE = 16.0  #: samples by which two distances may differ
 MOST = 2000  #: frames that are looked at together
 RECENT = 8  #: of them the latest, which a frame may follow
 OFTEN = 0.1  #: of the commonest distance, and two: so many make a usual one
-USUAL, LATE, EARLY = 2, 1, 0  #: how a frame follows another
 
 
 @dataclass
 class Way:
     """From one frame to another: which it is, frames on, samples between two of them beyond their own, whether both are
-    of one picture."""
+    of one pass over a picture."""
 
     after: int
     on: int
@@ -61,8 +60,7 @@ class FrameClock:
             [w for j in reversed(range(max(0, i - RECENT), i)) if (w := self._way(j, heard[j], heard[i]))]
             for i in range(len(heard))
         ]
-        nearest = [w for found in ways for w in found if w.on == min(v.on for v in found)]
-        links = _links(ways, Distances(nearest))
+        links = _links(ways, Distances(w for found in ways for w in found))
         sender = list(range(len(heard)))
         for i, way in enumerate(links):
             sender[i] = sender[way.after] if way else i
@@ -72,8 +70,9 @@ class FrameClock:
         for i, (way, s) in enumerate(zip(links, sender, strict=True)):
             if not way:
                 continue
-            lost = way.on * (widest[s] - way.idle)
-            widest[s] = max(widest[s], usual[s].usual(way) or 0.0)
+            own = usual[s].usual(way)  # a sender may begin to send further apart
+            lost = way.on * ((usual[s].widest if own is None else widest[s]) - way.idle)
+            widest[s] = max(widest[s], own or 0.0)
             if i >= self._old:
                 counts += (way.on - 1, lost > TOLERANCE, round(lost) if lost > TOLERANCE else 0)
         return counts
@@ -84,11 +83,18 @@ class FrameClock:
         between = self._between(first, second)
         if between is None or start <= began:
             return None
-        samples = sum(SYNC_SYMBOLS + self._form.header_symbols + n for n in between) * self._form.symbol
+        samples = self._samples(between)
+        spare = start - began - samples
         inside = first.id == second.id and first.index < second.index
         if not inside and start - began < samples / 2:
             return None  # too soon for the next pass
-        return Way(after, len(between), (start - began - samples) / len(between), inside)
+        if spare >= self._samples(frames.lengths(first.total, self._form.frame_symbols)) / 2:
+            inside = False  # it may be of a later pass
+        return Way(after, len(between), spare / len(between), inside)
+
+    def _samples(self, payloads):
+        """Of frames of so many OFDM symbols of payload."""
+        return sum(SYNC_SYMBOLS + self._form.header_symbols + n for n in payloads) * self._form.symbol
 
     def _between(self, one, other):
         """OFDM symbols of the payload of each frame from one header to the next, or None where that is not known."""
@@ -108,30 +114,34 @@ class Distances:
     were lost, however often."""
 
     def __init__(self, ways):
-        idle = np.sort([w.idle for w in ways if w.inside and w.idle >= -TOLERANCE / 2])
+        ways = [w for w in ways if w.inside and w.idle >= -TOLERANCE / 2]
+        nearest = min((w.on for w in ways), default=0)  # between the others samples may have been lost
+        idle = np.sort([w.idle for w in ways if w.on == nearest])
         groups = np.split(idle, np.flatnonzero(np.diff(idle) > TOLERANCE / 2) + 1)
         least = max(2, OFTEN * max(map(len, groups)))
         self._usual = [g for g in groups if len(g) >= least]
+
+    @property
+    def widest(self):
+        """The widest usual one, 0 where none is known."""
+        return float(np.median(self._usual[-1])) if self._usual else 0.0
 
     def usual(self, way):
         """The usual distance that a Way's is one of, or None."""
         return next((float(np.median(g)) for g in self._usual if g[0] <= way.idle <= g[-1]), None)
 
-    def how(self, way):
-        """(USUAL, LATE or EARLY, how often the distance of a Way is seen)."""
-        for group in self._usual:
-            if group[0] <= way.idle <= group[-1]:
-                return USUAL, len(group)
-        return (LATE if not self._usual or way.idle > self._usual[-1][-1] else EARLY), 0
+    def often(self, way):
+        """How often the distance of a Way is seen where it is a usual one, else 0."""
+        return next((len(g) for g in self._usual if g[0] <= way.idle <= g[-1]), 0)
 
 
 def _links(ways, distances):
     """The Way by which each frame is reached, or None: one leads on from each, and it gives way to a better one."""
     links, nexts = [None] * len(ways), {}
     for i, found in enumerate(ways):
-        for way in sorted(found, key=distances.how, reverse=True):  # of equals the latest frame's
+        for way in sorted(found, key=distances.often, reverse=True):  # of equals the latest frame's
             other = nexts.get(way.after)
-            if other is None or distances.how(links[other])[0] < distances.how(way)[0]:
+            if other is None or distances.often(way) and not distances.often(links[other]):
                 if other is not None:
                     links[other] = None
                 links[i], nexts[way.after] = way, i
