@@ -4,13 +4,15 @@
 
 Rows: a Gaussian prior on its own draws (closed form: the theory's case), and members of `ofdm_chanest` on the channels
 of its evaluation, the whole band and every second carrier of it; SNR -10 to 35 dB in equal shares, noise variance known
-or measured on so many elements. `refuted`: share of items. `wrongly`: share of items that were refuted though the
+or measured on so many elements. With --elements so many carriers at random in place of the two, a row for each number.
+`refuted`: share of items. `wrongly`: share of items that were refuted though the
 estimate was nearer to the truth than the measurement. `worst`: the largest of both over the cells (layout, SNR).
 
     build/env/radio/bin/python bench/guard.py [--trials N] [--members NAME ...] [--cost]
 """
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -55,7 +57,7 @@ def trial(spec, x, observed, snr_db, freedom, rng):
     y = measure_noise(x, noise_var, rng) * observed
     told = noise_var * (rng.gamma(freedom, 1 / freedom, len(x)) if freedom else 1)
     y, told = y.astype(np.complex64), told.astype(np.float32)
-    mean = diffsem.scheme(f"{spec}:guard=off").estimate(y, told, observed=observed)[0]
+    mean = diffsem.scheme(f"{spec}:guard=off,fewest_observed=0").estimate(y, told, observed=observed)[0]
     refuted = guard.contradicts(y, mean, told[:, None], observed, freedom)
     square = [np.sum(np.abs(v - x)[:, observed] ** 2, axis=1) for v in (mean, y)]
     return np.count_nonzero(refuted), np.count_nonzero(refuted & (square[0] < square[1]))
@@ -66,11 +68,19 @@ def measure_noise(x, noise_var, rng):
     return x + np.sqrt(noise_var / 2)[:, None] * n
 
 
-def rates(spec, draw, trials, freedom, seed):
+def layouts_of(elements, rng):
+    """Masks [64]: the band and every second carrier of it, or four of so many elements at random."""
+    wifi = measure.wifi_mask()
+    if not elements:
+        return wifi, wifi & (tdl.carriers() % 2 == 0)
+    at = [rng.choice(np.flatnonzero(wifi), elements, replace=False) for _ in range(4)]
+    return tuple(np.isin(np.arange(wifi.size), chosen) for chosen in at)
+
+
+def rates(spec, draw, trials, freedom, seed, elements=0):
     """{"refuted", "wrongly", "worst_refuted", "worst_wrongly", "trials"} over all cells."""
     rng = np.random.default_rng(seed)
-    wifi = measure.wifi_mask()
-    layouts = (wifi, wifi & (tdl.carriers() % 2 == 0))
+    layouts = layouts_of(elements, rng)
     cell = -(-trials // (len(layouts) * len(SNR_DB)))
     counts = []
     for observed in layouts:
@@ -111,6 +121,7 @@ def main():
     parser.add_argument("--trials", type=int, default=1_000_000, help="of each row")
     parser.add_argument("--members", nargs="+", default=MEMBERS, choices=MEMBERS)
     parser.add_argument("--freedom", type=int, nargs="+", default=FREEDOM)
+    parser.add_argument("--elements", type=int, nargs="+", default=(0,), help="that are observed; 0: the two layouts")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cost", action="store_true", help="only what it costs, as a ratio of times")
     args = parser.parse_args()
@@ -122,12 +133,12 @@ def main():
                 print(f"| `{name}` | {ratios['1']:.3f} | {ratios['64']:.3f} |", flush=True)
         return
     truth = ofdm_chanest.SCHEME.test_data(50_000, 77).truth
-    print("| prior | noise measured on | trials | refuted | wrongly | worst: refuted | wrongly |")
-    print("|---|---|---|---|---|---|---|")
+    print("| prior | elements | noise measured on | trials | refuted | wrongly | worst: refuted | wrongly |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         root = gaussian_package(folder)
         for name in args.members:
-            for freedom in args.freedom:
+            for elements, freedom in itertools.product(args.elements, args.freedom):
                 if name == CLOSED:
                     spec = folder
 
@@ -140,12 +151,10 @@ def main():
                     def draw(n, rng):
                         return truth[rng.integers(len(truth), size=n)]
 
-                r = rates(spec, draw, args.trials, freedom, args.seed)
-                print(
-                    f"| `{name}` | {freedom or 'known'} | {r['trials']:,} | {r['refuted']:.1e} | {r['wrongly']:.1e} | "
-                    f"{r['worst_refuted']:.1e} | {r['worst_wrongly']:.1e} |",
-                    flush=True,
-                )
+                r = rates(spec, draw, args.trials, freedom, args.seed, elements)
+                shares = [f"{r[key]:.1e}" for key in ("refuted", "wrongly", "worst_refuted", "worst_wrongly")]
+                row = [f"`{name}`", elements or "52, 26", freedom or "known", f"{r['trials']:,}", *shares]
+                print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 """`gr-diffsem send` and `receive` through recordings: a picture comes, worse with noise, and never half of another."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -94,3 +97,16 @@ def test_a_file_waits_for_the_inference(tmp_path, monkeypatch):
     assert main(["receive", "--from", f"file:{air}", "--out", str(out), "--scheme", "linear"]) == 0
     assert len(list(out.glob("*.txt"))) == 30
     assert max(waiting) < 20
+
+
+def test_a_receiver_needs_no_home(tmp_path):
+    """As a service has none: GNU Radio's FFT would end it with a traceback."""
+    np.random.default_rng(8).standard_normal(20_000).astype(np.float32).tofile(tmp_path / "air.cf32")
+    words = ["receive", "--from", f"file:{tmp_path / 'air.cf32'}", "--out", str(tmp_path / "out"), "--scheme", "linear"]
+    for home in (tmp_path / "none" / "home", "/proc"):
+        environ = dict(os.environ, HOME=str(home), TMPDIR=str(tmp_path))
+        ran = subprocess.run(
+            [sys.executable, "-m", "gr_diffsem", *words], env=environ, capture_output=True, text=True, timeout=120
+        )
+        assert ran.returncode == 0 and "received 0 contents" in ran.stdout, ran.stderr
+        assert f"HOME is {home}, where nothing can be written" in ran.stderr and str(tmp_path) in ran.stderr

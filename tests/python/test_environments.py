@@ -3,9 +3,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from gr_diffsem.apps import environments
+from gr_diffsem.base.errors import UserError
 from gr_diffsem.base.places import checkout
 
 
@@ -38,3 +40,17 @@ def test_modules_of_the_other_environment_stay_behind(entered):
 def test_the_package_comes_first_and_once(entered):
     own = str(checkout() / "python")
     assert entered("") == [own] == entered(own) and entered(f"/a:{own}:/b") == [own, "/a", "/b"]
+
+
+def test_a_home_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments.tempfile, "gettempdir", lambda: str(tmp_path))
+    for home in (None, str(tmp_path)):
+        monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+        assert environments.find_home() is None and os.environ.get("HOME") == home
+    monkeypatch.setenv("HOME", "/proc")
+    assert "HOME is /proc" in environments.find_home()
+    assert Path(os.environ["HOME"]).parent == tmp_path and (Path(os.environ["HOME"]) / environments.LOCK).exists()
+    monkeypatch.setenv("HOME", str(tmp_path / "none"))
+    monkeypatch.setattr(environments.tempfile, "gettempdir", lambda: "/proc/none")
+    with pytest.raises(UserError, match="set HOME to a folder that can be written"):
+        environments.find_home()

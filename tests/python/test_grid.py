@@ -79,7 +79,7 @@ def test_the_robust_member_is_its_twin(channels):
     y = channels.response[:4] + 0.1 * complex_noise(np.random.default_rng(5), (4, 16, 48))
     tile = ofdm_grid.in_tile(np.where(pattern, y, 0), 0).reshape(4, -1).astype(np.complex64)
     seen = ofdm_grid.in_tile(pattern, False).reshape(-1)
-    mean, _, info = diffsem.scheme("ofdm_grid/robust").estimate(tile, 0.01, observed=seen)
+    mean, _, _ = diffsem.scheme("ofdm_grid/robust").estimate(tile, 0.01, observed=seen)
     gain = np.sqrt(np.mean(np.abs(y[:, pattern]) ** 2, 1) - 0.01)[:, None, None]
     wanted = gain * np.concatenate(
         [grid_bank.robust(16, 48)(row[None] / g, pattern, 0.01 / g.item() ** 2) for row, g in zip(y, gain, strict=True)]
@@ -92,11 +92,11 @@ def test_the_networks_are_near_the_bank(channels, member, most):
     diffsem = pytest.importorskip("gnuradio.diffsem")
     scheme, worst = diffsem.scheme(f"ofdm_grid/{member}"), []
     bank = grid_bank.bank_of_180(16, 48)
-    for name, pattern in grid_channel.patterns().items():
+    for pattern in grid_channel.patterns().values():
         y = channels.response + np.sqrt(0.05) * complex_noise(np.random.default_rng(6), channels.response.shape)
         tile = ofdm_grid.in_tile(np.where(pattern, y, 0), 0).reshape(len(y), -1).astype(np.complex64)
         seen = ofdm_grid.in_tile(pattern, False).reshape(-1)
-        mean, variance, info = scheme.estimate(tile, 0.05, observed=seen)
+        mean, _, info = scheme.estimate(tile, 0.05, observed=seen)
         assert not np.any(info["bypassed"])
         ours = nmse(mean.reshape(-1, 16, 64)[:, :, 8:56], channels.response)
         worst.append(ours - nmse(bank(y, pattern, 0.05), channels.response))

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from gr_diffsem.air import symbol_channel
-from gr_diffsem.codec import collector, digital_part, frame_header, frame_layout, frames
+from gr_diffsem.codec import collector, content, digital_part, frame_header, frame_layout, frames, passes
 from gr_diffsem.phy import soft_demap
 
 
@@ -239,7 +239,21 @@ def test_both_ends_count_the_same_digital_symbols(carriers, frame_symbols):
         np.testing.assert_allclose(y[:n], symbols, atol=0.25)
 
 
-@pytest.mark.parametrize(("snr_db", "least"), [(0.0, 97), (-2.0, 90)])
+def test_one_frame_that_decodes_is_a_content():
+    """Of four that faded. One that does not may be noise, and is neither a content nor one that is missed."""
+    rng = np.random.default_rng(11)
+    cut = frames.cut(content.encode_text("one of four is enough"), gaussian(rng, 7000), 5)
+    handed, counts = [], []
+    for variance in (0.1, 1e3):
+        one = passes.Passes((48, 50), handed.append, lambda *count: counts.append(count))
+        one.take(received(cut, variance)[1], 0.0)
+        one.end()
+        one.close()
+    assert len(cut) == 4 and [(k.frames, k.frames_lost) for k in handed] == [(1, 3)]
+    assert [count for count in counts if count[1]] == [("dropped", 1)]
+
+
+@pytest.mark.parametrize(("snr_db", "least"), [(0.0, 97), (-2.0, 95)])
 def test_there_is_no_cliff_under_fading(snr_db, least):
     """A short picture, four frames that may all fade: 99 and 96 of 100 are measured (bench/results.md); 72 and 57 with
     the digital part sent once and headers read alone."""

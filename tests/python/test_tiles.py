@@ -15,8 +15,9 @@ def diffsem():
     return pytest.importorskip("gnuradio.diffsem")
 
 
-def package(folder, covariance, shape=TILE, operator="mask", **signal):
-    """A Gaussian prior of `shape` with this covariance [N, N], as a package; its path."""
+def package(folder, covariance, shape=TILE, operator="mask", fewest_observed=0, **signal):
+    """A Gaussian prior of `shape` with this covariance [N, N], as a package; its path. Where fewer are observed, its
+    member `other` answers, which is the same."""
     folder.mkdir()
     np.save(folder / "covariance.npy", np.asarray(covariance, np.complex64))
     member = {
@@ -25,12 +26,15 @@ def package(folder, covariance, shape=TILE, operator="mask", **signal):
         "start": "matched",
         "sampler": {"type": "one_step"},
     }
+    members = {"gaussian": member}
+    if fewest_observed:
+        members = {"gaussian": {**member, "fallback": "other", "fewest_observed": fewest_observed}, "other": member}
     manifest = {
         "diffsem.contract": 1,
         "name": folder.name,
         "signal": {"domain": "complex", "shape": list(shape), "gain": "unit", **signal},
         "default": "gaussian",
-        "members": {"gaussian": member},
+        "members": members,
         "files": {"covariance.npy": hashlib.sha256((folder / "covariance.npy").read_bytes()).hexdigest()},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -136,6 +140,19 @@ def test_tiles_with_too_few_measurements_are_counted(diffsem, tmp_path):
     noise[:, :8], noise[0, 8:10] = 0.1, 0.1
     _, _, (info,) = diffsem.core.TiledEstimator(spec, (4, 24), (0, 0)).run(np.ones((4, 24), np.complex64), noise)
     assert info["few_observed"] == 2
+
+
+def test_tiles_of_few_elements_are_counted_and_time_is_all_batches(diffsem, tmp_path):
+    spec = package(tmp_path / "few", 0.5 * np.eye(32) + 0.5, fewest_observed=10, gain="measured")
+    noise = np.full((4, 40), np.inf, np.float32)
+    noise[:, 16:] = 0.1  # the first two of five tiles have none
+    noise[:, 24:32] = np.inf
+    noise[0, 24:28] = 0.1  # the fourth has four: three that have fewer than ten
+    y = np.ones((4, 40), np.complex64)
+    for batch in (1, 2, 5):
+        _, variance, (info,) = diffsem.core.TiledEstimator(spec, (4, 40), (0, 0), max_batch=batch).run(y, noise)
+        assert info["tiles"] == 5 and info["bypassed"] == 2 and info["few_observed"] == 3
+        assert info["seconds"] > 0 and np.all(np.isfinite(variance[:, 16:]))
 
 
 def test_what_cannot_be_tiled_says_why(diffsem, tmp_path):

@@ -57,8 +57,8 @@ struct frame_format {
  * `recognised` (of those out, by the expected header), `blanked` (samples that were no
  * numbers, or absurdly large: taken as 0), `impulses` (samples set to 0), `skipped` (weak preambles, left
  * out to bound the cost), `interference` (what is filtered out now: DC, tone, neighbour), `hint` (where no
- * frame is found, what of the sender's settings was seen to differ: a mirrored spectrum, twice or half the rate,
- * another prefix; core/link/link_probe.h).
+ * frame is found, what of the sender's settings was seen to differ: a mirrored spectrum, two or three times
+ * the rate or a half or third of it, another prefix; core/link/link_probe.h).
  */
 class DIFFSEM_API frame_sync_cvc : virtual public gr::block
 {

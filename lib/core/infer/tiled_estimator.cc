@@ -6,6 +6,7 @@
 #include <gnuradio/diffsem/core/realtime/realtime.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -147,6 +148,7 @@ GridInfo TiledEstimator::run(const cfloat* y,
     for (std::size_t from = 0; from < info.tiles; from += d_batch) {
         const std::size_t count = std::min(d_batch, info.tiles - from);
         cut(y, noise_var, noise_stride, from, count);
+        const auto began = std::chrono::steady_clock::now();
         d_estimator.run(d_y.data(),
                         count,
                         d_noise.data(),
@@ -156,6 +158,8 @@ GridInfo TiledEstimator::run(const cfloat* y,
                         variance ? d_variance.data() : nullptr,
                         d_info.data(),
                         limit);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+        info.seconds += took.count();
         join(from, count, mean, variance, info);
     }
     for (std::size_t at = 0; at < size(); at++) { // 0: no tile that holds it has measured anything
@@ -224,8 +228,6 @@ void TiledEstimator::join(std::size_t from,
                     variance[at] += weight * d_variance[at_tile];
             }
     }
-    if (count)
-        info.seconds += d_info[0].seconds;
 }
 
 } // namespace core

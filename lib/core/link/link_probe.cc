@@ -18,11 +18,11 @@ namespace core {
 namespace {
 
 constexpr std::size_t frames_looked_at =
-    4; // at half the rate two, one of them whole wherever the stretch begins
+    6; // at a third of the rate two, one of them whole wherever the stretch begins
 constexpr std::uint64_t most_apart = 4000000;
 constexpr double false_alarm = 1e-4; // per sample
 constexpr double pi = 3.14159265358979323846;
-constexpr int half_taps = 16;         // of a filter for half the band
+constexpr int zeros = 8;              // of a filter's sinc, on each side
 constexpr double doubt = 6;           // standard deviations of a correlation of noise: 1e-15
 constexpr int most_correlated = 8192; // samples, the latest
 constexpr int apart = 3;              // lags beside the best, which OFDM does not repeat after
@@ -33,37 +33,44 @@ std::size_t samples_of(const FrameLayout& layout)
            static_cast<std::size_t>(layout.fft_len() + layout.cp_len);
 }
 
-// A windowed sinc that passes half the band: at lag i.
-float half_band(int i)
+// A windowed sinc that passes 1/times of the band: at lag i, 1 in the middle.
+float low_pass(int i, int times)
 {
-    const double x = 0.5 * pi * i, window = 0.5 + 0.5 * std::cos(pi * i / (half_taps + 1));
+    const double x = pi * i / times, window = 0.5 + 0.5 * std::cos(pi * i / (zeros * times + 1));
     return static_cast<float>(window * (i ? std::sin(x) / x : 1.0));
 }
 
-// Every other sample, filtered; gain 1.
-std::vector<cfloat> slower(const std::vector<cfloat>& x)
+// One sample of so many, filtered; gain 1.
+std::vector<cfloat> slower(const std::vector<cfloat>& x, int times)
 {
+    const int reach = zeros * times;
+    const auto size = static_cast<int>(x.size());
+    std::vector<float> taps;
+    for (int i = -reach; i <= reach; i++)
+        taps.push_back(low_pass(i, times) / float(times));
     std::vector<cfloat> y;
-    for (std::size_t t = half_taps; t + half_taps < x.size(); t += 2) {
+    for (int t = reach; t + reach < size; t += times) {
         cfloat sum = 0;
-        for (int i = 0; i <= 2 * half_taps; i++)
-            sum += 0.5f * half_band(i - half_taps) * x[t - half_taps + static_cast<std::size_t>(i)];
+        for (int i = -reach; i <= reach; i++)
+            sum += taps[std::size_t(i + reach)] * x[std::size_t(t + i)];
         y.push_back(sum);
     }
     return y;
 }
 
-// A sample between each two.
-std::vector<cfloat> faster(const std::vector<cfloat>& x)
+// So many samples for one, the others between it and the next.
+std::vector<cfloat> faster(const std::vector<cfloat>& x, int times)
 {
-    constexpr std::size_t reach = half_taps / 2;
+    const auto size = static_cast<int>(x.size());
     std::vector<cfloat> y;
-    for (std::size_t t = reach; t + reach < x.size(); t++) {
-        y.push_back(x[t]);
-        cfloat sum = 0; // at t + 1/2: lags of odd halves
-        for (int i = -half_taps + 1; i < half_taps; i += 2)
-            sum += half_band(i) * x[t + reach - static_cast<std::size_t>((i - 1) / 2 + int(reach))];
-        y.push_back(sum);
+    for (int t = zeros; t + zeros < size; t++) {
+        y.push_back(x[std::size_t(t)]);
+        for (int part = 1; part < times; part++) {
+            cfloat sum = 0; // at t + part / times
+            for (int i = 1 - zeros; i <= zeros; i++)
+                sum += low_pass(i * times - part, times) * x[std::size_t(t + i)];
+            y.push_back(sum);
+        }
     }
     return y;
 }
@@ -216,18 +223,27 @@ std::string LinkProbe::look() const
     if (finds(d_layout, mirrored))
         return "the sender's spectrum comes mirrored: I and Q are swapped at one end; swap them "
                "back";
-    if (finds(d_layout, slower(d_samples)))
-        return "the sender's rate is half of this receiver's: set the same rate at both ends";
-    if (finds(d_layout, faster(d_samples)))
-        return "the sender's rate is twice this receiver's: set the same rate at both ends";
+    const char* const slow[] = {"half", "a third"};
+    const char* const fast[] = {"twice", "three times"};
+    for (const int times : {2, 3}) {
+        const std::string remedy = ": set the same rate at both ends";
+        if (finds(d_layout, slower(d_samples, times)))
+            return std::string("the sender's rate is ") + slow[times - 2] + " of this receiver's" +
+                   remedy;
+        if (finds(d_layout, faster(d_samples, times)))
+            return std::string("the sender's rate is ") + fast[times - 2] + " this receiver's" +
+                   remedy;
+    }
     if (std::abs(after - n) <= 1) {
+        const int about = (prefix() + 2) / 4 * 4; // as all prefixes of the correlator
         auto other = d_layout;
-        other.cp_len =
-            std::clamp((prefix() + 2) / 4 * 4, 4, n); // as all prefixes of the correlator
-        if (other.cp_len != d_layout.cp_len && finds(other, d_samples))
-            return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
-                   " samples, this receiver's " + std::to_string(d_layout.cp_len) +
-                   ": set the same cp_len at both ends";
+        for (const int longer : {0, -4, 4}) {
+            other.cp_len = std::clamp(about + longer, 4, n);
+            if (other.cp_len != d_layout.cp_len && finds(other, d_samples))
+                return "the sender's cyclic prefix is " + std::to_string(other.cp_len) +
+                       " samples, this receiver's " + std::to_string(d_layout.cp_len) +
+                       ": set the same cp_len at both ends";
+        }
     }
     if (std::abs(after - n) > 1) {
         char ratio[16];

@@ -214,6 +214,9 @@ def _enter(environment):
     with contextlib.suppress(ModuleNotFoundError):
         envs = importlib.import_module("gr_diffsem.apps.environments")
         envs.ensure(environment)
+        said = envs.find_home() if environment == "radio" else None
+        if said:
+            ending.tell(f"gr-diffsem: {said}", file=sys.stderr)
 
 
 def _parse(command, module, rest):

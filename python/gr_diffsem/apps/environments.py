@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from ..base.errors import UserError
@@ -22,6 +23,10 @@ NEEDED_MODULES = {
 }
 #: Set in the new process, so that an environment that lacks something cannot re-execute for ever.
 _REEXEC_VARIABLE = "DIFFSEM_REEXEC"
+
+
+#: What GNU Radio's FFT makes at home, and does not go on without.
+LOCK = ".gr_fftw_wisdom.lock"
 
 
 class EnvironmentMissing(UserError):
@@ -127,3 +132,31 @@ def ensure(name, argv=None):
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["PYTHONPATH"] = python_path(name)
     os.execv(str(python), command(python, sys.argv[1:] if argv is None else argv))
+
+
+def find_home():
+    """Where HOME cannot be written, as for a service, GNU Radio is given a folder of this user's instead: a line that
+    says so, or None."""
+    home = os.environ.get("HOME")
+    if home is None or _writable(home):
+        return None  # without one it takes the folder of temporary files itself
+    try:
+        folder = Path(tempfile.gettempdir(), f"gr-diffsem-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or not _writable(folder):
+            folder = tempfile.mkdtemp(prefix="gr-diffsem-")
+    except OSError as e:
+        raise UserError(
+            f"HOME is {home}, where nothing can be written, nor can a temporary folder be made ({e.strerror}): set "
+            "HOME to a folder that can be written"
+        ) from None
+    os.environ["HOME"] = str(folder)
+    return f"HOME is {home}, where nothing can be written; GNU Radio keeps its files in {folder}"
+
+
+def _writable(folder):
+    try:
+        with Path(folder, LOCK).open("a"):
+            return True
+    except (OSError, ValueError):
+        return False

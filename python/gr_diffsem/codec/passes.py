@@ -47,10 +47,11 @@ class Strand:
         self.last, self.passes, self.snrs, self.others = -1, 0, [], 0
 
     @property
-    def whole(self):
-        """Whether it has frames enough to be believed: two, or all that there are; or it was decoded before."""
-        known = self.collector.received > (self.data is None)
-        return known or (self.collector.count == 1 and self.collector.received == 1)
+    def believed(self):
+        """Whether it is more than the header of a single frame, which is mostly one that noise made: two frames, or all
+        that there are; or its digital part is decoded."""
+        received = self.collector.received
+        return received > 1 or received == self.collector.count or self.collector.data() is not None
 
     @property
     def owed(self):
@@ -132,7 +133,7 @@ class Passes:
 
     def decodable(self):
         """Whether end() would hand something on."""
-        return any(s.whole and s.collector.data() is not None for s in self._strands)
+        return any(s.collector.arrived and s.collector.data() is not None for s in self._strands)
 
     def so_far(self):
         """A Preview of the pass that goes on, or None where it has no frame that the content's last picture had not."""
@@ -164,8 +165,8 @@ class Passes:
         strand.last = -1
         if not collector.arrived:
             return
-        if not strand.whole:
-            return  # a single frame is mostly a header that noise made
+        if not strand.believed:
+            return
         data = collector.data()
         self._settle(strand)
         if data is None:

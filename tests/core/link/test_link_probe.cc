@@ -74,6 +74,8 @@ void says_what_differs()
     CHECK(hint_of(air(32, 1)).find("cyclic prefix is 32") != std::string::npos);
     CHECK(hint_of(air(cp, 0.5)).find("rate is half") != std::string::npos);
     CHECK(hint_of(air(cp, 2)).find("rate is twice") != std::string::npos);
+    CHECK(hint_of(air(cp, 1.0 / 3, 12)).find("rate is a third") != std::string::npos);
+    CHECK(hint_of(air(cp, 3, 40)).find("rate is three times") != std::string::npos);
     // another ratio: 64 * 1.25 samples
     CHECK(
         hint_of(air(cp, 0.8)).find("repeats after 80 samples, as symbols of 64 do at 0.8 times") !=

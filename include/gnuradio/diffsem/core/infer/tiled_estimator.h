@@ -40,7 +40,7 @@ struct GridInfo {
     int evaluations = 0; //!< of the network, over all tiles
     int steps = 0;       //!< evaluations of the tile that took most
     int planned = 0;     //!< the same, had nothing been cut
-    double seconds = 0;  //!< of the sampler, over all batches
+    double seconds = 0;  //!< of inference, wall clock, over all batches
 
     //! What was done, as of one item; bypassed: a tile that was measured, or all of them.
     ItemInfo item() const;

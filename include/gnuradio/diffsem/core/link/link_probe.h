@@ -18,9 +18,10 @@ namespace core {
 
 /*!
  * Where no frame has come for long, takes a stretch of some frames and looks for frames as they would be with other
- * settings: mirrored (I and Q swapped), another cyclic prefix, twice or half the rate. A header that decodes then is no
- * chance. For any other ratio of rates only the lag after which samples repeat speaks. Only what repeats after a symbol's length is looked at, which noise does not, and
- * looks are ever further apart, up to four million samples: they take a small part of what the search itself does.
+ * settings: mirrored (I and Q swapped), another cyclic prefix, two or three times the rate or a half or third of it. A
+ * header that decodes then is no chance. For any other ratio of rates only the lag after which samples repeat speaks.
+ * Only what repeats after a symbol's length is looked at, which noise does not, and looks are ever further apart, up to
+ * four million samples: they take a small part of what the search itself does.
  */
 class LinkProbe
 {
