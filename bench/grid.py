@@ -67,11 +67,13 @@ def gates(methods):
     size = min(map(len, columns))
     columns = [c[:size] for c in columns]
     low, high = scores.bootstrap(mean_closing, columns, 300)
-    yield line("full closes, mean of the patterns at 10 and 20 dB", 100 * mean_closing(*columns), 30, "%", low * 100, high * 100)
+    value, low, high = (round(100 * v) for v in (mean_closing(*columns), low, high))
+    yield f"full closes, mean of the patterns at 10 and 20 dB: {value} % ({low} .. {high}; asked 30)"
     every = [(i, rows) for i in range(len(SNR_DB)) for rows in methods.parts.values()]
 
     def over(name, other):
-        return [scores.difference_db(methods.errors[name][i][rows], methods.errors[other][i][rows]) for i, rows in every]
+        errors = methods.errors
+        return [scores.difference_db(errors[name][i][rows], errors[other][i][rows]) for i, rows in every]
 
     yield f"full above the bank, worst: {max(over('full', 'bank')):+.2f} dB (at most +0.1)"
     yield f"fast above the adaptive filter, worst: {max(over('fast', 'adaptive')):+.2f} dB (below 0)"
@@ -79,13 +81,8 @@ def gates(methods):
     for name in ("full", "fast"):
         ratios = methods.calibration()[name]["ratios"]
         yield f"{name}: predicted over actual variance by decile, 0 to 25 dB: " + " ".join(f"{r:.2f}" for r in ratios)
-        for i, snr in enumerate(SNR_DB):
-            shares = [methods.guarded.get(name, np.zeros(len(SNR_DB)))[i]]
-            yield f"{name} at {snr:.0f} dB: guarded {100 * shares[0]:.3f} %"
-
-
-def line(what, value, gate, unit, low, high):
-    return f"{what}: {value:.0f} {unit} ({low:.0f} .. {high:.0f}; asked {gate})"
+        shares = methods.guarded.get(name, np.zeros(len(SNR_DB)))
+        yield f"{name}: guarded, per cent, at 0 / 10 / 20 / 30 dB: " + " / ".join(f"{100 * s:.3f}" for s in shares)
 
 
 def picture(methods, path):

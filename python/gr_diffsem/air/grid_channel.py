@@ -2,9 +2,9 @@
 """Channels over time and frequency: H[symbol, carrier], constant within a symbol.
 
 A channel is a few or many paths: H[s, k] = sum over paths of g_p[s] exp(-2j pi k d_p), d_p in symbols (the useful part,
-1/spacing of carriers), k counted from the middle. Each g_p fades by itself with Clarke's spectrum (W. C. Jakes, Microwave
-Mobile Communications, 1974, eq. 1.2-11: correlation J0(2 pi f t)), the same largest Doppler f for all; a line of sight
-is one more wave at one Doppler. f is in cycles a symbol period, with its guard interval.
+1/spacing of carriers), k counted from the middle. Each g_p fades by itself with Clarke's spectrum (W. C. Jakes,
+Microwave Mobile Communications, 1974, eq. 1.2-11: correlation J0(2 pi f t)), the same largest Doppler f for all; a line
+of sight is one more wave at one Doppler. f is in cycles a symbol period, with its guard interval.
 """
 
 from dataclasses import dataclass

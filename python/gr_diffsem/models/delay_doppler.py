@@ -103,7 +103,7 @@ class Waves(nn.Module):
 
 
 def solve(waves, y, w, d, steps):
-    """sqrt(p) z of (2) after `steps` of conjugate gradients from 0. w [B, S, 1, K]; d = sqrt(p) [B, delays, 2 dopplers]."""
+    """sqrt(p) z of (2) after `steps` of conjugate gradients from 0. w [B, S, 1, K]; d = sqrt(p) as amplitudes are."""
     dims = (1, 2)
     r = w * y
     s = d * waves.adjoint(w * r)
@@ -165,8 +165,8 @@ def log(x, least):
 
 class DelayDoppler(nn.Module):
     """The denoiser of tiles [symbols, carriers]. steps: of conjugate gradients, in each round; last: those of the last
-    round once it is trained (at 30 dB 16 leave up to 1.3 dB, and in training they cost what they take); delays, dopplers:
-    places; channels, hidden: of the mixers; blocks: mixers in a round."""
+    round once it is trained (at 30 dB 16 leave up to 1.3 dB, and in training they cost what they take); delays,
+    dopplers: places; channels, hidden: of the mixers; blocks: mixers in a round."""
 
     def __init__(
         self,
@@ -234,9 +234,11 @@ class DelayDoppler(nn.Module):
         whole = whole[:, None].expand(-1, self.waves.delays, -1)
         least = (0.3e6 * noise[..., None] + 0.1) / 1e6
         known = (log(matched(y), least), log(pattern, 1e-4), whole)
-        h, said, means = self.place, [], []
+        h, said, means, x, left = self.place, [], [], None, None
         for i, steps in enumerate(self.steps):
-            features = (*known, said[-1] / 3, log(power(x) / 2, 1e-8), log(left, least)) if i else known
+            features = known
+            if i:
+                features = (*known, said[-1] / 3, log(power(x) / 2, 1e-8), log(left, least))
             h = h + self.into[i](torch.cat(features, 2))
             for mixer in self.mixers[i]:
                 h = mixer(h)

@@ -12,8 +12,8 @@ from . import training
 
 EARLIER = 0.2  # weight of what each earlier round leaves, beside the last's
 BESIDE = 0.03  # what an element beside the part of a tile that is there counts
-# Items count by their expected error to this power: 1 would let those that are hard to know, which make most of the mean
-# error, count no more than the others; 0 would leave nothing to high SNR.
+# Items count by their expected error to this power: 1 would let those that are hard to know, which make most of the
+# mean error, count no more than the others; 0 would leave nothing to high SNR.
 EQUAL = 0.6
 POWERS_ALONE = 0.22  # share of the time
 
@@ -32,8 +32,8 @@ def shares(values, places):
 
 
 def cells(channels, waves):
-    """The powers of `Channels` at the places of `waves` (delay_doppler.Waves): [n, delays, dopplers], of sum 1. A path, and
-    a wave of its fading, is shared by the two places about it."""
+    """The powers of `Channels` at the places of `waves` (delay_doppler.Waves): [n, delays, dopplers], of sum 1. A path,
+    and a wave of its fading, is shared by the two places about it."""
     near = shares(channels.delays, waves.middle + waves.tau)  # [n, P, delays]
     angles = np.cos(np.pi * (np.arange(ANGLES) + 0.5) / ANGLES)
     fading = shares(channels.doppler[:, None] * angles, waves.nu).mean(1)
@@ -80,13 +80,14 @@ def cross_entropy(said, powers):
 
 
 def rounding(net, graph, batch):
-    """What an exported graph's answers differ from the network's, as a share of the error's power, the mean of a batch's
-    items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise their way
+    """What an exported graph's answers differ from the network's, as a share of the error's power, the mean of a
+    batch's items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise their way
     depends on rounding; their error does not."""
     clean, state, sigma, observed = training.tensors(batch)[:4]
     with torch.no_grad():
         mean, log_variance = net(state, sigma)
-    there, its = (torch.from_numpy(v) for v in graph.run(["mean", "log_variance"], {"x": state.numpy(), "sigma": sigma.numpy()}))
+    answers = graph.run(["mean", "log_variance"], {"x": state.numpy(), "sigma": sigma.numpy()})
+    there, its = map(torch.from_numpy, answers)
     error = training.square_error(mean, clean, observed).sum((1, 2))
     apart = training.square_error(there, mean, observed).sum((1, 2))
     spread = (its - log_variance).abs().mean()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A channel over time and frequency, seen at some of its elements: one prior for any pilots, delays and Doppler.
 
-y = M(h + n): h the response over a tile of 16 symbols x 64 carriers, M the elements with pilots or decided data; what is
-not observed has infinite noise. Grids of other sizes are tiles that overlap (`core::TiledEstimator`); a shorter one is a
-tile of which the rest is not observed.
+y = M(h + n): h the response over a tile of 16 symbols x 64 carriers, M the elements with pilots or decided data; what
+is not observed has infinite noise. Grids of other sizes are tiles that overlap (`core::TiledEstimator`); a shorter one
+is a tile of which the rest is not observed.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ class OfdmGrid(Scheme):
     name = "ofdm_grid"
     title = "a channel over time and frequency, 16 symbols x 64 carriers a tile, seen at any of its elements"
     reference = (
-        "a Gaussian given the power of each delay and Doppler: sparse Bayesian learning (Tipping 2001) with a network in "
-        "place of its update, as a one-step diffusion prior"
+        "a Gaussian given the power of each delay and Doppler: sparse Bayesian learning (Tipping 2001) with a network "
+        "in place of its update, as a one-step diffusion prior"
     )
     shape = TILE
     axes = ("symbol", "carrier")
@@ -59,9 +59,9 @@ class OfdmGrid(Scheme):
     snr_db = (0, 10, 20, 30)
     evaluations = ()
     data = (
-        "drawn as training goes (gr_diffsem.air.grid_channel): exponential, few-path and line-of-sight profiles in equal "
-        "parts, rms delay 0.003 to 0.06 of a symbol, all paths within a quarter of one, Doppler 0.001 to 0.125 cycles a "
-        "symbol period, Clarke's fading; observed elements and noise at random (air.grid_pilots). Nothing recorded"
+        "drawn as training goes (gr_diffsem.air.grid_channel): exponential, few-path and line-of-sight profiles in "
+        "equal parts, rms delay 0.003 to 0.06 of a symbol, all paths within a quarter of one, Doppler 0.001 to 0.125 "
+        "cycles a symbol period, Clarke's fading; observed elements and noise at random (air.grid_pilots). Nothing recorded"
     )
 
     def networks(self):
@@ -109,7 +109,8 @@ class OfdmGrid(Scheme):
 
     def tensors(self, progress=print):
         wide = grid_bank.robust(*TILE).members[0]
-        return {"robust_time.npy": wide.time.astype(np.complex64), "robust_carrier.npy": wide.carrier.astype(np.complex64)}
+        factors = {"robust_time.npy": wide.time, "robust_carrier.npy": wide.carrier}
+        return {name: values.astype(np.complex64) for name, values in factors.items()}
 
     def classical(self):
         prior = {"type": "gaussian", "covariance": "robust_time.npy", "kronecker": "robust_carrier.npy"}
@@ -136,21 +137,21 @@ class OfdmGrid(Scheme):
         }
         parts, patterns = [], grid_channel.patterns(TILE[0], MEASURED)
         for i, (name, pattern) in enumerate(patterns.items()):
-            channels = grid_channel.draw(np.random.default_rng([seed, i]), -(-count // len(patterns)), TILE[0], MEASURED)
+            rng, size = np.random.default_rng([seed, i]), -(-count // len(patterns))
+            channels = grid_channel.draw(rng, size, TILE[0], MEASURED)
             known = {**banks, "genie": grid_bank.genie(channels)}
             estimators = {key: within(estimate, pattern) for key, estimate in known.items()}
             truth = in_tile(channels.response, 0)
-            seen, counts = in_tile(pattern, False), in_tile(np.ones_like(pattern), False)
-            parts.append(TestData(truth, seen.reshape(-1), estimators=estimators, name=name, counted=counts.reshape(-1)))
+            seen, counted = (in_tile(m, False).reshape(-1) for m in (pattern, np.ones_like(pattern)))
+            parts.append(TestData(truth, seen, estimators=estimators, name=name, counted=counted))
         return parts
 
     def card(self):
         return (
-            "For estimates over the whole grid of an OFDM signal from pilots, preambles and decided data, wherever they "
-            "lie. Delays count from the FFT window's beginning and may lie from 0.04 of a symbol before it to 0.228 "
-            "behind it: a window that begins within the guard interval is turned there first by the blocks. The channel "
-            "is constant within a symbol; Doppler above 0.13 cycles a symbol is not known to it, and the guard gives "
-            "such tiles to `robust`."
+            "For estimates over the whole grid of an OFDM signal from pilots, preambles and decided data, wherever "
+            "they lie. Delays count from where the FFT's window begins, and may lie from 0.04 of a symbol before it to "
+            "0.228 behind it. The channel is constant within a symbol; Doppler above 0.13 cycles a symbol is not known "
+            "to it, and the guard gives such tiles to `robust`."
         )
 
 
@@ -172,8 +173,8 @@ def within(estimate, pattern):
 
 
 def draw_noise(rng, n, snr_db=(-10.0, 35.0)):
-    """(true, believed) noise variance [n, 16, 64] over unit power: mostly equal everywhere, else with elements far above
-    the others (decided data, interference); believed off as an estimate of 8 to 60 samples is."""
+    """(true, believed) noise variance [n, 16, 64] over unit power: mostly equal everywhere, else with elements far
+    above the others (decided data, interference); believed off as an estimate of 8 to 60 samples is."""
     nv = np.broadcast_to(10 ** (-rng.uniform(*snr_db, (n, 1, 1)) / 10), (n, *TILE)).copy()
     uneven = rng.random((n, 1, 1)) < 0.2
     more = 10 ** (rng.uniform(0, 2.5, (n, *TILE)) * (rng.random((n, *TILE)) < rng.random((n, 1, 1))))
