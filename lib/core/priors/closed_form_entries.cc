@@ -35,7 +35,8 @@ std::vector<std::complex<double>> kronecker_product(const Fields& f, std::int64_
     const NpyArray& inner = f.array("kronecker", {-1, -1});
     const std::int64_t m = inner.shape[0];
     if (inner.shape[1] != m || m == 0 || n % m != 0)
-        f.fail("kronecker", "must be square, of a size that divides the signal's " + std::to_string(n));
+        f.fail("kronecker",
+               "must be square, of a size that divides the signal's " + std::to_string(n));
     const std::int64_t k = n / m;
     const auto a = complex_values(f.array("covariance", {k, k})), b = complex_values(inner);
     std::vector<std::complex<double>> product(std::size_t(n * n));
@@ -104,15 +105,15 @@ std::shared_ptr<const Prior> read_none(const Fields&, const SignalShape&, const 
 
 const PriorEntry& gaussian_prior()
 {
-    static const PriorEntry e{{"gaussian",
-                               "Closed form; with one step this is linear MMSE estimation (Kay, "
-                               "Estimation Theory, ch. 12).",
-                               {{"covariance", "file [N, N]; or"},
-                                {"kronecker",
-                                 "file [M, M]: the covariance is `covariance`, [N/M, N/M], (x) this"},
-                                {"variance", "file [N]: a diagonal covariance"},
-                                {"mean", "file [N] (0)"}}},
-                              read_gaussian};
+    static const PriorEntry e{
+        {"gaussian",
+         "Closed form; with one step this is linear MMSE estimation (Kay, "
+         "Estimation Theory, ch. 12).",
+         {{"covariance", "file [N, N]; or"},
+          {"kronecker", "file [M, M]: the covariance is `covariance`, [N/M, N/M], (x) this"},
+          {"variance", "file [N]: a diagonal covariance"},
+          {"mean", "file [N] (0)"}}},
+        read_gaussian};
     return e;
 }
 

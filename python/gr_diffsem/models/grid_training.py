@@ -81,8 +81,8 @@ def cross_entropy(said, powers):
 
 def rounding(net, graph, batch):
     """What an exported graph's answers differ from the network's, as a share of the error's power, the mean of a
-    batch's items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise their way
-    depends on rounding; their error does not."""
+    batch's items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise
+    their way depends on rounding; their error does not."""
     clean, state, sigma, observed = training.tensors(batch)[:4]
     with torch.no_grad():
         mean, log_variance = net(state, sigma)

@@ -61,7 +61,8 @@ class OfdmGrid(Scheme):
     data = (
         "drawn as training goes (gr_diffsem.air.grid_channel): exponential, few-path and line-of-sight profiles in "
         "equal parts, rms delay 0.003 to 0.06 of a symbol, all paths within a quarter of one, Doppler 0.001 to 0.125 "
-        "cycles a symbol period, Clarke's fading; observed elements and noise at random (air.grid_pilots). Nothing recorded"
+        "cycles a symbol period, Clarke's fading; observed elements and noise at random (air.grid_pilots). Nothing "
+        "recorded"
     )
 
     def networks(self):
