@@ -67,9 +67,10 @@ inline void check_noise_var(float noise_var, bool zero_means_measure)
 
 inline void check_steps(int steps)
 {
-    if (steps < 0 || steps > 100000)
-        throw core::Error("steps is " + text(steps) +
-                          ": give the number of evaluations, or 0 for the scheme's own");
+    if (steps < 0 || steps > 10000)
+        throw core::Error(
+            "steps is " + text(steps) +
+            ": give the number of evaluations, up to 10000, or 0 for the scheme's own");
 }
 
 inline void check_eta(float eta)

@@ -283,7 +283,10 @@ estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
     options.steps = set.steps;
     options.eta = set.eta;
     options.seed = set.seed;
-    options.condition = kept_conditions(*plan(handle).scheme);
+    const auto next_scheme = plan(handle).scheme;
+    options.condition = kept_conditions(*next_scheme);
+    if (!next_scheme->info().guard) // which alone reads it
+        options.noise_freedom = 0;
     if (options.domain.empty())
         options.domain = d_parts == 2 ? "complex" : "real";
     auto next = prepare(handle, options, d_source);
@@ -294,6 +297,16 @@ estimate_impl::plan estimate_impl::another(diffsem::scheme::sptr handle,
                           text(d_content ? d_content : d_output) +
                           ": the block's ports cannot change; make another block");
     return next;
+}
+
+void estimate_impl::set_steps(int steps)
+{
+    constexpr int least = core::Estimator::least_draw_levels;
+    if (d_options.draws > 0 && steps > 0 && steps < least)
+        throw core::Error("steps is " + text(steps) + ", but draws is " + text(d_options.draws) +
+                          ", and draws of so few levels are not spread as the posterior is: give " +
+                          text(least) + " or more");
+    d_live.set_steps(steps);
 }
 
 void estimate_impl::set_noise_var(float noise_var)

@@ -41,7 +41,7 @@ public:
                   source noise,
                   std::unique_ptr<core::BlindNoise> blind);
 
-    void set_steps(int steps) override { d_live.set_steps(steps); }
+    void set_steps(int steps) override;
     void set_eta(float eta) override { d_live.set_eta(eta); }
     void set_seed(uint64_t seed) override { d_live.set_seed(seed); }
     void set_noise_var(float noise_var) override;

@@ -182,6 +182,8 @@ void estimate_joint_impl::measure_noise(int items)
         for (; tag != d_tags.end() && tag->offset <= read + i; ++tag)
             if (real_number(tag->value, said))
                 d_noise_var = static_cast<float>(said);
+            else
+                d_ledger.refuse_tag(tag->key, "no number");
         d_noise[i] = d_noise_var;
     }
 }

@@ -18,13 +18,16 @@ void estimate_impl::noise_from_tags(const float* in, int items)
     auto tag = d_tags.begin();
     for (int i = 0; i < items; i++) {
         for (; tag != d_tags.end() && tag->offset <= read + i; ++tag) {
-            double said = 0;
-            if (!real_number(tag->value, said))
+            const bool variance = pmt::eqv(tag->key, d_noise_key);
+            if (!variance && !pmt::eqv(tag->key, d_keys.snr))
                 continue;
-            if (pmt::eqv(tag->key, d_noise_key)) {
+            double said = 0;
+            if (!real_number(tag->value, said)) {
+                d_ledger.refuse_tag(tag->key, "no number");
+            } else if (variance) {
                 d_noise_var = static_cast<float>(said);
                 d_from_snr = false;
-            } else if (pmt::eqv(tag->key, d_keys.snr)) {
+            } else {
                 d_snr_db = said;
                 d_from_snr = true;
             }

@@ -323,6 +323,16 @@ void inference_ledger::dropped(std::size_t items)
     d_gap += items;
 }
 
+void inference_ledger::refuse_tag(const pmt::pmt_t& key, const char* wanted)
+{
+    d_refused_tags++;
+    if (d_tag_log_limit.due())
+        d_logger->warn("a tag '{}' is {}, and what held before holds on; {} such tags so far",
+                       pmt::write_string(key),
+                       wanted,
+                       d_refused_tags.load());
+}
+
 uint64_t inference_ledger::take_gap()
 {
     const uint64_t gap = d_gap;
@@ -356,6 +366,7 @@ pmt::pmt_t inference_ledger::statistics(double noise_var) const
     stats = add(stats, "calls", pmt::from_uint64(d_calls));
     stats = add(stats, "guarded", pmt::from_uint64(d_guarded));
     stats = add(stats, "few_observed", pmt::from_uint64(d_few_observed));
+    stats = add(stats, "refused_tags", pmt::from_uint64(d_refused_tags));
     stats = add(stats, "faults", pmt::from_uint64(d_faults));
     stats = add(stats, "swaps", pmt::from_uint64(d_swaps));
     stats = add(stats, "disabled", pmt::from_bool(d_disabled));

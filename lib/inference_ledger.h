@@ -101,6 +101,9 @@ public:
     //! Seconds from the last decide() to the last left().
     double latency() const { return d_now - d_started; }
 
+    //! A tag that means something here, but is not what it has to be: counted and said, at a limited rate.
+    void refuse_tag(const pmt::pmt_t& key, const char* wanted);
+
     //! The end of a call; statistics about once a second, if anyone listens. NaN: there is no noise variance. Reads the clock.
     void report(double noise_var);
     //! Something that happened, said at once. Thread safe.
@@ -147,9 +150,9 @@ private:
     double d_reported_at = 0;
     std::size_t d_waiting = 0;
     std::atomic<uint64_t> d_out{0}, d_dropped{0}, d_bypassed{0}, d_faults{0}, d_swaps{0};
-    std::atomic<uint64_t> d_guarded{0}, d_few_observed{0};
+    std::atomic<uint64_t> d_guarded{0}, d_few_observed{0}, d_refused_tags{0};
     std::atomic<bool> d_disabled{false};
-    rate_limit d_log_limit{5.0}, d_guard_log_limit{5.0};
+    rate_limit d_log_limit{5.0}, d_guard_log_limit{5.0}, d_tag_log_limit{5.0};
 };
 
 } // namespace diffsem

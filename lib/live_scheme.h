@@ -87,9 +87,9 @@ public:
     {
         check_steps(steps);
         std::lock_guard<std::mutex> lock(d_mutex);
-        d_set.steps = steps;
         if (d.run)
             d.run->set_steps(steps);
+        d_set.steps = steps;
         begin();
     }
     void set_eta(float eta)

@@ -251,6 +251,16 @@ def test_draws_of_the_prior_through_the_block(tmp_path):
     np.testing.assert_allclose(drawn.var(0), nets.VARIANCE, rtol=0.15)
 
 
+def test_a_class_without_a_declared_range_leaves_the_stream_as_it_was(tmp_path):
+    """It is tried where it is told, and items behind it do not fail one after the other."""
+    spec, y = nets.classes(tmp_path / "net.onnx"), np.ones((40, 3), np.float32)
+    tags = [flow.tag(i, "diffsem_condition", pmt_dict(**{"class": v})) for i, v in ((5, 1000), (9, 70000))]
+    block = diffsem.estimate(f"{spec}:class=1", noise_var=NV)
+    (mean,), _ = run(block, y, tags)
+    assert block.items_bypassed() == 0 and block.faults() == 0 and not block.disabled()
+    np.testing.assert_allclose(mean, nets.answer(y, NV, nets.MEANS[2]), atol=1e-5)
+
+
 def test_a_class_that_there_is_not_leaves_the_stream_as_it_was():
     """It failed inside the network before, which switched the scheme off for good."""
     y = np.zeros((60, 784), np.float32)

@@ -69,6 +69,24 @@ def test_noise_by_tags_and_tags_kept(frames):
     assert "diffsem_bypassed" not in of
 
 
+def test_a_noise_tag_that_is_no_number_is_counted(frames):
+    """What held before holds on; `refused_tags` on the port stats says how many there were."""
+    said = [flow.tag(0, "diffsem_noise_var", "loud"), flow.tag(0, "diffsem_noise_var", (1.0, 2.0))]
+    tb, block = gr.top_block(), diffsem.estimate_joint("mimo_joint", noise="tag", noise_var=NOISE)
+    sink, stats = blocks.vector_sink_c(16), blocks.message_debug()
+    tb.connect(blocks.vector_source_c(frames[2].ravel().tolist(), False, 144, said), block, sink)
+    tb.connect((block, 1), blocks.null_sink(8 * 144))
+    tb.msg_connect(block, "stats", stats, "store")
+    flow.run(tb, 60)
+    expected = diffsem.scheme("mimo_joint").estimate(frames[2], NOISE)[0]
+    np.testing.assert_array_equal(np.array(sink.data()), expected["H"].ravel())
+    counted = [
+        pmt.to_uint64(pmt.dict_ref(stats.get_message(i), pmt.mp("refused_tags"), pmt.PMT_NIL))
+        for i in range(stats.num_messages())
+    ]
+    assert counted[0] == 2  # said after the first call, which saw both
+
+
 def test_nonsense_is_bypassed_and_counted(frames):
     y = frames[2].copy()
     y[5, 2, 7] = np.nan

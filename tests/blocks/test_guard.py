@@ -294,6 +294,12 @@ def test_noise_freedom_is_checked():
             diffsem.estimate("ofdm_chanest/lmmse", noise_freedom=wrong)
         with pytest.raises(ValueError, match="noise_freedom"):
             diffsem.scheme("ofdm_chanest/lmmse").estimate(np.ones(N, np.complex64), 0.1, noise_freedom=wrong)
+    unguarded = "ofdm_chanest/lmmse:guard=off"
+    for make in (diffsem.estimate, diffsem.core.Estimator):
+        with pytest.raises(ValueError, match="noise_freedom = 15.* has no guard, which alone reads it: leave it 0"):
+            make(unguarded, noise_freedom=15)
+    block = diffsem.estimate("ofdm_chanest/lmmse", noise_freedom=15)
+    block.set_scheme(unguarded)  # what is told of the noise stays with the block
 
 
 @pytest.mark.parametrize("freedom", [0, 26])
@@ -306,8 +312,8 @@ def test_right_priors_are_left_alone(member, channels, most, freedom):
     wrongly = 0
     for observed in (data.observed, data.observed & (K % 2 == 0)):
         bare, watched = (
-            diffsem.core.Estimator(f"ofdm_chanest/{member}{keys}", observed=observed, noise_freedom=freedom)
-            for keys in (":guard=off", "")
+            diffsem.core.Estimator(f"ofdm_chanest/{member}{keys}", observed=observed, noise_freedom=known)
+            for keys, known in ((":guard=off", 0), ("", freedom))
         )
         for snr_db in (-10, 10, 20, 30):
             nv = np.mean(np.abs(data.truth[:, observed]) ** 2, axis=1) * 10 ** (-snr_db / 10)

@@ -40,7 +40,7 @@ def package(tmp_path):
         folder.mkdir()
         for name in [v for v in (codec or {}).values() if (CODECS / v).is_file()]:
             shutil.copy(CODECS / name, folder)
-        np.save(folder / "variance.npy", np.full(shape, VARIANCE, np.float32))
+        np.save(folder / "variance.npy", np.full(int(np.prod(shape)), VARIANCE, np.float32))
         said = {"prior": {"type": "gaussian", "variance": "variance.npy"}, "guard": False, **member}
         if codec is not None:
             said["codec"] = codec
@@ -105,6 +105,22 @@ def test_encode_and_decode(package):
         diffsem.scheme(package({"decoder": "decoder.onnx"})).encode(content)
     with pytest.raises(ValueError, match="has no codec"):
         diffsem.scheme(package(None)).encode(content)
+
+
+def test_what_is_not_finite_becomes_0_and_is_said(package):
+    """NaN in, NaN through a decoder would pass for content; the other items are as ever."""
+    scheme = diffsem.scheme(package(BOTH))
+    z = measurements(5)
+    whole = scheme.decode(z)
+    z[3, 1] = np.nan
+    z[4, 0] = np.inf
+    with pytest.warns(RuntimeWarning, match="2 of 5 items, item 3 first, have no finite content and are 0"):
+        content = scheme.decode(z)
+    np.testing.assert_array_equal(content[:3], whole[:3])
+    assert not content[3:].any()
+    with pytest.warns(RuntimeWarning, match="1 of 5 items, item 2 first, have no finite latent"):
+        latent = scheme.encode(np.where(np.arange(5)[:, None, None] == 2, np.nan, whole))
+    assert not latent[2].any() and np.isfinite(latent).all() and latent[1].any()
 
 
 def test_real_latents(package):
@@ -173,6 +189,7 @@ def test_the_encoder_runs_in_a_flowgraph(package):
         ({"decoder": "encoder.onnx"}, "diffsem.role is 'encoder'"),
         ({"decoder": "long_decoder.onnx"}, r"complex \[5\], 'signal' says complex \[4\]"),
         ({"decoder": "real_decoder.onnx"}, r"real \[8\], 'signal' says complex \[4\]"),
+        ({"decoder": "decoder.onnx", "shape": (2, 2)}, r"complex \[4\], 'signal' says complex \[2, 2\]"),
         ({"decoder": "decoder.onnx", "encoder": "wide_encoder.onnx"}, r"encodes real content \[2, 6\]"),
         ({"decoder": "decoder.onnx", "encoder": "short_encoder.onnx"}, r"gives latents \[3\]"),
         ({"decoder": "endless_decoder.onnx"}, "not finite for ordinary input"),
@@ -181,8 +198,10 @@ def test_the_encoder_runs_in_a_flowgraph(package):
     ],
 )
 def test_what_does_not_fit_is_refused(package, codec, said):
+    shape = codec.get("shape", (4,))
+    codec = {key: value for key, value in codec.items() if key != "shape"}
     with pytest.raises(ValueError, match=said):
-        diffsem.scheme(package(codec)).load()
+        diffsem.scheme(package(codec, shape=shape)).load()
 
 
 def test_ports_that_a_scheme_has_not(package):

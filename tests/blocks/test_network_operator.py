@@ -116,6 +116,26 @@ def test_guidance_through_the_derivative_finds_the_mode(package):
     assert info["residual"].mean() == pytest.approx(expected, rel=0.2)
 
 
+def test_an_answer_far_from_its_measurement_is_replaced(package):
+    """y = 1e6 is nothing that the prior and f could make: gradient descent answers. Of 2000 right ones, none is."""
+    _, y = measured(2000)
+    scheme = diffsem.scheme(package() + ":steps=6")
+    assert scheme.info()["guard"] and scheme.info()["fallback"] == "ls"
+    assert not np.any(scheme.estimate(y, NV)[2]["guarded"])
+    y = y[:6].copy()
+    y[1] *= 1e6
+    y[4] = 1e6
+    mean, _, info = scheme.estimate(y, NV)
+    assert list(np.flatnonzero(info["guarded"])) == [1, 4] == list(np.flatnonzero(info["bypassed"]))
+    assert info["reason"][4] == "guard" and np.isfinite(mean).all()
+    operator = diffsem.core.operator(
+        "network", '{"file": "network.onnx", "vjp": "network_vjp.onnx"}', 6, folder=str(OPERATORS)
+    )
+    np.testing.assert_allclose(mean[4], operator.classical(y[4:5])[0], rtol=1e-3)
+    off = diffsem.scheme(package() + ":steps=6,guard=off").estimate(y, NV)[2]
+    assert not np.any(off["guarded"]) and off["residual"][4] > 16
+
+
 def test_draws_have_the_noise_as_residual(package):
     """Of a draw of x given y, y - f(x) is a draw of the noise: within 20 %."""
     _, y = measured(400)

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from gr_diffsem.air import measure
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.models import onnx_export, training
+from gr_diffsem.package import export
 
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
@@ -51,6 +53,14 @@ def test_a_share_of_the_conditions_is_dropped():
         ),
         ({"domain": "complex"}, "is of complex signals .8., its samples are real"),
         (
+            {"sample": lambda self, rng, n: np.where(np.arange(8) == 3, np.nan, np.ones((n, 8), np.float32))},
+            r"its samples hold NaN or infinite values: correct sample\(\) or batch\(\)",
+        ),
+        (
+            {"sample": lambda self, rng, n: np.full((n, 8), np.inf, np.float32)},
+            "its samples hold NaN or infinite values",
+        ),
+        (
             {"condition": ({"name": "class", "type": "int64"},)},
             r"declares the conditions \['class'\], its batches come",
         ),
@@ -67,6 +77,27 @@ def test_samples_that_are_not_what_the_scheme_says(tmp_path, change, said):
         scheme.batch = lambda rng, n, share: tiny_real.TinyReal().batch(rng, n, share)
     with pytest.raises(UserError, match=said):
         training.Training(scheme, "diffusion", scheme.networks()["diffusion"], args, tmp_path).run()
+
+
+def test_data_of_another_power_than_declared_are_said(tmp_path, capsys):
+    """What is declared to have unit power: training says at its beginning that it has not, and export at its end."""
+    from gr_diffsem.apps import train
+
+    def scheme(scale, **change):
+        sample = {"sample": lambda self, rng, n: scale * rng.standard_normal((n, 8)).astype(np.float32)}
+        return type("Loud", (tiny_real.TinyReal,), {"name": "loud", **sample, **change})()
+
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    args = parser.parse_args(["loud", "--minutes", "0.01", "--batch", "8"])
+    for scale, said in ((3, True), (1, False)):
+        loud = scheme(scale)
+        training.Training(loud, "diffusion", loud.networks()["diffusion"], args, tmp_path / str(scale)).run()
+        assert ("E|x|^2 of its samples is" in capsys.readouterr().out) is said
+    assert re.search(r"is (8\.[89]|9).* declare gain 'measured'", export.power_warning(scheme(3)))
+    assert export.power_warning(scheme(3, gain="measured")) == ""
+    report = {"model": "m", "bytes": 1, "cost": "", "largest_difference": 0.0, "scheme_changed": False}
+    assert export.power_warning(scheme(3)) in export.table({**report, "warning": export.power_warning(scheme(3))})
 
 
 def exact(net):

@@ -315,3 +315,26 @@ def test_a_call_that_does_not_fit(tmp_path, condition, said):
     kept = diffsem.core.Estimator(handle)
     with pytest.raises(ValueError, match=said):
         kept.run(Y, NV, condition=condition)
+
+
+def test_an_index_that_the_graph_fails_on_is_refused_where_it_is_told(tmp_path):
+    """Declared without a range it is tried, once; what held before holds on."""
+    spec = nets.classes(tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match="trial run failed"):
+        diffsem.core.Estimator(f"{spec}:class=7")
+    kept = diffsem.core.Estimator(spec, condition={"class": 1})
+    expected = kept.run(Y, NV)[0]
+    for wrong in (7, 70000, -9):
+        with pytest.raises(ValueError, match=f"the condition 'class' was given values, from {wrong}, that the network"):
+            kept.set_condition("class", wrong)
+        got, _, info = kept.run(Y, NV)
+        np.testing.assert_array_equal(got, expected)
+        assert not np.any(info["bypassed"])
+    with pytest.raises(ValueError, match="'class' was given values, from 7, that the network fails on"):
+        kept.run(Y, NV, condition={"class": [0, 1, 2, 7, 0, 1, 2]})
+    np.testing.assert_array_equal(kept.run(Y, NV)[0], expected)
+    kept.set_condition("class", 2)
+    np.testing.assert_allclose(kept.run(Y, NV)[0], nets.answer(Y, NV, nets.MEANS[3]), atol=1e-5)
+    block = diffsem.estimate(spec, noise_var=NV, condition={"class": 1})
+    with pytest.raises(ValueError, match="that the network fails on"):
+        block.set_condition("class", 7)

@@ -57,6 +57,21 @@ def test_what_is_offered_is_as_wide_as_the_posterior(diffsem, member, snr_db):
         assert np.mean(np.abs(y - draws[0]) ** 2) == pytest.approx(noise, rel=0.1)
 
 
+def test_draws_of_few_levels_are_refused(diffsem):
+    """Below 4 levels they are not calibrated: refused when made and live; what a deadline leaves is 4."""
+    for keys in ("steps=3", "steps=1"):
+        with pytest.raises(ValueError, match=f"draws: {keys.replace('=', ' = ')} of scheme .* take 4 or more"):
+            diffsem.scheme(f"known_mixture/gmm:sampler=posterior_draw,{keys}").estimate(received(1), 0.5, draws=2)
+        with pytest.raises(ValueError, match="take 4 or more"):
+            diffsem.estimate(f"known_mixture/gmm:sampler=posterior_draw,{keys}", noise_var=0.5, draws=2)
+    block = diffsem.estimate("known_mixture/gmm:sampler=posterior_draw", noise_var=0.5, draws=2)
+    with pytest.raises(ValueError, match="steps is 3, but draws is 2.* give 4 or more"):
+        block.set_steps(3)
+    block.set_steps(4)
+    diffsem.estimate("known_mixture/gmm:sampler=posterior_draw", noise_var=0.5).set_steps(3)
+    assert diffsem.scheme("known_mixture/gmm:sampler=posterior_draw,steps=4").estimate(received(1), 0.5, draws=2)
+
+
 def test_ddpm_is_too_narrow_to_be_offered(diffsem):
     """At ten levels over 40 dB it keeps q^2 = 0.36 of the variance of a strong signal (docs/openings/draws.md)."""
     assert offered(diffsem, "ddpm") is None

@@ -304,6 +304,30 @@ def test_a_conditional_prior_of_an_unknown(diffsem, tmp_path):
         diffsem.scheme(told).estimate(y, 0.3, condition={"class": [0, 1, 0, 1, 0]})
 
 
+@pytest.mark.parametrize(
+    ("pilots", "said"),
+    [
+        (np.zeros((2, 2)), "known values have rank 0 of 2: they are all zero; give what is sent"),
+        (np.ones((2, 2)), "2 x 2 known values have rank 1 of 2: give columns that are linearly independent"),
+        (np.ones((2, 1)) @ [[1, 1j, -1]], "2 x 3 known values have rank 1 of 2"),
+        (np.zeros((2, 1)), "rank 0 of 1: they are all zero"),
+    ],
+)
+def test_pilots_that_say_too_little(diffsem, tmp_path, pilots, said):
+    path = write(tmp_path / "poor", 2, 2, 12, pilots, range(pilots.shape[1]), np.full(4, 1.0))
+    with pytest.raises(ValueError, match=said):
+        diffsem.scheme(path).load()
+    with pytest.raises(ValueError, match=said):
+        diffsem.estimate_joint(path, noise_var=0.1)
+
+
+@pytest.mark.parametrize("covariance", [np.zeros(4), np.zeros((4, 4))])
+def test_a_channel_without_any_variance(diffsem, tmp_path, covariance):
+    path = write(tmp_path / "known", 2, 2, 12, np.array([[1, 1], [1, -1]]), [0, 1], covariance)
+    with pytest.raises(ValueError, match="variance = .*: is zero everywhere, which leaves nothing to estimate"):
+        diffsem.scheme(path).load()
+
+
 def test_two_blocks_without_a_seed_draw_differently(diffsem, tmp_path):
     """An unknown whose sampler draws: each block has a stream of its own, with a seed they are the same."""
     from gnuradio import blocks, gr

@@ -4,6 +4,7 @@
 #include <gnuradio/diffsem/core/base/entry.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace gr {
@@ -91,7 +92,7 @@ double Fields::number(const std::string& key, double fallback) const
 {
     if (!has(key))
         return fallback;
-    if (!d_object[key].is_number())
+    if (!d_object[key].is_number() || !std::isfinite(d_object[key].as_double()))
         fail(key, "must be a number");
     return d_object[key].as_double();
 }

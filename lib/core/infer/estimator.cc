@@ -29,7 +29,6 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
       d_parts(d_scheme->parts()),
       d_options(options),
       d_codec(d_parts.codec),
-      d_eta(options.eta >= 0 ? options.eta : d_parts.eta),
       d_parts_of_x(d_info.complex_domain ? 2 : 1)
 {
     if (d_codec) // one caller for each estimator that holds it
@@ -37,8 +36,10 @@ Estimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptio
     d_open = std::find(d_info.shape.begin(), d_info.shape.end(), -1) != d_info.shape.end();
     if (!options.max_batch || options.max_batch > 65536)
         throw Error("max_batch = " + std::to_string(options.max_batch) + " must lie in 1 .. 65536");
-    if (options.eta > 1)
-        throw Error("eta = " + std::to_string(options.eta) + " must lie in 0 .. 1");
+    set_eta(options.eta);
+    if (options.noise_freedom != 0 && !d_info.guard)
+        throw Error("noise_freedom = " + std::to_string(options.noise_freedom) + ": scheme '" +
+                    d_info.spec + "' has no guard, which alone reads it: leave it 0");
     make_conditions();
     // Where an item is told the answer of the one before, they go one by one.
     d_batch = d_open || d_remembers ? 1 : options.max_batch;
@@ -70,12 +71,21 @@ void Estimator::Impl::set_steps(int steps)
     // one_step takes one, whatever the plan would offer others, and so does a regression.
     const bool one = d_parts.sampler->step_evaluations == 0 || !d_parts.plan.parameters().final;
     const int most = d_parts.plan.measured() ? 1000 : 10000;
-    const int wanted = one         ? 1
-                       : steps > 0 ? std::min(steps, most)
-                                   : d_parts.plan.parameters().steps;
+    if (steps < 0 || steps > most)
+        throw Error("steps = " + std::to_string(steps) + " must lie in 1 .. " +
+                    std::to_string(most) + ", or be 0 for the scheme's own");
+    const int wanted = one ? 1 : steps > 0 ? steps : d_parts.plan.parameters().steps;
     d_plan = d_parts.plan.with_steps(wanted);
     if (d_run)
         d_run->levels.reserve(d_batch, d_n, d_plan.max_steps());
+}
+
+void Estimator::Impl::set_eta(float eta)
+{
+    if (std::isnan(eta) || eta > 1)
+        throw Error("eta = " + std::to_string(eta) +
+                    " must lie in 0 .. 1, or below 0 for the scheme's own");
+    d_eta = eta >= 0 ? eta : d_parts.eta;
 }
 
 void Estimator::Impl::set_seed(std::uint64_t seed)
@@ -139,6 +149,7 @@ void Estimator::Impl::set_operator(std::shared_ptr<const Operator> op,
     if (!resized && d_posterior)
         resized = !d_posterior->replace(op);
     if (resized) {
+        d_tried = false;
         d_run.reset(); // its memory first
         d_op.reset();
     }
@@ -230,11 +241,11 @@ void Estimator::Impl::warm_up()
     using clock = std::chrono::steady_clock;
     const SamplerEntry& sampler = *d_parts.sampler;
     const int steps = sampler.step_evaluations > 0 ? std::min(2, d_plan.max_steps()) : 1;
-    std::vector<float> y(d_parts_of_x * d_m), mean(d_parts_of_x * d_n);
-    for (std::size_t j = 0; j < y.size(); j++)
-        y[j] = j % 2 ? 0.6f : 0.8f;
-    std::vector<float> variance(d_n);
-    const float noise = 0.1f;
+    d_trial_y.resize(d_parts_of_x * d_m);
+    for (std::size_t j = 0; j < d_trial_y.size(); j++)
+        d_trial_y[j] = j % 2 ? 0.6f : 0.8f;
+    d_trial_x.resize(d_parts_of_x * d_n);
+    d_trial_variance.resize(d_n);
     d_trial_cost.clear();
     double took = 0;
     const std::size_t several = std::min(trial_batch, d_batch);
@@ -242,17 +253,8 @@ void Estimator::Impl::warm_up()
     for (int trial = 0; trial < 2 * trials && (trial < 2 || took < slow_trial); trial++) {
         const std::size_t items = trial < trials ? 1 : several;
         const auto started = clock::now();
-        for (std::size_t i = 0; i < items; i++) {
-            Item item{};
-            item.y = y.data();
-            item.in_parts = d_parts_of_x;
-            item.noise = &noise;
-            item.noise_stride = 1;
-            item.mean = mean.data();
-            item.variance = variance.data();
-            item.index = i;
-            admit(item);
-        }
+        for (std::size_t i = 0; i < items; i++)
+            admit_trial(i);
         try {
             infer(steps, d_parts.noise_updates);
             if (d_codec) // part of what an item costs
@@ -270,6 +272,21 @@ void Estimator::Impl::warm_up()
         if (trial == trials - 1)
             took *= double(several); // what a batch of them may take
     }
+    d_tried = true;
+}
+
+void Estimator::Impl::admit_trial(std::size_t index)
+{
+    static const float noise = 0.1f;
+    Item item{};
+    item.y = d_trial_y.data();
+    item.in_parts = d_parts_of_x;
+    item.noise = &noise;
+    item.noise_stride = 1;
+    item.mean = d_trial_x.data();
+    item.variance = d_trial_variance.data();
+    item.index = index;
+    admit(item);
 }
 
 std::size_t Scheme::item_size() const
@@ -368,7 +385,7 @@ void Estimator::set_steps(int steps)
 }
 void Estimator::set_eta(float eta)
 {
-    d->d_eta = eta >= 0 ? std::min(eta, 1.0f) : d->d_parts.eta;
+    d->set_eta(eta);
 }
 void Estimator::set_seed(std::uint64_t seed)
 {

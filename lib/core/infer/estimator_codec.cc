@@ -32,11 +32,16 @@ void Estimator::decode(const float* mean, std::size_t items, float* content, Ite
         failed = true;
     }
     const double took = std::chrono::duration<double>(clock::now() - began).count();
+    const std::size_t width = d->d_n * (d->d_info.complex_domain ? 2 : 1);
+    const auto finite = [](const float* from, std::size_t count) {
+        return std::all_of(from, from + count, [](float v) { return std::isfinite(v); });
+    };
     for (std::size_t b = 0; b < items; b++) {
         float* item = content + b * size;
         if (info)
             info[b].seconds += took;
-        if (!failed && std::all_of(item, item + size, [](float v) { return std::isfinite(v); }))
+        // What is not finite may well decode to something that is.
+        if (!failed && finite(item, size) && finite(mean + b * width, width))
             continue;
         std::fill(item, item + size, 0.0f);
         if (!info)

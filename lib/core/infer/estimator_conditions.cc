@@ -7,6 +7,8 @@
 #include "infer/estimator_impl.h"
 
 #include <algorithm>
+#include <cmath>
+#include <exception>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -15,6 +17,12 @@
 namespace gr {
 namespace diffsem {
 namespace core {
+
+namespace {
+
+constexpr std::size_t most_taken = 1024; // values of a condition that are remembered not to fail
+
+} // namespace
 
 // From the options, else from the scheme's string, else the null; what is in none of them is asked for here.
 void Estimator::Impl::make_conditions()
@@ -75,11 +83,13 @@ void Estimator::Impl::set_condition(const std::string& name, const float* values
 {
     Told& t = tellable(name);
     t.input.check(values, count);
-    t.now.assign(values, values + count);
-    if (d_fallback)
+    if (d_tried && !is_known(t, values))
+        try_row(t, values);
+    if (d_fallback) // which may refuse it
         for (Told& other : d_fallback->d_told)
             if (other.input.name == name && !other.input.previous)
                 d_fallback->set_condition(name, values, count);
+    t.now.assign(values, values + count);
 }
 
 void Estimator::Impl::set_conditions(const std::string& name,
@@ -89,12 +99,50 @@ void Estimator::Impl::set_conditions(const std::string& name,
     Told& t = tellable(name);
     for (std::size_t b = 0; b < items; b++)
         t.input.check(values + b * t.input.count, t.input.count);
+    for (std::size_t b = 0; d_tried && b < items; b++)
+        if (!is_known(t, values + b * t.input.count))
+            try_row(t, values + b * t.input.count);
     t.each = values;
     t.items = items;
     if (d_fallback)
         for (Told& other : d_fallback->d_told)
             if (other.input.name == name && !other.input.previous)
                 d_fallback->set_conditions(name, values, items);
+}
+
+// Whether the graph takes these values, as far as that is declared or was seen. Only an index can be out of range.
+bool Estimator::Impl::is_known(const Told& t, const float* values) const
+{
+    const bool declared = std::isfinite(t.input.least) && std::isfinite(t.input.most);
+    if (!t.input.integer || declared || std::equal(t.now.begin(), t.now.end(), values))
+        return true;
+    return std::any_of(t.taken.begin(), t.taken.end(), [&](const std::vector<float>& seen) {
+        return std::equal(seen.begin(), seen.end(), values);
+    });
+}
+
+// One evaluation of these values in the place of what is told now. Throws Error where the graph fails on them.
+void Estimator::Impl::try_row(Told& t, const float* values)
+{
+    std::vector<float> row(values, values + t.input.count);
+    t.now.swap(row);
+    std::string failure;
+    d_slots.clear();
+    admit_trial(0);
+    try {
+        infer(1, 0);
+    } catch (const std::exception& e) {
+        failure = e.what();
+    }
+    d_slots.clear();
+    t.now.swap(row); // what held before holds on
+    if (!failure.empty())
+        throw Error("scheme '" + d_info.spec + "': the condition '" + t.input.name +
+                    "' was given values, from " + Json(double(row.front())).dump() +
+                    ", that the network fails on (" + failure +
+                    "): give others, and declare 'least' and 'most' of it");
+    if (t.taken.size() < most_taken)
+        t.taken.push_back(std::move(row));
 }
 
 // The row of one item, which has its slot. The rows of the batch are those of its slots.

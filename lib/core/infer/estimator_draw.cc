@@ -26,6 +26,12 @@ bool Estimator::Impl::draws() const
            (!d_posterior || d_posterior->guidance().draws);
 }
 
+// The items of a call are all draws, or none is.
+bool Estimator::Impl::drawing() const
+{
+    return d_slots.front().drawing && draws();
+}
+
 // Without a prior what is known of a measured element is y and its noise, so a draw is y with as much noise again. Where
 // nothing was measured there is nothing to draw from, and the element stays 0.
 void Estimator::Impl::classical_draw(const Item& item)
@@ -46,8 +52,12 @@ void Estimator::Impl::classical_draw(const Item& item)
 
 void Estimator::Impl::check_draws() const
 {
-    if (draws())
+    if (draws() && d_plan.max_steps() >= least_draw_levels)
         return;
+    if (draws())
+        throw Error("draws: steps = " + std::to_string(d_plan.max_steps()) + " of scheme '" +
+                    d_info.spec + "' are too few for draws spread as the posterior is: take " +
+                    std::to_string(least_draw_levels) + " or more, ten are calibrated");
     const SamplerEntry& sampler = *d_parts.sampler;
     std::string drawing;
     for (const SamplerEntry* entry : samplers())

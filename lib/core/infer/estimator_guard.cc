@@ -32,6 +32,8 @@ void Estimator::Impl::make_fallback()
     EstimatorOptions options = d_options;
     options.steps = 0; // its own
     options.eta = -1;
+    if (!d_parts.fallback->info().guard)
+        options.noise_freedom = 0;
     options.conditions.clear(); // it is told what this one is told now
     const auto& prior = d_parts.fallback->parts().prior;
     for (const Told& t : d_told)
@@ -46,8 +48,18 @@ void Estimator::Impl::make_fallback()
 }
 
 // Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
-bool Estimator::Impl::contradicted(const Item& item, std::size_t slot) const
+bool Estimator::Impl::contradicted(Item& item, std::size_t slot)
 {
+    if (!d_op->keeps_elements_apart()) {
+        item.missed = d_op->residual(d_y, d_noise, d_run->x, slot, d_scratch.data());
+        const double count = double(item.measured);
+        return std::isfinite(item.missed) && far_off(item.missed,
+                                                     count * item.info.noise_var / item.power,
+                                                     count * item.seen / item.power,
+                                                     item.measured,
+                                                     d_parts_of_x,
+                                                     d_options.noise_freedom);
+    }
     const float *y = d_y.item(slot), *x = d_run->x.item(slot);
     double energy = 0;
     for (std::size_t i = 0; i < d_n; i++) {

@@ -27,6 +27,7 @@ public:
     Impl(std::shared_ptr<const Scheme> scheme, const EstimatorOptions& options);
     void set_observed(const std::vector<std::uint8_t>& observed);
     void set_steps(int steps);
+    void set_eta(float eta);
     void set_seed(std::uint64_t seed);
     void set_noise_freedom(float freedom);
     void set_operator(std::shared_ptr<const Operator> op, const std::vector<std::int64_t>& shape);
@@ -57,7 +58,7 @@ public:
     const SchemeParts& d_parts;
     EstimatorOptions d_options;
     const std::shared_ptr<const Codec> d_codec; // null where x is the content
-    float d_eta;
+    float d_eta = 0;
     std::size_t d_n = 0, d_m = 0;
     CostModel d_trial_cost;
     std::uint64_t d_counted = 0; // items, of callers that count none
@@ -77,6 +78,7 @@ private:
         double seen = 0;          // mean |y|^2 of what was measured
         std::size_t measured = 0; // elements
         float noise_factor = 1;   // of the noise that was given, after updates
+        double missed = -1;       // |y - A(x)|^2 of the answer; below 0: not computed
         // What was spent on it before another member took over.
         int spent = 0, spent_planned = 0;
         double spent_seconds = 0;
@@ -114,9 +116,10 @@ private:
     void take(Item& item);
     bool full() const;
     void flush(const RunLimit& limit);
-    bool contradicted(const Item& item, std::size_t slot) const;
+    bool contradicted(Item& item, std::size_t slot);
     void fall_back(std::size_t slot, Item& item);
     bool few(const Item& item) const;
+    bool drawing() const;
     bool pass_on(const Item& item);
     void make_fallback();
 
@@ -136,12 +139,17 @@ private:
         std::size_t at;              // of d_context
         std::vector<float> now;      // for all items; of the previous answer, that
         const float* each = nullptr; // for every item of this run
+        std::vector<std::vector<float>>
+            taken; // values without a declared range that the graph did not fail on
         std::size_t items = 0;
     };
     void make_conditions();
     Told& told(const std::string& name);
     Told& tellable(const std::string& name);
     void tell(std::size_t slot, const Item& item);
+    bool is_known(const Told& t, const float* values) const;
+    void try_row(Told& t, const float* values);
+    void admit_trial(std::size_t index);
     void remember(std::size_t slot);
     void end_run();
 
@@ -162,7 +170,9 @@ private:
     State d_context; // what the items bring along
     std::vector<Told> d_told;
     bool d_remembers = false; // the prior is told the previous answer
-    int d_each = 1;           // evaluations of the network in one of what the sampler sees
+    bool d_tried = false; // a trial run has succeeded: what is told from now on can be tried too
+    std::vector<float> d_trial_y, d_trial_x, d_trial_variance;
+    int d_each = 1; // evaluations of the network in one of what the sampler sees
     std::vector<std::int64_t> d_shape;
     std::size_t d_parts_of_x = 2; // floats of an element of the domain
     std::size_t d_batch = 0;      // items at once

@@ -185,13 +185,16 @@ void Estimator::Impl::flush(const RunLimit& limit)
         const SamplerEntry& s = *d_parts.sampler;
         const int calls = limit.evaluations / d_each;
         const int spare = std::max(calls - evaluations(s, d_plan, 1), 0);
+        d_run->stop = limit.stop;
         if (cut)
             failure = limit.reason;
         else if (limit.evaluations < 0 || !d_parts.prior)
             infer(0, d_parts.noise_updates);
         else {
             const int updates = std::min(spare, d_parts.noise_updates);
-            infer(s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1, updates);
+            const int steps =
+                s.step_evaluations > 0 ? 1 + (spare - updates) / s.step_evaluations : 1;
+            infer(drawing() ? std::max(steps, least_draw_levels) : steps, updates);
         }
     } catch (const std::exception&) {
         failure = "inference";
@@ -204,12 +207,12 @@ void Estimator::Impl::flush(const RunLimit& limit)
         if (!failure && d_info.guard && contradicted(item, slot)) { // the mean may lie where y does
             fall_back(slot, item);
             if (d_fallback && d_fallback->full())
-                d_fallback->flush({left, limit.reason});
+                d_fallback->flush({left, limit.reason, limit.stop});
         } else if (failure || !finish(slot, item))
             bypass(item, failure ? failure : d_linear_start ? "not finite" : "inference");
     }
     if (d_fallback)
-        d_fallback->flush({left, limit.reason});
+        d_fallback->flush({left, limit.reason, limit.stop});
     d_slots.clear();
 }
 
@@ -344,8 +347,8 @@ bool Estimator::Impl::finish(std::size_t slot, Item& item)
     if (item.variance && run.has_variance)
         for (std::size_t i = 0; i < d_n; i++)
             item.variance[i] = float(run.variance[slot * d_n + i] * item.power);
-    else if (item.variance)
-        classical_variance(item);
+    else if (item.variance) // what nobody says is not known
+        std::fill_n(item.variance, d_n, std::numeric_limits<float>::quiet_NaN());
     account(slot, item);
     remember(slot);
     if (item.out) {
@@ -405,7 +408,9 @@ void Estimator::Impl::classical_variance(const Item& item) const
 
 float Estimator::Impl::residual(const Item& item, std::size_t slot)
 {
-    const double sum = d_op->residual(d_y, d_noise, d_run->x, slot, d_scratch.data());
+    const double sum = item.missed >= 0
+                           ? item.missed
+                           : d_op->residual(d_y, d_noise, d_run->x, slot, d_scratch.data());
     const double noise = item.info.noise_var / item.power;
     return item.measured && noise > 0 ? float(sum / double(item.measured) / noise) : 0.0f;
 }

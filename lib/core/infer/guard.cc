@@ -29,6 +29,17 @@ bool contradicts(double energy, std::size_t elements, std::size_t parts, double 
     return !(noise_tail(energy, elements, parts, freedom) >= guard_false_alarm);
 }
 
+bool far_off(double missed,
+             double noise,
+             double power,
+             std::size_t elements,
+             std::size_t parts,
+             double freedom)
+{
+    return missed > far_times * noise && missed > far_share * power &&
+           contradicts(missed / noise * double(elements), elements, parts, freedom);
+}
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

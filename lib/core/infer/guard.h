@@ -32,6 +32,20 @@ double noise_tail(double energy, std::size_t elements, std::size_t parts, double
  */
 bool contradicts(double energy, std::size_t elements, std::size_t parts, double freedom);
 
+//! Of answers behind an operator that mixes elements, which an approximate guidance found: y may be missed by more than the
+//! noise says, but not by `far_times` its power and by more than `far_share` of y's own power at once.
+constexpr double far_times = 16, far_share = 0.5;
+
+/*!
+ * \param missed |y - A(x)|^2, noise and power the same sums of the noise's variance and of |y|^2, over measured elements
+ */
+bool far_off(double missed,
+             double noise,
+             double power,
+             std::size_t elements,
+             std::size_t parts,
+             double freedom);
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

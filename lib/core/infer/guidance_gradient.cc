@@ -14,7 +14,13 @@
  * |y - A(D(x))|^2 of Chung et al. 2023 (eq. 16), of that length in place of a step to be tuned, and any operator with a
  * derivative will do.
  *
- * Where A is not linear the system holds near D alone: steps behind the first are searched (line_search.h).
+ * Where A is not linear the system holds near D alone: steps behind the first are searched (line_search.h). The derivative
+ * of a network is neither symmetric nor positive everywhere, and conjugate gradients would run away along what is wrong about
+ * it: of a learned prior, a step may not leave more of y than D did.
+ *
+ * Where nothing is known of x, C is the prior's own covariance. Of a closed form the derivative at a high level says it; the
+ * differences of a network hardly rise above its error there, so of a learned prior only its mean and the declared unit
+ * power are believed: C = 1, and the answer is linear MMSE around that mean.
  */
 #include <gnuradio/diffsem/core/base/error.h>
 
@@ -32,18 +38,23 @@ namespace core {
 namespace {
 
 constexpr int most_steps = 64;
-// Length of a difference: of the prior in units of sigma, on the scale of which its mean bends; of an operator relative to
-// the signal's unit power. Long enough for single precision.
+// Length of a difference: of the prior in units of sigma, on the scale of which its mean bends; of a learned one above sigma = 1
+// in units of sigma^2 (x counts as x / sigma^2 there), or its error would hide what moves; of an operator relative to the
+// signal's unit power. Long enough for single precision.
 constexpr double prior_difference = 0.03, operator_difference = 0.01;
-// Where nothing is known of x the prior is asked there: its covariance then is the prior's own, to a thousandth.
+// Where nothing is known of x the prior is asked there: what a closed form's derivative says is its own covariance, to a
+// thousandth.
 constexpr float top_level = 30;
 
 struct GradientSpace : public GuidanceSpace {
     Tensor moved, along, spread, correction; // N: x + h S w, w = A'^H p, C w, sum of the steps
     Tensor here, residual, scaled, direction, image; // M: A(D), r, P r, p, A' C w
+    Tensor left; // M, of a learned prior behind a linear operator: y - A(D + correction)
     Estimate near;
     Sigma white;                        // r, for each item
+    bool unknown = false;               // nothing is known of x, and the prior is learned
     std::vector<double> product, gap;   // of each item: <r, P r>, and how far a difference reaches
+    std::vector<double> misfit;         // |y - A(D)|^2 by R^-1
     std::vector<float> length;          // h of each item; of a step
     std::unique_ptr<LineSearch> search; // of several steps through an operator that is not linear
 };
@@ -83,7 +94,7 @@ public:
         s->inner = parts.prior->make_workspace(max_batch);
         for (Tensor* t : {&s->x, &s->moved, &s->along, &s->spread, &s->correction})
             *t = Tensor(domain, shape, max_batch);
-        for (Tensor* t : {&s->here, &s->residual, &s->scaled, &s->direction, &s->image})
+        for (Tensor* t : {&s->here, &s->residual, &s->scaled, &s->direction, &s->image, &s->left})
             *t = Tensor(domain, {std::int64_t(parts.op->rows())}, max_batch);
         s->near = Estimate(domain, shape, max_batch);
         s->near.want_variance = false;
@@ -91,6 +102,7 @@ public:
         s->white = Sigma(max_batch, 1);
         s->product.resize(max_batch);
         s->gap.resize(max_batch);
+        s->misfit.resize(max_batch);
         s->length.resize(max_batch);
         s->scratch.resize(parts.op->scratch_size());
         if (!parts.op->linear() && d_steps > 1)
@@ -108,7 +120,7 @@ public:
         const std::size_t batch = x.batch();
         for (Tensor* t : {&s.along, &s.spread, &s.correction, &s.moved})
             t->set_batch(batch);
-        for (Tensor* t : {&s.here, &s.residual, &s.scaled, &s.direction, &s.image})
+        for (Tensor* t : {&s.here, &s.residual, &s.scaled, &s.direction, &s.image, &s.left})
             t->set_batch(batch);
         reach(parts, x, sigma, s);
         const bool wanted = out.want_variance;
@@ -125,6 +137,10 @@ public:
         std::fill(s.correction.data(), s.correction.data() + s.correction.size(), 0.0f);
         if (s.search)
             s.search->begin(parts, s.residual);
+        std::copy(s.residual.data(), s.residual.data() + s.residual.size(), s.left.data());
+        for (std::size_t b = 0; b < batch; b++)
+            s.misfit[b] = weighted(parts, b, s.left.item(b), s.left.item(b));
+        const bool watched = parts.op->linear() && parts.prior->traits().learned;
         for (int k = 0; k < d_steps; k++) {
             precondition(parts, s);
             for (std::size_t b = 0; b < batch; b++) { // p <- P r + beta p
@@ -140,7 +156,7 @@ public:
             covariance(parts, out, s);
             differential(parts, out.mean, s);
             for (std::size_t b = 0; b < batch; b++)
-                s.length[b] = length_of(parts, b, s);
+                s.length[b] = watched ? nearer(parts, b, s) : length_of(parts, b, s);
             if (s.search)
                 s.search->shorten(
                     parts, {out.mean, s.correction, s.spread, s.along, k == 0}, s.moved, s.length);
@@ -163,6 +179,9 @@ private:
         const std::size_t width = x.width() / x.elements();
         s.x.set_batch(x.batch());
         s.sigma.resize(x.batch(), sigma.stride());
+        s.unknown = parts.prior->traits().learned && parts.op->linear();
+        for (std::size_t i = 0; s.unknown && i < x.batch() * sigma.stride(); i++)
+            s.unknown = sigma.item(0)[i] == Sigma::unobserved();
         for (std::size_t b = 0; b < x.batch(); b++) {
             double squares = 0, whites = 0;
             for (std::size_t i = 0; i < sigma.stride(); i++) {
@@ -172,8 +191,11 @@ private:
                 squares += square;
                 whites += square / (1 + square);
             }
-            s.white.item(b)[0] = float(std::sqrt(whites / double(sigma.stride())));
-            s.gap[b] = prior_difference * std::sqrt(squares / double(sigma.stride()));
+            const double mean = std::sqrt(squares / double(sigma.stride()));
+            s.white.item(b)[0] =
+                s.unknown ? 1.0f : float(std::sqrt(whites / double(sigma.stride())));
+            s.gap[b] = prior_difference * mean *
+                       (parts.prior->traits().learned ? std::max(mean, 1.0) : 1.0);
             for (std::size_t j = 0; j < x.width(); j++) {
                 const float ratio = top / sigma.at(b, j / width);
                 s.x.item(b)[j] = ratio >= 1   ? x.item(b)[j]
@@ -197,7 +219,7 @@ private:
     void precondition(const GuidanceParts& parts, GradientSpace& s) const
     {
         std::copy(s.residual.data(), s.residual.data() + s.residual.size(), s.scaled.data());
-        if (d_preconditioned) {
+        if (d_preconditioned || (s.unknown && parts.op->has_whitening())) {
             parts.op->whiten(*parts.noise, s.white, s.scaled, s.scratch.data());
             return;
         }
@@ -213,6 +235,10 @@ private:
     // spread <- C along
     void covariance(const GuidanceParts& parts, const Estimate& at, GradientSpace& s) const
     {
+        if (s.unknown) {
+            std::copy(s.along.data(), s.along.data() + s.along.size(), s.spread.data());
+            return;
+        }
         const Prior& prior = *parts.prior;
         const std::size_t width = s.x.width() / s.x.elements();
         const auto variance = [&](std::size_t b, std::size_t j) {
@@ -297,6 +323,36 @@ private:
         return curvature >= least && curvature > 0 ? float(s.product[b] / curvature) : 0.0f;
     }
 
+    // <a, b> by R^-1, of rows that were measured.
+    static double
+    weighted(const GuidanceParts& parts, std::size_t item, const float* a, const float* b)
+    {
+        const std::size_t m = parts.y->width(), width = m / parts.y->elements();
+        double sum = 0;
+        for (std::size_t j = 0; j < m; j++) {
+            const double e = parts.noise->at(item, j / width);
+            if (std::isfinite(e))
+                sum += double(a[j]) * b[j] / (e * e);
+        }
+        return sum;
+    }
+
+    // The same of a learned prior: a step after which y would be missed by more than D misses it goes as far along p
+    // as comes nearest to y, or nowhere.
+    static float nearer(const GuidanceParts& parts, std::size_t b, GradientSpace& s)
+    {
+        float *left = s.left.item(b), *scaled = s.scaled.item(b); // P r has done its part
+        std::copy(s.image.item(b), s.image.item(b) + s.image.width(), scaled);
+        float length = length_of(parts, b, s);
+        const double now = weighted(parts, b, left, left), along = weighted(parts, b, left, scaled),
+                     square = weighted(parts, b, scaled, scaled);
+        if (!(now - 2 * length * along + double(length) * length * square <= s.misfit[b]))
+            length = along > 0 && square > 0 ? float(along / square) : 0.0f;
+        for (std::size_t j = 0; j < s.left.width(); j++)
+            left[j] -= length * scaled[j];
+        return length;
+    }
+
     static void advance(std::size_t b, GradientSpace& s)
     {
         for (std::size_t j = 0; j < s.correction.width(); j++)
@@ -344,8 +400,7 @@ const GuidanceEntry& pigdm_guidance()
         },
         false,
         true,
-        false,
-        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, pigdm_steps); }};
+        false};
     return e;
 }
 
@@ -370,8 +425,7 @@ const GuidanceEntry& dps_guidance()
         },
         false,
         false,
-        false,
-        [](const std::map<std::string, double>& keys) { return 1 + steps_of(keys, dps_steps); }};
+        false};
     return e;
 }
 

@@ -85,7 +85,10 @@ JointEstimator::Impl::Impl(std::shared_ptr<const Scheme> scheme, const Estimator
 
 void JointEstimator::Impl::set_rounds(int rounds)
 {
-    d_rounds = rounds > 0 ? std::min(rounds, most_rounds) : d_parts.parameters.rounds;
+    if (rounds < 0 || rounds > most_rounds)
+        throw Error("rounds = " + std::to_string(rounds) + " must lie in 1 .. " +
+                    std::to_string(most_rounds) + ", or be 0 for the scheme's own");
+    d_rounds = rounds > 0 ? rounds : d_parts.parameters.rounds;
     d_updates.reserve(std::size_t(d_rounds) * d_parts.parameters.order.size());
 }
 

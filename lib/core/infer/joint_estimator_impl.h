@@ -64,7 +64,8 @@ private:
     void start();
     void keep_known(std::size_t u);
     const char* admit(const Measurement& y, ItemInfo& info) const; // why not; null: it is fit
-    bool infer(const Measurement& y, std::uint64_t index, int rounds, ItemInfo& info);
+    bool
+    infer(const Measurement& y, std::uint64_t index, int rounds, ItemInfo& info, bool (*stop)());
     bool update(const Update& step, const Measurement& y, std::uint64_t index, ItemInfo& info);
     void least_squares(std::size_t u, const Measurement& y);
     void bypass(const Measurement& y, const char* reason, ItemInfo& info);

@@ -90,7 +90,7 @@ void JointEstimator::Impl::run_item(const Measurement& y,
         return bypass(y, refused, info);
     info.planned = max_evaluations();
     const auto began = clock::now();
-    const bool done = infer(y, index, rounds, info);
+    const bool done = infer(y, index, rounds, info, limit.stop);
     info.seconds = std::chrono::duration<double>(clock::now() - began).count();
     if (!done)
         return bypass(y, "inference", info);
@@ -100,12 +100,13 @@ void JointEstimator::Impl::run_item(const Measurement& y,
 bool JointEstimator::Impl::infer(const Measurement& y,
                                  std::uint64_t index,
                                  int rounds,
-                                 ItemInfo& info)
+                                 ItemInfo& info,
+                                 bool (*stop)())
 {
     start();
     d_parts.driver->updates(d_parts.parameters, rounds, d_updates);
     for (const Update& step : d_updates)
-        if (!update(step, y, index, info))
+        if ((stop && stop()) || !update(step, y, index, info))
             return false;
     return true;
 }

@@ -260,10 +260,11 @@ void Plan::take_grid()
     const auto [levels, landing] = grid_of(p);
     const bool list = p.type == "list", own = list || !p.schedule.type.empty();
     for (std::size_t k = 0; k < levels.size(); k++)
-        require(levels[k] > 0 && levels[k] <= 1e6 && (k == 0 || levels[k] < levels[k - 1]),
+        require(float(levels[k]) > 0 && levels[k] <= 1e6 &&
+                    (k == 0 || float(levels[k]) < float(levels[k - 1])),
                 p.timesteps.empty() ? list ? "sigmas" : "type" : "timesteps",
                 levels[k],
-                "levels must fall, from at most 10^6 to above 0");
+                "levels must fall, from at most 10^6 to above 0, in single precision");
     require(levels.size() <= std::size_t(list ? most_steps : most_schedule_steps),
             "sigmas",
             double(levels.size()),

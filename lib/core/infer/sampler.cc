@@ -7,6 +7,7 @@
 #include <gnuradio/diffsem/core/infer/sampler.h>
 
 #include <cmath>
+#include <stdexcept>
 #include <vector>
 
 namespace gr {
@@ -49,6 +50,8 @@ double SamplerRun::key(const char* name, double fallback) const
 
 void SamplerRun::evaluate(int step)
 {
+    if (stop && stop())
+        throw std::runtime_error("stopped");
     estimate.want_variance = step == 0 || levels.measured();
     denoiser->denoise(x, now, *workspace, estimate);
     if (step == 0) {
@@ -332,6 +335,19 @@ void dpmpp_2m(SamplerRun& run)
     });
 }
 
+void check_ddpm(const Fields& f)
+{
+    const double large = f.number("large_variance", 0);
+    if (large != 0 && large != 1)
+        f.fail("large_variance", "must be 0 (the smaller) or 1 (the larger)");
+}
+
+void check_ddim(const Fields& f)
+{
+    if (!(f.number("clip", 0) >= 0 && f.number("clip", 0) <= 1e6))
+        f.fail("clip", "must lie in 0 (none) .. 10^6");
+}
+
 } // namespace
 
 const std::vector<const SamplerEntry*>& samplers()
@@ -366,7 +382,8 @@ const std::vector<const SamplerEntry*>& samplers()
                    false,
                    false,
                    1,
-                   1},
+                   1,
+                   check_ddim},
         of_ddpm =
             {{"ddpm",
               "Ancestral sampling (Ho et al. 2020, eq. 6-7): a draw from the posterior as the "
@@ -376,7 +393,8 @@ const std::vector<const SamplerEntry*>& samplers()
              true,
              false,
              1,
-             1},
+             1,
+             check_ddpm},
         of_posterior_draw = {{"posterior_draw",
                               "A draw from the posterior with the covariance that the prior's "
                               "derivative says: as wide as the posterior in ten steps; two "

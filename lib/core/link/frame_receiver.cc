@@ -328,7 +328,7 @@ float FrameNoise::measure(cfloat* frame,
     const auto look = [&](const Known& p) -> Look {
         const int k = p.carrier;
         return {std::norm(taps[k]) * std::norm(frame[p.symbol * len + k] - p.value),
-                noise_var + error_var[k] * std::norm(p.value) +
+                noise_var + known_error(error_var[k], noise_var) * std::norm(p.value) +
                     (lost ? lost[p.symbol] * d_loss : 0)};
     };
     // Of each carrier, by the symbols in which all are known: what changes within the frame is the same for all there.

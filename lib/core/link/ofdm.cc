@@ -272,7 +272,7 @@ void CommonPhase::track(std::vector<cfloat>& z)
 float equalised_noise(cfloat h, float noise_var, float error_var, float symbol_power)
 {
     const float power = std::norm(h);
-    return power > 0 ? (noise_var + error_var * symbol_power) / power
+    return power > 0 ? (noise_var + known_error(error_var, noise_var) * symbol_power) / power
                      : std::numeric_limits<float>::infinity();
 }
 

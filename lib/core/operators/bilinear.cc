@@ -3,6 +3,8 @@
 
 #include <gnuradio/diffsem/core/base/error.h>
 
+#include "base/linalg.h"
+
 #include <algorithm>
 #include <cmath>
 #include <complex>
@@ -208,6 +210,30 @@ const BilinearEntry& mimo_operator()
     return e;
 }
 
+// Pilots [transmit, n] of a lower rank than their size allows tell fewer directions of H apart than they cost columns.
+void check_rank(std::size_t transmit, std::size_t n, const std::vector<cfloat>& pilots)
+{
+    constexpr double least = 1e-5; // of the largest singular value, in single precision
+    Eigen::MatrixXcd p = Eigen::MatrixXcd::Zero(Eigen::Index(transmit), Eigen::Index(n));
+    for (std::size_t k = 0; k < transmit; k++)
+        for (std::size_t i = 0; i < n; i++)
+            p(Eigen::Index(k), Eigen::Index(i)) = cdouble(pilots[k * n + i]);
+    const Eigen::MatrixXcd gram =
+        transmit <= n ? Eigen::MatrixXcd(p * p.adjoint()) : Eigen::MatrixXcd(p.adjoint() * p);
+    Eigen::VectorXd squares;
+    Eigen::MatrixXcd vectors;
+    hermitian_eigen(gram, squares, vectors);
+    const Eigen::Index whole = gram.rows();
+    const Eigen::Index rank =
+        squares(0) > 0 ? (squares.array() > least * least * squares(0)).count() : 0;
+    if (rank < whole)
+        throw Error("pilots: the " + std::to_string(transmit) + " x " + std::to_string(n) +
+                    " known values have rank " + std::to_string(rank) + " of " +
+                    std::to_string(whole) +
+                    (rank ? ": give columns that are linearly independent, as of a DFT matrix"
+                          : ": they are all zero; give what is sent"));
+}
+
 } // namespace
 
 std::unique_ptr<BilinearOperator> make_mimo_operator(std::size_t receive,
@@ -243,6 +269,8 @@ std::unique_ptr<BilinearOperator> make_mimo_operator(std::size_t receive,
             pilots.values[k * time + t] = v;
         }
     }
+    if (n)
+        check_rank(transmit, n, known_values);
     return std::make_unique<MimoOperator>(receive, transmit, time, std::move(pilots));
 }
 

@@ -31,7 +31,9 @@ make_convolution(const std::vector<cfloat>& taps, bool circular, std::size_t n)
     for (std::size_t i = 0; i < n; i++)
         for (std::size_t l = 0; l < taps.size(); l++)
             a[(i + l) % rows * n + i] += taps[l];
-    return make_dense_operator("convolution", std::move(a), rows, n);
+    auto op = make_dense_operator("convolution", std::move(a), rows, n);
+    check_scale(*op, "scale the taps, and y with them");
+    return op;
 }
 
 OperatorMaker read(const Fields& fields, const SignalShape& signal)

@@ -22,6 +22,8 @@ using ConstVectorMap = Eigen::Map<const Eigen::VectorXcf>;
 
 constexpr double least_singular = 1e-7; // smaller shares of the largest are zero, in float
 constexpr double lost = 1e12;           // stands for infinite noise
+constexpr double most_scale =
+    1e6; // of a row, above or below 1: beyond it squares leave single precision
 
 class DenseOperator : public Operator
 {
@@ -188,8 +190,7 @@ std::shared_ptr<const Operator>
 checked(const std::vector<cfloat>& a, std::size_t rows, std::size_t n)
 {
     auto op = make_matrix_operator(a, rows, n);
-    if (!(op->power() > 0))
-        throw Error("the measurement matrix is zero");
+    check_scale(*op, "scale the matrix, and y with it");
     return op;
 }
 
@@ -197,22 +198,28 @@ OperatorMaker read(const Fields& fields, const SignalShape& signal)
 {
     if (signal.domain != Domain::complex)
         throw Error(fields.where() + ": the operator 'matrix' needs a complex signal and a prior");
-    std::vector<cfloat> own;
-    std::size_t own_rows = 0;
+    std::shared_ptr<const Operator>
+        own; // immutable: its decomposition is that of all who measure by it
     if (fields.has("matrix")) {
-        const NpyArray a = fields.array("matrix", {-1, std::int64_t(element_count(signal.shape))});
-        own_rows = std::size_t(a.shape[0]);
+        const std::size_t n = element_count(signal.shape);
+        const NpyArray a = fields.array("matrix", {-1, std::int64_t(n)});
+        std::vector<cfloat> values;
         for (std::size_t i = 0; i < a.count(); i++)
-            own.push_back(cfloat(a.value(i)));
+            values.push_back(cfloat(a.value(i)));
+        try {
+            own = checked(values, std::size_t(a.shape[0]), n);
+        } catch (const Error& e) {
+            fields.fail("matrix", e.what());
+        }
     }
-    return [own, own_rows](const OperatorInput& input) {
+    return [own](const OperatorInput& input) {
         refuse_observed(input, "give the rows of the matrix instead");
         if (!input.matrix.empty())
             return checked(input.matrix, input.matrix_rows, input.size);
-        if (own.empty())
+        if (!own)
             throw Error("the operator 'matrix' needs a measurement matrix of M x " +
                         std::to_string(input.size));
-        return checked(own, own_rows, input.size);
+        return own;
     };
 }
 
@@ -229,6 +236,16 @@ OperatorEntry entry()
 }
 
 } // namespace
+
+void check_scale(const Operator& matrix, const char* remedy)
+{
+    const double scale = std::sqrt(matrix.power());
+    if (!(scale > 0))
+        throw Error("the measurement matrix is zero");
+    if (!(scale <= most_scale && scale >= 1 / most_scale))
+        throw Error("the measurement matrix multiplies by about " + Json(scale).dump() +
+                    ", and single precision takes 1e-6 to 1e6: " + remedy);
+}
 
 const OperatorEntry& matrix_operator()
 {

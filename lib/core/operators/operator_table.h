@@ -21,6 +21,9 @@ std::shared_ptr<const Operator> make_dense_operator(const char* type,
                                                     std::size_t rows,
                                                     std::size_t cols);
 
+//! Throws Error where a matrix multiplies by so much or so little that single precision cannot square it.
+void check_scale(const Operator& matrix, const char* remedy);
+
 } // namespace core
 } // namespace diffsem
 } // namespace gr

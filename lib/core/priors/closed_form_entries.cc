@@ -2,6 +2,7 @@
 #include <gnuradio/diffsem/core/base/error.h>
 #include <gnuradio/diffsem/core/priors/gaussian.h>
 
+#include <algorithm>
 #include <complex>
 #include <initializer_list>
 #include <string>
@@ -75,6 +76,11 @@ std::shared_ptr<const Prior> read_mixture(const Fields& f, const SignalShape& si
         p.covariances = complex_values(f.array(covariance, shaped({n, n})));
     else
         p.variances = real_values(f.array(variance, shaped({n})), f, variance);
+    const auto zero = [](const auto& v) { return v == 0.0; };
+    if (one && std::all_of(p.covariances.begin(), p.covariances.end(), zero) &&
+        std::all_of(p.variances.begin(), p.variances.end(), zero))
+        f.fail(f.has(covariance) ? covariance : variance,
+               "is zero everywhere, which leaves nothing to estimate: give that of the signal");
     if (f.has(mean) || !one)
         p.means = complex_values(f.array(mean, shaped({n})));
     try {

@@ -62,6 +62,7 @@ public:
           d_session(OrtSession::create(file, OrtOptions(options)))
     {
         check_outputs(file);
+        d_traits.learned = true;
         d_traits.domain = d_spec.domain();
         d_traits.shape = d_spec.shape;
         d_traits.tensor_sigma = d_spec.level_per_element;

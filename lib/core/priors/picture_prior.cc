@@ -169,6 +169,7 @@ public:
             throw Error(file.path + ": its outputs at " + std::to_string(side) + " x " +
                         std::to_string(side) +
                         " pixels are not float32 [1, 3, rows, columns] and [1, 10]");
+        d_traits.learned = true;
         d_traits.domain = Domain::real;
         d_traits.shape = {3, -1, -1};
         d_traits.tensor_sigma = d_traits.variance = true;

@@ -38,8 +38,7 @@ public:
         const LoadOptions& options = fields.load_options();
         const OnnxFile file = read_onnx_file(fields.file("decoder"), options.max_model_bytes);
         const SignalPort latent = read_signal_port(file, "decoder");
-        if (latent.domain != signal.domain ||
-            element_count(latent.shape) != element_count(signal.shape))
+        if (latent.domain != signal.domain || latent.shape != signal.shape)
             throw Error(fields.where() + ".decoder: " + file.path + " decodes latents that are " +
                         name_of(latent.domain) + " " + text(latent.shape) + ", 'signal' says " +
                         name_of(signal.domain) + " " + text(signal.shape) +
@@ -84,7 +83,7 @@ private:
                         ": name the two that were exported together");
         d_encoder = std::make_unique<SignalGraph>(
             file, std::vector<SignalPort>{content}, latent, OrtOptions(options));
-        if (element_count(d_encoder->output().shape) != latent.elements())
+        if (d_encoder->output().shape != latent.shape)
             throw Error(fields.where() + ".encoder: " + file.path + " gives latents " +
                         text(d_encoder->output().shape) + ", " + d_decoder->path() + " takes " +
                         text(latent.shape) + ": name the two that were exported together");

@@ -36,6 +36,16 @@ Json kept(const Spec& spec,
     return changed;
 }
 
+// No name: it begins as a number does, or is what is no number in so many words.
+bool meant_as_number(const std::string& text)
+{
+    std::string low;
+    for (const char c : text)
+        low += char(std::tolower(static_cast<unsigned char>(c)));
+    return low == "nan" || low == "inf" || low == "infinity" ||
+           !std::isalpha(static_cast<unsigned char>(text[0]));
+}
+
 // What the user gave in the string goes where the manifest would say it.
 void apply_overrides(const Spec& spec, Json& signal, Json& member)
 {
@@ -53,14 +63,17 @@ void apply_overrides(const Spec& spec, Json& signal, Json& member)
         member.set("fewest_observed", value_of(spec, {"fewest_observed", ""}, *fewest));
     Json guidance = typed(member["guidance"], "");
     // A name is the way to condition, a number the scale of classifier-free guidance.
-    const std::string* said = spec.find("guidance");
-    const bool named = said && std::isalpha(static_cast<unsigned char>((*said)[0]));
+    const std::string *said = spec.find("guidance"), *scale = spec.find("guidance_scale");
+    const bool named = said && !meant_as_number(*said);
     if (named)
         guidance = typed(Json(*said), ""); // another one's keys mean nothing to it
-    for (const char* key : {"guidance", "guidance_scale"})
-        if (const std::string* scale = spec.find(key))
-            if (!named || scale != said)
-                member.set("guidance_scale", value_of(spec, {key, ""}, *scale));
+    if (said && scale && !named)
+        throw Error("scheme '" + spec.name + "': guidance = " + *said + " and guidance_scale = " +
+                    *scale + " both say the scale of classifier-free guidance: give one of them");
+    if (scale)
+        member.set("guidance_scale", value_of(spec, {"guidance_scale", ""}, *scale));
+    else if (said && !named)
+        member.set("guidance_scale", value_of(spec, {"guidance", ""}, *said));
     Json op =
         typed(member["operator"],
               signal["domain"].is_string() && signal["domain"].as_string() == "image" ? "transform"
@@ -257,7 +270,8 @@ std::shared_ptr<const Scheme> load_member(const Package& package,
         SchemeParts of_it;
         of_it.seed = parts.seed;
         parts.fallback = load_member(package, other, options, its, of_it);
-        if (!parts.fallback->parts().op->measurement_is_state)
+        const OperatorEntry& its_op = *parts.fallback->parts().op;
+        if (parts.op->measurement_is_state ? !its_op.measurement_is_state : &its_op != parts.op)
             throw Error("scheme '" + info.spec + "': its fallback '" + fallback +
                         "' measures through the operator '" + parts.fallback->info().op +
                         "', which '" + info.member +

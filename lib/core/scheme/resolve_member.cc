@@ -5,6 +5,8 @@
 
 #include "priors/classifier_free.h"
 
+#include <gnuradio/diffsem/core/infer/condition.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -214,9 +216,8 @@ std::string no_guard(const SchemeParts& parts)
 {
     if (!parts.prior)
         return "without a prior the answer is the measurement";
-    if (!parts.op->measurement_is_state || parts.op->needs_spectrum)
-        return "it compares elements with their own measurements, of the operators identity and "
-               "mask";
+    if (parts.op->needs_spectrum)
+        return "a photograph is estimated from few of its coefficients";
     if (parts.start->consumes_measurement && parts.start->needs_sigma)
         return std::string("the start '") + parts.start->name +
                "' does not believe the noise variance";
@@ -247,27 +248,28 @@ int read_fewest(const Json& said,
     return int(fewest);
 }
 
-// Evaluations of the prior in one of the posterior. An operator that the flowgraph has to complete says nothing of it yet.
-int of_guidance(const SignalShape& signal, const SchemeInfo& info, const SchemeParts& parts)
+} // namespace
+
+Traits posterior_traits(const SchemeInfo& info, const SchemeParts& parts)
 {
-    const auto& shape = signal.shape;
-    if (parts.start->consumes_measurement || shape.empty() ||
-        std::find(shape.begin(), shape.end(), -1) != shape.end())
-        return 1;
+    if (!parts.prior)
+        return Traits();
+    Traits own = parts.prior->traits();
+    const bool open = std::find(info.shape.begin(), info.shape.end(), -1) != info.shape.end();
+    if (parts.start->consumes_measurement || info.shape.empty() || open)
+        return own;
     try {
         OperatorInput input;
-        input.size = element_count(shape);
+        input.size = element_count(info.shape);
         input.measured_gain = info.measured_gain;
-        const GuidanceEntry& entry =
-            parts.guidance ? *parts.guidance
-                           : default_guidance(*parts.prior, *parts.make_operator(input));
-        return entry.evaluations ? entry.evaluations(parts.guidance_keys) : 1;
+        const PosteriorDenoiser posterior(
+            parts.prior, parts.make_operator(input), 1.0f, parts.guidance, parts.guidance_keys);
+        return posterior.traits();
     } catch (const Error&) { // which the estimator will say
-        return 1;
+        own.variance = own.variance && !own.learned;
+        return own;
     }
 }
-
-} // namespace
 
 void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts)
 {
@@ -343,13 +345,14 @@ void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts
                     ": leave 'guard' out");
     info.guard = guard.is_null() ? unguarded.empty() : guard.as_bool();
     info.fewest_observed = read_fewest(member["fewest_observed"], where, info, parts);
-    info.has_variance = parts.prior && parts.prior->traits().variance;
+    const Traits answer = posterior_traits(info, parts);
+    info.has_variance = parts.prior && answer.variance;
     info.steps = !parts.prior                           ? 0
                  : parts.sampler->step_evaluations == 0 ? 1
                                                         : parts.plan.max_steps();
     if (parts.prior)
         info.evaluations =
-            parts.prior->traits().evaluations * of_guidance(shape, info, parts) *
+            answer.evaluations *
             (parts.noise_updates + evaluations(*parts.sampler, parts.plan, info.steps));
 }
 

@@ -8,6 +8,7 @@
 #include "scheme/package.h"
 
 #include <gnuradio/diffsem/core/infer/scheme.h>
+#include <gnuradio/diffsem/core/priors/prior.h>
 
 #include <string>
 
@@ -25,6 +26,9 @@ struct MemberText {
 
 //! Fills in what the text says of signal, prior, operator, start, sampler and plan.
 void resolve_member(const MemberText& text, SchemeInfo& info, SchemeParts& parts);
+
+//! What answers: of the prior under its guidance. Where only the flowgraph can complete the operator, what is sure of it.
+Traits posterior_traits(const SchemeInfo& info, const SchemeParts& parts);
 
 } // namespace core
 } // namespace diffsem

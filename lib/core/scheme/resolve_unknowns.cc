@@ -54,6 +54,7 @@ std::shared_ptr<const Scheme> resolve_one(const MemberText& text,
     member.set("sampler", typed(member["sampler"], "one_step"));
     member.set("plan", typed(member["plan"], "geometric"));
     member.set("operator", "matrix"); // in whose place the looks come
+    member.set("guard", false);       // a look changes with what is believed of the other unknown
     Json signal = Json::object();
     signal.set("domain", "complex");
     signal.set("shape", shape_json(op.shape(u)));
@@ -64,11 +65,17 @@ std::shared_ptr<const Scheme> resolve_one(const MemberText& text,
     SchemeParts parts;
     parts.seed = seed;
     resolve_member({text.package, signal, member, where, where, text.options}, info, parts);
-    if (!info.has_variance)
-        throw Error(where + ".prior: its answers come without a variance, which the other unknown "
-                            "is told as noise: take a prior that gives one");
     const Blocks looks = op.looks(u);
     parts.make_operator = [looks](const OperatorInput&) { return make_block_operator(looks); };
+    const bool prior = parts.prior && parts.prior->traits().variance;
+    info.has_variance = prior && posterior_traits(info, parts).variance;
+    if (!info.has_variance)
+        throw Error(where +
+                    (prior ? ".guidance: behind the looks of the other unknown its answers"
+                           : ".prior: its answers") +
+                    " come without a variance, which the other unknown is told as noise: take a "
+                    "prior that gives one" +
+                    (prior ? " there, as gaussian or gmm" : ""));
     return std::make_shared<Scheme>(std::move(info), std::move(parts));
 }
 

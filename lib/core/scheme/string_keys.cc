@@ -128,7 +128,7 @@ Json value_of(const Spec& spec, const Key& key, const std::string& text)
     }
     try {
         const Json value = Json::parse(text);
-        if (key.flag ? value.is_bool() : value.is_number())
+        if (key.flag ? value.is_bool() : value.is_number() && std::isfinite(value.as_double()))
             return value;
     } catch (const Error&) { // as what is no value
     }

@@ -125,9 +125,12 @@ static void bind_estimator(py::module& m)
                const float_array& noise_var,
                const std::optional<std::uint64_t>& first,
                const py::object& condition,
-               int draws) {
+               py::ssize_t draws) {
                 const std::size_t m = std::max<std::size_t>(self.input_size(), 1);
-                const std::size_t items = array_of(y).size() / m * std::max(draws, 1);
+                std::size_t items = array_of(y).size() / m;
+                if (draws)
+                    check_draw_count(self, draws, items);
+                items *= std::size_t(std::max<py::ssize_t>(draws, 1));
                 const std::uint64_t at = first ? *first : self.count_on(items);
                 return draws ? draw_estimator(self, y, noise_var, at, draws, condition)
                              : run_estimator(self, y, noise_var, at, condition);

@@ -12,8 +12,7 @@ std::vector<gr_complex> matrix_from(const py::object& matrix)
 {
     if (matrix.is_none())
         return {};
-    const auto a =
-        py::cast<py::array_t<gr_complex, py::array::c_style | py::array::forcecast>>(matrix);
+    const auto a = gr::diffsem::matrix_array(matrix);
     return {a.data(), a.data() + a.size()};
 }
 

@@ -65,6 +65,7 @@ py::tuple run_joint(core::JointEstimator& estimator,
         variances[py::str(estimator.name(u))] = of_variance;
     }
     std::vector<core::ItemInfo> info(items);
+    const interruptible watch;
     {
         const core::cfloat* data = y.data();
         py::gil_scoped_release release;
@@ -75,8 +76,10 @@ py::tuple run_joint(core::JointEstimator& estimator,
                       first,
                       mean.data(),
                       variance.data(),
-                      info.data());
+                      info.data(),
+                      watch.limit());
     }
+    watch.raise();
     return py::make_tuple(means, variances, info_arrays(info, batch));
 }
 
@@ -110,7 +113,7 @@ py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,
                            std::size_t max_batch,
                            float noise_freedom,
                            const py::object& condition,
-                           int draws)
+                           py::ssize_t draws)
 {
     if (!observed.is_none() || !matrix.is_none())
         throw core::Error(

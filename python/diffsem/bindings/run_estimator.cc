@@ -8,6 +8,7 @@
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
 
 #include <algorithm>
+#include <cmath>
 #include <complex>
 #include <limits>
 #include <type_traits>
@@ -29,10 +30,7 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
 {
     core::EstimatorOptions options;
     if (!matrix.is_none()) {
-        const auto a = py::cast<complex_array>(matrix);
-        if (a.ndim() != 2)
-            throw core::Error("matrix has " + std::to_string(a.ndim()) +
-                              " dimensions: give M x N for y = A x + n");
+        const auto a = matrix_array(matrix);
         options.matrix_rows = a.shape(0);
         options.item_size = a.shape(1);
         options.matrix.assign(a.data(), a.data() + a.size());
@@ -63,6 +61,47 @@ core::EstimatorOptions estimator_options(const core::Scheme& scheme,
     options.max_batch = max_batch;
     options.noise_freedom = noise_freedom;
     return options;
+}
+
+complex_array matrix_array(const py::object& matrix)
+{
+    const bool named = py::isinstance<py::str>(matrix) || py::hasattr(matrix, "__fspath__");
+    const auto a = named ? complex_array() : complex_array::ensure(matrix);
+    PyErr_Clear();
+    if (named) {
+        const std::string path = py::str(matrix);
+        throw core::Error("matrix is the name '" + path.substr(path.find_last_of('/') + 1) +
+                          "', no array: give what the file holds, numpy.load(...)");
+    }
+    if (!a)
+        throw core::Error("matrix is " + std::string(py::repr(matrix)).substr(0, 60) +
+                          ", no array: give M x N numbers for y = A x + n");
+    if (a.ndim() != 2)
+        throw core::Error("matrix has " + std::to_string(a.ndim()) +
+                          " dimensions: give M x N for y = A x + n");
+    return a;
+}
+
+namespace {
+
+constexpr double most_of_draws = 4294967296.0; // bytes
+
+} // namespace
+
+void check_draw_count(const core::Estimator& estimator, py::ssize_t draws, std::size_t items)
+{
+    if (draws < 1)
+        throw core::Error("draws is " + std::to_string(draws) + ": give 1 or more, 0 for none");
+    const double parts = estimator.scheme().info().complex_domain ? 2 : 1;
+    const double of_one = sizeof(float) * parts * double(estimator.output_size()) *
+                          double(std::max<std::size_t>(items, 1));
+    const double most = std::max(std::floor(most_of_draws / of_one), 1.0);
+    if (double(draws) > most)
+        throw core::Error(
+            "draws is " + std::to_string(draws) + ": of " + std::to_string(items) + " items of " +
+            std::to_string(estimator.output_size()) + " elements they take " +
+            std::to_string(std::int64_t(of_one * double(draws) / 1e9)) + " GB: give at most " +
+            std::to_string(std::int64_t(most)) + ", or fewer items in one call");
 }
 
 py::array array_of(const py::object& y)
@@ -278,6 +317,7 @@ py::tuple run_estimator(core::Estimator& estimator,
     shape.push_back(static_cast<py::ssize_t>(estimator.output_size()));
     py::array_t<float> variance(shape);
     std::vector<core::ItemInfo> info(in.items);
+    const interruptible watch;
     const py::array mean = with_numbers(in, shape, [&](const auto& y, auto& out) {
         auto* mean_data = out.mutable_data();
         float* variance_data = variance.mutable_data();
@@ -290,8 +330,10 @@ py::tuple run_estimator(core::Estimator& estimator,
                       first,
                       mean_data,
                       variance_data,
-                      info.data());
+                      info.data(),
+                      watch.limit());
     });
+    watch.raise();
     if (!estimator.content_size())
         return py::make_tuple(mean, variance, info_arrays(info, in.batch));
     const py::array content = decoded(estimator, mean, in.batch, info);
@@ -304,12 +346,13 @@ py::tuple draw_estimator(core::Estimator& estimator,
                          const py::object& given,
                          const float_array& noise_var,
                          std::uint64_t first,
-                         int draws,
+                         py::ssize_t draws,
                          const py::object& condition)
 {
-    if (draws < 1)
-        throw core::Error("draws is " + std::to_string(draws) + ": give 1 or more, 0 for none");
     const Measured in = measured_by(estimator, given, noise_var);
+    check_draw_count(estimator, draws, std::size_t(in.items));
+    estimator.check_draws(); // before memory is taken
+    const interruptible watch;
     const std::size_t k = draws, n = estimator.output_size();
     auto all = conditions_from(condition);
     auto batch = in.batch;
@@ -325,7 +368,7 @@ py::tuple draw_estimator(core::Estimator& estimator,
         float* spread = variance.mutable_data();
         py::gil_scoped_release release;
         std::vector<number> drawn(k * n);
-        for (py::ssize_t b = 0; b < in.items; b++) {
+        for (py::ssize_t b = 0; b < in.items && !watch.stopped(); b++) {
             for (const auto& [name, values] : all) {
                 const std::size_t count = count_of(estimator.scheme(), name);
                 const bool rows = in_rows(values.size(), count, in.items);
@@ -338,7 +381,8 @@ py::tuple draw_estimator(core::Estimator& estimator,
                            in.noise.stride,
                            first + b * k,
                            drawn.data(),
-                           of_item.data());
+                           of_item.data(),
+                           watch.limit());
             for (std::size_t j = 0; j < k; j++) {
                 std::copy_n(&drawn[j * n], n, to + (j * in.items + b) * n);
                 info[j * in.items + b] = of_item[j];
@@ -357,6 +401,7 @@ py::tuple draw_estimator(core::Estimator& estimator,
             }
         }
     });
+    watch.raise();
     if (!estimator.content_size())
         return py::make_tuple(result, variance, info_arrays(info, batch));
     const py::array content = decoded(estimator, result, batch, info);

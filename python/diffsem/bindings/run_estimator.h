@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bindings.h"
+#include "interruptible.h"
 
 #include <gnuradio/diffsem/core/infer/estimator.h>
 
@@ -44,6 +45,12 @@ std::vector<float> condition_values(const std::string& name, const py::handle& v
 //! The array that an object is, or can be made into. Throws Error.
 py::array array_of(const py::object& y);
 
+//! The M x N of y = A x + n. Throws Error, for the name of a file too.
+complex_array matrix_array(const py::object& matrix);
+
+//! Throws Error for K draws of so many items that are none, or too many for memory.
+void check_draw_count(const core::Estimator& estimator, py::ssize_t draws, std::size_t items);
+
 //! As a run takes them.
 struct noise_variances {
     std::vector<float> values;
@@ -70,7 +77,7 @@ py::tuple estimate_jointly(std::shared_ptr<const core::Scheme> scheme,
                            std::size_t max_batch,
                            float noise_freedom,
                            const py::object& condition,
-                           int draws);
+                           py::ssize_t draws);
 
 /*!
  * (mean, variance, info); y is [..., M], the results are [..., N] and info's arrays [...]. Of a real scheme y is real, and
@@ -89,7 +96,7 @@ py::tuple draw_estimator(core::Estimator& estimator,
                          const py::object& measured,
                          const float_array& noise_var,
                          std::uint64_t first,
-                         int draws,
+                         py::ssize_t draws,
                          const py::object& condition = py::none());
 
 //! Of the conditions of one call those that hold for all its items, for an estimator that is made for it.

@@ -5,7 +5,9 @@
 
 #include <gnuradio/diffsem/scheme.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 using namespace gr::diffsem;
@@ -33,6 +35,32 @@ static py::list condition_list(const core::SchemeParts& parts)
         all.append(d);
     }
     return all;
+}
+
+// As the estimator does: an item that is not finite, or that nothing finite becomes of, is 0; and it is said.
+static void
+refuse_what_is_not_finite(const py::array& from, py::array& to, std::size_t items, bool forth)
+{
+    std::size_t bad = 0, first = 0;
+    const std::size_t in = items ? std::size_t(from.nbytes()) / sizeof(float) / items : 0,
+                      out = items ? std::size_t(to.nbytes()) / sizeof(float) / items : 0;
+    const auto* x = static_cast<const float*>(from.data());
+    auto* y = static_cast<float*>(to.mutable_data());
+    const auto finite = [](float v) { return std::isfinite(v); };
+    for (std::size_t b = 0; b < items; b++) {
+        if (std::all_of(x + b * in, x + (b + 1) * in, finite) &&
+            std::all_of(y + b * out, y + (b + 1) * out, finite))
+            continue;
+        std::fill_n(y + b * out, out, 0.0f);
+        first = bad++ ? first : b;
+    }
+    if (!bad)
+        return;
+    const std::string said = std::to_string(bad) + " of " + std::to_string(items) +
+                             " items, item " + std::to_string(first) + " first, have no finite " +
+                             (forth ? "latent" : "content") + " and are 0: see what was given";
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, said.c_str(), 2) != 0)
+        throw py::error_already_set();
 }
 
 // Content [..., *shape] to latents [..., N] (forth), or back.
@@ -73,11 +101,14 @@ static py::array through_codec(const core::Scheme& loaded, const py::object& giv
                                      : py::array(py::array_t<float>(shape));
     const auto* in_data = static_cast<const float*>(x.data());
     auto* out_data = static_cast<float*>(out.mutable_data());
-    py::gil_scoped_release release;
-    if (forth)
-        codec->encode(in_data, std::size_t(items), out_data);
-    else
-        codec->decode(in_data, std::size_t(items), out_data);
+    {
+        py::gil_scoped_release release;
+        if (forth)
+            codec->encode(in_data, std::size_t(items), out_data);
+        else
+            codec->decode(in_data, std::size_t(items), out_data);
+    }
+    refuse_what_is_not_finite(x, out, std::size_t(items), forth);
     return out;
 }
 
@@ -163,7 +194,7 @@ void bind_scheme(py::module& m)
                std::size_t max_batch,
                float noise_freedom,
                const py::object& condition,
-               int draws) {
+               py::ssize_t draws) {
                 auto loaded = self.get();
                 const py::array y = array_of(measured);
                 if (loaded->parts().joint)

@@ -43,6 +43,7 @@ run_tiled(core::TiledEstimator& self, const complex_array& y, const float_array&
     float_array variance(shape);
     const auto noise = noise_from(float_array(noise_var).reshape({-1}), items, size);
     py::list info;
+    const interruptible watch;
     for (py::ssize_t i = 0; i < items; i++) {
         core::GridInfo done;
         {
@@ -51,8 +52,9 @@ run_tiled(core::TiledEstimator& self, const complex_array& y, const float_array&
             auto* to = mean.mutable_data() + i * size;
             auto* spread = variance.mutable_data() + i * size;
             py::gil_scoped_release release;
-            done = self.run(from, told, noise.stride, to, spread);
+            done = self.run(from, told, noise.stride, to, spread, watch.limit());
         }
+        watch.raise();
         info.append(grid_info(done));
     }
     return py::make_tuple(mean, variance, info);

@@ -189,6 +189,8 @@ class Training:
             self._load()
             if self.elapsed >= self.seconds:
                 print(f"{self.folder} has had its {self.seconds / 60:g} minutes: give more with --minutes")
+        if warning := self.scheme.power_warning():
+            print(warning)
         data = self.draws()
         # What was written after the checkpoint is of steps that are made again.
         writer = SummaryWriter(str(self.folder / "log"), purge_step=self.step + 1)

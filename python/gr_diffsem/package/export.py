@@ -97,6 +97,7 @@ def export(checkpoint, model, refit=False, where=None):
         "cost": onnx_cost.text(cost, scheme.domain == "image"),
         "bytes": path.stat().st_size,
         "largest_difference": error,
+        "warning": power_warning(scheme),
         "scheme_changed": provenance.changed(scheme, state.get("scheme_file")),
     }
     if path is not model:
@@ -106,6 +107,14 @@ def export(checkpoint, model, refit=False, where=None):
         report["fitted"] = [*graphs, *tensors]
         report["content_hash"] = package_writer.write(scheme, model)
     return report
+
+
+def power_warning(scheme):
+    """What is wrong with the power of what the network learned; "" where nothing is, or no data are here."""
+    try:
+        return scheme.power_warning()
+    except UserError:
+        return ""
 
 
 def counted(path, net):
@@ -134,6 +143,8 @@ def table(report):
         f"{report['model']}: {report['bytes']} bytes, {report['cost']}, "
         f"differs from torch by {report['largest_difference']:.1e} at most"
     ]
+    if report.get("warning"):
+        lines.append(report["warning"])
     if report["scheme_changed"]:
         lines.append("the scheme's file has changed since the training; the model names the one that it was trained by")
     if "package" in report:

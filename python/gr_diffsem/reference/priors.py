@@ -153,11 +153,6 @@ class ClassifierFree:
         null, _ = self.null(x, sigma)
         return null + self.scale * (mean - null), variance
 
-    def vjp(self, x, sigma, v):
-        """J^H v of priors that have one: J = J_null + scale (J_told - J_null)."""
-        null = self.null.vjp(x, sigma, v)
-        return null + self.scale * (self.told.vjp(x, sigma, v) - null)
-
 
 def _root(covariance):
     """Hermitian square root, also of a singular covariance."""

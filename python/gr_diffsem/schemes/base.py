@@ -159,6 +159,18 @@ class Scheme:
         drawn = self.sample(rng, n)
         return drawn if isinstance(drawn, tuple) else (drawn, {})
 
+    def power_warning(self, count=1000):
+        """A sentence where the data have not the unit power that the gain "unit" declares, to 1 dB; else ""."""
+        if self.gain != "unit" or self.domain == "image":
+            return ""
+        power = float(np.mean(np.abs(self.drawn(np.random.default_rng(self.seed + 9000), count)[0]) ** 2))
+        if 0.8 < power < 1.25:
+            return ""
+        return (
+            f"scheme {self.name}: E|x|^2 of its samples is {power:.3g}, and gain 'unit' says 1, which noise levels and "
+            f"guidance go by: scale what sample() gives, or declare gain 'measured'"
+        )
+
     def dropped(self, rng, condition):
         """The same conditions, a share `drop` of the items without them: what is compared with in classifier-free
         guidance (Ho and Salimans 2022) is learned so. Those that have no `null` stay."""

@@ -67,6 +67,8 @@ struct RunLimit {
     int evaluations =
         -1; //!< most for each item: the plan is cut to them; 0: bypassed; -1: no limit
     const char* reason = "deadline"; //!< static text: why, where evaluations is 0
+    //! Asked before each evaluation; true: the run ends soon, what is left of it bypassed for the reason "inference".
+    bool (*stop)() = nullptr;
 };
 
 /*!
@@ -91,8 +93,8 @@ public:
      *                  where the operator takes it as exact (`transform`)
      * \param first     index of the first item in the stream: the counter of the random numbers
      * \param mean      items x N
-     * \param variance  items x N, E|x - mean|^2 per element in the units of y; may be null. Without a
-     *                  variance from the prior it is noise_var where observed (LS), NaN elsewhere
+     * \param variance  items x N, E|x - mean|^2 per element in the units of y; may be null. NaN: unknown, of an answer
+     *                  whose prior or guidance states none. Of least squares it is noise_var where observed
      * \param info      items, may be null
      * \param limit     what an item may cost: the cut plan is a whole one of fewer levels
      */
@@ -118,6 +120,8 @@ public:
 
     //! Throws Error where the results of the scheme's sampler are no draws from the posterior, and names samplers whose are.
     void check_draws() const;
+    //! Levels that a draw needs to be spread as the posterior is. A limit never leaves it fewer.
+    static constexpr int least_draw_levels = 4;
     /*!
      * K draws from the posterior of one measurement (a single item of y and its noise); see check_draws().
      * \param first index of the first draw in the stream of random numbers
@@ -155,8 +159,8 @@ public:
 
     //! Index of the first of so many further items, for callers that count none themselves.
     std::uint64_t count_on(std::size_t items);
-    void set_steps(int steps); //!< 0: the scheme's own
-    void set_eta(float eta);
+    void set_steps(int steps); //!< 0: the scheme's own. Throws Error.
+    void set_eta(float eta);   //!< below 0: the scheme's own. Throws Error.
     void set_seed(std::uint64_t seed);
     //! Of the noise variances to come; see EstimatorOptions. Throws Error.
     void set_noise_freedom(float freedom);
@@ -169,8 +173,9 @@ public:
     //! A named tensor that items bring along (count real values), for the items to come; a `spectrum` for `transform`.
     void set_context(const std::string& name, const float* values, std::size_t count);
     /*!
-     * What a conditional prior is told from now on: of one of traits().conditions, all its values. Allocates nothing.
-     * Throws Error, and nothing changed, for an unknown name and for values that do not fit.
+     * What a conditional prior is told from now on: of one of traits().conditions, all its values. Throws Error, and
+     * nothing changed, for an unknown name, for values that do not fit, and for whole numbers that the network fails on:
+     * those that are declared without a range are tried once, by an evaluation. Else it allocates nothing.
      */
     void set_condition(const std::string& name, const float* values, std::size_t count);
     /*!

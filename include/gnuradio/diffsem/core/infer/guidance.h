@@ -67,8 +67,6 @@ struct GuidanceEntry : Entry {
     //! Draws through it are spread as the posterior is (0.85 .. 1.15 at the scheme's plan: contract test); else draws are
     //! refused.
     bool draws = false;
-    //! Of the prior in one of the posterior, as its keys say; null: 1. Throws Error for a key out of range.
-    int (*evaluations)(const std::map<std::string, double>& keys) = nullptr;
 };
 
 //! In order of preference, as the contract tests found it: the first that fits is the default.

@@ -54,6 +54,7 @@ struct SamplerRun {
         nullptr; //!< what the scheme gives the sampler; may be null
     double key(const char* name, double fallback) const;
     std::function<void(const Progress&)> callback;
+    bool (*stop)() = nullptr; //!< asked before each evaluation; true: it throws
 
     Tensor x; //!< in: the start; out: the result
     //! Of the first evaluation: there the state says exactly what is known, so this is the variance

@@ -35,7 +35,7 @@ struct SchemeInfo {
     std::vector<std::int64_t> content; //!< shape of what the codec makes of x; empty: there is none
     bool complex_domain = true;
     bool measured_gain = false; //!< unknown input gain: normalised by measured power
-    bool has_variance = false;  //!< the mean comes with a variance
+    bool has_variance = false;  //!< the mean comes with a variance; else the variance is NaN
     bool image = false;         //!< photographs [3, -1, -1]: picture_receiver.h runs them
     bool guard = false;         //!< an answer that contradicts its measurement is replaced
     std::string guidance;       //!< registry name; empty: what fits prior and operator best

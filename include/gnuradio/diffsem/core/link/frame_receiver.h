@@ -115,7 +115,7 @@ public:
      * \param header     decoded
      * \param taps       N; zero where nothing is known
      * \param noise_var  per carrier of the input, as estimated before
-     * \param error_var  N, E|h - estimate|^2
+     * \param error_var  N, E|h - estimate|^2; NaN: unknown (known_error())
      * \param lost       of each symbol of the frame: share of its samples that were taken out; null: none
      * Returns the noise variance per carrier of the input; \p error_scale times error_var is what goes
      * with it (the estimate's error is proportional to the noise).

@@ -10,6 +10,7 @@
 #include <gnuradio/diffsem/core/base/types.h>
 #include <gnuradio/diffsem/core/link/noise_estimate.h>
 
+#include <cmath>
 #include <complex>
 #include <cstdint>
 #include <memory>
@@ -121,9 +122,15 @@ private:
     std::vector<std::complex<double>> d_forward;
 };
 
+//! What an estimate of the channel may be wrong by: of an unknown error variance (NaN) what least squares would be.
+inline float known_error(float error_var, float noise_var)
+{
+    return std::isnan(error_var) ? noise_var : error_var;
+}
+
 /*!
  * Noise variance of an equalised symbol y/h: (noise + error_var * symbol_power) / |h|^2, where h is
- * the estimate and error_var its error variance. Infinite where there is no estimate.
+ * the estimate and error_var its error variance (NaN: see known_error()). Infinite where there is no estimate.
  */
 float equalised_noise(cfloat h, float noise_var, float error_var, float symbol_power = 1.0f);
 

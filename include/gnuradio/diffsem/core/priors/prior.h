@@ -42,6 +42,8 @@ struct Traits {
     //! It sees a measurement at every level, but is not E[x0 | x, y] itself: what a draw carries from one level to the next
     //! carries its errors along.
     bool approximate = false;
+    bool learned =
+        false; //!< a network: its answer has an error of its own, which differences of it see
 };
 
 //! Result of one denoiser evaluation. Sized once by the caller.
