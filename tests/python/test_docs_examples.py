@@ -36,18 +36,32 @@ OF_LAB = {
 def a_receiver():
     """What a receiver with gr-digital's blocks has, into which the README's two lines go."""
     from gnuradio import digital
-    from gr_diffsem.phy.ofdm_layout import LAYOUT_64, PILOT_VALUES_64
+    from gr_diffsem.base.pilot_patterns import WIFI_PILOT_VALUES
+    from gr_diffsem.phy.ofdm_layout import LAYOUT_64
 
     sync1, sync2 = (np.zeros(64, complex) for _ in range(2))
     sync1[LAYOUT_64.carrier_bins[::2]] = sync2[LAYOUT_64.carrier_bins] = 1
     given = {"sync1": sync1, "sync2": sync2, "n_data_symbols": 4, "digital": digital}
-    return {**given, "occupied": [LAYOUT_64.data], "pilots": [LAYOUT_64.pilots], "pilot_symbols": [PILOT_VALUES_64]}
+    return {**given, "occupied": [LAYOUT_64.data], "pilots": [LAYOUT_64.pilots], "pilot_symbols": [WIFI_PILOT_VALUES]}
 
 
 def a_demultiplexer():
     from gnuradio import diffsem, digital
 
     return {"diffsem": diffsem, "demux": digital.header_payload_demux(3, 64, 16)}
+
+
+def both_modules():
+    from gnuradio import diffsem, digital
+
+    return {"diffsem": diffsem, "digital": digital}
+
+
+def a_flowgraph_with_an_fft():
+    from gnuradio import blocks, diffsem, fft, gr
+
+    given = {"diffsem": diffsem, "tb": gr.top_block(), "fft": fft.fft_vcc(512, True, [], True)}
+    return {**given, "symbols": blocks.null_sink(8 * 512)}
 
 
 def a_recurrent_model():
@@ -110,8 +124,11 @@ GIVEN = {
     ("README.md", 0): a_receiver,
     ("docs/add_a_scheme.md", 1): the_recipes_package,
     ("docs/blocks.md", 0): a_demultiplexer,
-    ("docs/blocks.md", 1): a_recurrent_model,
-    ("docs/blocks.md", 2): a_model_of_several_ports,
+    ("docs/blocks.md", 1): both_modules,
+    ("docs/blocks.md", 2): a_flowgraph_with_an_fft,
+    ("docs/blocks.md", 3): both_modules,
+    ("docs/blocks.md", 4): a_recurrent_model,
+    ("docs/blocks.md", 5): a_model_of_several_ports,
     ("docs/openings/import.md", 1): an_imported_package,
     ("docs/openings/schedules.md", 0): an_imported_package,
 }
