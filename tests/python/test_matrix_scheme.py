@@ -87,6 +87,15 @@ def test_without_one_the_flowgraph_gives_it(tmp_path, diffsem):
     np.testing.assert_allclose(mean, answer(measured()), atol=2e-5)
 
 
+def test_from_noise_a_network_estimates_in_many_steps():
+    """An estimate, no draw; a closed form answers in one step, and so does whoever begins at the measurement."""
+    scheme = Compressed()
+    assert scheme.choices("diffusion")["sampler"] == {"type": "posterior_mean"}
+    assert scheme.choices("lmmse")["sampler"] == {"type": "one_step"}
+    scheme.start = "matched"
+    assert scheme.choices("diffusion")["sampler"] == {"type": "one_step"}
+
+
 def test_another_name_must_be_there(tmp_path):
     scheme = Compressed()
     scheme.operator = {"type": "matrix", "matrix": "sensing.npy"}

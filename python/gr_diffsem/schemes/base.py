@@ -260,10 +260,13 @@ class Scheme:
         operator = typed(self.operator)
         if self.has_operator_network():
             operator = {"file": "operator.onnx", "vjp": "operator_vjp.onnx", **operator}
+        start = typed(self.start)
+        # From nothing one step of a network believes its mean and power alone (docs/openings/guidance.md).
+        many = start["type"] == "noise" and member not in self.classical()
         return {
             "operator": operator,
-            "start": typed(self.start),
-            "sampler": {"type": "one_step"},
+            "start": start,
+            "sampler": {"type": "posterior_mean" if many else "one_step"},
             "plan": self.plan,
             **({"codec": {"encoder": "encoder.onnx", "decoder": "decoder.onnx"}} if self.has_codec() else {}),
         }

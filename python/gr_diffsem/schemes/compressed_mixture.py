@@ -48,10 +48,6 @@ class CompressedMixture(Scheme):
             "diffusion": Network(_diffusion, "diffusion prior, pseudo-inverse guidance", 0.25, minutes=30, batch=512)
         }
 
-    def choices(self, member):
-        sampler = "one_step" if member in self.classical() else "posterior_mean"
-        return {**super().choices(member), "sampler": {"type": sampler}}
-
     def sample(self, rng, n):
         return draw(rng, n)
 

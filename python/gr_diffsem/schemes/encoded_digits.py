@@ -128,9 +128,6 @@ class EncodedDigits(Scheme):
     def operator_network(self):
         return encoder()
 
-    def choices(self, member):
-        return {**super().choices(member), "sampler": {"type": "posterior_mean"}}
-
     def sample(self, rng, n):
         pictures, _ = digit_images.pixels("train")
         return small(digit_images.to_signal(pictures[rng.integers(len(pictures), size=n)]))
