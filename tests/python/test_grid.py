@@ -69,8 +69,8 @@ def test_tiles_of_the_test_are_observed_inside_of_what_counts():
         assert part.truth.shape == (2, 16, 64) and part.counted.sum() == 16 * 48
         assert not np.any(part.observed & ~part.counted)
         y = np.where(part.observed, part.truth.reshape(2, -1), 0)
-        for name, estimate in part.estimators.items():
-            assert estimate(y, 0.01).shape == (2, 1024), name
+        for name in ("interpolation", "adaptive", "genie"):
+            assert part.estimators[name](y, 0.01).shape == (2, 1024), name
 
 
 def test_the_robust_member_is_its_twin(channels):
@@ -87,17 +87,16 @@ def test_the_robust_member_is_its_twin(channels):
     assert nmse(mean.reshape(4, 16, 64)[:, :, 8:56], wanted) < -40
 
 
-@pytest.mark.parametrize("member, most", [("full", 0.0), ("fast", 1.5)])
-def test_the_networks_are_near_the_bank(channels, member, most):
+@pytest.mark.parametrize("member, most", [("full", 0.1), ("fast", 0.8)])
+@pytest.mark.parametrize("name", ["LTE cell reference", "DVB-T scattered"])
+def test_the_networks_are_near_the_bank(channels, name, member, most):
+    """Measured on 1,000 channels: bench/results.md. These are 40."""
     diffsem = pytest.importorskip("gnuradio.diffsem")
-    scheme, worst = diffsem.scheme(f"ofdm_grid/{member}"), []
-    bank = grid_bank.bank_of_180(16, 48)
-    for pattern in grid_channel.patterns().values():
-        y = channels.response + np.sqrt(0.05) * complex_noise(np.random.default_rng(6), channels.response.shape)
-        tile = ofdm_grid.in_tile(np.where(pattern, y, 0), 0).reshape(len(y), -1).astype(np.complex64)
-        seen = ofdm_grid.in_tile(pattern, False).reshape(-1)
-        mean, _, info = scheme.estimate(tile, 0.05, observed=seen)
-        assert not np.any(info["bypassed"])
-        ours = nmse(mean.reshape(-1, 16, 64)[:, :, 8:56], channels.response)
-        worst.append(ours - nmse(bank(y, pattern, 0.05), channels.response))
-    assert np.mean(worst) < most, worst
+    pattern = grid_channel.patterns()[name]
+    y = channels.response + np.sqrt(0.05) * complex_noise(np.random.default_rng(6), channels.response.shape)
+    tile = ofdm_grid.in_tile(np.where(pattern, y, 0), 0).reshape(len(y), -1).astype(np.complex64)
+    seen = ofdm_grid.in_tile(pattern, False).reshape(-1)
+    mean, _, info = diffsem.scheme(f"ofdm_grid/{member}").estimate(tile, 0.05, observed=seen)
+    assert not np.any(info["bypassed"])
+    bank = nmse(grid_bank.bank_of_180(16, 48)(y, pattern, 0.05), channels.response)
+    assert nmse(mean.reshape(-1, 16, 64)[:, :, 8:56], channels.response) < bank + most
