@@ -11,16 +11,18 @@ COLOURS = {
     "gmm": "#56B4E9",
     "mmse_net": "#CC79A7",
     "diffusion": "#0072B2",
+    "tracking": "#F0E442",
     "genie_lmmse": "#009E73",
     "perfect": "#000000",
 }
-MARKERS = {"ls": "s", "lmmse": "v", "gmm": "^", "mmse_net": "D", "diffusion": "o"}
+MARKERS = {"ls": "s", "lmmse": "v", "gmm": "^", "mmse_net": "D", "diffusion": "o", "tracking": "P"}
 LABELS = {
     "ls": "least squares (gr-digital)",
     "lmmse": "LMMSE, average statistics",
     "gmm": "Gaussian mixture",
     "mmse_net": "one-step network",
     "diffusion": "diffusion prior",
+    "tracking": "diffusion prior, followed by the data",
     "genie_lmmse": "LMMSE, true statistics (genie)",
     "perfect": "true channel",
 }
