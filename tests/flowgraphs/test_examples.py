@@ -281,6 +281,7 @@ def test_mimo_joint_finds_more_symbols(tmp_path):
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
+    tested |= {"ofdm_grid", "ofdm_loopback"}
     tested |= {"mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}

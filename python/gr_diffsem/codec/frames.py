@@ -26,7 +26,7 @@ CARRIERS = len(LAYOUT_64.data)  #: data carriers of an OFDM symbol
 FRAME_SYMBOLS = 50  #: OFDM symbols of the payload of a full frame, unless said otherwise
 HEADER_USES = head.SYMBOLS
 #: Symbols of a digital part that are sent once more, beside half of it.
-AGAIN = 768
+AGAIN = 512
 #: Digital symbols that a frame holds at least, by which it is known.
 MARKS = 24
 

@@ -20,6 +20,7 @@ from .frame_header import Header
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: A sender that repeats a picture is combined over this many of its passes.
 PASSES = 8
+FEW = 4  #: frames of a content that one of them shows
 STRANDS = 6  #: contents that are collected at the same time
 
 
@@ -49,9 +50,9 @@ class Strand:
     @property
     def believed(self):
         """Whether it is more than the header of a single frame, which is mostly one that noise made: two frames, or all
-        that there are; or its digital part is decoded."""
-        received = self.collector.received
-        return received > 1 or received == self.collector.count or self.collector.data() is not None
+        that there are; or, of few, one whose digital part decodes."""
+        received, count = self.collector.received, self.collector.count
+        return received > 1 or received == count or (count <= FEW and self.collector.data() is not None)
 
     @property
     def owed(self):
@@ -133,7 +134,7 @@ class Passes:
 
     def decodable(self):
         """Whether end() would hand something on."""
-        return any(s.collector.arrived and s.collector.data() is not None for s in self._strands)
+        return any(s.collector.arrived and s.believed and s.collector.data() is not None for s in self._strands)
 
     def so_far(self):
         """A Preview of the pass that goes on, or None where it has no frame that the content's last picture had not."""
