@@ -93,7 +93,8 @@ def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
     shown = {name: f"taken['{name}'].tolist()" for name in lines}
     take = {name: ["band", 10, port, "float32"] for port, name in enumerate(lines)}
     later = "min(tb.probe.nitems_read(0), tb.variance.nitems_read(0)) > {}"
-    settled = later.format(24) + " and sum(tb.variance.level()) < 0.29 * len(tb.variance.level())"  # what waits still has the other noise
+    # What waits in the buffers still has the other noise.
+    settled = later.format(24) + " and sum(tb.variance.level()) < 0.29 * len(tb.variance.level())"
     steps = [
         {"set": {"noise_var": 2.0}, "seconds": 90, "until": later.format(6), "read": read},
         {"set": {"noise_var": 0.3}, "seconds": 60, "until": settled, "read": {**read, **shown}},
