@@ -53,7 +53,7 @@ class OfdmGrid(Scheme):
     gain = "measured"
     operator = "mask"
     default = "full"
-    fallbacks = {"full": "robust", "fast": "robust"}
+    fallbacks = {"full": "robust", "fast": "full"}
     cost_unit = "tile of 1,024 elements"
     snr_definition = "mean channel power over noise variance, both per observed element"
     snr_db = (0, 10, 20, 30)
