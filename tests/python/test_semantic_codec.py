@@ -166,7 +166,7 @@ def test_strong_coefficients_survive_the_loss_of_symbols():
         (np.zeros((0, 8, 3), np.uint8), 999, "must be"),
         (np.zeros((1, 1, 3), np.uint8), 99999, "one pixel"),
         (np.zeros((1, 5000, 3), np.uint8), 99999, "a side may have 4096"),
-        (np.zeros((64, 64, 3), np.uint8), 256, r"needs 6640 .CBR 1/1.85"),
+        (np.zeros((64, 64, 3), np.uint8), 256, r"needs 5776 .CBR 1/2.13"),
     ],
 )
 def test_what_cannot_be_sent_is_said(image, uses, message):
