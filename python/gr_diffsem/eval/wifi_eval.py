@@ -99,8 +99,9 @@ def _through_block(handle, y, noise_var, mask):
     [n, 64])."""
     from .flowgraph import through_block
 
-    # The two symbols' difference, less the rotation between them.
-    return through_block(handle, y, noise_var, mask, noise_freedom=mask.sum() - 0.5)[:2]
+    # The two symbols' difference, less the rotation between them; who measures what the guard of a scheme alone reads.
+    freedom = mask.sum() - 0.5 if handle.info()["guard"] else 0
+    return through_block(handle, y, noise_var, mask, noise_freedom=freedom)[:2]
 
 
 def _progress(total, unit, text):

@@ -91,6 +91,23 @@ class Waves(nn.Module):
         v = v.reshape(-1, self.times, 2, self.delays).permute(0, 3, 2, 1)
         return v.reshape(-1, self.delays, 2 * self.times) @ self.doppler_t
 
+    def doppler_profile(self, y):
+        """Power of each Doppler, summed over carriers whatever their phases: [B, dopplers]."""
+        v = (y.transpose(1, 3) @ self.symbol_t).reshape(-1, y.shape[3], 2 * self.times) @ self.doppler_t
+        return power(v).sum(1)
+
+    def delay_profile(self, y):
+        """Power of each delay, summed over symbols whatever their phases: [B, delays]."""
+        v = (y @ self.carrier_t).reshape(-1, y.shape[1], 2 * self.modes) @ self.delay_t
+        re, im = v.chunk(2, 2)
+        return (re * re + im * im).sum(1)
+
+    def profile_multiply_adds(self):
+        """Of both profiles, for one tile."""
+        symbols, carriers = self.symbol.shape[1], self.carrier.shape[1]
+        over_symbols = carriers * (2 * symbols * self.times + self.doppler.numel())
+        return over_symbols + symbols * (2 * carriers * self.modes + self.delay.numel())
+
     def multiply_adds(self):
         """Of Phi, or of its adjoint, for one tile."""
         symbols, carriers = self.symbol.shape[1], self.carrier.shape[1]
@@ -123,6 +140,43 @@ def solve(waves, y, w, d, steps):
         p = s + (after / (energy + least)) * p
         energy = after
     return d * z
+
+
+class Solved(torch.autograd.Function):
+    """`solve` with a gradient that needs no record of its steps. At the minimum A z = b, A = I + D Phi^H W^2 Phi D, so
+    that the gradient by log p is z A^-1 (d g), g that by x: a second system of the same kind."""
+
+    @staticmethod
+    def forward(ctx, waves, y, w, log_powers, steps):
+        d = amplitudes(log_powers)
+        x = solve(waves, y, w, d, steps)
+        ctx.save_for_backward(x, w, d)
+        ctx.waves, ctx.steps = waves, steps
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w, d = ctx.saved_tensors
+        dims = (1, 2)
+        r = d * g
+        u, p = torch.zeros_like(r), r
+        energy = (r * r).sum(dims, keepdim=True)
+        least = (1e-8 * energy).clamp(min=1e-30)
+        for _ in range(ctx.steps):
+            q = p + d * ctx.waves.adjoint(w * w * ctx.waves(d * p))
+            length = energy / ((p * q).sum(dims, keepdim=True) + least)
+            u, r = u + length * p, r - length * q
+            after = (r * r).sum(dims, keepdim=True)
+            p = r + (after / (energy + least)) * p
+            energy = after
+        re, im = (x / d * u).chunk(2, 2)
+        return None, None, None, re + im, None
+
+
+def amplitudes(log_powers):
+    """sqrt(p), for the real parts and for the imaginary parts."""
+    d = torch.exp(log_powers / 2)
+    return torch.cat((d, d), 2)
 
 
 class Mixer(nn.Module):
@@ -165,8 +219,9 @@ def log(x, least):
 
 class DelayDoppler(nn.Module):
     """The denoiser of tiles [symbols, carriers]. steps: of conjugate gradients, in each round; last: those of the last
-    round once it is trained (at 30 dB 16 leave up to 1.3 dB, and in training they cost what they take); delays,
-    dopplers: places; channels, hidden: of the mixers; blocks: mixers in a round."""
+    round once it is trained (at 30 dB 14 leave up to 1 dB, 24 0.2 dB; in training they cost what they take); delays,
+    dopplers: places; channels, hidden: of the mixers; blocks: mixers in a round; spread: what is pooled for the error
+    variance, and its layers' width."""
 
     def __init__(
         self,
@@ -174,17 +229,19 @@ class DelayDoppler(nn.Module):
         carriers=64,
         delays=64,
         dopplers=17,
-        steps=(3, 5, 16),
-        last=40,
+        steps=(3, 5, 8, 16),
+        last=24,
         channels=64,
         hidden=64,
         blocks=2,
+        spread=(16, 32),
     ):
         super().__init__()
         self.symbols, self.carriers, self.steps, self.last = symbols, carriers, tuple(steps), last
         self.waves = Waves(carriers, symbols, delays, dopplers)
-        first, later = 2 * dopplers + 3, 5 * dopplers + 3
+        first, later, whole = 2 * dopplers + 2, 5 * dopplers + 2, 2 * dopplers + 3
         self.into = nn.ModuleList(nn.Linear(later if i else first, channels) for i in range(len(steps)))
+        self.tells = nn.ModuleList(nn.Linear(whole, channels, bias=False) for _ in steps)
         self.mixers = nn.ModuleList(
             nn.ModuleList(Mixer(delays, channels, hidden) for _ in range(blocks)) for _ in steps
         )
@@ -193,14 +250,15 @@ class DelayDoppler(nn.Module):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.constant_(layer.bias, -math.log(delays * dopplers))
         self.place = nn.Parameter(0.02 * torch.randn(delays, channels))
-        self.spread = Spread(self.waves, symbols, carriers, channels)
+        self.spread = Spread(self.waves, symbols, carriers, channels, *spread)
 
     def multiply_adds(self):
         """Of one tile, once it is trained."""
         layers = [m for m in self.modules() if isinstance(m, Mixer)]
         total = sum(m.multiply_adds() for m in layers)
         tokens = [*self.into, *self.says]
-        total += sum(m.weight.numel() for m in tokens) * self.waves.delays
+        total += sum(m.weight.numel() for m in tokens) * self.waves.delays + sum(m.weight.numel() for m in self.tells)
+        total += 2 * self.waves.profile_multiply_adds()
         total += (2 * (sum(self.steps[:-1]) + self.last) + len(self.steps) + 3) * self.waves.multiply_adds()
         return total + self.spread.multiply_adds()
 
@@ -229,26 +287,37 @@ class DelayDoppler(nn.Module):
         def matched(grid):
             return power(self.waves.adjoint(share * grid)) / (2 * total[..., None] ** 2)
 
-        pattern = power(self.waves.adjoint(torch.cat((share, torch.zeros_like(share)), 2))) / total[..., None] ** 2
-        whole = torch.cat((torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3), 1)
-        whole = whole[:, None].expand(-1, self.waves.delays, -1)
+        looks = torch.cat((share, torch.zeros_like(share)), 2)
+        pattern = power(self.waves.adjoint(looks)) / total[..., None] ** 2
+        whole = [torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3]
+        # Pilots on few carriers say little of delays and all of Dopplers, a whole symbol the reverse: beside what is
+        # summed over both with its phase, what is summed over one of them without.
+        each = []
+        for profile, over in ((self.waves.delay_profile, 3), (self.waves.doppler_profile, 1)):
+            most = share.sum(over).pow(2).sum((1, 2))[:, None] + 1e-3
+            floor = 0.3 * noise * total.pow(2) / most + 1e-6
+            each.append((log(profile(share * y) / (2 * most), floor), log(profile(looks) / most, 1e-4)))
+        whole = torch.cat((*whole, *each[1]), 1)
         least = (0.3e6 * noise[..., None] + 0.1) / 1e6
-        known = (log(matched(y), least), log(pattern, 1e-4), whole)
+        known = (log(matched(y), least), log(pattern, 1e-4), *(f[..., None] for f in each[0]))
         h, said, means, x, left = self.place, [], [], None, None
         for i, steps in enumerate(self.steps):
             features = known
             if i:
                 features = (*known, said[-1] / 3, log(power(x) / 2, 1e-8), log(left, least))
-            h = h + self.into[i](torch.cat(features, 2))
+            h = h + self.into[i](torch.cat(features, 2)) + self.tells[i](whole)[:, None]
             for mixer in self.mixers[i]:
                 h = mixer(h)
             said.append(self.says[i](h).clamp(-25, 3))
-            d = torch.exp(said[-1] / 2)
+            end = i + 1 == len(self.steps)
             with contextlib.nullcontext() if through else torch.no_grad():
-                x = solve(self.waves, y, w, torch.cat((d, d), 2), steps)
+                if end and self.training:
+                    x = Solved.apply(self.waves, y, w, said[-1], steps)
+                else:
+                    x = solve(self.waves, y, w, amplitudes(said[-1]), steps)
                 grid = self.waves(x)
-            left = None if i + 1 == len(self.steps) else matched(y - grid)
-            if left is None or not last:
+            left = None if end else matched(y - grid)
+            if end or not last:
                 means.append(self.waves.turned(grid, -1.0).transpose(1, 2))
         return said, means, self.spread(said[-1], h, w, noise)
 
@@ -260,7 +329,7 @@ class Spread(nn.Module):
     POWERS = (1, 4)  # of the correlation's square: how near a look has to be
     EACH = 4  # features for each: all looks, all of them saturated, those of the same symbol, of the same carrier
 
-    def __init__(self, waves, symbols, carriers, channels, hidden=32, pooled=16):
+    def __init__(self, waves, symbols, carriers, channels, pooled, hidden):
         super().__init__()
         for name, places, n in (("k", waves.tau, carriers), ("s", waves.nu, symbols)):
             phase = 2 * np.pi * np.outer(places, np.arange(-n + 1, n))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Weights that a training begins from, out of a network that was exported to .onnx (docs: `train --start`).
 
-An exported graph keeps the names of a network's parameters; only what `for_export` joined has to be taken apart again.
+An exported graph keeps the names of a network's parameters. What `for_export` joined has to be taken apart again, and
+a linear layer's matrix, which the exporter turns over and names anew, is known by the bias that is added behind it.
 """
 
 import json
@@ -51,6 +52,7 @@ def read(path, net):
         if uses_external_data(tensor):
             raise UserError(f"--start {path} keeps {tensor.name} elsewhere: give one that `gr-diffsem export` wrote")
         tensors[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+    tensors |= linear_weights(model.graph, tensors)
     weights = {}
     for prefix, layer in net.named_modules():
         joined = f"{prefix}.weight"
@@ -61,9 +63,30 @@ def read(path, net):
         except ValueError as error:
             raise UserError(f"--start {path} holds another network: {joined} {error}") from None
         weights |= {f"{prefix}.{name}": value for name, value in parts.items()}
-    # What has no dot is a constant of the graph, not a parameter.
-    weights |= {name: value for name, value in tensors.items() if "." in name or name in net.state_dict()}
+    # What has no dot is a constant of the graph, not a parameter; nor is a buffer that a network makes itself.
+    made = {name for name, _ in net.named_buffers()} - set(net.state_dict())
+    weights |= {
+        name: value
+        for name, value in tensors.items()
+        if ("." in name or name in net.state_dict()) and name not in made
+    }
     return weights, _where_from(path, model)
+
+
+def linear_weights(graph, tensors):
+    """{"name.weight": tensor [out, in]} of x W^T + "name.bias", which is a MatMul and an Add."""
+    made_by = {node.output[0]: node for node in graph.node}
+    found = {}
+    for node in graph.node:
+        if node.op_type != "Add":
+            continue
+        for bias, product in (node.input, reversed(node.input)):
+            source = made_by.get(product)
+            if bias.endswith(".bias") and source is not None and source.op_type == "MatMul":
+                matrix = tensors.get(source.input[1])
+                if matrix is not None and matrix.ndim == 2:
+                    found[bias.removesuffix("bias") + "weight"] = matrix.T.contiguous()
+    return found
 
 
 def _where_from(path, model):

@@ -30,7 +30,9 @@ def full():
 def fast():
     from ..models.delay_doppler import DelayDoppler
 
-    return DelayDoppler(*TILE, delays=48, dopplers=11, steps=(2, 7), last=7, channels=40, hidden=36, blocks=1)
+    return DelayDoppler(
+        *TILE, delays=48, dopplers=11, steps=(2, 12), last=12, channels=40, hidden=36, blocks=1, spread=(8, 12)
+    )
 
 
 @dataclass
