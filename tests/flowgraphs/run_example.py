@@ -6,9 +6,9 @@
 STEPS.json: {"take": {name: [block, items, port, type]}, "steps": [{"set": {variable: value}, "seconds": s,
 "read": {name: expression}, "grab": PNG}, ...]}. `take` collects the first items of a block's output; port 0 and
 complex64 need not be said.
-Each step sets variables through the flowgraph's own callbacks, runs for a while (with "until": EXPRESSION of `tb`, no
-longer than until that is true), then evaluates its expressions of `tb`, `np` and `taken` (name: array). The caller has
-the time limit. With "patch": FILE, that Python file is run first (to put something in a radio's place).
+Each step sets variables through the flowgraph's own callbacks, runs for a while (with "until": EXPRESSION of `tb` and
+`np`, no longer than until that is true), then evaluates its expressions of `tb`, `np` and `taken` (name: array). The
+caller has the time limit. With "patch": FILE, that Python file is run first (to put something in a radio's place).
 """
 
 import importlib.util
@@ -52,7 +52,7 @@ def main(script, plan):
 
     def idle(seconds, until):
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and eval(until, {"tb": tb})):
+        while time.monotonic() < end and not (until and eval(until, {"tb": tb, "np": np})):
             app.processEvents()
             time.sleep(0.02)
 

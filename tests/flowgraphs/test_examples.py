@@ -93,13 +93,18 @@ def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
     shown = {name: f"taken['{name}'].tolist()" for name in lines}
     take = {name: ["band", 10, port, "float32"] for port, name in enumerate(lines)}
     later = "min(tb.probe.nitems_read(0), tb.variance.nitems_read(0)) > {}"
-    # What waits in the buffers still has the other noise.
-    settled = later.format(24) + " and sum(tb.variance.level()) < 0.29 * len(tb.variance.level())"
+    # What waits in the buffers still has the other noise, and is refuted: its stated variance is that of the noise. Then
+    # comes what was asked for.
+    refuted = "abs(np.mean(tb.variance.level()) - 0.3) < 1e-4"
+    settled = later.format(24) + " and np.mean(tb.variance.level()) < 0.29"
     steps = [
         {"set": {"noise_var": 2.0}, "seconds": 90, "until": later.format(6), "read": read},
-        {"set": {"noise_var": 0.3}, "seconds": 60, "until": settled, "read": {**read, **shown}},
+        {"set": {"noise_var": 0.3}, "seconds": 10, "until": refuted, "read": {}},
+        {"seconds": 60, "until": settled, "read": {}},
+        {"seconds": 0.5, "read": {**read, **shown}},
     ]
-    both = run_example("draws", tmp_path, steps, seconds=200, take=take)
+    first, *_, last = run_example("draws", tmp_path, steps, seconds=200, take=take)
+    both = (first, last)
     for got, noise_var in zip(both, (2.0, 0.3), strict=True):
         assert 0.4 < got["spread"] / got["stated"] < 2.5  # one item of 16 draws
         assert 0 < got["stated"] < noise_var
