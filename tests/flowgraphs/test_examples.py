@@ -93,8 +93,7 @@ def test_draws_differ_by_what_the_posterior_leaves(tmp_path):
     shown = {name: f"taken['{name}'].tolist()" for name in lines}
     take = {name: ["band", 10, port, "float32"] for port, name in enumerate(lines)}
     later = "min(tb.probe.nitems_read(0), tb.variance.nitems_read(0)) > {}"
-    # What waits in the buffers still has the other noise, and is refuted: its stated variance is that of the noise. Then
-    # comes what was asked for.
+    # What waits in the buffers still has the other noise, and is refuted: its stated variance is that of the noise.
     refuted = "abs(np.mean(tb.variance.level()) - 0.3) < 1e-4"
     settled = later.format(24) + " and np.mean(tb.variance.level()) < 0.29"
     steps = [

@@ -48,11 +48,24 @@ def test_solve_is_the_posterior_mean(small):
     w = w * (torch.rand(1, 6, 1, 24, generator=rng) < 0.4)
     d = torch.rand(1, 16, 5, dtype=torch.float64, generator=rng)
     d = torch.cat((d, d), 2)
-    x = delay_doppler.solve(small, y, w, d, 80)
+    x = delay_doppler.solve(small, y, w * w, d, 80)
     phi = dense(small) * d.reshape(-1)
     a = phi * w.expand(1, 6, 2, 24).reshape(-1, 1)
     z = torch.linalg.solve(a.T @ a + torch.eye(a.shape[1], dtype=torch.float64), a.T @ (w * y).reshape(-1))
     assert torch.allclose(x.reshape(-1), d.reshape(-1) * z, atol=1e-3)  # it stops at a gradient of 1e-4
+
+
+def test_a_solved_system_has_the_gradient_of_its_steps(small):
+    rng = torch.Generator().manual_seed(3)
+    y = torch.randn(2, 6, 2, 24, dtype=torch.float64, generator=rng)
+    looks = (torch.rand(2, 6, 1, 24, generator=rng) < 0.4).double()
+    weights = torch.randn(2, 16, 10, dtype=torch.float64, generator=rng)
+    log_powers = (torch.randn(2, 16, 5, dtype=torch.float64, generator=rng) - 3).requires_grad_(True)
+    with_record = delay_doppler.solve(small, y, looks, delay_doppler.amplitudes(log_powers), 80)
+    without = delay_doppler.Solved.apply(small, y, looks, log_powers, 80)
+    assert torch.equal(with_record, without)
+    wanted, got = (torch.autograd.grad((x * weights).sum(), log_powers)[0] for x in (with_record, without))
+    assert torch.allclose(got, wanted, rtol=1e-2, atol=1e-3 * float(wanted.abs().max()))
 
 
 def test_powers_of_channels_lie_where_their_paths_do():

@@ -7,10 +7,10 @@ says the powers, and the system is solved:
     H = Phi x,  x ~ CN(0, diag p),  y = H + n,                                                  (1)
     z minimises |W (y - Phi sqrt(p) z)|^2 + |z|^2,  W = 1/sigma,  H^ = Phi sqrt(p) z            (2)
 
-Phi: waves at `delays` x `dopplers` places; (2) by conjugate gradients on the normal equations, without forming them
-(Hestenes and Stiefel 1952; CGLS, whose rounding errors grow with the root of those of the normal equations). What was
-solved for says more of the powers: some rounds of asking and solving are sparse Bayesian learning (Tipping 2001) with a
-network in place of its update. Powers come from powers, never from a phase: turning y turns the answer alike.
+Phi: waves at `delays` x `dopplers` places; (2) by conjugate gradients (Hestenes and Stiefel 1952), without forming its
+matrix: in float32 24 steps of it differ by -53 dB from those in float64 at 30 dB. What was solved for says more of the
+powers: some rounds of asking and solving are sparse Bayesian learning (Tipping 2001) with a network in place of its
+update. Powers come from powers, never from a phase: turning y turns the answer alike.
 
 Waves pass through two short bases (prolate spheroidal sequences: Slepian 1978), of the delays and of the Dopplers that
 there are; both are real once the middle delay is taken out, which halves the arithmetic.
@@ -119,57 +119,46 @@ class Waves(nn.Module):
         )
 
 
-def solve(waves, y, w, d, steps):
-    """sqrt(p) z of (2) after `steps` of conjugate gradients from 0. w [B, S, 1, K]; d = sqrt(p) as amplitudes are."""
+def conjugate_gradients(waves, looks, d, b, steps):
+    """A^-1 b after `steps` from 0, A = I + D Phi^H W^2 Phi D. looks = 1/sigma^2 [B, S, 1, K]; d as amplitudes are."""
     dims = (1, 2)
-    r = w * y
-    s = d * waves.adjoint(w * r)
-    z = torch.zeros_like(s)
-    p, energy = s, (s * s).sum(dims, keepdim=True)
+    z, r, p = torch.zeros_like(b), b, b
+    energy = (r * r).sum(dims, keepdim=True)
     least = (1e-8 * energy).clamp(min=1e-20)  # what is left of the gradient is rounding: from here on nothing moves
     for i in range(steps):
-        q = w * waves(d * p)
-        bend = (q * q).sum((1, 2, 3)).reshape(-1, 1, 1) + (p * p).sum(dims, keepdim=True)
-        length = energy / (bend + least)
+        q = p + d * waves.adjoint(looks * waves(d * p))
+        length = energy / ((p * q).sum(dims, keepdim=True) + least)
         z = z + length * p
         if i + 1 == steps:
             break
-        r = r - length[..., None] * q
-        s = d * waves.adjoint(w * r) - z
-        after = (s * s).sum(dims, keepdim=True)
-        p = s + (after / (energy + least)) * p
+        r = r - length * q
+        after = (r * r).sum(dims, keepdim=True)
+        p = r + (after / (energy + least)) * p
         energy = after
-    return d * z
+    return z
+
+
+def solve(waves, y, looks, d, steps):
+    """sqrt(p) z of (2)."""
+    return d * conjugate_gradients(waves, looks, d, d * waves.adjoint(looks * y), steps)
 
 
 class Solved(torch.autograd.Function):
-    """`solve` with a gradient that needs no record of its steps. At the minimum A z = b, A = I + D Phi^H W^2 Phi D, so
-    that the gradient by log p is z A^-1 (d g), g that by x: a second system of the same kind."""
+    """`solve` with a gradient that needs no record of its steps. At the minimum A z = b, so that the gradient by log p
+    is z A^-1 (d g), g that by x: a second system of the same kind."""
 
     @staticmethod
-    def forward(ctx, waves, y, w, log_powers, steps):
+    def forward(ctx, waves, y, looks, log_powers, steps):
         d = amplitudes(log_powers)
-        x = solve(waves, y, w, d, steps)
-        ctx.save_for_backward(x, w, d)
+        x = solve(waves, y, looks, d, steps)
+        ctx.save_for_backward(x, looks, d)
         ctx.waves, ctx.steps = waves, steps
         return x
 
     @staticmethod
     def backward(ctx, g):
-        x, w, d = ctx.saved_tensors
-        dims = (1, 2)
-        r = d * g
-        u, p = torch.zeros_like(r), r
-        energy = (r * r).sum(dims, keepdim=True)
-        least = (1e-8 * energy).clamp(min=1e-30)
-        for _ in range(ctx.steps):
-            q = p + d * ctx.waves.adjoint(w * w * ctx.waves(d * p))
-            length = energy / ((p * q).sum(dims, keepdim=True) + least)
-            u, r = u + length * p, r - length * q
-            after = (r * r).sum(dims, keepdim=True)
-            p = r + (after / (energy + least)) * p
-            energy = after
-        re, im = (x / d * u).chunk(2, 2)
+        x, looks, d = ctx.saved_tensors
+        re, im = (x / d * conjugate_gradients(ctx.waves, looks, d, d * g, ctx.steps)).chunk(2, 2)
         return None, None, None, re + im, None
 
 
@@ -277,7 +266,7 @@ class DelayDoppler(nn.Module):
         gradients pass through the linear systems."""
         v = (sigma * sigma).reshape(-1, self.symbols, 1, self.carriers) + FLOOR
         seen = (v < UNSEEN**2).to(v.dtype)
-        w = seen * torch.rsqrt(v)
+        w2 = seen / v
         y = x.reshape(-1, 2, self.symbols, self.carriers).transpose(1, 2) * seen
         y = self.waves.turned(y)
         share = seen / (1 + v)  # what each look counts while powers are unknown
@@ -312,14 +301,14 @@ class DelayDoppler(nn.Module):
             end = i + 1 == len(self.steps)
             with contextlib.nullcontext() if through else torch.no_grad():
                 if end and self.training:
-                    x = Solved.apply(self.waves, y, w, said[-1], steps)
+                    x = Solved.apply(self.waves, y, w2, said[-1], steps)
                 else:
-                    x = solve(self.waves, y, w, amplitudes(said[-1]), steps)
+                    x = solve(self.waves, y, w2, amplitudes(said[-1]), steps)
                 grid = self.waves(x)
             left = None if end else matched(y - grid)
             if end or not last:
                 means.append(self.waves.turned(grid, -1.0).transpose(1, 2))
-        return said, means, self.spread(said[-1], h, w, noise)
+        return said, means, self.spread(said[-1], h, w2, noise)
 
 
 class Spread(nn.Module):
@@ -355,12 +344,12 @@ class Spread(nn.Module):
         re, im = p @ getattr(self, f"cos_{name}"), p @ getattr(self, f"sin_{name}")
         return re * re + im * im
 
-    def forward(self, said, h, w, noise):
+    def forward(self, said, h, w2, noise):
         k, s = self.carriers, self.symbols
         p = torch.exp(said)
         total = p.sum((1, 2))
         along, across = self.correlation(p.sum(2), "k"), self.correlation(p.sum(1), "s")
-        looks = (w * w)[:, :, 0] * total[:, None, None]  # signal over noise of each
+        looks = w2[:, :, 0] * total[:, None, None]  # signal over noise of each
         features = [looks]
         for power in self.POWERS:
             near = along.pow(power)[:, self.lag_k].reshape(-1, k, k)
