@@ -7,14 +7,16 @@ linear systems; then the error of the answers, the last round's and, at a smalle
 
 import numpy as np
 import torch
+from torch import nn
 
-from . import training
+from . import delay_doppler, training
 
 EARLIER = 0.2  # weight of what each earlier round leaves, beside the last's
-BESIDE = 0.03  # what an element beside the part of a tile that is there counts
-# Items count by their expected error to this power: 1 would let those that are hard to know, which make most of the
-# mean error, count no more than the others; 0 would leave nothing to high SNR.
-EQUAL = 0.6
+BESIDE = 0.002  # what an element beside the part of a tile that is there counts
+# An item counts by the error that its pattern and noise make one expect, to this power: at 1 each pattern and SNR
+# counts alike in dB. What y itself says must not enter: a channel that is hard to know makes much of the mean error,
+# and counts as much as it makes.
+EQUAL = 0.9
 POWERS_ALONE = 0.22  # share of the time
 
 
@@ -50,9 +52,32 @@ def of_part(values, part):
     return (values * weight).sum((1, 2)) / weight.sum((1, 2))
 
 
+class Difficulty:
+    """Learns log E[error] of a tile from where it is observed and how noisy it is, while others learn."""
+
+    def __init__(self, symbols, carriers):
+        self.net = nn.Sequential(nn.Linear(symbols + carriers + 1, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=3e-3)
+
+    def __call__(self, sigma, error):
+        """sigma [B, 1, S, K], error [B] of each tile -> log of what was to be expected [B], without gradient."""
+        seen = (sigma < delay_doppler.UNSEEN).to(sigma.dtype)[:, 0]
+        level = (seen * torch.log(sigma[:, 0])).sum((1, 2)) / seen.sum((1, 2)).clamp(min=1)
+        expected = self.net(torch.cat((seen.mean(2), seen.mean(1), level[:, None] / 3), 1))[:, 0]
+        unlikely = expected + (error.detach() * torch.exp(-expected)).clamp(max=100)
+        self.optimiser.zero_grad(set_to_none=True)
+        unlikely.mean().backward()
+        self.optimiser.step()
+        return expected.detach()
+
+
 class RoundsTraining(training.Training):
     """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance); of one without, as
     everywhere."""
+
+    def __init__(self, scheme, member, network, args, folder):
+        super().__init__(scheme, member, network, args, folder)
+        self.difficulty = Difficulty(*scheme.shape)
 
     def draw(self, rng):
         batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
@@ -74,8 +99,9 @@ class RoundsTraining(training.Training):
         spread = of_part(likely, part).mean()
         if alone:
             return sum(cross_entropy(s, powers) for s in said), spread
-        weight = of_part(log_variance.detach().exp(), part) ** -EQUAL
-        fits = [(weight * of_part(error, part)).clamp(max=100).mean() for error in errors]
+        tiles = [of_part(error, part) for error in errors]
+        weight = torch.exp(-EQUAL * self.difficulty(sigma, tiles[-1]))
+        fits = [(weight * tile).clamp(max=100).mean() for tile in tiles]
         return fits[-1] + EARLIER * sum(fits[:-1]), spread
 
 
