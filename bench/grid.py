@@ -7,12 +7,14 @@ share of the distance in dB from the bank of 180 Gaussians to the genie that a m
 paired, bootstrapped over channels.
 
     build/env/radio/bin/python bench/grid.py [--channels 1000] [--json FILE] [--picture docs/images/grid.png]
+    build/env/radio/bin/python bench/grid.py --draws 16 --channels 40
 """
 
 import argparse
 import json
 
 import numpy as np
+from gr_diffsem.base.signal import complex_noise32
 from gr_diffsem.eval import scheme_eval, scores
 from gr_diffsem.schemes import get
 
@@ -86,6 +88,28 @@ def gates(methods):
         yield f"{name}: guarded, per cent, at 0 / 10 / 20 / 30 dB: " + " / ".join(f"{100 * s:.3f}" for s in shares)
 
 
+def draws(channels, count, seed, package):
+    """What `count` draws of the posterior say, at 10 and 20 dB, lines of Markdown. Their spread should be the error's
+    variance, and their mean the mean but for what few draws leave."""
+    from gnuradio import diffsem
+
+    one, many = diffsem.scheme(package), diffsem.scheme(f"{package}:sampler=posterior_draw")
+    yield f"| pilots | SNR, dB | mean | mean of {count} draws | one draw | spread over error of the mean |"
+    yield "|---|---|---|---|---|---|"
+    for part in get("ofdm_grid").test_data(5 * channels, seed):
+        truth = part.truth.reshape(len(part.truth), -1)
+        for snr in CLOSING_AT:
+            noise_var = np.float32(10 ** (-snr / 10))
+            rng = np.random.default_rng([seed, round(snr)])
+            y = (truth + np.sqrt(noise_var) * complex_noise32(rng, truth.shape)) * part.observed
+            mean = one.estimate(y.astype(np.complex64), noise_var, observed=part.observed)[0]
+            drawn, spread, _ = many.estimate(y.astype(np.complex64), noise_var, observed=part.observed, draws=count)
+            errors = [np.abs(x - truth)[:, part.counted] ** 2 for x in (mean, drawn.mean(0), drawn[0])]
+            cells = [f"{10 * np.log10(e.mean()):.2f}" for e in errors]
+            ratio = spread[:, part.counted].mean() / errors[0].mean()
+            yield f"| {part.name} | {snr:.0f} | {' | '.join(cells)} | {ratio:.2f} |"
+
+
 def picture(methods, path):
     """NMSE over SNR, a panel for each pattern."""
     import matplotlib
@@ -110,9 +134,14 @@ def main():
     parser.add_argument("--channels", type=int, default=1000, help="of each pattern")
     parser.add_argument("--seed", type=int, default=20261129)
     parser.add_argument("--package", default="ofdm_grid")
+    parser.add_argument("--draws", type=int, default=0, help="measure so many draws of the posterior instead")
     parser.add_argument("--json", help="write the numbers to this file")
     parser.add_argument("--picture", help="draw them into this file")
     args = parser.parse_args()
+    if args.draws:
+        for line in draws(args.channels, args.draws, args.seed, args.package):
+            print(line, flush=True)
+        return
     methods = run(args.channels, args.seed, args.package)
     print(*table(methods), "", *gates(methods), sep="\n")
     if args.json:
