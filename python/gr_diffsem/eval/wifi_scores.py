@@ -17,6 +17,9 @@ An estimator is a callable ``estimator(Y, noise_var, mask) -> H`` or ``-> (H, va
 * mask bool [64]: the 52 observed carriers.
 * H complex [n, 64], the estimate; only the 52 carriers are looked at. var real [n, 64] or None,
   its error variance, used to weight soft bits.
+
+With an attribute `passes` = 2 it is called once more, with Y and noise_var of the training field and the data that its
+first answer decoded (`receivers.wifi.decided_data`).
 """
 
 import zlib
@@ -24,7 +27,7 @@ import zlib
 import numpy as np
 
 from ..air.impairments import noise
-from ..receivers.wifi import reference_channel, wifi_decoder, wifi_frontend
+from ..receivers.wifi import decided_data, reference_channel, wifi_decoder, wifi_frontend
 from ..receivers.wifi.wifi_tables import USED, USED_MASK
 
 #: Packets that are held demodulated at a time.
@@ -81,14 +84,32 @@ def _call(name, estimator, y, noise_var):
 
 
 def _decode(packets, symbols, h, var, noise_var):
-    """Decode with one estimate per packet -> (evm in dB [n], number of good FCS)."""
+    """Decode with one estimate per packet -> (jobs, results)."""
     jobs = [
         reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None if var is None else var[i], symbols[i])
         for i, p in enumerate(packets)
     ]
-    results = wifi_decoder.decode_batch(jobs)
+    return jobs, wifi_decoder.decode_batch(jobs)
+
+
+def _score(packets, results):
+    """(evm in dB [n], number of good FCS)."""
     good = sum(r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets, strict=True))
     return [r.evm_db for r in results], good
+
+
+def _receive(name, estimator, packets, y, noise_var, symbols):
+    """Estimate and decode; an estimator with `passes` above 1 is asked again, with what was decoded. A packet whose FCS
+    is good is through, as in a receiver. -> (H, results)"""
+    h, var = _call(name, estimator, y, noise_var)
+    jobs, results = _decode(packets, symbols, h, var, noise_var)
+    for _ in range(getattr(estimator, "passes", 1) - 1):
+        looks = [decided_data.observe(*four) for four in zip(y, noise_var, jobs, results, strict=True)]
+        look, level = np.array([a for a, _ in looks], y.dtype), np.array([b for _, b in looks], noise_var.dtype)
+        h, var = _call(name, estimator, look, level)
+        jobs, again = _decode(packets, symbols, h, var, noise_var)
+        results = [a if a.fcs_ok else b for a, b in zip(results, again, strict=True)]
+    return h, results
 
 
 def _db(x):
@@ -106,7 +127,7 @@ def evaluate(packets, estimators=None, snr_db=SNR_DB, seed=0, progress=None):
     snr_db: sequence of dB; progress: callable given the number of decoded packets just finished
     (in all len(packets) * (1 + len(snr_db) * (1 + len(estimators)))).
     Returns {"packets", "fcs_ok_clean", "snr_db", "methods": {name: {"nmse_db", "evm_db",
-    "fcs_ok"}}, "reference": {"evm_db"}}: NMSE is 10 log10 of the mean over packets, EVM the median
+    "fcs_ok"}}, "reference": {"evm_db", "fcs_ok"}}: NMSE is 10 log10 of the mean over packets, EVM the median
     over packets, fcs_ok a count, all one per SNR. "reference" is the data-aided channel in the
     same decoder; fcs_ok_clean counts packets decoded by least squares without added noise.
     """
@@ -119,31 +140,34 @@ def evaluate(packets, estimators=None, snr_db=SNR_DB, seed=0, progress=None):
         "fcs_ok_clean": 0,
         "snr_db": [float(s) for s in snr_db],
         "methods": methods,
-        "reference": {"evm_db": []},
+        "reference": {"evm_db": [], "fcs_ok": []},
     }
     for block in blocks:
         y, noise_var, symbols = observe(block, None)
         h, var = least_squares(y, noise_var, USED_MASK)
-        out["fcs_ok_clean"] += _decode(block, symbols, h, var, noise_var)[1]
+        out["fcs_ok_clean"] += _score(block, _decode(block, symbols, h, var, noise_var)[1])[1]
         tick(len(block))
     for snr in out["snr_db"]:
         errors = {name: [] for name in estimators}
         evms = {name: [] for name in estimators}
         good = dict.fromkeys(estimators, 0)
-        reference_evm = []
+        reference_evm, reference_good = [], 0
         for block in blocks:
             y, noise_var, symbols = observe(block, snr, seed)
             truth = np.stack([p.h for p in block])
-            reference_evm += _decode(block, symbols, truth, None, noise_var)[0]
+            evm, fcs = _score(block, _decode(block, symbols, truth, None, noise_var)[1])
+            reference_evm += evm
+            reference_good += fcs
             tick(len(block))
             for name, estimator in estimators.items():
-                h, var = _call(name, estimator, y, noise_var)
+                h, results = _receive(name, estimator, block, y, noise_var, symbols)
                 errors[name].extend(nmse(h, truth))
-                evm, fcs = _decode(block, symbols, h, var, noise_var)
+                evm, fcs = _score(block, results)
                 evms[name] += evm
                 good[name] += fcs
                 tick(len(block))
         out["reference"]["evm_db"].append(_median(reference_evm))
+        out["reference"]["fcs_ok"].append(int(reference_good))
         for name, m in methods.items():
             m["nmse_db"].append(_db(np.mean(errors[name])) if errors[name] else float("nan"))
             m["evm_db"].append(_median(evms[name]))

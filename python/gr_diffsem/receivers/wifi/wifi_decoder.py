@@ -44,8 +44,9 @@ class Result:
     """What came out of one packet.
 
     psdu: octets or None; fcs_ok; mbps, length: as SIGNAL says, None if it is not valid;
-    seed: of the scrambler; evm_db: error of the equalised data symbols relative to the mean symbol
-    power, NaN if there are none; equalised[n, 48]; theta[n], drift: the tracking's result;
+    seed: of the scrambler; bits: SERVICE, PSDU and tail as they were sent, scrambled;
+    evm_db: error of the equalised data symbols relative to the mean symbol power, NaN if there are
+    none; equalised[n, 48]; theta[n], drift: the tracking's result;
     reason: why there is no PSDU, for people; ht: an 802.11n (HT) packet behind a legacy header.
     """
 
@@ -54,6 +55,7 @@ class Result:
     mbps: int = None
     length: int = None
     seed: int = None
+    bits: np.ndarray = field(default=None, repr=False)
     evm_db: float = float("nan")
     equalised: np.ndarray = field(default=None, repr=False)
     theta: np.ndarray = field(default=None, repr=False)
@@ -113,6 +115,7 @@ def evm_db(points, sent):
 
 def _finish(result, bits):
     """Descramble decoded bits into the result."""
+    result.bits = bits
     result.seed = wifi_bits.seed_from_service(bits)
     if result.seed is None:
         result.reason = "the SERVICE field holds no scrambler seed"
