@@ -73,7 +73,7 @@ def test_long_frames_and_a_clock_that_is_wrong(tmp_path, mode, octets, symbols, 
     (got,) = json.loads((tmp_path / "arrived").read_text())
     assert got["symbols"] == symbols + 3  # sync words and header
     stock, ours = np.array(got["stock"]), np.array(got["ours"])
-    assert ours.sum() >= stock.sum() and ours.mean() > 0.5, (stock.sum(), ours.sum())
+    assert ours.sum() >= stock.sum() and ours.mean() > 0.4, (stock.sum(), ours.sum())
 
 
 def test_least_squares_with_tracking_is_no_worse_either():
