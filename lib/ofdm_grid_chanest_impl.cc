@@ -137,10 +137,7 @@ ofdm_grid_chanest_impl::ofdm_grid_chanest_impl(plan p,
 {
     d_slots.reserve(d_grid->windows());
     d_info.reserve(d_grid->windows() * d_grid->most());
-    const auto most = static_cast<int>(d_grid->most());
-    set_output_multiple(most); // room for all answers of a window
-    for (int port = 0; port < 3 && d_grid->windows() > 1; port++) // and of several, while as many are read
-        set_min_output_buffer(port, 2 * most * static_cast<int>(d_grid->windows()));
+    set_output_multiple(static_cast<int>(d_grid->most())); // room for all answers of a window
     set_tag_propagation_policy(TPP_DONT);                  // symbols wait inside
 }
 
@@ -209,9 +206,8 @@ int ofdm_grid_chanest_impl::general_work(int noutput_items,
         return 0;
     }
     const std::size_t windows = d.run ? d_grid->windows() : 1;
-    const auto verdict = d_ledger.decide(d_first,
-                                         d_window.pending() + waiting,
-                                         d_grid->most() + (windows - 1) * d_window.hop());
+    const auto verdict = d_ledger.decide(
+        d_first, d_window.pending() + waiting, d_grid->most() + (windows - 1) * d_window.hop());
     const bool dropped = verdict.evaluations == 0 && d_ledger.drops();
     if (dropped) {
         d_ledger.dropped(count);

@@ -113,10 +113,12 @@ def test_a_still_channel_is_averaged_whoever_says_the_noise():
     assert np.median(told) < 0.06 and np.median(guessed) < 0.06
 
 
-@pytest.mark.parametrize("name, snr_db, share", [("qpsk", 0, 0.38), ("qpsk", 4, 0.25), ("16qam", 6, 0.37), ("16qam", 10, 0.29)])
+@pytest.mark.parametrize(
+    "name, snr_db, share", [("qpsk", 0, 0.38), ("qpsk", 4, 0.25), ("16qam", 6, 0.37), ("16qam", 10, 0.29)]
+)
 def test_data_that_are_hardly_known_do_no_harm(name, snr_db, share):
-    """Where most symbols cannot be told, and the first estimate is as good as a network's (a third of the noise), what is
-    followed is never further from the channel than what is held; `share` of its error power is left in 11 symbols."""
+    """Where most symbols cannot be told, and the first estimate is as good as a network's (a third of the noise), what
+    is followed is never further from the channel than what is held; `share` of its error power is left."""
     rng = np.random.default_rng(15)
     v, left, held = 10 ** (-snr_db / 10), [], []
     for _ in range(60):

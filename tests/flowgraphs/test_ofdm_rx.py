@@ -63,8 +63,8 @@ def test_a_moving_channel_is_followed(doppler):
     [("bpsk", 2994, 500, 0.0, 35, 40), ("bpsk", 2994, 500, 0.005, 25, -40), ("qpsk", 4090, 342, 0.005, 30, 40)],
 )
 def test_long_frames_and_a_clock_that_is_wrong(tmp_path, mode, octets, symbols, doppler, snr_db, clock):
-    """500 symbols of payload (of QPSK the header can announce no more than 342), over which 40 ppm move the window by 1.6
-    samples: no fewer packets than stock's, on the same samples. In a process whose buffers hold such frames."""
+    """500 symbols of payload (of QPSK the header can announce no more than 342), over which 40 ppm move the window by
+    1.6 samples: no fewer packets than stock's, on the same samples. In a process whose buffers hold such frames."""
     words = f"--packets 14 --mode {mode} --octets {octets} --snr {snr_db} --clock {clock} --seed 3 --doppler {doppler}"
     command = [sys.executable, ROOT / "bench" / "moving_channel.py", *words.split(), "--json", tmp_path / "arrived"]
     env = {**os.environ, "GR_CONF_DEFAULT_BUFFER_SIZE": str(1 << 22)}

@@ -14,11 +14,11 @@ def nmse_db(taps, truth):
 
 
 def error_power(received, noiseless, symbols, sent):
-    """Mean power of the error behind the equaliser, in the units of what was received: noise, and what its channel is off by.
+    """Mean power of the error behind the equaliser: noise, and what its channel is off by, in the units received.
 
-    received, noiseless [n, 9, 48]: carriers with and without noise; symbols, sent likewise. With z = y / g the decoder works
-    with the distances |y - g s|^2, g the channel that the equaliser took: that may be another in each symbol, and it may
-    have been learned from these very symbols, noise and all. So the two are counted as if they were independent:
+    received, noiseless [n, 9, 48]: carriers with and without noise; symbols, sent likewise. With z = y / g the decoder
+    works with the distances |y - g s|^2, g the channel that the equaliser took: that may be another in each symbol, and
+    it may have been learned from these very symbols, noise and all. So the two are counted as if they were independent:
     |y - h s|^2 + |g s - h s|^2. The wanted signal's power is the same for every method, so the ratio of this to that of
     the true channel is the loss of SINR.
     """

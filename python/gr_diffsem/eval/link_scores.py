@@ -69,8 +69,8 @@ def configurations():
 class Outcome:
     """Everything that one configuration's methods gave, on the same packets.
 
-    snr_db [snrs]; received: {method: Received}. sent: complex64 [found, 9, 48], the payloads' symbols; received_payload,
-    noiseless_payload: the same carriers behind the FFT, with and without noise.
+    snr_db [snrs]; received: {method: Received}. sent: complex64 [found, 9, 48], the payloads' symbols;
+    received_payload, noiseless_payload: the same carriers behind the FFT, with and without noise.
     """
 
     config: Config

@@ -148,6 +148,7 @@ class Tracker:
 
     def run(self, received, known, in_use, points, turn, memory):
         """(channel [S, n], phase exp(j phi) [S]) of a block; turn: that phase, by the pilots. Moves `base` on."""
+
         def better(turn, channel, means, seen):
             """The phase by all carriers, and what was seen, turned by it."""
             now = common_phase((np.conj(channel * means) * received).sum(1), memory)
