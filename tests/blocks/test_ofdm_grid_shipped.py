@@ -84,7 +84,7 @@ def test_windows_that_wait_are_answered_as_one_by_one(name):
 
 @pytest.mark.timing
 def test_several_windows_share_a_call_where_they_wait():
-    """What was answered in one call has one latency: two windows of eight symbols, or more where the machine is quick."""
+    """What was answered in one call has one latency: two windows of eight symbols, or more on a quick machine."""
     y, _ = frames("lte", 15)
     _, out, _, sink = through("lte", FAST, y, [], frame_tag="", tag_items=True)
     latencies = list(flow.tag_values(sink, "diffsem_latency").values())
