@@ -7,9 +7,13 @@ channel of its own: paths one sample apart, powers exp(-d/2), each the sum of 16
 cycles a frame of 3,600 samples; carrier offset 0.1 of the spacing. Every receiver has the same samples.
 
     build/env/radio/bin/python bench/moving_channel.py [--packets 400] [--paths 4] [--snr 35] [--clock 0] [...]
+
+gr-digital's tagged streams need buffers that hold a frame, of either receiver: for one of more than about 100 symbols,
+`GR_CONF_DEFAULT_BUFFER_SIZE=4194304` in the environment.
 """
 
 import argparse
+import json
 
 import numpy as np
 from gnuradio import blocks, diffsem, digital, gr
@@ -91,6 +95,7 @@ def main():
     parser.add_argument("--scheme", default="ofdm_chanest")
     parser.add_argument("--clock", type=float, default=0.0, help="error of the receiver's sampling clock, ppm")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", help="write which packets arrived to this file")
     args = parser.parse_args()
     settings = {"bps_payload": MODES[args.mode], "scramble_bits": True}
     kinds = {
@@ -98,12 +103,16 @@ def main():
         "ours": lambda: diffsem.ofdm_rx(**settings, scheme=args.scheme),
     }
     print("cycles a frame", *(f"{name:>14}" for name in kinds), "  ours less stock, 95 %")
+    arrived = []
     for doppler in args.doppler:
         rng = np.random.default_rng([args.seed, int(1e6 * doppler)])
         payload = rng.integers(0, 256, (args.packets, args.octets), dtype=np.uint8)
         payload[:, 0], payload[:, 1] = np.divmod(np.arange(args.packets), 256)
-        samples = fade(send(payload, args.octets, **settings), args.paths, doppler, args.snr, rng, args.clock)
+        sent = send(payload, args.octets, **settings)
+        samples = fade(sent, args.paths, doppler, args.snr, rng, args.clock)
         good = {name: receive(samples, payload, make()) for name, make in kinds.items()}
+        arrived.append({"doppler": doppler, "symbols": sent.shape[1] // 80 - 1})
+        arrived[-1] |= {name: g.tolist() for name, g in good.items()}
         n = args.packets
         cells = [f"{100 * g.mean():6.1f} +- {100 * interval(g.mean(), n):3.1f}" for g in good.values()]
         gain = good["ours"].astype(float) - good["stock"]
@@ -113,6 +122,9 @@ def main():
             f"{100 * gain.mean():8.1f} +- {196 * gain.std() / np.sqrt(n):.1f} %",
             flush=True,
         )
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(arrived, f)
 
 
 if __name__ == "__main__":

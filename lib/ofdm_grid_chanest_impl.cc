@@ -19,6 +19,8 @@ namespace {
 
 constexpr inference_ledger::offers every_policy{};
 constexpr std::size_t tiles_at_once = 32;
+// Windows of narrow grids, of few tiles, are answered together where several wait; this many columns of all at most.
+constexpr std::size_t windows_at_once = 8, columns_at_once = 1024;
 constexpr float least_noise = 1e-9f; // of the pilots' power, where none is seen
 constexpr float unknown = std::numeric_limits<float>::infinity();
 
@@ -44,6 +46,11 @@ ofdm_grid_chanest_impl::grid::grid(int fft_len,
     : pilots(fft_len, occupied, pattern, o.null_carriers, o.delay_window),
       window(pilots, o.window, o.latency, !o.frame_tag.empty())
 {
+}
+
+std::size_t ofdm_grid_chanest_impl::grid::windows() const
+{
+    return std::clamp<std::size_t>(columns_at_once / pilots.columns(), 1, windows_at_once);
 }
 
 ofdm_grid_chanest::sptr ofdm_grid_chanest::make(int fft_len,
@@ -109,11 +116,13 @@ ofdm_grid_chanest_impl::ofdm_grid_chanest_impl(plan p,
       d_window(d_grid->window),
       d_noise_var(options.noise_var),
       d_tag_items(options.tag_items),
-      d_taps(d_grid->size()),
+      d_measured(d_grid->windows() * d_grid->size()),
+      d_taps(d_measured.size()),
       d_lines(d_grid->size()),
-      d_tap_noise(d_grid->size()),
-      d_error(d_grid->size()),
-      d_info(d_grid->most()),
+      d_gain(d_measured.size()),
+      d_tap_noise(d_measured.size()),
+      d_error(d_measured.size()),
+      d_done(d_grid->windows()),
       d_live(*this,
              d_logger,
              std::move(p),
@@ -126,7 +135,9 @@ ofdm_grid_chanest_impl::ofdm_grid_chanest_impl(plan p,
       d(d_live.plan()),
       d_ledger(d_live.ledger())
 {
-    set_output_multiple(static_cast<int>(d_grid->most())); // room for all answers of a call
+    d_slots.reserve(d_grid->windows());
+    d_info.reserve(d_grid->windows() * d_grid->most());
+    set_output_multiple(static_cast<int>(d_grid->most())); // room for all answers of a window
     set_tag_propagation_policy(TPP_DONT);                  // symbols wait inside
 }
 
@@ -166,43 +177,87 @@ void ofdm_grid_chanest_impl::forecast(int, gr_vector_int& ninput_items_required)
     ninput_items_required[0] = d_window.pending() && (d_flush || ended()) ? 0 : 1;
 }
 
-int ofdm_grid_chanest_impl::general_work(int,
+// Symbols that are answered now, by the window as it is.
+std::size_t ofdm_grid_chanest_impl::due() const
+{
+    return d_flush ? d_window.pending() : d_window.due() ? d_window.hop() : 0;
+}
+
+int ofdm_grid_chanest_impl::general_work(int noutput_items,
                                          gr_vector_int& ninput_items,
                                          gr_vector_const_void_star& input_items,
                                          gr_vector_void_star& output_items)
 {
     std::lock_guard<std::mutex> lock(d_live.mutex());
     d_live.exchange();
-    const int waiting = ninput_items[0];
+    const auto* in = static_cast<const gr_complex*>(input_items[0]);
+    int waiting = ninput_items[0];
     if (waiting)
         d_ledger.notice(d_first, d_window.pending() + waiting, waiting);
     else if (ended())
         d_flush = true;
-    const int taken = take(static_cast<const gr_complex*>(input_items[0]), waiting);
+    const int taken = take(in, waiting);
     consume_each(taken);
-    const std::size_t count = d_flush ? d_window.pending() : d_window.due() ? d_window.hop() : 0;
+    waiting -= taken;
+    in += static_cast<std::size_t>(taken) * d_grid->pilots.fft_len();
+    const std::size_t count = due();
     if (!count) {
         d_flush = false;
         return 0;
     }
-    const auto verdict =
-        d_ledger.decide(d_first, d_window.pending() + (waiting - taken), d_grid->most());
+    const std::size_t windows = d.run ? d_grid->windows() : 1;
+    const auto verdict = d_ledger.decide(
+        d_first, d_window.pending() + waiting, d_grid->most() + (windows - 1) * d_window.hop());
     const bool dropped = verdict.evaluations == 0 && d_ledger.drops();
     if (dropped) {
         d_ledger.dropped(count);
+        next(count);
     } else {
-        answer(count, d_ledger.limit(verdict));
-        d_ledger.left(d_first, d_info.data(), count);
-        put_out(count, output_items);
-        tag_symbols(count, output_items.size());
+        const std::size_t most =
+            std::min({windows, verdict.items / d_window.hop(), noutput_items / d_grid->most()});
+        const uint64_t first = d_first;
+        d_info.clear();
+        collect(in, waiting, most, static_cast<gr_complex*>(output_items[0]));
+        infer(d_ledger.limit(verdict));
+        d_ledger.left(first, d_info.data(), d_info.size());
+        put_out(output_items);
+        tag_symbols(first, output_items.size());
     }
+    d_ledger.report(d_last_noise);
+    return dropped ? 0 : static_cast<int>(d_info.size());
+}
+
+// Keeps the window that is due, and those that are due behind it with what waits, as long as their noise was measured alike.
+void ofdm_grid_chanest_impl::collect(const gr_complex* in,
+                                     int waiting,
+                                     std::size_t most,
+                                     gr_complex* symbols)
+{
+    d_slots.clear();
+    do {
+        const std::size_t count = due();
+        if (!keep(count, symbols + d_info.size() * d_grid->pilots.fft_len()))
+            break;
+        next(count);
+        if (d_slots.size() >= most)
+            break;
+        const int taken = take(in, waiting);
+        consume_each(taken);
+        waiting -= taken;
+        in += static_cast<std::size_t>(taken) * d_grid->pilots.fft_len();
+    } while (due());
+    if (!due())
+        d_flush = false;
+}
+
+// The window has answered so many.
+void ofdm_grid_chanest_impl::next(std::size_t count)
+{
     d_first += count;
     d_window.give(count);
     d_flush = false;
     if (d_frame_known && !d_frame_left && !d_window.pending())
         d_window.restart();
-    d_ledger.report(d_last_noise);
-    return dropped ? 0 : static_cast<int>(count);
 }
 
 // Symbols into the window, until some are due. Returns how many.
@@ -270,52 +325,84 @@ bool ofdm_grid_chanest_impl::begin_anew(bool lost, const char* reason)
     return true;
 }
 
-// Fills d_taps, d_error and d_info, of the whole window and of its oldest pending symbols.
-void ofdm_grid_chanest_impl::answer(std::size_t count, const core::RunLimit& limit)
+// What the window measured, to be answered; false, and nothing done, where it cannot be answered with those before it.
+bool ofdm_grid_chanest_impl::keep(std::size_t count, gr_complex* symbols)
 {
+    const double before = d_freedom;
     const float noise_var = d_noise_var > 0 ? d_noise_var : window_noise();
-    core::ItemInfo info;
-    if (d.run)
-        info = infer(noise_var, limit);
-    else
-        classical(noise_var);
-    info.noise_var = d_last_noise = noise_var;
+    if (!d_slots.empty() && d_freedom != before) {
+        d_freedom = before;
+        return false;
+    }
+    const std::size_t size = d_grid->size(), begin = d_slots.size() * size;
+    const float* gain = d_window.noise_gain();
+    std::copy_n(d_window.taps(), size, &d_measured[begin]);
+    std::copy_n(gain, size, &d_gain[begin]);
+    for (std::size_t k = 0; k < size; k++)
+        d_tap_noise[begin + k] = gain[k] == unknown ? unknown : noise_var * gain[k];
+    d_slots.push_back({d_window.at(), count, noise_var});
+    d_last_noise = noise_var;
+    const std::size_t n = d_grid->pilots.fft_len();
     for (std::size_t i = 0; i < count; i++) {
-        d_info[i] = info;
-        if (!d_window.finite(d_window.at() + i)) {
-            d_info[i].bypassed = true;
-            d_info[i].reason = "nan";
+        const std::size_t row = d_window.at() + i;
+        std::copy_n(d_window.symbol(row), n, symbols + i * n);
+        core::ItemInfo info;
+        info.noise_var = noise_var;
+        info.bypassed = !d_window.finite(row);
+        info.reason = info.bypassed ? "nan" : "";
+        d_info.push_back(info);
+    }
+    return true;
+}
+
+// Fills d_taps, d_error and the rest of d_info.
+void ofdm_grid_chanest_impl::infer(const core::RunLimit& limit)
+{
+    const std::size_t size = d_grid->size();
+    if (!d.run) {
+        for (std::size_t s = 0; s < d_slots.size(); s++)
+            interpolate(s, &d_taps[s * size]);
+        std::copy_n(d_tap_noise.begin(), d_slots.size() * size, d_error.begin());
+        return;
+    }
+    auto& tiles = d.run->tiles();
+    tiles.estimator().set_noise_freedom(d_noise_var > 0 ? 0 : static_cast<float>(d_freedom));
+    tiles.run(d_measured.data(),
+              d_slots.size(),
+              d_tap_noise.data(),
+              size,
+              d_taps.data(),
+              d_error.data(),
+              d_done.data(),
+              limit);
+    auto* item = d_info.data();
+    for (std::size_t s = 0; s < d_slots.size(); s++) {
+        const auto& done = d_done[s];
+        if (done.bypassed) { // where no tile has an answer
+            interpolate(s, d_lines.data());
+            for (std::size_t k = 0; k < size; k++)
+                if (d_taps[s * size + k] == gr_complex(0))
+                    d_taps[s * size + k] = d_lines[k];
+        }
+        auto info = done.item();
+        if (done.unmeasured == done.tiles)
+            info.reason = "no pilots";
+        info.noise_var = d_slots[s].noise_var;
+        for (std::size_t i = 0; i < d_slots[s].count; i++, item++) {
+            const bool bad = item->bypassed;
+            *item = info;
+            if (bad) {
+                item->bypassed = true;
+                item->reason = "nan";
+            }
         }
     }
 }
 
-core::ItemInfo ofdm_grid_chanest_impl::infer(float noise_var, const core::RunLimit& limit)
+void ofdm_grid_chanest_impl::interpolate(std::size_t slot, gr_complex* taps) const
 {
-    const float* gain = d_window.noise_gain();
-    for (std::size_t k = 0; k < d_grid->size(); k++)
-        d_tap_noise[k] = gain[k] == unknown ? unknown : noise_var * gain[k];
-    auto& tiles = d.run->tiles();
-    tiles.estimator().set_noise_freedom(d_noise_var > 0 ? 0 : static_cast<float>(d_freedom));
-    const auto done = tiles.run(
-        d_window.taps(), d_tap_noise.data(), d_grid->size(), d_taps.data(), d_error.data(), limit);
-    if (done.bypassed) { // where no tile has an answer
-        d_grid->pilots.interpolate(d_window.taps(), gain, d_window.rows(), d_lines.data());
-        for (std::size_t k = 0; k < d_grid->size(); k++)
-            if (d_taps[k] == gr_complex(0))
-                d_taps[k] = d_lines[k];
-    }
-    auto info = done.item();
-    if (done.unmeasured == done.tiles)
-        info.reason = "no pilots";
-    return info;
-}
-
-void ofdm_grid_chanest_impl::classical(float noise_var)
-{
-    const float* gain = d_window.noise_gain();
-    d_grid->pilots.interpolate(d_window.taps(), gain, d_window.rows(), d_taps.data());
-    for (std::size_t k = 0; k < d_grid->size(); k++)
-        d_error[k] = gain[k] == unknown ? unknown : noise_var * gain[k];
+    const std::size_t begin = slot * d_grid->size();
+    d_grid->pilots.interpolate(&d_measured[begin], &d_gain[begin], d_window.rows(), taps);
 }
 
 // A window that shows none keeps the last one's; NaN: there was none yet.
@@ -331,31 +418,31 @@ float ofdm_grid_chanest_impl::window_noise()
     return d_noise < 0 ? std::numeric_limits<float>::quiet_NaN() : d_noise;
 }
 
-void ofdm_grid_chanest_impl::put_out(std::size_t count, gr_vector_void_star& output_items)
+void ofdm_grid_chanest_impl::put_out(gr_vector_void_star& output_items)
 {
     const std::size_t n = d_grid->pilots.fft_len(), columns = d_grid->pilots.columns(),
                       first = d_grid->pilots.first();
-    auto* symbols = static_cast<gr_complex*>(output_items[0]);
     auto* taps = static_cast<gr_complex*>(output_items[1]);
-    std::fill_n(taps, count * n, gr_complex(0));
-    for (std::size_t i = 0; i < count; i++) {
-        const std::size_t row = d_window.at() + i;
-        std::copy_n(d_window.symbol(row), n, symbols + i * n);
-        std::copy_n(&d_taps[row * columns], columns, taps + i * n + first);
-    }
-    if (output_items.size() < 3)
-        return;
-    auto* error = static_cast<float*>(output_items[2]);
-    std::fill_n(error, count * n, unknown);
-    for (std::size_t i = 0; i < count; i++)
-        for (std::size_t c = 0; c < columns; c++) {
-            const float e = d_error[(d_window.at() + i) * columns + c];
-            error[i * n + first + c] = std::isnan(e) ? unknown : e;
+    auto* error = output_items.size() > 2 ? static_cast<float*>(output_items[2]) : nullptr;
+    std::fill_n(taps, d_info.size() * n, gr_complex(0));
+    if (error)
+        std::fill_n(error, d_info.size() * n, unknown);
+    for (std::size_t s = 0; s < d_slots.size(); s++)
+        for (std::size_t i = 0; i < d_slots[s].count; i++, taps += n) {
+            const std::size_t begin = s * d_grid->size() + (d_slots[s].at + i) * columns;
+            std::copy_n(&d_taps[begin], columns, taps + first);
+            if (!error)
+                continue;
+            for (std::size_t c = 0; c < columns; c++)
+                error[first + c] = std::isnan(d_error[begin + c]) ? unknown : d_error[begin + c];
+            error += n;
         }
 }
 
-void ofdm_grid_chanest_impl::tag_symbols(std::size_t count, std::size_t ports)
+// first: index of the first of d_info.
+void ofdm_grid_chanest_impl::tag_symbols(uint64_t first, std::size_t ports)
 {
+    const std::size_t count = d_info.size();
     const uint64_t written = nitems_written(0);
     const auto add = [&](uint64_t offset, const pmt::pmt_t& key, const pmt::pmt_t& value) {
         for (std::size_t port = 0; port < ports; port++)
@@ -363,15 +450,15 @@ void ofdm_grid_chanest_impl::tag_symbols(std::size_t count, std::size_t ports)
     };
     // Those of dropped symbols move to the next one.
     auto tag = d_tags.begin();
-    for (; tag != d_tags.end() && tag->offset < d_first + count; ++tag)
-        add(written + (std::max(tag->offset, d_first) - d_first), tag->key, tag->value);
+    for (; tag != d_tags.end() && tag->offset < first + count; ++tag)
+        add(written + (std::max(tag->offset, first) - first), tag->key, tag->value);
     d_tags.erase(d_tags.begin(), tag);
     if (const uint64_t gap = d_ledger.take_gap())
         add(written, d_keys.dropped, pmt::from_uint64(gap));
     for (std::size_t i = 0; i < count; i++) {
         const auto here = [&](const auto& key, const auto& value) { add(written + i, key, value); };
         if (d_tag_items)
-            d_live.tag_item(d_info[i], d_first + i, here);
+            d_live.tag_item(d_info[i], first + i, here);
         else
             d_live.tag_bypass(d_info[i], here);
     }

@@ -32,7 +32,8 @@ public:
              const pilot_pattern& pattern,
              const ofdm_grid_chanest_options& options);
         std::size_t size() const { return window.rows() * pilots.columns(); }
-        std::size_t most() const { return window.hop() + window.ahead(); } //!< answers of a call
+        std::size_t most() const { return window.hop() + window.ahead(); } //!< answers of a window
+        std::size_t windows() const; //!< of a call, where so many wait
     };
 
     ofdm_grid_chanest_impl(plan p,
@@ -65,15 +66,18 @@ private:
     float current_noise_var();
     bool ended();
 
+    std::size_t due() const;
+    void collect(const gr_complex* in, int waiting, std::size_t most, gr_complex* symbols);
+    void next(std::size_t count);
     int take(const gr_complex* in, int items);
     bool obey(const tag_t& tag);
     bool begin_anew(bool lost, const char* reason);
-    void answer(std::size_t count, const core::RunLimit& limit);
-    core::ItemInfo infer(float noise_var, const core::RunLimit& limit);
-    void classical(float noise_var);
+    bool keep(std::size_t count, gr_complex* symbols);
+    void infer(const core::RunLimit& limit);
+    void interpolate(std::size_t slot, gr_complex* taps) const;
     float window_noise();
-    void put_out(std::size_t count, gr_vector_void_star& output_items);
-    void tag_symbols(std::size_t count, std::size_t ports);
+    void put_out(gr_vector_void_star& output_items);
+    void tag_symbols(uint64_t first, std::size_t ports);
 
     const keys d_keys;
     const pmt::pmt_t d_frame_key, d_rx_time = pmt::mp("rx_time");
@@ -92,9 +96,16 @@ private:
     float d_noise = -1;         // as last measured; < 0: not yet
     double d_freedom = 0;       // complex elements that it was measured on
 
-    // window x columns
-    std::vector<gr_complex> d_taps, d_lines;
-    std::vector<float> d_tap_noise, d_error;
+    //! A window that is answered in this call; its grids are those of its index.
+    struct slot {
+        std::size_t at, count; // of the rows that are answered, the first, and how many
+        float noise_var;
+    };
+    std::vector<slot> d_slots;
+    // windows x rows x columns
+    std::vector<gr_complex> d_measured, d_taps, d_lines;
+    std::vector<float> d_gain, d_tap_noise, d_error;
+    std::vector<core::GridInfo> d_done;
     std::vector<core::ItemInfo> d_info; // of the symbols of a call
     std::vector<tag_t> d_seen, d_tags;  // in a call's input; of pending symbols, offsets as read
     uint64_t d_first = 0;               // index of the oldest symbol that is pending

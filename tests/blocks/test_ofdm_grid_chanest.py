@@ -111,7 +111,10 @@ def test_chunks_change_nothing(prior, chunk):
         return out, channel, error, flow.tag_list(sink)
 
     for a, b in zip(once(None), once(chunk), strict=True):
-        assert a == b if isinstance(a, list) else np.array_equal(a, b)
+        if isinstance(a, list):
+            assert a == b
+        else:  # rounding depends on how many windows share a batch
+            np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_tags_stay_with_their_symbols_on_every_output(prior):
@@ -301,7 +304,8 @@ def test_too_little_time(prior, policy):
         assert sum(gaps.values()) <= block.items_dropped()
     elif policy == "wait":
         assert block.items_bypassed() == 0
-        assert np.array_equal(channel, run(diffsem.ofdm_grid_chanest(N, USED, COMB, prior, noise_var=0.02), y)[1])
+        calm = run(diffsem.ofdm_grid_chanest(N, USED, COMB, prior, noise_var=0.02), y)[1]
+        np.testing.assert_allclose(channel, calm, atol=1e-5)  # rounding depends on how many windows share a batch
     else:
         assert block.items_bypassed() > 100
         bypassed = [i for i, why in flow.tag_values(sink, "diffsem_bypassed").items() if why == "deadline"]

@@ -113,6 +113,23 @@ def test_a_still_channel_is_averaged_whoever_says_the_noise():
     assert np.median(told) < 0.06 and np.median(guessed) < 0.06
 
 
+@pytest.mark.parametrize(
+    "name, snr_db, share", [("qpsk", 0, 0.38), ("qpsk", 4, 0.25), ("16qam", 6, 0.37), ("16qam", 10, 0.29)]
+)
+def test_data_that_are_hardly_known_do_no_harm(name, snr_db, share):
+    """Where most symbols cannot be told, and the first estimate is as good as a network's (a third of the noise), what
+    is followed is never further from the channel than what is held; `share` of its error power is left."""
+    rng = np.random.default_rng(15)
+    v, left, held = 10 ** (-snr_db / 10), [], []
+    for _ in range(60):
+        y, h, _ = frame(rng, POINTS[name], 11, v, step=0.0)
+        first = h[0] + np.sqrt(v / 3) * cnormal(rng, N) * (h[0] != 0)
+        for errors, eq, known in ((left, equaliser(name), (v, v / 3)), (held, equaliser(""), ())):
+            out, _ = eq.equalize_frame(y, first, *known)
+            errors.append(np.mean(np.abs(y[:, AT] / out[:, AT] - h[1:, AT]) ** 2))
+    assert np.mean(left) < share * np.mean(held), np.mean(left) / np.mean(held)
+
+
 @pytest.mark.parametrize("gain", [1e-3, 1.0, 3.0, 1e4])
 def test_any_scale_of_points_and_of_samples(gain):
     """Points three times as large are followed as well: y / h is three times as large."""

@@ -3,6 +3,10 @@
 
 import importlib.util
 import inspect
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +56,24 @@ def test_a_moving_channel_is_followed(doppler):
     """Frames of 480 octets, 35 dB (bench/moving_channel.py has the table)."""
     stock, ours = packets(doppler, 35, octets=480)
     assert ours.sum() >= stock.sum() and ours.mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "mode, octets, symbols, doppler, snr_db, clock",
+    [("bpsk", 2994, 500, 0.0, 35, 40), ("bpsk", 2994, 500, 0.005, 25, -40), ("qpsk", 4090, 342, 0.005, 30, 40)],
+)
+def test_long_frames_and_a_clock_that_is_wrong(tmp_path, mode, octets, symbols, doppler, snr_db, clock):
+    """500 symbols of payload (of QPSK the header can announce no more than 342), over which 40 ppm move the window by
+    1.6 samples: no fewer packets than stock's, on the same samples. In a process whose buffers hold such frames."""
+    words = f"--packets 14 --mode {mode} --octets {octets} --snr {snr_db} --clock {clock} --seed 3 --doppler {doppler}"
+    command = [sys.executable, ROOT / "bench" / "moving_channel.py", *words.split(), "--json", tmp_path / "arrived"]
+    env = {**os.environ, "GR_CONF_DEFAULT_BUFFER_SIZE": str(1 << 22)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (got,) = json.loads((tmp_path / "arrived").read_text())
+    assert got["symbols"] == symbols + 3  # sync words and header
+    stock, ours = np.array(got["stock"]), np.array(got["ours"])
+    assert ours.sum() >= stock.sum() and ours.mean() > 0.4, (stock.sum(), ours.sum())
 
 
 def test_least_squares_with_tracking_is_no_worse_either():

@@ -98,7 +98,7 @@ TiledEstimator::TiledEstimator(std::vector<TileAxis> axes,
                                std::shared_ptr<const Scheme> scheme,
                                const EstimatorOptions& options)
     : d_axes(std::move(axes)),
-      d_batch(std::min(options.max_batch, tiles())),
+      d_batch(std::max<std::size_t>(options.max_batch, 1)),
       d_estimator(std::move(scheme), options),
       d_total(size())
 {
@@ -131,22 +131,28 @@ ItemInfo GridInfo::item() const
     return out;
 }
 
-GridInfo TiledEstimator::run(const cfloat* y,
-                             const float* noise_var,
-                             std::size_t noise_stride,
-                             cfloat* mean,
-                             float* variance,
-                             const RunLimit& limit)
+void TiledEstimator::run(const cfloat* y,
+                         std::size_t grids,
+                         const float* noise_var,
+                         std::size_t noise_stride,
+                         cfloat* mean,
+                         float* variance,
+                         GridInfo* info,
+                         const RunLimit& limit)
 {
-    GridInfo info;
-    info.tiles = tiles();
-    std::fill(mean, mean + size(), cfloat(0));
-    std::fill(d_total.begin(), d_total.end(), 0.0f);
+    if (d_total.size() < grids * size())
+        d_total.resize(grids * size());
+    std::fill(mean, mean + grids * size(), cfloat(0));
+    std::fill(d_total.begin(), d_total.begin() + static_cast<std::ptrdiff_t>(grids * size()), 0.0f);
     if (variance)
-        std::fill(variance, variance + size(), 0.0f);
-    const std::size_t n = d_axes[0].tile * d_axes[1].tile;
-    for (std::size_t from = 0; from < info.tiles; from += d_batch) {
-        const std::size_t count = std::min(d_batch, info.tiles - from);
+        std::fill(variance, variance + grids * size(), 0.0f);
+    for (std::size_t g = 0; g < grids; g++) {
+        info[g] = {};
+        info[g].tiles = tiles();
+    }
+    const std::size_t n = d_axes[0].tile * d_axes[1].tile, all = grids * tiles();
+    for (std::size_t from = 0; from < all; from += d_batch) {
+        const std::size_t count = std::min(d_batch, all - from);
         cut(y, noise_var, noise_stride, from, count);
         const auto began = std::chrono::steady_clock::now();
         d_estimator.run(d_y.data(),
@@ -159,16 +165,22 @@ GridInfo TiledEstimator::run(const cfloat* y,
                         d_info.data(),
                         limit);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-        info.seconds += took.count();
+        for (std::size_t k = from; k < from + count; k++)
+            info[k / tiles()].seconds += took.count() / double(count);
         join(from, count, mean, variance, info);
     }
-    for (std::size_t at = 0; at < size(); at++) { // 0: no tile that holds it has measured anything
+    for (std::size_t g = 0; g < grids; g++)
+        average(g, mean, variance);
+}
+
+void TiledEstimator::average(std::size_t grid, cfloat* mean, float* variance) const
+{
+    for (std::size_t at = grid * size(); at < (grid + 1) * size(); at++) {
         if (d_total[at] > 0)
             mean[at] /= d_total[at];
-        if (variance)
+        if (variance) // 0: no tile that holds it has measured anything
             variance[at] = d_total[at] > 0 ? variance[at] / d_total[at] : nothing_known;
     }
-    return info;
 }
 
 void TiledEstimator::cut(const cfloat* y,
@@ -180,15 +192,18 @@ void TiledEstimator::cut(const cfloat* y,
     const TileAxis &rows = d_axes[0], &columns = d_axes[1];
     std::size_t to = 0;
     for (std::size_t k = from; k < from + count; k++) {
-        const std::size_t top = rows.first[k / columns.first.size()];
-        const std::size_t left = columns.first[k % columns.first.size()];
+        const std::size_t grid = k / tiles(), tile = k % tiles();
+        const std::size_t top = rows.first[tile / columns.first.size()];
+        const std::size_t left = columns.first[tile % columns.first.size()];
+        const cfloat* seen = y + grid * size();
+        const float* told = noise_var + grid * stride;
         d_measured[k - from] = 0;
         for (std::size_t i = 0; i < rows.tile; i++)
             for (std::size_t j = 0; j < columns.tile; j++, to++) {
                 const std::size_t at = (top + i) * columns.size + left + j;
                 const bool inside = top + i < rows.size && left + j < columns.size;
-                d_y[to] = inside ? y[at] : cfloat(0);
-                d_noise[to] = inside ? noise_var[stride == 1 ? 0 : at] : Sigma::unobserved();
+                d_y[to] = inside ? seen[at] : cfloat(0);
+                d_noise[to] = inside ? told[stride == 1 ? 0 : at] : Sigma::unobserved();
                 d_measured[k - from] |= d_noise[to] != Sigma::unobserved();
             }
     }
@@ -198,13 +213,15 @@ void TiledEstimator::join(std::size_t from,
                           std::size_t count,
                           cfloat* mean,
                           float* variance,
-                          GridInfo& info)
+                          GridInfo* infos)
 {
     const TileAxis &rows = d_axes[0], &columns = d_axes[1];
     std::size_t at_tile = 0;
     for (std::size_t k = from; k < from + count; k++) {
-        const std::size_t r = k / columns.first.size(), c = k % columns.first.size();
+        const std::size_t grid = k / tiles(), tile = k % tiles();
+        const std::size_t r = tile / columns.first.size(), c = tile % columns.first.size();
         const ItemInfo& item = d_info[k - from];
+        GridInfo& info = infos[grid];
         info.bypassed += item.bypassed;
         info.guarded += item.guarded;
         info.few_observed += item.few_observed;
@@ -221,7 +238,8 @@ void TiledEstimator::join(std::size_t from,
                 // A tile that measured nothing knows nothing of what its neighbours may know.
                 if (weight == 0 || (item.bypassed && d_noise[at_tile] == Sigma::unobserved()))
                     continue;
-                const std::size_t at = (rows.first[r] + i) * columns.size + columns.first[c] + j;
+                const std::size_t at =
+                    grid * size() + (rows.first[r] + i) * columns.size + columns.first[c] + j;
                 d_total[at] += weight;
                 mean[at] += weight * d_mean[at_tile];
                 if (variance)

@@ -216,13 +216,20 @@ ChannelTracker::look(const cfloat* received, const Looks& looks, float error, cf
         total += distance;
     }
     analyse(d_look.data(), innovation);
-    const double change = energy(innovation, size()), spare = n - size();
-    const double share = double(count) / n;
+    const double change = energy(innovation, size()), looked = energy(d_look.data(), n);
+    const double spare = n - size(), share = double(count) / n;
     const bool tells = share > 0.5 && spare > 0;
-    return {share,
-            unit,
-            change / size(),
-            tells ? std::max(0.0, total - unit * change) / (spare * share) : -1.0};
+    // A symbol that is hardly known says little of the channel, but its distance is as large as another's; so the share of the
+    // looks that no channel explains is taken, not what is left of the distance.
+    const double outside = looked > 0 ? std::max(0.0, 1 - change / looked) : 1.0;
+    return {share, unit, change / size(), tells ? total * outside / (spare * share) : -1.0};
+}
+
+void ChannelTracker::keep_means(int symbol)
+{
+    for (std::size_t k = 0; k < carriers(); k++)
+        d_means[symbol * carriers() + k] =
+            std::isfinite(d_symbols[k].miss) ? d_symbols[k].mean : cfloat(0);
 }
 
 void ChannelTracker::forward(const cfloat* received, const Looks* looks, int symbols)
@@ -248,8 +255,7 @@ void ChannelTracker::forward(const cfloat* received, const Looks* looks, int sym
         d_variance += drift / unit * d_weight;
         d_gain = d_variance * told / (d_variance * told + float(d_noise));
         d_variance *= 1 - d_gain;
-        for (std::size_t k = 0; k < n; k++)
-            d_means[s * n + k] = std::isfinite(d_symbols[k].miss) ? d_symbols[k].mean : cfloat(0);
+        keep_means(s);
         innovation = seen;
         seen += state;
         state.array() += d_gain * innovation.array();
@@ -291,13 +297,15 @@ void ChannelTracker::smooth(int symbols, float q)
         if (s > 0)
             state.array() += (1 - d_gain) * ConstVector(state.data() - r, r).array();
         d_variance *= 1 - d_gain;
-        d_filtered.col(s) = d_variance;
+        d_smoothed.col(s) = d_variance; // filtered; what comes later makes it smaller, below
     }
     for (int s = symbols - 1; s-- > 0;) {
         Vector state(d_state.data() + s * r, r);
-        const auto filtered = d_filtered.col(s);
-        d_gain = filtered / (filtered + q * d_weight).max(std::numeric_limits<float>::min());
+        auto variance = d_smoothed.col(s);
+        d_variance = variance + q * d_weight;
+        d_gain = variance / d_variance.max(std::numeric_limits<float>::min());
         state.array() += d_gain * (Vector(state.data() + r, r) - state).array();
+        variance += d_gain.square() * (d_smoothed.col(s + 1) - d_variance);
     }
 }
 
@@ -311,10 +319,27 @@ void ChannelTracker::observe(const cfloat* received, const Looks* looks, int sym
     d_state.resize(std::max(d_state.size(), all));
     d_means.resize(symbols * n);
     d_told.resize(symbols);
-    d_filtered.resize(r, symbols);
+    d_smoothed.resize(r, symbols);
     const double before = d_noise;
     forward(received, looks, symbols);
     d_error *= float(before / d_noise); // from here on variances are over the noise
+}
+
+void ChannelTracker::look_again(const cfloat* received,
+                                const Looks* looks,
+                                int symbols,
+                                const cfloat* channel)
+{
+    const std::size_t n = carriers(), r = size();
+    for (int s = 0; s < symbols; s++) {
+        std::copy_n(channel + s * n, n, d_here.begin());
+        Vector seen(d_seen.data() + s * r, r);
+        const float error = static_cast<float>(d_noise * d_smoothed.col(s).mean() * r / n);
+        const auto now = look(received + s * n, looks[s], error, seen.data());
+        d_told[s] = static_cast<float>(now.share * now.unit);
+        seen += ConstVector(d_state.data() + s * r, r);
+        keep_means(s);
+    }
 }
 
 void ChannelTracker::turn_looks(const std::vector<cfloat>& turns)
@@ -349,7 +374,7 @@ void ChannelTracker::advance(const cfloat* last, cfloat turn)
 {
     for (std::size_t k = 0; k < carriers(); k++)
         d_base[k] = product(last[k], turn);
-    d_error = d_filtered.rightCols(1);
+    d_error = d_smoothed.rightCols(1);
 }
 
 } // namespace core

@@ -146,10 +146,12 @@ void TrackingEqualiser::run_block(cfloat* frame, int symbols, std::size_t first,
             d_received[s * n + k] *= std::conj(d_turns[s]);
     d_tracker.observe(d_received.data(), d_looks.data(), symbols);
     d_tracker.infer(symbols, d_channel.data());
-    if (d_follow_phase) {
+    if (d_follow_phase)
         refine_phase(symbols);
-        d_tracker.infer(symbols, d_channel.data());
-    }
+    d_tracker.look_again(d_received.data(), d_looks.data(), symbols, d_channel.data());
+    if (d_follow_phase)
+        refine_phase(symbols);
+    d_tracker.infer(symbols, d_channel.data());
 
     for (int s = 0; s < symbols; s++) {
         const auto& in_use = d_in_use[(first + s) % d_known.size()];

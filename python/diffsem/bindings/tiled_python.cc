@@ -42,21 +42,26 @@ run_tiled(core::TiledEstimator& self, const complex_array& y, const float_array&
     complex_array mean(shape);
     float_array variance(shape);
     const auto noise = noise_from(float_array(noise_var).reshape({-1}), items, size);
-    py::list info;
+    std::vector<core::GridInfo> done(static_cast<std::size_t>(items));
     const interruptible watch;
-    for (py::ssize_t i = 0; i < items; i++) {
-        core::GridInfo done;
-        {
-            const auto* from = y.data() + i * size;
-            const auto* told = noise.values.data() + i * py::ssize_t(noise.stride);
-            auto* to = mean.mutable_data() + i * size;
-            auto* spread = variance.mutable_data() + i * size;
-            py::gil_scoped_release release;
-            done = self.run(from, told, noise.stride, to, spread, watch.limit());
-        }
-        watch.raise();
-        info.append(grid_info(done));
+    {
+        const auto* from = y.data();
+        auto* to = mean.mutable_data();
+        auto* spread = variance.mutable_data();
+        py::gil_scoped_release release;
+        self.run(from,
+                 done.size(),
+                 noise.values.data(),
+                 noise.stride,
+                 to,
+                 spread,
+                 done.data(),
+                 watch.limit());
     }
+    watch.raise();
+    py::list info;
+    for (const auto& one : done)
+        info.append(grid_info(one));
     return py::make_tuple(mean, variance, info);
 }
 

@@ -13,16 +13,18 @@ def nmse_db(taps, truth):
     return float(10 * np.log10(error.sum() / (np.abs(truth[:, bins]) ** 2).sum()))
 
 
-def error_power(taps, symbols, sent):
-    """Mean power of the error behind the equaliser, each carrier weighted by |estimate|^2.
+def error_power(received, noiseless, symbols, sent):
+    """Mean power of the error behind the equaliser: noise, and what its channel is off by, in the units received.
 
-    taps [n, 64] as the equaliser had them, symbols and sent [n, 9, 48]. With z = y / g this is the
-    mean of |y - g s|^2, the distance that the decoder works with: (noise) + (estimation error). The
-    wanted signal's power is the same for every method, so the ratio of this to that of the true
-    channel is the loss of SINR.
+    received, noiseless [n, 9, 48]: carriers with and without noise; symbols, sent likewise. With z = y / g the decoder
+    works with the distances |y - g s|^2, g the channel that the equaliser took: that may be another in each symbol, and
+    it may have been learned from these very symbols, noise and all. So the two are counted as if they were independent:
+    |y - h s|^2 + |g s - h s|^2. The wanted signal's power is the same for every method, so the ratio of this to that of
+    the true channel is the loss of SINR.
     """
-    weight = np.abs(taps[:, None, LAYOUT.data_bins]) ** 2
-    return float(np.mean(weight * np.abs(symbols - sent) ** 2))
+    channel = received / np.where(symbols == 0, np.nan, symbols)  # nothing comes from a carrier without an estimate
+    missed = np.nan_to_num(channel) * sent - noiseless
+    return float(np.mean(np.abs(received - noiseless) ** 2 + np.abs(missed) ** 2))
 
 
 def monotone(per):

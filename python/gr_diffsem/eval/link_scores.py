@@ -7,6 +7,7 @@ import numpy as np
 
 from ..air import fading, sample_channel
 from ..phy import packet_frame
+from ..phy.ofdm_layout import LAYOUT_64 as LAYOUT
 from . import link_estimates, link_measure, link_sync
 from .link_demux import receive_demux
 from .link_receiver import Method, receive_cut
@@ -17,8 +18,8 @@ SNR_DEFINITION = (
     "E|H s|^2 / E|n|^2 with E|H|^2 = E|s|^2 = 1"
 )
 SINR_DEFINITION = (
-    "10 log10 of the error power behind the equaliser, carriers weighted by |estimate|^2 as in the "
-    "decoder, over that of `perfect`, same packets"
+    "10 log10 of the error power behind the equaliser (noise, and what the channel that it took is off by, "
+    "carriers weighted by it as in the decoder) over that of `perfect`, same packets"
 )
 PACKAGE = "ofdm_chanest"
 METHODS = {
@@ -68,7 +69,8 @@ def configurations():
 class Outcome:
     """Everything that one configuration's methods gave, on the same packets.
 
-    snr_db [snrs]; sent, detected: bool [snrs, packets] through `lost`; received: {method: Received}.
+    snr_db [snrs]; received: {method: Received}. sent: complex64 [found, 9, 48], the payloads' symbols;
+    received_payload, noiseless_payload: the same carriers behind the FFT, with and without noise.
     """
 
     config: Config
@@ -77,6 +79,8 @@ class Outcome:
     synced: link_sync.Synchronised
     truth: np.ndarray
     sent: np.ndarray
+    received_payload: np.ndarray
+    noiseless_payload: np.ndarray
     received: dict
 
 
@@ -141,7 +145,9 @@ def run_config(config, packets, snr_db=None, methods=None, seed=1, progress=None
         if progress:
             progress(f"{config.name} {name}")
     sent = payload_symbols(samples)[which]
-    return Outcome(config, snr_db, packets, synced, true.taps, sent, received)
+    behind = packet_frame.SYNC_SYMBOLS + packet_frame.HEADER_SYMBOLS
+    seen = [synced.windows(stream)[:, behind:, LAYOUT.data_bins] for stream in (synced.noisy, synced.noiseless)]
+    return Outcome(config, snr_db, packets, synced, true.taps, sent, *seen, received)
 
 
 def score(outcome):
@@ -206,7 +212,8 @@ def _error_powers(outcome, name, point, snrs):
     for i in range(snrs):
         here = common & (point == i)
         if here.sum() >= min(LEAST, outcome.packets):
-            powers[i] = link_measure.error_power(got.taps[here], got.symbols[here], outcome.sent[here])
+            seen = outcome.received_payload[here], outcome.noiseless_payload[here]
+            powers[i] = link_measure.error_power(*seen, got.symbols[here], outcome.sent[here])
     return powers
 
 

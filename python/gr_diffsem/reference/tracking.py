@@ -86,8 +86,9 @@ class Tracker:
         distance = np.where(miss > most, np.minimum(distance, most), distance)[used].sum()
         innovation = self.basis.conj().T @ u
         n, r = self.basis.shape
-        left = max(0, distance - unit * np.sum(np.abs(innovation) ** 2))
-        noise = left / ((n - r) * share) if share > 0.5 and n > r else None
+        looked = np.sum(np.abs(u) ** 2)
+        outside = max(0, 1 - np.sum(np.abs(innovation) ** 2) / looked) if looked > 0 else 1
+        noise = distance * outside / ((n - r) * share) if share > 0.5 and n > r else None
         return innovation, share, unit, noise, np.where(used, mean, 0)
 
     def forward(self, y, known, in_use, points):
@@ -114,40 +115,60 @@ class Tracker:
         return np.array(seen), np.array(told), np.array(means)
 
     def walk(self, seen, precision, q):
-        """(log likelihood, smoothed coefficients [S, r], error of the last): jointly Gaussian over the symbols."""
+        """(log likelihood, smoothed coefficients [S, r], their errors [S, r]): jointly Gaussian over the symbols."""
         s, r = seen.shape
         time = np.minimum.outer(np.arange(1, s + 1), np.arange(1, s + 1))
         told = precision > 0
         noise = np.diag(1 / precision[told])
-        likelihood, smoothed, error = 0.0, np.zeros((s, r), complex), np.zeros(r)
+        likelihood, smoothed, error = 0.0, np.zeros((s, r), complex), np.zeros((s, r))
         for i in range(r):
             prior = self.error[i] + q * self.weight[i] * time
             covariance = prior[np.ix_(told, told)] + noise
             fit = np.linalg.solve(covariance, seen[told, i])
             likelihood -= np.linalg.slogdet(covariance)[1] + np.vdot(seen[told, i], fit).real / self.noise
             smoothed[:, i] = prior[:, told] @ fit
-            last = prior[-1, told]
-            error[i] = prior[-1, -1] - last @ np.linalg.solve(covariance, last)
+            error[:, i] = np.diag(prior - prior[:, told] @ np.linalg.solve(covariance, prior[told]))
         return likelihood, smoothed, error
 
     def infer(self, seen, precision):
-        """(channel of each symbol [S, n], error of the last) under the likeliest walk."""
-        _, smoothed, error = max((self.walk(seen, precision, q) for q in STEPS), key=lambda result: result[0])
-        return self.base + smoothed @ self.basis.T, error
+        """(smoothed coefficients [S, r], their errors [S, r]) under the likeliest walk."""
+        return max((self.walk(seen, precision, q) for q in STEPS), key=lambda result: result[0])[1:]
+
+    def again(self, y, known, in_use, points, smoothed, error):
+        """As forward(), but each symbol at the channel that all of them have said."""
+        n, r = self.basis.shape
+        seen, told, means = [], [], []
+        for s, h in enumerate(self.base + smoothed @ self.basis.T):
+            expected = self.noise * error[s].mean() * r / n
+            i, share, unit, _, mean = self.look(y[s], h, known[s], in_use, points, expected)
+            seen.append(smoothed[s] + i)
+            told.append(share * unit)
+            means.append(mean)
+        return np.array(seen), np.array(told), np.array(means)
 
     def run(self, received, known, in_use, points, turn, memory):
         """(channel [S, n], phase exp(j phi) [S]) of a block; turn: that phase, by the pilots. Moves `base` on."""
+
+        def better(turn, channel, means, seen):
+            """The phase by all carriers, and what was seen, turned by it."""
+            now = common_phase((np.conj(channel * means) * received).sum(1), memory)
+            start = self.basis.conj().T @ self.base
+            return now, (seen + start) * (turn * now.conj())[:, None] - start
+
         before = self.noise
-        still = received * turn.conj()[:, None]
-        seen, precision, means = self.forward(still, known, in_use, points)
+        seen, precision, means = self.forward(received * turn.conj()[:, None], known, in_use, points)
         self.error = self.error * before / self.noise
-        channel, _ = self.infer(seen, precision)
-        better = common_phase((np.conj(channel * means) * received).sum(1), memory)
-        start = self.basis.conj().T @ self.base
-        seen = (seen + start) * (turn * better.conj())[:, None] - start
-        channel, self.error = self.infer(seen, precision)
-        self.base = channel[-1] * better[-1]
-        return channel, better
+        smoothed, error = self.infer(seen, precision)
+        channel = self.base + smoothed @ self.basis.T
+        turn, _ = better(turn, channel, means, seen)
+        still = received * turn.conj()[:, None]
+        seen, precision, means = self.again(still, known, in_use, points, smoothed, error)
+        turn, seen = better(turn, channel, means, seen)
+        smoothed, error = self.infer(seen, precision)
+        self.error = error[-1]
+        channel = self.base + smoothed @ self.basis.T
+        self.base = channel[-1] * turn[-1]
+        return channel, turn
 
 
 def equalise(received, carriers, known, points, channel, noise_var, error_var, fft_len=64, window=16, memory=0.8):

@@ -52,7 +52,7 @@ struct GridInfo {
  * tiles at equal distances, which weigh less towards their ends. What is not measured has infinite noise. Mean and
  * variance are weighted alike: the variance of a mean of two answers is at most the mean of theirs.
  *
- * Not thread safe; run() allocates nothing and never throws on data.
+ * Not thread safe; run() never throws on data, and allocates only where there are more grids than ever before.
  */
 class TiledEstimator
 {
@@ -79,7 +79,21 @@ public:
                  std::size_t noise_stride,
                  cfloat* mean,
                  float* variance,
-                 const RunLimit& limit = {});
+                 const RunLimit& limit = {})
+    {
+        GridInfo info;
+        run(y, 1, noise_var, noise_stride, mean, variance, &info, limit);
+        return info;
+    }
+    //! So many grids, one behind the other, their tiles in common batches; noise_var of grid g begins at g noise_stride.
+    void run(const cfloat* y,
+             std::size_t grids,
+             const float* noise_var,
+             std::size_t noise_stride,
+             cfloat* mean,
+             float* variance,
+             GridInfo* info,
+             const RunLimit& limit = {});
 
     std::size_t tiles() const { return d_axes[0].first.size() * d_axes[1].first.size(); }
     std::size_t size() const { return d_axes[0].size * d_axes[1].size; } //!< of the grid
@@ -96,12 +110,13 @@ private:
              std::size_t stride,
              std::size_t from,
              std::size_t count);
-    void join(std::size_t from, std::size_t count, cfloat* mean, float* variance, GridInfo& info);
+    void join(std::size_t from, std::size_t count, cfloat* mean, float* variance, GridInfo* infos);
+    void average(std::size_t grid, cfloat* mean, float* variance) const;
 
     std::vector<TileAxis> d_axes; // two; the first of size 1 where the scheme has one
     std::size_t d_batch;
     Estimator d_estimator;
-    std::vector<float> d_total; // weights of what the answer at each element is made of
+    std::vector<float> d_total; // weights of what the answers at each element are made of
     std::vector<cfloat> d_y, d_mean;
     std::vector<float> d_noise, d_variance;
     std::vector<ItemInfo> d_info;

@@ -31,7 +31,8 @@ namespace core {
  * be known of the speed.
  *
  * Backward: q is the likeliest of a table, from 0 (a still channel averages over the whole block) to the noise itself
- * (it follows each symbol); then Rauch, Tung and Striebel's smoother (AIAA J. 3(8), 1965).
+ * (it follows each symbol); then Rauch, Tung and Striebel's smoother (AIAA J. 3(8), 1965). look_again() is a second step of
+ * expectation maximisation: each symbol at the channel that was inferred from all, then infer() once more.
  *
  * Two kinds of carriers are not believed: those closer to nothing sent than to any point (a last symbol that is not
  * full), which say nothing, and those much further from all points than noise and the others are (interference),
@@ -70,7 +71,9 @@ public:
     void observe(const cfloat* received, const Looks* looks, int symbols);
     //! symbols x carriers, what these probably held; 0 where nothing is believed
     const std::vector<cfloat>& means() const { return d_means; }
-    //! Multiplies what was received in observe(), by one factor of modulus 1 for each symbol.
+    //! The same symbols once more, at what infer() made of the first look: symbols x carriers.
+    void look_again(const cfloat* received, const Looks* looks, int symbols, const cfloat* channel);
+    //! Multiplies what was received in observe() and look_again(), by one factor of modulus 1 for each symbol.
     void turn_looks(const std::vector<cfloat>& turns);
     //! \p channel: symbols x carriers, the estimates, under all looks of the block
     void infer(int symbols, cfloat* channel);
@@ -97,6 +100,7 @@ private:
     void clean(double power, double error);
     void decide(const cfloat* received, const Looks& looks, float error);
     Seen look(const cfloat* received, const Looks& looks, float error, cfloat* innovation);
+    void keep_means(int symbol);
     void forward(const cfloat* received, const Looks* looks, int symbols);
     double likelihood(int symbols, float q);
     void smooth(int symbols, float q);
@@ -118,7 +122,7 @@ private:
     std::vector<cfloat> d_seen, d_state; // symbols x coefficients: as observed, and inferred
     std::vector<float>
         d_told; // how much was said of the channel: over the noise, 1 / variance of a look at all carriers
-    Eigen::ArrayXXf d_filtered; // variances
+    Eigen::ArrayXXf d_smoothed; // variances of d_state
 
     // of the coefficients: P over the noise, the walk's weights, and what is computed with
     Eigen::ArrayXf d_error, d_weight, d_variance, d_gain;

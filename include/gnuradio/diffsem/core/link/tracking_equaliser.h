@@ -29,8 +29,8 @@ struct TrackingLayout {
 
 /*!
  * Symbol s and carrier k become y / (h_sk exp(j phi_s)): a block of symbols at a time, CommonPhase finds phi by the
- * pilots and the estimate at the block's beginning, ChannelTracker h by pilots and data; then phi is found once more, by
- * pilots and data and the estimates of each symbol, and h again. A frame of more than
+ * pilots and the estimate at the block's beginning, ChannelTracker h by pilots and data. Then both once more, with what the
+ * first time said: phi by pilots and data and the estimates of each symbol, before and after a second look at h. A frame of more than
  * ChannelTracker::longest_block symbols is cut into blocks of about equal length.
  */
 class TrackingEqualiser
