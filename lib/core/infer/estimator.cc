@@ -20,6 +20,8 @@ namespace {
 constexpr int trials = 4;
 constexpr double slow_trial = 0.1; // seconds: no more of them
 constexpr std::size_t trial_batch = 8;
+constexpr std::size_t trial_looks = 256; // elements that are observed in a trial, at most where others may be lost
+constexpr float trial_noise = 0.1f;
 
 } // namespace
 
@@ -246,6 +248,14 @@ void Estimator::Impl::warm_up()
         d_trial_y[j] = j % 2 ? 0.6f : 0.8f;
     d_trial_x.resize(d_parts_of_x * d_n);
     d_trial_variance.resize(d_n);
+    d_trial_noise.assign(1, trial_noise);
+    if (d_takes_lost && d_measured > trial_looks) { // a Gaussian of 1,024 observed elements takes seconds
+        d_trial_noise.assign(d_m, Sigma::unobserved());
+        const std::size_t every = (d_measured + trial_looks - 1) / trial_looks;
+        for (std::size_t i = 0, seen = 0; i < d_m; i++)
+            if (measured(i) && seen++ % every == 0)
+                d_trial_noise[i] = trial_noise;
+    }
     d_trial_cost.clear();
     double took = 0;
     const std::size_t several = std::min(trial_batch, d_batch);
@@ -277,12 +287,11 @@ void Estimator::Impl::warm_up()
 
 void Estimator::Impl::admit_trial(std::size_t index)
 {
-    static const float noise = 0.1f;
     Item item{};
     item.y = d_trial_y.data();
     item.in_parts = d_parts_of_x;
-    item.noise = &noise;
-    item.noise_stride = 1;
+    item.noise = d_trial_noise.data();
+    item.noise_stride = d_trial_noise.size();
     item.mean = d_trial_x.data();
     item.variance = d_trial_variance.data();
     item.index = index;

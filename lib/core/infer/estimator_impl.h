@@ -171,7 +171,7 @@ private:
     std::vector<Told> d_told;
     bool d_remembers = false; // the prior is told the previous answer
     bool d_tried = false; // a trial run has succeeded: what is told from now on can be tried too
-    std::vector<float> d_trial_y, d_trial_x, d_trial_variance;
+    std::vector<float> d_trial_y, d_trial_x, d_trial_variance, d_trial_noise;
     int d_each = 1; // evaluations of the network in one of what the sampler sees
     std::vector<std::int64_t> d_shape;
     std::size_t d_parts_of_x = 2; // floats of an element of the domain

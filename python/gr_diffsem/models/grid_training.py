@@ -72,8 +72,7 @@ class Difficulty:
 
 
 class RoundsTraining(training.Training):
-    """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance); of one without, as
-    everywhere."""
+    """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance)."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
@@ -82,15 +81,10 @@ class RoundsTraining(training.Training):
     def draw(self, rng):
         batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
         self.scheme.check_batch(batch)
-        if not hasattr(self.net, "rounds"):
-            return training.tensors(batch)
         powers = torch.from_numpy(cells(batch.channels, self.net.waves))
         return (*training.tensors(batch), powers, torch.from_numpy(batch.part))
 
-    def loss(self, clean, state, sigma, observed, *known):
-        if not known:
-            return super().loss(clean, state, sigma, observed)
-        powers, part = known
+    def loss(self, clean, state, sigma, observed, powers, part):
         alone = self.start is None and self.elapsed < POWERS_ALONE * self.seconds
         said, means, log_variance = self.net.rounds(state, sigma, through=not alone)
         log_variance = log_variance.reshape(observed.shape)

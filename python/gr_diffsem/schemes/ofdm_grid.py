@@ -35,12 +35,6 @@ def fast():
     )
 
 
-def mse_net():
-    from ..models.grid_convolutions import GridConvolutions
-
-    return GridConvolutions(*TILE)
-
-
 @dataclass
 class GridBatch(measure.Batch):
     """Training pairs, the `grid_channel.Channels` that they are of, and the part [n, S, K] of a tile that is there."""
@@ -61,7 +55,7 @@ class OfdmGrid(Scheme):
     gain = "measured"
     operator = "mask"
     default = "full"
-    fallbacks = {"full": "robust", "fast": "full", "mse_net": "robust"}
+    fallbacks = {"full": "robust", "fast": "full"}
     cost_unit = "tile of 1,024 elements"
     snr_definition = "mean channel power over noise variance, both per observed element"
     snr_db = (0, 10, 20, 30)
@@ -77,7 +71,6 @@ class OfdmGrid(Scheme):
         return {
             "full": Network(full, "powers of delays and Dopplers in four rounds", 0.15, minutes=90, batch=64),
             "fast": Network(fast, "the same in two rounds", 0.15, minutes=30, batch=64),
-            "mse_net": Network(mse_net, "convolutions in one step, to compare with", 0.0, minutes=15, batch=64),
         }
 
     def training(self):
