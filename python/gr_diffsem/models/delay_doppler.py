@@ -208,7 +208,7 @@ def log(x, least):
 
 class DelayDoppler(nn.Module):
     """The denoiser of tiles [symbols, carriers]. steps: of conjugate gradients, in each round; last: those of the last
-    round once it is trained (at 30 dB 14 leave up to 1 dB, 24 0.2 dB; in training they cost what they take); delays,
+    round once it is trained (at 30 dB 14 leave up to 1 dB, and in training they cost what they take); delays,
     dopplers: places; channels, hidden: of the mixers; blocks: mixers in a round; spread: what is pooled for the error
     variance, and its layers' width."""
 
@@ -219,7 +219,7 @@ class DelayDoppler(nn.Module):
         delays=64,
         dopplers=17,
         steps=(3, 5, 8, 16),
-        last=24,
+        last=40,
         channels=64,
         hidden=64,
         blocks=2,
