@@ -78,7 +78,7 @@ GuardSync::GuardSync(int fft_len, int guard)
       d_symbol(d_n + d_guard),
       d_slack(d_guard / 2),
       d_smooth(std::max<std::size_t>(d_guard / 16, 1)),
-      d_margin(std::max<std::size_t>(d_guard / 16, 1)),
+      d_margin(std::max<std::size_t>(d_guard / 128, 1)),
       d_mean(d_symbol),
       d_power(d_symbol),
       d_size(d_symbol),
@@ -217,11 +217,11 @@ void GuardSync::keep()
         if (i == begin)
             break;
     }
-    const std::ptrdiff_t wide = last - first;
-    const std::ptrdiff_t margin = std::min(std::ptrdiff_t(d_margin), wide / 2);
-    const std::ptrdiff_t wanted = last - d_size.begin() - margin;
+    // A smoothed step lies where half of it is left, so much behind the last place that is high enough.
+    const auto edge = std::ptrdiff_t((plateau - 0.5f) * float(d_smooth));
+    const std::ptrdiff_t wanted = last - d_size.begin() + edge - std::ptrdiff_t(d_margin) / 2;
     const std::ptrdiff_t off = wanted - std::ptrdiff_t(d_start);
-    if (d_settling || std::abs(off) > std::ptrdiff_t(d_margin) / 2 + 1)
+    if (d_settling || std::abs(off) > std::ptrdiff_t(d_margin))
         d_move = std::clamp(off, -std::ptrdiff_t(d_slack) / 2, std::ptrdiff_t(d_slack) / 2);
     complex turned = 0;
     for (auto i = first; i <= last; ++i)

@@ -41,17 +41,14 @@ class MovingPaths:
     def through(self, copies):
         """The signal behind the paths, complex64 [n]; copies: `delayed(x, self.delays)`."""
         n = copies.shape[1]
-        grid = np.arange(0, n + STEP, STEP)
-        gains = self.gains(grid)
-        at = np.arange(n)
-        out = np.zeros(n, np.complex64)
+        steps = -(-n // STEP)
+        gains = self.gains(STEP * np.arange(steps + 1)).astype(np.complex64)
+        ramp = np.arange(STEP, dtype=np.float32) / STEP
+        out = np.zeros((steps, STEP), np.complex64)
         for gain, copy in zip(gains, copies, strict=True):
-            if np.any(self.speeds):
-                now = np.interp(at, grid, gain.real) + 1j * np.interp(at, grid, gain.imag)
-                out += now.astype(np.complex64) * copy
-            else:
-                out += np.complex64(gain[0]) * copy
-        return out
+            now = gain[:-1, None] + np.diff(gain)[:, None] * ramp
+            out += now * np.pad(copy, (0, steps * STEP - n)).reshape(steps, STEP)
+        return out.ravel()[:n]
 
 
 def draw(rng, delays, powers_db, doppler):
