@@ -21,14 +21,16 @@ namespace {
 using complex = std::complex<double>;
 
 constexpr double two_pi = 6.283185307179586;
-constexpr std::size_t first_look = 12;  // symbols that are averaged before the first decision
+constexpr std::size_t first_look = 16;  // symbols that are averaged before the first decision
 constexpr std::size_t give_up = 48;     // symbols after which an average that shows nothing begins anew
 constexpr std::size_t memory = 256;     // symbols of the averages
 constexpr std::size_t every = 8;        // symbols from one look to the next
-constexpr double found = 0.15;          // coherence from which a place is believed
-constexpr double lost = 0.04;           // and below which it is no longer
+constexpr double found = 0.1;           // coherence from which a place is believed
+constexpr double lost = 0.02;           // and below which it is no longer
 constexpr std::size_t patience = 2048;  // symbols of that
-constexpr float plateau = 0.85f;        // of the highest e: where all paths that count are
+constexpr double weakest = 0.1;         // path that counts, of the power
+constexpr double surely = 4;            // deviations of noise that it has to be above
+constexpr std::ptrdiff_t most_step = 16; // samples, from one look to the next
 constexpr int most_fft = 65536;
 
 // mean[n] += share (a[n] conj(b[n]) - mean[n]), and of the mean of both powers alike
@@ -77,11 +79,13 @@ GuardSync::GuardSync(int fft_len, int guard)
       d_guard(std::size_t(guard)),
       d_symbol(d_n + d_guard),
       d_slack(d_guard / 2),
-      d_smooth(std::max<std::size_t>(d_guard / 16, 1)),
-      d_margin(std::max<std::size_t>(d_guard / 128, 1)),
+      d_smooth(std::max<std::size_t>(d_guard / 8, 2)),
+      d_margin(std::max<std::size_t>(d_guard / 128, 2)),
       d_mean(d_symbol),
       d_power(d_symbol),
       d_size(d_symbol),
+      d_sums(3 * d_symbol + 1),
+      d_path(2 * d_guard),
       d_start(d_guard + d_slack / 2)
 {
 }
@@ -144,26 +148,27 @@ void GuardSync::forget()
     std::fill(d_power.begin(), d_power.end(), 0.0f);
 }
 
-// |e| over the power, both smoothed, for each place: circular, as the places of a symbol are.
+/*
+ * For each place the sum of e over the guard interval that ends there, over that of the power: circular, as the places of a
+ * symbol are. For two paths it is flat between the ends of their guard intervals.
+ */
 void GuardSync::look()
 {
     complex sum = 0;
     double power = 0;
-    const std::size_t half = d_smooth / 2;
-    const auto at = [this](std::size_t i) { return i % d_symbol; };
-    for (std::size_t i = 0; i < d_smooth; i++) {
-        sum += complex(d_mean[at(d_symbol + i - half)]);
-        power += d_power[at(d_symbol + i - half)];
+    for (std::size_t i = d_symbol - d_guard; i < d_symbol; i++) {
+        sum += complex(d_mean[i]);
+        power += d_power[i];
     }
     for (std::size_t i = 0; i < d_symbol; i++) {
         d_size[i] = power > 0 ? float(std::abs(sum) / power) : 0;
-        const std::size_t in = at(d_symbol + i + d_smooth - half), out = at(d_symbol + i - half);
-        sum += complex(d_mean[in]) - complex(d_mean[out]);
-        power += double(d_power[in]) - double(d_power[out]);
+        const std::size_t out = (i + d_symbol - d_guard) % d_symbol;
+        sum += complex(d_mean[i]) - complex(d_mean[out]);
+        power += double(d_power[i]) - double(d_power[out]);
     }
 }
 
-// Samples to where the highest e comes to lie at the FFT's beginning; a symbol where there is none to believe.
+// Samples to where the highest sum comes to lie at the FFT's beginning; a symbol where there is none to believe.
 std::size_t GuardSync::find()
 {
     look();
@@ -180,15 +185,11 @@ std::size_t GuardSync::find()
     return move(std::size_t(peak - d_size.begin()) + d_symbol - d_start);
 }
 
-/*
- * Where e is about as high as at its peak; the FFT begins a margin before that ends.
- */
 void GuardSync::keep()
 {
     // Around the place that is known, no further than a guard interval.
-    const std::size_t from = d_start > d_guard ? d_start - d_guard : 0;
-    const std::size_t to = std::min(d_start + d_guard, d_symbol);
-    const auto begin = d_size.begin() + std::ptrdiff_t(from), end = d_size.begin() + std::ptrdiff_t(to);
+    const auto begin = d_size.begin() + std::ptrdiff_t(d_start - d_guard);
+    const auto end = d_size.begin() + std::ptrdiff_t(std::min(d_start + d_guard, d_symbol));
     const auto peak = std::max_element(begin, end);
     d_coherence = double(*peak);
     if (d_coherence < lost) {
@@ -201,36 +202,57 @@ void GuardSync::keep()
         return;
     }
     d_weak = 0;
-    auto last = peak;
-    std::size_t below = 0;
-    for (auto i = peak; i != end && below < 2 * d_smooth; ++i) {
-        below = *i >= plateau * *peak ? 0 : below + 1;
-        if (!below)
-            last = i;
-    }
-    auto first = peak;
-    below = 0;
-    for (auto i = peak; below < 2 * d_smooth; --i) {
-        below = *i >= plateau * *peak ? 0 : below + 1;
-        if (!below)
-            first = i;
-        if (i == begin)
-            break;
-    }
-    // A smoothed step lies where half of it is left, so much behind the last place that is high enough.
-    const auto edge = std::ptrdiff_t((plateau - 0.5f) * float(d_smooth));
-    const std::ptrdiff_t wanted = last - d_size.begin() + edge - std::ptrdiff_t(d_margin) / 2;
-    const std::ptrdiff_t off = wanted - std::ptrdiff_t(d_start);
-    if (d_settling || std::abs(off) > std::ptrdiff_t(d_margin))
-        d_move = std::clamp(off, -std::ptrdiff_t(d_slack) / 2, std::ptrdiff_t(d_slack) / 2);
-    complex turned = 0;
-    for (auto i = first; i <= last; ++i)
-        turned += complex(d_mean[std::size_t(i - d_size.begin())]);
-    double offset = -std::arg(turned) / two_pi;
+    const auto place = std::size_t(peak - d_size.begin());
+    complex sum = 0;
+    for (std::size_t i = place - d_guard; i < place; i++)
+        sum += complex(d_mean[i]);
+    double offset = -std::arg(sum) / two_pi;
     if (d_offset_known) // the same branch
         offset = d_offset + std::remainder(offset - d_offset, 1.0);
     d_offset = offset;
     d_offset_known = true;
+
+    const std::ptrdiff_t off = first_end(place, cfloat(sum)) - std::ptrdiff_t(d_margin);
+    if (d_settling)
+        d_move = off;
+    else if (std::abs(off) > 1 + std::ptrdiff_t(d_margin))
+        d_move = std::clamp<std::ptrdiff_t>(off, -most_step, most_step);
+}
+
+/*
+ * By (1) a path makes e higher where its guard interval begins, and as much lower where it ends: by the mean of both steps its power
+ * is known. The first path that counts: samples from d_start to its guard interval's end.
+ */
+std::ptrdiff_t GuardSync::first_end(std::size_t place, cfloat sum)
+{
+    const auto turn = std::conj(sum) / std::abs(sum);
+    d_sums[0] = 0;
+    for (std::size_t i = 0; i < 3 * d_symbol; i++) {
+        const cfloat e = d_mean[i % d_symbol];
+        d_sums[i + 1] = d_sums[i] + double(e.real() * turn.real() - e.imag() * turn.imag());
+    }
+    const double mean = double(std::abs(sum)) / double(d_guard);
+    const auto width = d_smooth;
+    const auto step = [&](std::size_t i) { // behind less before
+        return (d_sums[i + width] - 2 * d_sums[i] + d_sums[i - width]) / double(width);
+    };
+    // Guard intervals that end within one before or behind the place of the highest sum.
+    const std::size_t from = d_symbol + place - 2 * d_guard, count = 2 * d_guard;
+    for (std::size_t i = 0; i < count; i++)
+        d_path[i] = (step(from + i) - step(from + i + d_guard)) / 2;
+    const double looks = double(std::min(d_averaged, memory));
+    const auto strongest = std::max_element(d_path.begin(), d_path.begin() + std::ptrdiff_t(count));
+    const double least = std::max(mean * std::max(weakest, surely / std::sqrt(double(width) * looks)),
+                                  *strongest * weakest);
+    auto i = std::max(strongest - std::ptrdiff_t(d_guard), d_path.begin());
+    while (i < strongest) {
+        const auto around = std::max_element(i, std::min(i + std::ptrdiff_t(width), strongest + 1));
+        if (*i >= least && around == i)
+            break;
+        ++i;
+    }
+    return std::ptrdiff_t(from) + (i - d_path.begin()) + std::ptrdiff_t(d_guard) -
+           std::ptrdiff_t(d_symbol + d_start);
 }
 
 void GuardSync::derotate(const cfloat* in, cfloat* out) const

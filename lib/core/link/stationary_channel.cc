@@ -304,8 +304,8 @@ void StationaryChannel::renew_profile()
         const double delay = first_delay() + (double(b) + 0.5) * step;
         return delay >= -edge && delay <= double(d_guard) + edge;
     };
-    std::vector<double> power(bins, 0.0), outside;
-    std::size_t inside = 0;
+    std::array<double, bins> power{}, outside;
+    std::size_t inside = 0, others = 0;
     for (std::size_t b = 0; b < bins; b++)
         inside += within(b);
     if (d_correlations > 0) {
@@ -320,10 +320,10 @@ void StationaryChannel::renew_profile()
             }
             power[b] = sum / d_correlations / double(bins);
             if (!within(b))
-                outside.push_back(power[b]);
+                outside[others++] = power[b];
         }
-        const auto middle = outside.begin() + std::ptrdiff_t(outside.size() / 2);
-        std::nth_element(outside.begin(), middle, outside.end());
+        const auto middle = outside.begin() + std::ptrdiff_t(others / 2);
+        std::nth_element(outside.begin(), middle, outside.begin() + std::ptrdiff_t(others));
         const double floor = std::max(*middle, 0.0);
         double sum = 0;
         for (std::size_t b = 0; b < bins; b++) {

@@ -21,9 +21,9 @@ namespace core {
  *
  *   e[n] = sum over the paths of |a|^2, of those whose guard interval holds n                                  (1)
  *
- * (and the turn by the carrier offset). So e is highest where all paths' guard intervals lie over each other, and an FFT that
- * begins there, no later, sees no symbol but one: two equal echoes only make that region shorter. It ends where the first
- * path's guard interval ends. The place is kept by averages over hundreds of symbols, so that a fade does not lose it.
+ * (and the turn by the carrier offset). So e is highest where all paths' guard intervals lie over each other: an FFT that begins
+ * there sees no symbol but one, and two equal echoes only make that region shorter. It ends where the first path's guard
+ * interval ends; an FFT begins a few samples before that. The place is kept by averages over hundreds of symbols, so that a fade does not lose it.
  */
 class GuardSync
 {
@@ -53,13 +53,15 @@ private:
     void look();
     std::size_t find();
     void keep();
+    std::ptrdiff_t first_end(std::size_t place, cfloat sum);
     std::size_t move(std::size_t samples);
     void derotate(const cfloat* in, cfloat* out) const;
 
     const std::size_t d_n, d_guard, d_symbol, d_slack, d_smooth, d_margin;
     std::vector<cfloat> d_mean; // e[n]
     std::vector<float> d_power; // of the samples that it is made of
-    std::vector<float> d_size;  // its magnitude over that, smoothed
+    std::vector<float> d_size;  // sums of e over sums of that
+    std::vector<double> d_sums, d_path; // of e; power of a path whose guard interval begins at a place
     const std::size_t d_start;  // of the FFT's samples, behind the place where next() looks from
     std::size_t d_averaged = 0;
     bool d_locked = false, d_settling = false, d_fresh = false, d_offset_known = false;
