@@ -13,6 +13,7 @@
 #include <gnuradio/diffsem/core/link/grid_window.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -47,7 +48,7 @@ public:
             std::move(scheme), d_window.rows(), layout.carriers, d_window.hop(), options);
     }
 
-    std::size_t ahead() const override { return d_window.hop() + d_window.ahead(); }
+    std::size_t ahead() const override { return d_window.hop() + d_window.ahead() - 1; }
 
     void restart() override
     {
@@ -58,14 +59,22 @@ public:
 
     void push(const gr_complex* carriers, std::size_t phase) override
     {
-        if (d_window.due())
-            answer();
         std::fill(d_spectrum.begin(), d_spectrum.end(), gr_complex(0));
         if (carriers)
             std::copy_n(carriers, d_layout.carriers, d_spectrum.begin() + std::ptrdiff_t(d_layout.first));
         else
             d_spectrum[0] = std::numeric_limits<float>::quiet_NaN();
         d_window.push(d_spectrum.data(), phase);
+    }
+
+    void pass(std::size_t, gr_complex*) override
+    {
+        if (!d_answers) {
+            d_window.give(1);
+            return;
+        }
+        d_given++;
+        d_answers--;
     }
 
     void estimate(std::size_t, gr_complex* channel) override
@@ -107,8 +116,17 @@ private:
         return out;
     }
 
-    // All that is due, or all that is pending.
+    // All rows that are due, or all that are pending.
     void answer()
+    {
+        infer();
+        d_from = d_window.at();
+        d_given = 0;
+        d_answers = d_window.due() ? d_window.hop() : d_window.pending();
+        d_window.give(d_answers);
+    }
+
+    void infer()
     {
         const auto seen = d_window.noise();
         if (seen.count > 0)
@@ -116,12 +134,7 @@ private:
         const float* gain = d_window.noise_gain();
         for (std::size_t k = 0; k < d_noise.size(); k++)
             d_noise[k] = std::isinf(gain[k]) ? gain[k] : d_noise_var * gain[k];
-        auto& tiles = d_run->tiles();
-        tiles.run(d_window.taps(), d_noise.data(), d_noise.size(), d_taps.data(), nullptr);
-        d_from = d_window.at();
-        d_given = 0;
-        d_answers = d_window.due() ? d_window.hop() : d_window.pending();
-        d_window.give(d_answers);
+        d_run->tiles().run(d_window.taps(), d_noise.data(), d_noise.size(), d_taps.data(), nullptr);
     }
 
     const core::DvbtLayout& d_layout;

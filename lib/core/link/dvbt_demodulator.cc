@@ -92,9 +92,12 @@ bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol)
 {
     const std::uint64_t number = d_answered++;
     const Row& row = d_rows[number % kept];
-    d_channel.estimate(std::size_t(d_pushed - 1 - number), d_response.data());
-    if (!d_located || (!d_begun && place(number) != 0))
+    const auto back = std::size_t(d_pushed - 1 - number);
+    if (!d_located || (!d_begun && place(number) != 0)) {
+        d_channel.pass(back, d_response.data());
         return false;
+    }
+    d_channel.estimate(back, d_response.data());
     symbol.begins = !d_begun;
     symbol.index = place(number) % int(frame);
     symbol.usable = row.usable;

@@ -26,6 +26,8 @@ public:
     virtual void push(const cfloat* carriers, std::size_t phase) = 0;
     //! The channel at the row that came `back` rows before the last one; each is asked for once, in order.
     virtual void estimate(std::size_t back, cfloat* channel) = 0;
+    //! Nobody asks for it; but what is measured on the way goes on. \p scratch as `channel` above.
+    virtual void pass(std::size_t back, cfloat* scratch) { estimate(back, scratch); }
     virtual float noise_var() const = 0; //!< of a received carrier; 0: not measured yet
 };
 
