@@ -38,11 +38,11 @@ class MovingPaths:
         """H at these samples and carriers, counted from DC: complex [len(at), len(carriers)]."""
         return self.gains(at).T @ np.exp(-2j * np.pi * np.outer(self.delays, carriers) / fft_len)
 
-    def through(self, copies):
-        """The signal behind the paths, complex64 [n]; copies: `delayed(x, self.delays)`."""
+    def through(self, copies, begin=0):
+        """The signal behind the paths, complex64 [n]; copies: `delayed(x, self.delays)`; begin: number of its first sample."""
         n = copies.shape[1]
         steps = -(-n // STEP)
-        gains = self.gains(STEP * np.arange(steps + 1)).astype(np.complex64)
+        gains = self.gains(begin + STEP * np.arange(steps + 1)).astype(np.complex64)
         ramp = np.arange(STEP, dtype=np.float32) / STEP
         out = np.zeros((steps, STEP), np.complex64)
         for gain, copy in zip(gains, copies, strict=True):
