@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DVB-T in motion and among echoes: transport packets that arrive, of gr-dtv's receiver, of ours, and of one that knows the
-channel, on the same samples from gr-dtv's transmitter.
+"""DVB-T in motion and among echoes: transport packets that arrive, of gr-dtv's receiver, of ours, and of one that
+knows the channel, on the same samples from gr-dtv's transmitter.
 
-SNR: of a carrier in use, mean over the fading. TU6: six paths, Clarke's spectrum. A run is 0.82 s; of QPSK 1/2, 2k, guard 1/8,
-2,640 packets are the most that a receiver can give which begins with a superframe.
+SNR: of a carrier in use, mean over the fading. TU6: six paths, Clarke's spectrum. A run is 0.82 s; of QPSK 1/2, 2k,
+guard 1/8, 2,640 packets are the most that a receiver can give which begins with a superframe.
 
-    build/env/radio/bin/python bench/dvbt.py doppler|still|echo|threshold|modes|schemes|speed [--draws 3] [--receivers stock ours genie]
+    build/env/radio/bin/python bench/dvbt.py doppler|still|echo|threshold|modes|schemes|speed
+        [--draws 3] [--receivers stock ours genie]
 """
 
 import argparse
@@ -168,35 +169,26 @@ def speed(args):
     def source():
         return [blocks.vector_source_c(y, False)]
 
+    def rows():
+        return blocks.vector_source_c(spectra, False, here.fft_len)
+
+    def demod(lib):
+        return lib.dvbt_demod_reference_signals(8, here.fft_len, here.data_len, *mode.reference_signals())
+
     spectra = np.array(chain(lambda: [*source(), *front(diffsem), blocks.vector_sink_c(here.fft_len)])[1].data())
     idle = chain(lambda: [*source(), blocks.null_sink(8)])[0]
-    idle_spectra = chain(lambda: [blocks.vector_source_c(spectra, False, here.fft_len), blocks.null_sink(8 * here.fft_len)])[0]
+    idle_rows = chain(lambda: [rows(), blocks.null_sink(8 * here.fft_len)])[0]
+    parts = {
+        "acquisition": (lambda lib: [*source(), front(lib)[0], blocks.null_sink(8 * here.fft_len)], idle),
+        "reference signals": (lambda lib: [rows(), demod(lib), blocks.null_sink(8 * here.data_len)], idle_rows),
+        "whole receiver": (
+            lambda lib: [*source(), *front(lib), demod(lib), *dvbt_link.decoder(mode), blocks.null_sink(1)],
+            idle,
+        ),
+    }
     table(("MS/s", "stock", "ours"), ())
-    rows = {"acquisition": [], "reference signals": [], "whole receiver": []}
-    for lib in (dtv, diffsem):
-        rows["acquisition"].append(
-            chain(lambda lib=lib: [*source(), front(lib)[0], blocks.null_sink(8 * here.fft_len)])[0] - idle
-        )
-        demod = lambda lib=lib: lib.dvbt_demod_reference_signals(8, here.fft_len, here.data_len, *mode.reference_signals())  # noqa: E731
-        rows["reference signals"].append(
-            chain(
-                lambda demod=demod: [
-                    blocks.vector_source_c(spectra, False, here.fft_len),
-                    demod(),
-                    blocks.null_sink(8 * here.data_len),
-                ]
-            )[0]
-            - idle_spectra
-        )
-        least = np.inf
-        for _ in range(5):
-            tb = gr.top_block()
-            dvbt_link.decoder(tb, mode, [*source(), *front(lib), demod()])
-            begun = time.process_time()
-            tb.run()
-            least = min(least, time.process_time() - begun)
-        rows["whole receiver"].append(least - idle)
-    for name, seconds in rows.items():
+    for name, (make, off) in parts.items():
+        seconds = [chain(lambda make=make, lib=lib: make(lib))[0] - off for lib in (dtv, diffsem)]
         row((name, *(f"{len(y) / s / 1e6:.1f}" for s in seconds)), {})
 
 

@@ -81,7 +81,8 @@ def fft(symbols):
     return np.fft.fftshift(np.fft.fft(symbols, axis=1), 1).astype(np.complex64)
 
 
-def demodulator(mode=dvbt_link.Mode(), **options):
+def demodulator(mode=None, **options):
+    mode = mode or dvbt_link.Mode()
     return diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *mode.reference_signals(), **options)
 
 

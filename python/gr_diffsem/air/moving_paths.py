@@ -39,7 +39,7 @@ class MovingPaths:
         return self.gains(at).T @ np.exp(-2j * np.pi * np.outer(self.delays, carriers) / fft_len)
 
     def through(self, copies, begin=0):
-        """The signal behind the paths, complex64 [n]; copies: `delayed(x, self.delays)`; begin: number of its first sample."""
+        """The signal behind the paths, complex64 [n]. copies: `delayed(x, self.delays)`; begin: number of the first sample."""
         n = copies.shape[1]
         steps = -(-n // STEP)
         gains = self.gains(begin + STEP * np.arange(steps + 1)).astype(np.complex64)
@@ -52,8 +52,8 @@ class MovingPaths:
 
 
 def draw(rng, delays, powers_db, doppler):
-    """`MovingPaths` of these delays in samples and mean powers; doppler: the largest, in cycles a sample. The powers add up
-    to 1."""
+    """`MovingPaths` of these delays in samples and mean powers; doppler: the largest, in cycles a sample. The powers
+    add up to 1."""
     powers = 10 ** (np.asarray(powers_db, float) / 10)
     powers /= powers.sum()
     shape = (len(powers), WAVES)

@@ -91,7 +91,8 @@ def broadcast(seconds, mode=None, seed=0):
     mode = mode or Mode()
     here, (constellation, hierarchy, rate, _, size) = mode.layout, mode.dtv()
     n, symbols = here.data_len, int(seconds * RATE / here.symbol)
-    packets = np.random.default_rng(seed).integers(0, 256, (int(seconds * mode.packets_a_second) + 60, PACKET), np.uint8)
+    count = int(seconds * mode.packets_a_second) + 60
+    packets = np.random.default_rng(seed).integers(0, 256, (count, PACKET), np.uint8)
     packets[:, 0] = 0x47
     tb = gr.top_block("dvbt transmitter")
     sink = blocks.vector_sink_c()
@@ -133,20 +134,16 @@ def receive(samples, mode, acquisition="stock", reference="stock", snr_db=15.0, 
         fft.fft_vcc(here.fft_len, True, window.rectangular(here.fft_len), True, 1),
         demod(8, here.fft_len, here.data_len, *mode.reference_signals(), **options),
     ]
-    sink = decoder(tb, mode, front)
-    run_limited(tb, seconds)
-    return np.array(sink.data(), np.uint8).reshape(-1, PACKET)
+    return _packets(tb, [*front, *decoder(mode)], seconds)
 
 
-def decoder(tb, mode, front):
-    """Connects the blocks of `front` with gr-dtv's from demapper to descrambler; the sink of octets."""
+def decoder(mode):
+    """gr-dtv's blocks from demapper to descrambler."""
     from gnuradio import blocks, dtv
 
     constellation, hierarchy, rate, _, size = mode.dtv()
     n = mode.layout.data_len
-    sink = blocks.vector_sink_b()
-    tb.connect(
-        *front,
+    return [
         dtv.dvbt_demap(n, constellation, hierarchy, size, 1),
         dtv.dvbt_symbol_inner_interleaver(n, size, 0),
         dtv.dvbt_bit_inner_deinterleaver(n, constellation, hierarchy, size),
@@ -155,9 +152,17 @@ def decoder(tb, mode, front):
         dtv.dvbt_convolutional_deinterleaver(136, 12, 17),
         dtv.dvbt_reed_solomon_dec(2, 8, 0x11D, 255, 239, 8, 51, 8),
         dtv.dvbt_energy_descramble(8),
-        sink,
-    )
-    return sink
+    ]
+
+
+def _packets(tb, parts, seconds):
+    """Runs the chain of blocks; its packets, uint8 [n, 188]."""
+    from gnuradio import blocks
+
+    sink = blocks.vector_sink_b()
+    tb.connect(*parts, sink)
+    run_limited(tb, seconds)
+    return np.array(sink.data(), np.uint8).reshape(-1, PACKET)
 
 
 def genie(samples, mode, paths, seconds=300.0):
@@ -184,9 +189,8 @@ def genie(samples, mode, paths, seconds=300.0):
     tags = [_tag(i, "symbol_index", int(n % SYMBOLS)) for i, n in enumerate(numbers)]
     tags.append(_tag(0, "superframe_start", 0xAA))
     tb = gr.top_block("dvbt genie")
-    sink = decoder(tb, mode, [blocks.vector_source_c(out.ravel(), False, here.data_len, tags)])
-    run_limited(tb, seconds)
-    return np.array(sink.data(), np.uint8).reshape(-1, PACKET)
+    source = blocks.vector_source_c(out.ravel(), False, here.data_len, tags)
+    return _packets(tb, [source, *decoder(mode)], seconds)
 
 
 def _scale(mode):
