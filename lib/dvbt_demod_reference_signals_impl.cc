@@ -23,7 +23,11 @@ namespace diffsem {
 namespace {
 
 constexpr int guards[] = {32, 16, 8, 4};
-constexpr int code_rates[] = {3, 5, 6, 8, 9}; // of gr-dtv, by the number of the transmission parameters
+constexpr int code_rates[] = {3,
+                              5,
+                              6,
+                              8,
+                              9}; // of gr-dtv, by the number of the transmission parameters
 const char* const code_rate_names[] = {"C1_2", "C2_3", "C3_4", "C5_6", "C7_8"};
 const char* const constellation_names[] = {"MOD_QPSK", "MOD_16QAM", "MOD_64QAM"};
 const char* const guard_names[] = {"GI_1_32", "GI_1_16", "GI_1_8", "GI_1_4"};
@@ -48,14 +52,16 @@ void check(int itemsize, int ninput, int noutput, const dvbt_settings& s)
         throw core::Error("itemsize is " + text(itemsize) + ": items are complex, give 8");
     check_range("constellation", s.constellation, 2, "MOD_QPSK, MOD_16QAM or MOD_64QAM of gr-dtv");
     check_range("hierarchy", s.hierarchy, 3, "NH, ALPHA1, ALPHA2 or ALPHA4 of gr-dtv");
-    check_range("guard_interval", s.guard_interval, 3, "GI_1_32, GI_1_16, GI_1_8 or GI_1_4 of gr-dtv");
+    check_range(
+        "guard_interval", s.guard_interval, 3, "GI_1_32, GI_1_16, GI_1_8 or GI_1_4 of gr-dtv");
     check_range("transmission_mode", s.transmission_mode, 1, "T2k or T8k of gr-dtv");
     check_rate("code_rate_HP", s.code_rate_HP);
     check_rate("code_rate_LP", s.code_rate_LP);
     const int times = s.transmission_mode ? 4 : 1;
     if (ninput != 2048 * times)
         throw core::Error("ninput is " + text(ninput) + ": an FFT of the mode " +
-                          mode_names[s.transmission_mode] + " has " + text(2048 * times) + " elements");
+                          mode_names[s.transmission_mode] + " has " + text(2048 * times) +
+                          " elements");
     if (noutput != 1512 * times)
         throw core::Error("noutput is " + text(noutput) + ": a symbol of the mode " +
                           mode_names[s.transmission_mode] + " has " + text(1512 * times) +
@@ -108,7 +114,8 @@ public:
         const std::size_t size = d_layout.data[0].size();
         if (!waiting && ended())
             d_demodulator.end();
-        get_tags_in_range(d_tags, 0, nitems_read(0), nitems_read(0) + uint64_t(waiting), d_sync_start);
+        get_tags_in_range(
+            d_tags, 0, nitems_read(0), nitems_read(0) + uint64_t(waiting), d_sync_start);
         int taken = 0, made = 0;
         core::DvbtSymbol symbol;
         while (made < noutput_items) {
@@ -136,7 +143,8 @@ public:
 private:
     void take(const gr_complex* spectrum, uint64_t offset)
     {
-        if (std::any_of(d_tags.begin(), d_tags.end(), [&](const auto& t) { return t.offset == offset; }))
+        if (std::any_of(
+                d_tags.begin(), d_tags.end(), [&](const auto& t) { return t.offset == offset; }))
             d_demodulator.restart();
         d_demodulator.push(spectrum);
         d_in++;
@@ -172,7 +180,8 @@ private:
                 wrong += std::string(wrong.empty() ? "" : ", ") + name + " = " + names[is];
         };
         differs("constellation", d_settings.constellation, p.constellation, constellation_names);
-        const auto rate = std::find(std::begin(code_rates), std::end(code_rates), d_settings.code_rate_HP);
+        const auto rate =
+            std::find(std::begin(code_rates), std::end(code_rates), d_settings.code_rate_HP);
         differs("code_rate_HP", int(rate - std::begin(code_rates)), p.rate_high, code_rate_names);
         differs("guard_interval", d_settings.guard_interval, p.guard, guard_names);
         differs("transmission_mode", d_settings.transmission_mode, p.mode, mode_names);

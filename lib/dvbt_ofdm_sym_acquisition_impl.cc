@@ -56,9 +56,11 @@ public:
         std::size_t used = 0, consumed = 0;
         int made = 0;
         while (made < noutput_items && used + d_sync.needs() <= std::size_t(ninput_items[0])) {
-            if (d_sync.next(in + used, out + std::size_t(made) * std::size_t(d_fft_length), consumed)) {
+            if (d_sync.next(
+                    in + used, out + std::size_t(made) * std::size_t(d_fft_length), consumed)) {
                 if (d_sync.fresh())
-                    add_item_tag(0, nitems_written(0) + uint64_t(made), d_sync_start, pmt::from_long(1));
+                    add_item_tag(
+                        0, nitems_written(0) + uint64_t(made), d_sync_start, pmt::from_long(1));
                 made++;
             }
             d_silent = d_sync.locked() ? 0 : d_silent + 1;
@@ -77,11 +79,13 @@ private:
         d_coherence = d_sync.coherence();
         d_losses = d_sync.losses();
         if (d_silent > patience && d_log_limit.due())
-            d_logger->warn("no symbol of {} samples with a guard interval of {} is found (coherence {:.2f}): is "
-                           "there a signal, and are fft_length, cp_length and the sample rate right?",
-                           d_fft_length,
-                           d_cp_length,
-                           d_sync.coherence());
+            d_logger->warn(
+                "no symbol of {} samples with a guard interval of {} is found (coherence {:.2f}): "
+                "is "
+                "there a signal, and are fft_length, cp_length and the sample rate right?",
+                d_fft_length,
+                d_cp_length,
+                d_sync.coherence());
         if (!d_stats_limit.due())
             return;
         pmt::pmt_t stats = pmt::make_dict();
@@ -103,14 +107,18 @@ private:
     rate_limit d_log_limit{10.0}, d_stats_limit{1.0};
 };
 
-dvbt_ofdm_sym_acquisition::sptr dvbt_ofdm_sym_acquisition::make(
-    int blocks, int fft_length, int occupied_tones, int cp_length, float snr)
+dvbt_ofdm_sym_acquisition::sptr dvbt_ofdm_sym_acquisition::make(int blocks,
+                                                                int fft_length,
+                                                                int occupied_tones,
+                                                                int cp_length,
+                                                                float snr)
 {
     if (blocks != 1)
         throw core::Error("blocks is " + text(blocks) + ": give 1");
     if (occupied_tones < 1 || occupied_tones > fft_length)
-        throw core::Error("occupied_tones is " + text(occupied_tones) + ": give 1 to fft_length = " +
-                          text(fft_length) + " (DVB-T: 1705 of 2048, 6817 of 8192)");
+        throw core::Error("occupied_tones is " + text(occupied_tones) +
+                          ": give 1 to fft_length = " + text(fft_length) +
+                          " (DVB-T: 1705 of 2048, 6817 of 8192)");
     if (!std::isfinite(snr))
         throw core::Error("snr is " + text(snr) + ": give dB");
     return gnuradio::make_block_sptr<dvbt_ofdm_sym_acquisition_impl>(fft_length, cp_length);

@@ -38,9 +38,10 @@ public:
     {
         const auto& info = scheme->info();
         if (!info.complex_domain || info.shape.size() != 2)
-            throw core::Error("scheme '" + info.spec +
-                              "' is not made for tiles of symbols x carriers: use 'ofdm_grid/robust', or "
-                              "none for filters that follow the signal");
+            throw core::Error(
+                "scheme '" + info.spec +
+                "' is not made for tiles of symbols x carriers: use 'ofdm_grid/robust', or "
+                "none for filters that follow the signal");
         core::EstimatorOptions options;
         options.max_batch = 32;
         options.residual = false;
@@ -61,7 +62,8 @@ public:
     {
         std::fill(d_spectrum.begin(), d_spectrum.end(), gr_complex(0));
         if (carriers)
-            std::copy_n(carriers, d_layout.carriers, d_spectrum.begin() + std::ptrdiff_t(d_layout.first));
+            std::copy_n(
+                carriers, d_layout.carriers, d_spectrum.begin() + std::ptrdiff_t(d_layout.first));
         else
             d_spectrum[0] = std::numeric_limits<float>::quiet_NaN();
         d_window.push(d_spectrum.data(), phase);
@@ -104,7 +106,8 @@ private:
         std::vector<core::SymbolPilots> out(layout.phases);
         for (std::size_t phase = 0; phase < layout.phases; phase++) {
             std::vector<std::size_t> places = layout.continual;
-            for (std::size_t k = layout.spacing * phase; k < layout.carriers; k += layout.spacing * layout.phases)
+            for (std::size_t k = layout.spacing * phase; k < layout.carriers;
+                 k += layout.spacing * layout.phases)
                 places.push_back(k);
             std::sort(places.begin(), places.end());
             places.erase(std::unique(places.begin(), places.end()), places.end());

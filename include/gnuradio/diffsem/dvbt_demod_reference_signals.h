@@ -14,12 +14,12 @@ namespace diffsem {
 
 //! How a signal of DVB-T is sent, as gr-dtv numbers it (`dvb_config.h`, `dvbt_config.h`).
 struct dvbt_settings {
-    int constellation = 0;     //!< MOD_QPSK, MOD_16QAM, MOD_64QAM: 0 .. 2
-    int hierarchy = 0;         //!< NH, ALPHA1, ALPHA2, ALPHA4: 0 .. 3
-    int code_rate_HP = 3;      //!< C1_2, C2_3, C3_4, C5_6, C7_8: 3, 5, 6, 8, 9
-    int code_rate_LP = 3;      //!< the same
-    int guard_interval = 0;    //!< GI_1_32, GI_1_16, GI_1_8, GI_1_4: 0 .. 3
-    int transmission_mode = 0; //!< T2k, T8k: 0, 1
+    int constellation = 0;                //!< MOD_QPSK, MOD_16QAM, MOD_64QAM: 0 .. 2
+    int hierarchy = 0;                    //!< NH, ALPHA1, ALPHA2, ALPHA4: 0 .. 3
+    int code_rate_HP = 3;                 //!< C1_2, C2_3, C3_4, C5_6, C7_8: 3, 5, 6, 8, 9
+    int code_rate_LP = 3;                 //!< the same
+    int guard_interval = 0;               //!< GI_1_32, GI_1_16, GI_1_8, GI_1_4: 0 .. 3
+    int transmission_mode = 0;            //!< T2k, T8k: 0, 1
     int include_cell_id = 0, cell_id = 0; //!< taken, and of no use to a receiver
 };
 
@@ -64,7 +64,8 @@ public:
     virtual uint64_t items_in() const = 0; //!< = items_out() + items_dropped() + what waits inside
     virtual uint64_t items_out() const = 0;
     virtual uint64_t items_dropped() const = 0;
-    virtual uint64_t losses() const = 0; //!< how often symbols were lost after a superframe was found
+    virtual uint64_t
+    losses() const = 0; //!< how often symbols were lost after a superframe was found
     virtual float noise_var() const = 0; //!< of a carrier of the input
 };
 

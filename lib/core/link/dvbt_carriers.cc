@@ -16,13 +16,13 @@ namespace {
 using complex = std::complex<double>;
 
 constexpr double two_pi = 6.283185307179586;
-constexpr std::size_t looks = 6;      // pairs of symbols by which the offset is told
-constexpr int most_step = 24;         // samples, of the window from one symbol to the next
-constexpr double clearly = 1.15;      // a step explains so much more than none
-constexpr double slow = 0.05;         // of the means of turn and slope
-constexpr double memory = 0.9;        // of the scores of phases
-constexpr double hysteresis = 0.02;   // of the sum of scores
-constexpr std::size_t settled = 8;    // symbols after which a change of phase is a loss
+constexpr std::size_t looks = 6;    // pairs of symbols by which the offset is told
+constexpr int most_step = 24;       // samples, of the window from one symbol to the next
+constexpr double clearly = 1.15;    // a step explains so much more than none
+constexpr double slow = 0.05;       // of the means of turn and slope
+constexpr double memory = 0.9;      // of the scores of phases
+constexpr double hysteresis = 0.02; // of the sum of scores
+constexpr std::size_t settled = 8;  // symbols after which a change of phase is a loss
 
 cfloat product_conj(cfloat a, cfloat b) // a conj(b)
 {
@@ -85,7 +85,8 @@ bool DvbtCarriers::find_offset(const cfloat* spectrum)
         for (int f = -most_offset; f <= most_offset; f++) {
             cfloat sum = 0;
             for (const auto k : d_layout.continual) {
-                const std::size_t at = d_layout.first + k + std::size_t(f + most_offset) - most_offset;
+                const std::size_t at =
+                    d_layout.first + k + std::size_t(f + most_offset) - most_offset;
                 sum += product_conj(spectrum[at], d_spectrum[at]);
             }
             d_offsets[std::size_t(f + most_offset)] += std::abs(sum);
@@ -94,7 +95,8 @@ bool DvbtCarriers::find_offset(const cfloat* spectrum)
     std::copy_n(spectrum, d_layout.fft_len, d_spectrum.begin());
     if (d_looked <= looks)
         return false;
-    d_offset = int(std::max_element(d_offsets.begin(), d_offsets.end()) - d_offsets.begin()) - most_offset;
+    d_offset =
+        int(std::max_element(d_offsets.begin(), d_offsets.end()) - d_offsets.begin()) - most_offset;
     d_known = true;
     derotate(spectrum);
     return false; // there is none before it
@@ -148,14 +150,16 @@ void DvbtCarriers::follow()
         for (std::size_t k = 0; k < d_layout.carriers; k++)
             d_now[k] *= std::polar(1.0f, -static_cast<float>(slope * (double(k) - middle)));
         for (std::size_t i = 0; i < d_turned.size(); i++)
-            d_turned[i] = product_conj(d_now[d_layout.continual[i]], d_before[d_layout.continual[i]]);
+            d_turned[i] =
+                product_conj(d_now[d_layout.continual[i]], d_before[d_layout.continual[i]]);
     }
     complex low = 0, high = 0;
     for (std::size_t i = 0; i < d_turned.size(); i++)
         (double(d_layout.continual[i]) < middle ? low : high) += complex(d_turned[i]);
     const double share = std::max(slow, 1 / double(d_count + 1));
     d_angle_step += share * std::arg(low + high);
-    d_slope_step += share * std::arg(high * std::conj(low)) / middle; // so far apart are the halves' middles
+    d_slope_step +=
+        share * std::arg(high * std::conj(low)) / middle; // so far apart are the halves' middles
 }
 
 void DvbtCarriers::find_phase()
@@ -165,7 +169,8 @@ void DvbtCarriers::find_phase()
     double all = 0;
     for (std::size_t q = 0; q < DvbtLayout::phases; q++) {
         std::size_t count = 0;
-        for (std::size_t k = DvbtLayout::spacing * q; k + step < d_layout.carriers; k += step, count++)
+        for (std::size_t k = DvbtLayout::spacing * q; k + step < d_layout.carriers;
+             k += step, count++)
             power[q] += std::norm(d_now[k]);
         power[q] /= double(count);
         all += power[q];
@@ -176,7 +181,8 @@ void DvbtCarriers::find_phase()
         score = memory * score + (all > 0 ? power[(d_count + lead) % DvbtLayout::phases] / all : 0);
         sum += score;
     }
-    const auto best = std::size_t(std::max_element(d_scores.begin(), d_scores.end()) - d_scores.begin());
+    const auto best =
+        std::size_t(std::max_element(d_scores.begin(), d_scores.end()) - d_scores.begin());
     if (best != d_lead && d_scores[best] > d_scores[d_lead] + hysteresis * sum) {
         d_slipped = d_slipped || d_count > settled;
         d_lead = best;

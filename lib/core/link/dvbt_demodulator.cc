@@ -74,7 +74,8 @@ void DvbtDemodulator::read_parameters(bool usable)
     const bool read = d_tps.push(usable && d_carriers.tps_bit());
     const bool fits = read && d_carriers.phase() == (frame - 1) % DvbtLayout::phases;
     if (fits) {
-        const std::uint64_t next = (std::uint64_t(d_tps.parameters().frame) + 1) * frame % superframe;
+        const std::uint64_t next =
+            (std::uint64_t(d_tps.parameters().frame) + 1) * frame % superframe;
         const std::uint64_t first = (next + superframe - d_pushed % superframe) % superframe;
         if (d_located && first != d_first) {
             restart();

@@ -17,11 +17,11 @@ constexpr std::size_t repeats_after = 1704; // carriers, in the 8k mode
 
 // Of the 2k mode: tables 7 and 8.
 constexpr std::size_t continual_2k[] = {
-    0,   48,  54,  87,  141, 156, 192, 201,  255,  279,  282,  333,  432,  450,  483,
-    525, 531, 618, 636, 714, 759, 765, 780,  804,  873,  888,  918,  939,  942,  969,
+    0,   48,   54,   87,   141,  156,  192,  201,  255,  279,  282,  333,  432,  450, 483,
+    525, 531,  618,  636,  714,  759,  765,  780,  804,  873,  888,  918,  939,  942, 969,
     984, 1050, 1101, 1107, 1110, 1137, 1140, 1146, 1206, 1269, 1323, 1377, 1491, 1683};
-constexpr std::size_t tps_2k[] = {34,  50,   209,  346,  413,  569,  595,  688, 790,
-                                  901, 1073, 1219, 1262, 1286, 1469, 1594, 1687};
+constexpr std::size_t tps_2k[] =
+    {34, 50, 209, 346, 413, 569, 595, 688, 790, 901, 1073, 1219, 1262, 1286, 1469, 1594, 1687};
 
 template <typename Places>
 std::vector<std::size_t> repeated(const Places& places, std::size_t times)
@@ -35,8 +35,7 @@ std::vector<std::size_t> repeated(const Places& places, std::size_t times)
 
 } // namespace
 
-DvbtLayout::DvbtLayout(int fft_len_)
-    : fft_len(static_cast<std::size_t>(fft_len_))
+DvbtLayout::DvbtLayout(int fft_len_) : fft_len(static_cast<std::size_t>(fft_len_))
 {
     if (fft_len_ != 2048 && fft_len_ != 8192)
         throw Error("fft_length is " + std::to_string(fft_len_) +

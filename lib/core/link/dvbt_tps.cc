@@ -11,7 +11,8 @@ namespace core {
 
 namespace {
 
-constexpr unsigned generator = 0x4377; // x^14 + x^9 + x^8 + x^6 + x^5 + x^4 + x^2 + x + 1 (4.6.2.11)
+constexpr unsigned generator =
+    0x4377; // x^14 + x^9 + x^8 + x^6 + x^5 + x^4 + x^2 + x + 1 (4.6.2.11)
 constexpr int check_bits = 14;
 constexpr std::size_t message_bits = DvbtTps::bits - check_bits;
 constexpr unsigned sync_word = 0x35ee; // of even frames; inverted in odd ones

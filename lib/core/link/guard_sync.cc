@@ -21,22 +21,26 @@ namespace {
 using complex = std::complex<double>;
 
 constexpr double two_pi = 6.283185307179586;
-constexpr std::size_t first_look = 16;  // symbols that are averaged before the first decision
-constexpr std::size_t give_up = 48;     // symbols after which an average that shows nothing begins anew
-constexpr std::size_t memory = 256;     // symbols of the averages
-constexpr std::size_t every = 8;        // symbols from one look to the next
-constexpr double found = 0.1;           // coherence from which a place is believed
-constexpr double lost = 0.02;           // and below which it is no longer
-constexpr std::size_t patience = 2048;  // symbols of that
-constexpr double weakest = 0.1;         // path that counts, of the power
-constexpr double surely = 4;            // deviations of noise that it has to be above
+constexpr std::size_t first_look = 16; // symbols that are averaged before the first decision
+constexpr std::size_t give_up = 48; // symbols after which an average that shows nothing begins anew
+constexpr std::size_t memory = 256; // symbols of the averages
+constexpr std::size_t every = 8;    // symbols from one look to the next
+constexpr double found = 0.1;       // coherence from which a place is believed
+constexpr double lost = 0.02;       // and below which it is no longer
+constexpr std::size_t patience = 2048;   // symbols of that
+constexpr double weakest = 0.1;          // path that counts, of the power
+constexpr double surely = 4;             // deviations of noise that it has to be above
 constexpr std::ptrdiff_t most_step = 16; // samples, from one look to the next
 constexpr int most_fft = 65536;
 
 // mean[n] += share (a[n] conj(b[n]) - mean[n]), and of the mean of both powers alike
 DIFFSEM_VECTOR_CLONES
-void average_products(
-    const float* a, const float* b, float share, std::size_t n, float* mean, float* power)
+void average_products(const float* a,
+                      const float* b,
+                      float share,
+                      std::size_t n,
+                      float* mean,
+                      float* power)
 {
     for (std::size_t i = 0; i < n; i++) {
         const float re = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
@@ -65,7 +69,8 @@ float sum_of_squares(const float* x, std::size_t n)
 int checked(int fft_len, int guard)
 {
     if (fft_len < 16 || fft_len > most_fft)
-        throw Error("fft_length is " + std::to_string(fft_len) + ": give 16 to " + std::to_string(most_fft));
+        throw Error("fft_length is " + std::to_string(fft_len) + ": give 16 to " +
+                    std::to_string(most_fft));
     if (guard < 4 || guard >= fft_len)
         throw Error("cp_length is " + std::to_string(guard) + ": give samples, 4 to " +
                     std::to_string(fft_len - 1));
@@ -242,8 +247,8 @@ std::ptrdiff_t GuardSync::first_end(std::size_t place, cfloat sum)
         d_path[i] = (step(from + i) - step(from + i + d_guard)) / 2;
     const double looks = double(std::min(d_averaged, memory));
     const auto strongest = std::max_element(d_path.begin(), d_path.begin() + std::ptrdiff_t(count));
-    const double least = std::max(mean * std::max(weakest, surely / std::sqrt(double(width) * looks)),
-                                  *strongest * weakest);
+    const double least = std::max(
+        mean * std::max(weakest, surely / std::sqrt(double(width) * looks)), *strongest * weakest);
     auto i = std::max(strongest - std::ptrdiff_t(d_guard), d_path.begin());
     while (i < strongest) {
         const auto around = std::max_element(i, std::min(i + std::ptrdiff_t(width), strongest + 1));

@@ -20,12 +20,12 @@ namespace {
 using complex = std::complex<double>;
 
 constexpr double two_pi = 6.283185307179586;
-constexpr double first_doppler = 0.02;  // cycles a symbol, until it is measured
-constexpr double first_noise = 0.05;    // over the channel's power
-constexpr double memory_time = 0.98;    // of the running means, a symbol
-constexpr double memory_delay = 0.97;   // of the correlations over carriers, each
-constexpr std::size_t every = 4;        // symbols from one of these to the next
-constexpr std::size_t renewed = 16;     // symbols after which filters are made anew
+constexpr double first_doppler = 0.02; // cycles a symbol, until it is measured
+constexpr double first_noise = 0.05;   // over the channel's power
+constexpr double memory_time = 0.98;   // of the running means, a symbol
+constexpr double memory_delay = 0.97;  // of the correlations over carriers, each
+constexpr std::size_t every = 4;       // symbols from one of these to the next
+constexpr std::size_t renewed = 16;    // symbols after which filters are made anew
 constexpr double enough_coherence = 0.6;
 constexpr double doppler_margin = 1.15, least_doppler = 0.001; // slower takes no more than that
 constexpr double most_doppler = 0.12;
@@ -114,7 +114,8 @@ StationaryChannel::StationaryChannel(const DvbtLayout& layout, std::size_t guard
         row.im.resize(pilots(0));
     }
     for (std::size_t i = 0; i < DvbtLayout::spacing * bins; i++)
-        d_turns.push_back(std::polar(1.0, -two_pi * double(i) / double(DvbtLayout::spacing * bins)));
+        d_turns.push_back(
+            std::polar(1.0, -two_pi * double(i) / double(DvbtLayout::spacing * bins)));
     renew_fading();
     renew_profile();
     renew_frequency_filter();
@@ -159,7 +160,8 @@ void StationaryChannel::push(const cfloat* carriers, std::size_t phase)
     if (!carriers)
         return;
     constexpr std::size_t step = DvbtLayout::spacing * DvbtLayout::phases;
-    for (std::size_t i = 0, k = DvbtLayout::spacing * phase; k < d_layout.carriers; i++, k += step) {
+    for (std::size_t i = 0, k = DvbtLayout::spacing * phase; k < d_layout.carriers;
+         i++, k += step) {
         const float inverse = 1 / d_layout.pilot[k];
         row.re[i] = carriers[k].real() * inverse;
         row.im[i] = carriers[k].imag() * inverse;
@@ -187,8 +189,8 @@ void StationaryChannel::measure_time()
         float out[2];
         correlate(now.re.data(), now.im.data(), before.re.data(), before.im.data(), n, out);
         d_lag[i] = memory_time * d_lag[i] + (1 - memory_time) * complex(out[0], out[1]) / double(n);
-        d_lag_power[i] = memory_time * d_lag_power[i] +
-                         (1 - memory_time) * std::sqrt(here * energy(before));
+        d_lag_power[i] =
+            memory_time * d_lag_power[i] + (1 - memory_time) * std::sqrt(here * energy(before));
     }
 }
 
@@ -197,7 +199,8 @@ void StationaryChannel::renew_doppler()
 {
     double found = most_doppler;
     for (std::size_t i = d_lag.size(); i-- > 0;) {
-        const double power = d_lag_power[i] * (1 - d_measured * d_times / std::max(d_mean_power, 1e-30));
+        const double power =
+            d_lag_power[i] * (1 - d_measured * d_times / std::max(d_mean_power, 1e-30));
         if (!(power > 0))
             return;
         const double coherence = std::abs(d_lag[i]) / power;
@@ -316,7 +319,8 @@ void StationaryChannel::renew_profile()
                 const double taper = 0.5 + 0.5 * std::cos(two_pi / 2 * double(d) / double(lags));
                 const double turn = two_pi * double(d) * (first + double(b)) / double(bins);
                 sum += 2 * taper *
-                       (d_correlation[d].real() * std::cos(turn) - d_correlation[d].imag() * std::sin(turn));
+                       (d_correlation[d].real() * std::cos(turn) -
+                        d_correlation[d].imag() * std::sin(turn));
             }
             power[b] = sum / d_correlations / double(bins);
             if (!within(b))
@@ -372,7 +376,8 @@ void StationaryChannel::renew_frequency_filter()
     Eigen::Matrix<complex, int(taps), 1> cross;
     for (std::size_t p = 0; p < positions; p++) {
         for (std::size_t j = 0; j < taps; j++) // E[column j, conj(carrier p)]
-            cross(Eigen::Index(j)) = d_bias * correlation(spacing * std::ptrdiff_t(j) - std::ptrdiff_t(p));
+            cross(Eigen::Index(j)) =
+                d_bias * correlation(spacing * std::ptrdiff_t(j) - std::ptrdiff_t(p));
         solver.solveInPlace(cross);
         for (std::size_t j = 0; j < taps; j++) {
             const complex w = std::conj(cross(Eigen::Index(j)));

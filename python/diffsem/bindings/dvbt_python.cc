@@ -23,9 +23,12 @@ void bind_demodulator(py::module& m)
     py::class_<B, gr::block, gr::basic_block, std::shared_ptr<B>>(
         m,
         "dvbt_demod_reference_signals",
-        "Equalised payload of DVB-T, the channel followed over time and frequency: in the place of gr-dtv's.\n\n"
-        "Input: spectra of symbols, DC in the middle. Output: their payload, from the first superframe on, with the "
-        "tags\n'symbol_index' and 'superframe_start'. Messages on 'stats'. Raises ValueError naming the parameter, "
+        "Equalised payload of DVB-T, the channel followed over time and frequency: in the place of "
+        "gr-dtv's.\n\n"
+        "Input: spectra of symbols, DC in the middle. Output: their payload, from the first "
+        "superframe on, with the "
+        "tags\n'symbol_index' and 'superframe_start'. Messages on 'stats'. Raises ValueError "
+        "naming the parameter, "
         "its value and the\nremedy.")
         .def(py::init([](int itemsize,
                          int ninput,
@@ -47,7 +50,8 @@ void bind_demodulator(py::module& m)
                                                            number(transmission_mode),
                                                            include_cell_id,
                                                            cell_id};
-                 const bool none = scheme.is_none() || (py::isinstance<py::str>(scheme) && py::len(scheme) == 0);
+                 const bool none =
+                     scheme.is_none() || (py::isinstance<py::str>(scheme) && py::len(scheme) == 0);
                  return B::make(itemsize,
                                 ninput,
                                 noutput,
@@ -67,11 +71,15 @@ void bind_demodulator(py::module& m)
              py::arg("cell_id") = 0,
              py::arg("scheme") = "",
              "The arguments of gr-dtv's block, enumerations of gr-dtv or their numbers, and:\n\n"
-             "scheme: handle or name of a prior over tiles of symbols x carriers, such as 'ofdm_grid/robust'; '': "
+             "scheme: handle or name of a prior over tiles of symbols x carriers, such as "
+             "'ofdm_grid/robust'; '': "
              "filters\n  that follow the signal, for the rate of a broadcast.")
-        .def("items_in", &B::items_in, "Symbols; items_out() + items_dropped() + what waits inside.")
+        .def(
+            "items_in", &B::items_in, "Symbols; items_out() + items_dropped() + what waits inside.")
         .def("items_out", &B::items_out)
-        .def("items_dropped", &B::items_dropped, "Before a superframe began, or lost with their neighbours.")
+        .def("items_dropped",
+             &B::items_dropped,
+             "Before a superframe began, or lost with their neighbours.")
         .def("losses", &B::losses, "How often symbols were lost after a superframe was found.")
         .def("noise_var", &B::noise_var, "Of a carrier of the input, as measured; 0: not yet.");
 }
@@ -82,9 +90,12 @@ void bind_acquisition(py::module& m)
     py::class_<B, gr::block, gr::basic_block, std::shared_ptr<B>>(
         m,
         "dvbt_ofdm_sym_acquisition",
-        "Cuts OFDM symbols out of a stream by their guard intervals, where echoes are strong: in the place of "
-        "gr-dtv's.\n\nOutput: symbols without guard intervals, the carrier offset within half a spacing taken out; tag "
-        "'sync_start' where\nthe place was found. Messages on 'stats'. Raises ValueError naming the parameter, its "
+        "Cuts OFDM symbols out of a stream by their guard intervals, where echoes are strong: in "
+        "the place of "
+        "gr-dtv's.\n\nOutput: symbols without guard intervals, the carrier offset within half a "
+        "spacing taken out; tag "
+        "'sync_start' where\nthe place was found. Messages on 'stats'. Raises ValueError naming "
+        "the parameter, its "
         "value and the remedy.")
         .def(py::init(&B::make),
              py::arg("blocks"),

@@ -39,7 +39,7 @@ class MovingPaths:
         return self.gains(at).T @ np.exp(-2j * np.pi * np.outer(self.delays, carriers) / fft_len)
 
     def through(self, copies, begin=0):
-        """The signal behind the paths, complex64 [n]. copies: `delayed(x, self.delays)`; begin: number of the first sample."""
+        """The signal behind the paths, complex64 [n]. copies: `delayed(x, self.delays)`; begin: of the first sample."""
         n = copies.shape[1]
         steps = -(-n // STEP)
         gains = self.gains(begin + STEP * np.arange(steps + 1)).astype(np.complex64)

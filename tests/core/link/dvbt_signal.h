@@ -34,7 +34,9 @@ public:
         DvbtParameters parameters;
         parameters.frame = number / DvbtLayout::symbols_per_frame % 4;
         parameters.guard = 2;
-        d_sign = place == 0 ? 1 : DvbtTps::word(parameters)[std::size_t(place - 1)] ? -d_sign : d_sign;
+        d_sign = place == 0                                          ? 1
+                 : DvbtTps::word(parameters)[std::size_t(place - 1)] ? -d_sign
+                                                                     : d_sign;
         std::vector<cfloat> x(d_layout.carriers);
         for (const auto k : d_layout.data[std::size_t(number) % 4])
             x[k] = point(number, k);
@@ -62,7 +64,8 @@ private:
 class MovingPaths
 {
 public:
-    MovingPaths(std::vector<double> delays, double doppler, unsigned seed) : d_delays(std::move(delays))
+    MovingPaths(std::vector<double> delays, double doppler, unsigned seed)
+        : d_delays(std::move(delays))
     {
         std::mt19937 random(seed);
         std::normal_distribution<double> normal;
@@ -82,8 +85,9 @@ public:
             for (std::size_t w = p * waves; w < (p + 1) * waves; w++)
                 gain += d_amplitudes[w] * std::polar(1.0, full_turn * d_speeds[w] * time);
             for (std::size_t k = 0; k < h.size(); k++)
-                h[k] += cfloat(gain * std::polar(1.0, -full_turn * (double(k) - double(h.size() / 2)) *
-                                                          d_delays[p] / double(layout.fft_len)));
+                h[k] += cfloat(gain * std::polar(1.0,
+                                                 -full_turn * (double(k) - double(h.size() / 2)) *
+                                                     d_delays[p] / double(layout.fft_len)));
         }
         return h;
     }
@@ -97,7 +101,11 @@ private:
 class Noise
 {
 public:
-    Noise(double variance, unsigned seed) : d_random(seed), d_normal(0, float(std::sqrt(variance / 2))) {}
+    Noise(double variance, unsigned seed)
+        : d_random(seed),
+          d_normal(0, float(std::sqrt(variance / 2)))
+    {
+    }
     cfloat operator()() { return {d_normal(d_random), d_normal(d_random)}; }
 
 private:

@@ -73,7 +73,10 @@ struct Run {
 };
 
 //! `meddle` has each spectrum before it goes in; false: it is lost.
-Run run(int first, int count, const std::function<bool(int, std::vector<cfloat>&)>& meddle, double doppler = 0.0126)
+Run run(int first,
+        int count,
+        const std::function<bool(int, std::vector<cfloat>&)>& meddle,
+        double doppler = 0.0126)
 {
     const DvbtLayout layout(2048);
     DvbtSender sender(layout);
@@ -137,7 +140,9 @@ void a_superframe_begins_it()
     CHECK_EQUAL(whole.first_number, 272);
     CHECK_EQUAL(whole.symbols.size(), std::size_t(30 + 800 - 272)); // nothing stays inside
     CHECK(whole.symbols.front().begins);
-    CHECK_EQUAL(std::count_if(whole.symbols.begin(), whole.symbols.end(), [](auto& s) { return s.begins; }), 1);
+    CHECK_EQUAL(
+        std::count_if(whole.symbols.begin(), whole.symbols.end(), [](auto& s) { return s.begins; }),
+        1);
     CHECK_BELOW(double(whole.wrong) / whole.points, 0.01); // deep fades
     CHECK_EQUAL(whole.losses, 0u);
     CHECK_NEAR(whole.noise_var, 0.01, 0.003);
@@ -149,7 +154,8 @@ void what_a_synchroniser_leaves()
     const Run turned = run(0, 700, [](int l, std::vector<cfloat>& y) {
         const int step = l > 400 ? 3 : l > 300 ? -7 : 0;
         for (std::size_t k = 0; k < y.size(); k++)
-            y[k] *= std::polar(1.0f, float(full_turn * (0.2 * l + (step + 0.04 * l) * (double(k) - 1024) / 2048)));
+            y[k] *= std::polar(
+                1.0f, float(full_turn * (0.2 * l + (step + 0.04 * l) * (double(k) - 1024) / 2048)));
         std::rotate(y.begin(), y.end() - 9, y.end());
         return true;
     });
@@ -161,9 +167,12 @@ void what_a_synchroniser_leaves()
 void lost_symbols_are_seen()
 {
     for (const int lost : {1, 2, 4}) {
-        const Run gap = run(0, 1300, [lost](int l, std::vector<cfloat>&) { return l < 400 || l >= 400 + lost; });
+        const Run gap = run(
+            0, 1300, [lost](int l, std::vector<cfloat>&) { return l < 400 || l >= 400 + lost; });
         CHECK_EQUAL(gap.losses, 1u);
-        CHECK_EQUAL(std::count_if(gap.symbols.begin(), gap.symbols.end(), [](auto& s) { return s.begins; }), 2);
+        CHECK_EQUAL(
+            std::count_if(gap.symbols.begin(), gap.symbols.end(), [](auto& s) { return s.begins; }),
+            2);
     }
 }
 
@@ -175,7 +184,9 @@ void what_is_not_finite_costs_itself()
         return true;
     });
     CHECK_EQUAL(bad.symbols.size(), std::size_t(700 - 272));
-    CHECK_EQUAL(std::count_if(bad.symbols.begin(), bad.symbols.end(), [](auto& s) { return !s.usable; }), 8);
+    CHECK_EQUAL(
+        std::count_if(bad.symbols.begin(), bad.symbols.end(), [](auto& s) { return !s.usable; }),
+        8);
     CHECK_BELOW(double(bad.wrong) / bad.points, 0.01);
     CHECK_EQUAL(bad.losses, 0u);
 }

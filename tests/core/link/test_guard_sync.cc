@@ -30,13 +30,16 @@ std::vector<cfloat> signal(int symbols, unsigned seed = 1)
     std::vector<cfloat> x(std::size_t(symbols * symbol));
     for (int s = 0; s < symbols; s++) {
         cfloat* here = &x[std::size_t(s * symbol)];
-        std::generate(here + guard, here + symbol, [&] { return cfloat(normal(random), normal(random)); });
+        std::generate(
+            here + guard, here + symbol, [&] { return cfloat(normal(random), normal(random)); });
         std::copy_n(here + n, guard, here);
     }
     return x;
 }
 
-std::vector<cfloat> over(const std::vector<cfloat>& x, const std::vector<std::pair<int, cfloat>>& paths, double noise_var)
+std::vector<cfloat> over(const std::vector<cfloat>& x,
+                         const std::vector<std::pair<int, cfloat>>& paths,
+                         double noise_var)
 {
     std::mt19937 random(77);
     std::normal_distribution<float> normal(0, float(std::sqrt(noise_var / 2)));
@@ -51,7 +54,8 @@ std::vector<cfloat> over(const std::vector<cfloat>& x, const std::vector<std::pa
 }
 
 struct Run {
-    std::vector<long> starts; // of each symbol that came, samples after a symbol began on the first path
+    std::vector<long>
+        starts; // of each symbol that came, samples after a symbol began on the first path
     int fresh = 0;
     float offset = 0, coherence = 0;
     bool locked = false;
@@ -69,7 +73,8 @@ Run run(const std::vector<cfloat>& y)
             // where its samples came from: the place of the same magnitude
             const auto same = [&](std::size_t i) {
                 for (const std::size_t k : {0u, 100u, 511u})
-                    if (!(std::abs(std::abs(y[i + k]) - std::abs(symbol_out[k])) < 1e-4f * (1 + std::abs(y[i + k]))))
+                    if (!(std::abs(std::abs(y[i + k]) - std::abs(symbol_out[k])) <
+                          1e-4f * (1 + std::abs(y[i + k]))))
                         return false;
                 return true;
             };
@@ -91,7 +96,9 @@ Run run(const std::vector<cfloat>& y)
 //! All in [low, high], once settled.
 bool within(const std::vector<long>& starts, long low, long high, int settled = 50)
 {
-    return starts.size() > 250 && std::all_of(starts.begin() + settled, starts.end(), [&](long s) { return s >= low && s <= high; });
+    return starts.size() > 250 && std::all_of(starts.begin() + settled, starts.end(), [&](long s) {
+               return s >= low && s <= high;
+           });
 }
 
 void one_path_and_offset()

@@ -52,15 +52,15 @@ private:
 
     static constexpr int most_offset = 40; // carriers
     const DvbtLayout& d_layout;
-    std::vector<cfloat> d_before, d_now;   // of the last symbol and of this one
-    std::vector<cfloat> d_spectrum;        // the last one, while the offset is looked for
+    std::vector<cfloat> d_before, d_now; // of the last symbol and of this one
+    std::vector<cfloat> d_spectrum;      // the last one, while the offset is looked for
     std::vector<float> d_offsets;
     std::vector<cfloat> d_turned, d_waves; // continual pilots; exp(2j pi i / N)
     std::size_t d_looked = 0;
     std::size_t d_count = 0; // symbols since the offset is known
     bool d_known = false, d_slipped = false;
     int d_offset = 0;
-    double d_angle = 0, d_slope = 0;           // that this symbol is turned back by; slope: radians a carrier
+    double d_angle = 0, d_slope = 0; // that this symbol is turned back by; slope: radians a carrier
     double d_angle_step = 0, d_slope_step = 0; // of a symbol, on the mean
     std::array<double, DvbtLayout::phases> d_scores{};
     std::size_t d_lead = 0;

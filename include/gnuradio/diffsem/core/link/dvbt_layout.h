@@ -19,7 +19,8 @@ namespace core {
 struct DvbtLayout {
     static constexpr int symbols_per_frame = 68;
     static constexpr int superframe = 4 * symbols_per_frame; //!< symbols
-    static constexpr std::size_t spacing = 3; //!< of the carriers that are a pilot in one symbol of four
+    static constexpr std::size_t spacing =
+        3; //!< of the carriers that are a pilot in one symbol of four
     static constexpr std::size_t phases = 4;
 
     //! \param fft_len 2048 or 8192, else Error
@@ -31,7 +32,8 @@ struct DvbtLayout {
     std::size_t columns;  //!< carriers that are scattered pilots at some time
     std::vector<std::size_t> continual, tps;
     std::vector<float> pilot; //!< what a pilot on each carrier says, +- 4/3
-    std::array<std::vector<std::size_t>, phases> data; //!< payload of symbol number l: data[l % 4], ascending
+    std::array<std::vector<std::size_t>, phases>
+        data; //!< payload of symbol number l: data[l % 4], ascending
 };
 
 } // namespace core

@@ -45,7 +45,8 @@ private:
 
     Word d_last{}; // the latest bits, oldest first
     std::size_t d_seen = 0;
-    std::vector<std::int16_t> d_errors; // of each syndrome: two positions + 1 of errors, 0: none; -1: not correctable
+    std::vector<std::int16_t>
+        d_errors; // of each syndrome: two positions + 1 of errors, 0: none; -1: not correctable
     DvbtParameters d_parameters;
 };
 

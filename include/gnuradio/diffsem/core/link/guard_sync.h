@@ -42,7 +42,10 @@ public:
     bool locked() const { return d_locked; }
     //! This symbol is the first one since the place was found.
     bool fresh() const { return d_fresh; }
-    float offset() const { return static_cast<float>(d_offset); } //!< of the carriers, in their spacing, -0.5 .. 0.5
+    float offset() const
+    {
+        return static_cast<float>(d_offset);
+    } //!< of the carriers, in their spacing, -0.5 .. 0.5
     //! Of the received power the share that the guard intervals repeat, 0 .. 1: SNR / (1 + SNR).
     float coherence() const { return static_cast<float>(d_coherence); }
     std::uint64_t losses() const { return d_losses; }
@@ -61,8 +64,9 @@ private:
     std::vector<cfloat> d_mean; // e[n]
     std::vector<float> d_power; // of the samples that it is made of
     std::vector<float> d_size;  // sums of e over sums of that
-    std::vector<double> d_sums, d_path; // of e; power of a path whose guard interval begins at a place
-    const std::size_t d_start;  // of the FFT's samples, behind the place where next() looks from
+    std::vector<double> d_sums,
+        d_path;                // of e; power of a path whose guard interval begins at a place
+    const std::size_t d_start; // of the FFT's samples, behind the place where next() looks from
     std::size_t d_averaged = 0;
     bool d_locked = false, d_settling = false, d_fresh = false, d_offset_known = false;
     std::ptrdiff_t d_move = 0; // samples by which the next symbol begins later than it would

@@ -34,7 +34,7 @@ namespace core {
 class StationaryChannel : public DvbtChannel
 {
 public:
-    static constexpr std::size_t rows = 24;  //!< that an answer is made from
+    static constexpr std::size_t rows = 24; //!< that an answer is made from
 
     //! \param guard samples; no path is expected further than that behind the window's end
     StationaryChannel(const DvbtLayout& layout, std::size_t guard);
@@ -90,17 +90,19 @@ private:
     std::size_t d_next = 0, d_seen = 0;
 
     // running means
-    double d_mean_power = 0, d_times = 0; // of pilots divided by what was sent, noise and all; how many count
+    double d_mean_power = 0,
+           d_times = 0; // of pilots divided by what was sent, noise and all; how many count
     std::array<double, 3> d_lag_power{};
     std::array<std::complex<double>, 3> d_lag{};
     std::vector<std::complex<double>> d_correlation;
     double d_correlations = 0; // how many, as far as they count
 
-    double d_doppler, d_power = 1, d_noise, d_measured = 0; // d_noise: of a pilot divided by what was sent
-    double d_bias = 1, d_signal = 1, d_left = 0.1;          // of the first filter: see over_time()
-    std::array<double, rows> d_fading{}; // r(s)
+    double d_doppler, d_power = 1, d_noise,
+                      d_measured = 0;              // d_noise: of a pilot divided by what was sent
+    double d_bias = 1, d_signal = 1, d_left = 0.1; // of the first filter: see over_time()
+    std::array<double, rows> d_fading{};           // r(s)
     std::vector<double> d_profile;
-    std::vector<float> d_re, d_im; // what the first filter gives, for each column
+    std::vector<float> d_re, d_im;               // what the first filter gives, for each column
     std::vector<float> d_filter_re, d_filter_im; // positions x taps
     std::vector<std::complex<double>> d_turns;   // exp(-2j pi i / (3 bins)), i = 0 .. 3 bins - 1
     std::size_t d_until_renewed = 0;
