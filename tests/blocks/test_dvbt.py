@@ -131,7 +131,7 @@ def test_what_is_no_signal_gives_nothing(kind):
 
 
 def test_a_prior_over_tiles_may_estimate(sent, tmp_path):
-    """Such as `ofdm_grid/fast`, which takes seconds to load; here a smaller one, of what stands still at short delays."""
+    """Such as `ofdm_grid/fast`, which takes seconds to load; here a small one, of what stands still at short delays."""
     frequency = np.exp(-2j * np.pi * np.outer(np.arange(24), [-2, 0, 3, 6, 9]) / 2048)
     prior = np.kron(np.ones((8, 8)), frequency @ frequency.conj().T / 5) + 1e-3 * np.eye(192)
     grid.package(tmp_path / "tiles", (8, 24), gain="measured", prior=prior)
