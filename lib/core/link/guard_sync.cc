@@ -27,9 +27,10 @@ constexpr std::size_t memory = 256; // symbols of the averages
 constexpr std::size_t every = 8;    // symbols from one look to the next
 constexpr double found = 0.1;       // coherence from which a place is believed
 constexpr double lost = 0.02;       // and below which it is no longer
-constexpr std::size_t patience = 2048;   // symbols of that
-constexpr double weakest = 0.1;          // path that counts, of the power
-constexpr double surely = 4;             // deviations of noise that it has to be above
+constexpr std::size_t patience = 2048; // symbols of that
+constexpr float clearly = 2;    // coherence of another place over that of the one that is kept
+constexpr double weakest = 0.1; // path that counts, of the power
+constexpr double surely = 4;    // deviations of noise that it has to be above
 constexpr std::ptrdiff_t most_step = 16; // samples, from one look to the next
 constexpr int most_fft = 65536;
 
@@ -108,6 +109,16 @@ bool GuardSync::next(const cfloat* in, cfloat* out, std::size_t& consumed)
     }
     if (time || d_settling) {
         look();
+        // Samples were lost: the averages have come to say another place.
+        const float here = *std::max_element(
+            d_size.begin() + std::ptrdiff_t(d_start - d_guard),
+            d_size.begin() + std::ptrdiff_t(std::min(d_start + d_guard, d_symbol)));
+        const float anywhere = *std::max_element(d_size.begin(), d_size.end());
+        if (!d_settling && anywhere > clearly * here && anywhere > found) {
+            d_losses++;
+            consumed = find();
+            return false;
+        }
         keep();
         if (!d_locked)
             return false;

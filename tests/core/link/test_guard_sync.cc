@@ -162,6 +162,18 @@ void fades_and_clocks()
     CHECK(followed.coherence > 0.8f);
 }
 
+void lost_samples()
+{
+    auto y = over(signal(900), {{0, 1}}, 0.03);
+    y.erase(y.begin() + 400 * symbol, y.begin() + 403 * symbol + 300);
+    const Run found = run(y);
+    CHECK_EQUAL(found.losses, 1u);
+    CHECK_EQUAL(found.fresh, 2);
+    CHECK(found.starts.size() > 800 && found.coherence > 0.4f);
+    const long last = (found.starts.back() + 300) % symbol;
+    CHECK(last >= guard - 8 && last <= guard);
+}
+
 void no_signal()
 {
     std::mt19937 random(5);
@@ -199,6 +211,7 @@ int main()
     equal_echoes();
     anywhere_in_the_stream();
     fades_and_clocks();
+    lost_samples();
     no_signal();
     refusals();
     return check::result("test_guard_sync");
