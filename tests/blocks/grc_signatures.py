@@ -15,6 +15,12 @@ RENAMED = {
     ("ofdm_chanest_vcvc", "force_one_sync_symbol"): "force_one_symbol",  # as gr-digital's file says
     ("estimate", "item_size"): "vlen",
     ("estimate_joint", "item_size"): "vlen",
+    # as gr-dtv's file says
+    ("dvbt_demod_reference_signals", "itemsize"): "type",
+    ("dvbt_demod_reference_signals", "ninput"): "transmission_mode",
+    ("dvbt_demod_reference_signals", "noutput"): "transmission_mode",
+    ("dvbt_demod_reference_signals", "code_rate_HP"): "code_rate_hp",
+    ("dvbt_demod_reference_signals", "code_rate_LP"): "code_rate_lp",
 }
 #: What the companion needs to draw a block, and the constructor does not.
 DRAWN = {

@@ -283,10 +283,19 @@ def test_mimo_joint_finds_more_symbols(tmp_path):
     assert 0 < got["joint"] < 0.8 * got["alone"] < 0.2 * 100 * 128, got
 
 
+def test_a_moving_dvbt_receiver_keeps_what_the_stock_one_loses(tmp_path):
+    """One signal, TU6 at 50 Hz: stock beside ours. How many they miss is counted in tests/blocks/test_dvbt.py."""
+    read = {name: f"tb.count_{name}.right()" for name in ("stock", "ours")}
+    read["superframes"] = "tb.reference_ours.losses()"
+    step = {"set": {"doppler": 50, "snr_db": 20}, "seconds": 60, "until": "tb.count_ours.right() > 300", "read": read}
+    got = run_example("dvbt_rx_mobile", tmp_path, [step])[-1]
+    assert got["ours"] > 300 and got["superframes"] == 0, got
+
+
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
-    tested |= {"ofdm_grid", "ofdm_loopback"}
+    tested |= {"ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
     tested |= {"mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}

@@ -17,6 +17,7 @@
     X(ofdm_chanest_vcvc)                                                                           \
     X(ofdm_grid_chanest)                                                                           \
     X(ofdm_equalizer_diffsem)                                                                      \
+    X(dvbt)                                                                                        \
     X(soft_demapper_cf)                                                                            \
     X(onnx_inference)                                                                              \
     X(onnx_inference_pdu)                                                                          \

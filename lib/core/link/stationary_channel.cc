@@ -1,0 +1,449 @@
+/*
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <gnuradio/diffsem/core/link/stationary_channel.h>
+
+#include "base/vector_clones.h"
+
+#include <Eigen/Cholesky>
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+namespace gr {
+namespace diffsem {
+namespace core {
+
+namespace {
+
+using complex = std::complex<double>;
+
+constexpr double two_pi = 6.283185307179586;
+constexpr double first_doppler = 0.02; // cycles a symbol, until it is measured
+constexpr double first_noise = 0.05;   // over the channel's power
+constexpr double memory_time = 0.98;   // of the running means, a symbol
+constexpr double memory_delay = 0.97;  // of the correlations over carriers, each
+constexpr std::size_t every = 4;       // symbols from one of these to the next
+constexpr std::size_t renewed = 16;    // symbols after which filters are made anew
+constexpr double enough_coherence = 0.6;
+constexpr double doppler_margin = 1.15, least_doppler = 0.001; // slower takes no more than that
+constexpr double most_doppler = 0.12;
+constexpr double least_noise = 1e-7; // over the power: what single precision leaves
+constexpr double surprise = 3e-3;    // of the power, in equal parts where a path may come up
+constexpr double margin = 1.0 / 64;  // of the FFT length, on both sides of the guard interval
+
+// sum of a[i] conj(b[i])
+DIFFSEM_VECTOR_CLONES
+void correlate(const float* a_re,
+               const float* a_im,
+               const float* b_re,
+               const float* b_im,
+               std::size_t n,
+               float* out)
+{
+    constexpr std::size_t lanes = 8;
+    float re[lanes] = {}, im[lanes] = {};
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+        for (std::size_t l = 0; l < lanes; l++) {
+            re[l] += a_re[i + l] * b_re[i + l] + a_im[i + l] * b_im[i + l];
+            im[l] += a_im[i + l] * b_re[i + l] - a_re[i + l] * b_im[i + l];
+        }
+    for (; i < n; i++) {
+        re[0] += a_re[i] * b_re[i] + a_im[i] * b_im[i];
+        im[0] += a_im[i] * b_re[i] - a_re[i] * b_im[i];
+    }
+    out[0] = out[1] = 0;
+    for (std::size_t l = 0; l < lanes; l++) {
+        out[0] += re[l];
+        out[1] += im[l];
+    }
+}
+
+// out[m] += w * x[m], complex.
+DIFFSEM_VECTOR_CLONES
+void add_scaled(const float* re,
+                const float* im,
+                float w_re,
+                float w_im,
+                std::size_t n,
+                float* out_re,
+                float* out_im)
+{
+    for (std::size_t m = 0; m < n; m++) {
+        out_re[m] += w_re * re[m] - w_im * im[m];
+        out_im[m] += w_re * im[m] + w_im * re[m];
+    }
+}
+
+DIFFSEM_VECTOR_CLONES
+void add_scaled(const float* x, float w, std::size_t n, float* out)
+{
+    for (std::size_t m = 0; m < n; m++)
+        out[m] += w * x[m];
+}
+
+// Where J0(x) has this value, 0 <= x <= 2.4.
+double inverse_j0(double value)
+{
+    double low = 0, high = 2.4;
+    for (int i = 0; i < 30; i++) {
+        const double middle = (low + high) / 2;
+        (std::cyl_bessel_j(0.0, middle) > value ? low : high) = middle;
+    }
+    return low;
+}
+
+} // namespace
+
+StationaryChannel::StationaryChannel(const DvbtLayout& layout, std::size_t guard)
+    : d_layout(layout),
+      d_guard(guard),
+      d_correlation(lags),
+      d_doppler(first_doppler),
+      d_noise(first_noise),
+      d_profile(bins, 0),
+      d_re(layout.columns),
+      d_im(layout.columns),
+      d_filter_re(positions * taps),
+      d_filter_im(positions * taps)
+{
+    for (auto& row : d_rows) {
+        row.re.resize(pilots(0));
+        row.im.resize(pilots(0));
+    }
+    for (std::size_t i = 0; i < DvbtLayout::spacing * bins; i++)
+        d_turns.push_back(
+            std::polar(1.0, -two_pi * double(i) / double(DvbtLayout::spacing * bins)));
+    renew_fading();
+    renew_profile();
+    renew_frequency_filter();
+}
+
+void StationaryChannel::renew_fading()
+{
+    for (std::size_t s = 0; s < rows; s++)
+        d_fading[s] = std::cyl_bessel_j(0.0, two_pi * d_doppler * double(s));
+}
+
+std::size_t StationaryChannel::pilots(std::size_t phase) const
+{
+    return (d_layout.columns - phase + DvbtLayout::phases - 1) / DvbtLayout::phases;
+}
+
+// The delays that can be told apart span N/3 samples; the guard interval lies in their middle.
+double StationaryChannel::first_delay() const
+{
+    return (double(d_guard) - double(d_layout.fft_len) / double(DvbtLayout::spacing)) / 2;
+}
+
+float StationaryChannel::noise_var() const
+{
+    return static_cast<float>(d_measured * 16 / 9); // pilots are 4/3
+}
+
+void StationaryChannel::restart()
+{
+    d_seen = 0;
+    for (auto& row : d_rows)
+        row.measured = false;
+}
+
+void StationaryChannel::push(const cfloat* carriers, std::size_t phase)
+{
+    Row& row = d_rows[d_next];
+    d_next = (d_next + 1) % rows;
+    d_seen++;
+    row.phase = phase;
+    row.measured = carriers != nullptr;
+    if (!carriers)
+        return;
+    constexpr std::size_t step = DvbtLayout::spacing * DvbtLayout::phases;
+    for (std::size_t i = 0, k = DvbtLayout::spacing * phase; k < d_layout.carriers;
+         i++, k += step) {
+        const float inverse = 1 / d_layout.pilot[k];
+        row.re[i] = carriers[k].real() * inverse;
+        row.im[i] = carriers[k].imag() * inverse;
+    }
+    measure_time();
+}
+
+// Coherence of this row's pilots with those 4, 8 and 12 rows before.
+void StationaryChannel::measure_time()
+{
+    const Row& now = row(0);
+    const std::size_t n = pilots(now.phase);
+    const auto energy = [n](const Row& r) {
+        float out[2];
+        correlate(r.re.data(), r.im.data(), r.re.data(), r.im.data(), n, out);
+        return double(out[0]) / double(n);
+    };
+    const double here = energy(now);
+    d_mean_power = memory_time * d_mean_power + (1 - memory_time) * here;
+    d_times = memory_time * d_times + (1 - memory_time);
+    for (std::size_t i = 0; i < d_lag.size(); i++) {
+        const Row& before = row(DvbtLayout::phases * (i + 1));
+        if (!before.measured || before.phase != now.phase)
+            continue;
+        float out[2];
+        correlate(now.re.data(), now.im.data(), before.re.data(), before.im.data(), n, out);
+        d_lag[i] = memory_time * d_lag[i] + (1 - memory_time) * complex(out[0], out[1]) / double(n);
+        d_lag_power[i] =
+            memory_time * d_lag_power[i] + (1 - memory_time) * std::sqrt(here * energy(before));
+    }
+}
+
+// f from the longest lag at which the pilots still resemble each other.
+void StationaryChannel::renew_doppler()
+{
+    double found = most_doppler;
+    for (std::size_t i = d_lag.size(); i-- > 0;) {
+        const double power =
+            d_lag_power[i] * (1 - d_measured * d_times / std::max(d_mean_power, 1e-30));
+        if (!(power > 0))
+            return;
+        const double coherence = std::abs(d_lag[i]) / power;
+        if (coherence < enough_coherence && i > 0)
+            continue;
+        const double lag = double(DvbtLayout::phases * (i + 1));
+        found = inverse_j0(std::min(std::max(coherence, 0.0), 1.0)) / (two_pi * lag);
+        break;
+    }
+    d_doppler = std::min(doppler_margin * found + least_doppler, most_doppler);
+}
+
+// What share of the delays that can be told apart is in use; as far as `taps` columns can tell.
+double StationaryChannel::share_of_delays() const
+{
+    double sum = 0, squares = 0;
+    for (const double p : d_profile) {
+        sum += p;
+        squares += p * p;
+    }
+    const double share = squares > 0 ? sum * sum / squares / double(bins) : 1;
+    return std::max(share, 2.0 / double(taps));
+}
+
+/*
+ * The Wiener filter over what the rows have measured on the columns of a phase, for the row `back`. The filter over carriers
+ * comes behind and takes noise away too, hence the smaller one here.
+ */
+StationaryChannel::TimeFilter StationaryChannel::time_filter(std::size_t back, std::size_t phase)
+{
+    TimeFilter out;
+    for (std::size_t age = 0; age < std::min(rows, d_seen); age++)
+        if (row(age).measured && row(age).phase == phase)
+            out.age[out.count++] = age;
+    if (!out.count)
+        return out;
+    using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, 0, int(rows), int(rows)>;
+    using Vector = Eigen::Matrix<double, Eigen::Dynamic, 1, 0, int(rows), 1>;
+    const auto n = static_cast<Eigen::Index>(out.count);
+    const auto r = [this](std::size_t a, std::size_t b) { return d_fading[a > b ? a - b : b - a]; };
+    const double noise = std::max(d_noise * share_of_delays(), least_noise);
+    Matrix covariance(n, n);
+    Vector cross(n);
+    const auto age = [&](Eigen::Index i) { return out.age[std::size_t(i)]; };
+    for (Eigen::Index i = 0; i < n; i++) {
+        cross(i) = r(age(i), back);
+        for (Eigen::Index k = 0; k < n; k++)
+            covariance(i, k) = r(age(i), age(k)) + (i == k ? noise : 0);
+    }
+    const Vector w = covariance.ldlt().solve(cross);
+    covariance.diagonal().array() -= noise;
+    // Of the channel h it gives g h + e, E|g h|^2 = signal, E[h* g h] = bias, E|e|^2 = left x d_noise
+    d_bias += w.dot(cross) / double(DvbtLayout::phases);
+    d_signal += w.dot(covariance * w) / double(DvbtLayout::phases);
+    d_left += w.squaredNorm() / double(DvbtLayout::phases);
+    for (Eigen::Index i = 0; i < n; i++)
+        out.weight[std::size_t(i)] = static_cast<float>(w(i));
+    return out;
+}
+
+void StationaryChannel::over_time(std::size_t back)
+{
+    d_bias = d_signal = d_left = 0;
+    std::vector<float>& re = d_re;
+    std::vector<float>& im = d_im;
+    float sum_re[2048], sum_im[2048]; // columns of a phase: 569 at most
+    for (std::size_t phase = 0; phase < DvbtLayout::phases; phase++) {
+        const TimeFilter filter = time_filter(back, phase);
+        const std::size_t n = pilots(phase);
+        std::fill_n(sum_re, n, 0.0f);
+        std::fill_n(sum_im, n, 0.0f);
+        for (std::size_t i = 0; i < filter.count; i++) {
+            const Row& from = row(filter.age[i]);
+            add_scaled(from.re.data(), filter.weight[i], n, sum_re);
+            add_scaled(from.im.data(), filter.weight[i], n, sum_im);
+        }
+        for (std::size_t i = 0; i < n; i++) {
+            re[phase + DvbtLayout::phases * i] = sum_re[i];
+            im[phase + DvbtLayout::phases * i] = sum_im[i];
+        }
+    }
+}
+
+void StationaryChannel::measure_frequency()
+{
+    const std::size_t n = d_layout.columns;
+    for (std::size_t d = 0; d < lags; d++) {
+        float out[2];
+        correlate(d_re.data() + d, d_im.data() + d, d_re.data(), d_im.data(), n - d, out);
+        const complex mean = complex(out[0], out[1]) / double(n - d);
+        d_correlation[d] = memory_delay * d_correlation[d] + (1 - memory_delay) * mean;
+    }
+    d_correlations = memory_delay * d_correlations + (1 - memory_delay);
+}
+
+/*
+ * Blackman and Tukey's estimate of the power of each delay. What lies outside of the guard interval and its margins is noise.
+ */
+void StationaryChannel::renew_profile()
+{
+    const double step = double(d_layout.fft_len) / double(DvbtLayout::spacing * bins);
+    const double edge = margin * double(d_layout.fft_len);
+    const auto within = [&](std::size_t b) {
+        const double delay = first_delay() + (double(b) + 0.5) * step;
+        return delay >= -edge && delay <= double(d_guard) + edge;
+    };
+    std::array<double, bins> power{}, outside;
+    std::size_t inside = 0, others = 0;
+    for (std::size_t b = 0; b < bins; b++)
+        inside += within(b);
+    if (d_correlations > 0) {
+        const double first = (first_delay() + 0.5 * step) / step; // in steps
+        for (std::size_t b = 0; b < bins; b++) {
+            double sum = d_correlation[0].real();
+            for (std::size_t d = 1; d < lags; d++) {
+                const double taper = 0.5 + 0.5 * std::cos(two_pi / 2 * double(d) / double(lags));
+                const double turn = two_pi * double(d) * (first + double(b)) / double(bins);
+                sum += 2 * taper *
+                       (d_correlation[d].real() * std::cos(turn) -
+                        d_correlation[d].imag() * std::sin(turn));
+            }
+            power[b] = sum / d_correlations / double(bins);
+            if (!within(b))
+                outside[others++] = power[b];
+        }
+        const auto middle = outside.begin() + std::ptrdiff_t(others / 2);
+        std::nth_element(outside.begin(), middle, outside.begin() + std::ptrdiff_t(others));
+        const double floor = std::max(*middle, 0.0);
+        double sum = 0;
+        for (std::size_t b = 0; b < bins; b++) {
+            power[b] = within(b) ? std::max(power[b] - floor, 0.0) / std::max(d_signal, 1e-3) : 0;
+            sum += power[b];
+        }
+        if (!(sum > 0))
+            return;
+        d_power = sum;
+        d_measured = std::max(floor * double(bins) / std::max(d_left, 1e-3), least_noise * sum);
+        d_noise = d_measured / sum;
+        for (auto& p : power)
+            p /= sum;
+    }
+    const double all = d_correlations > 0 ? surprise : 1;
+    for (std::size_t b = 0; b < bins; b++)
+        d_profile[b] = (1 - all) * power[b] + (within(b) ? all / double(inside) : 0);
+}
+
+/*
+ * For each position in a window of `taps` columns: bias R(position, columns) (signal R + left noise)^-1.
+ */
+void StationaryChannel::renew_frequency_filter()
+{
+    const double step = double(d_layout.fft_len) / double(DvbtLayout::spacing * bins);
+    const double first = (first_delay() + 0.5 * step) / step;
+    // R(k) for k = 0 .. positions - 1 carriers; the other half is its conjugate
+    std::array<complex, positions> r;
+    for (std::size_t k = 0; k < positions; k++) {
+        complex sum = 0;
+        for (std::size_t b = 0; b < bins; b++)
+            sum += d_profile[b] * d_turns[k * b % d_turns.size()];
+        r[k] = sum * std::polar(1.0, -two_pi * double(k) * first / double(d_turns.size()));
+    }
+    const auto correlation = [&r](std::ptrdiff_t k) {
+        return k < 0 ? std::conj(r[std::size_t(-k)]) : r[std::size_t(k)];
+    };
+    using Matrix = Eigen::Matrix<complex, int(taps), int(taps)>;
+    Matrix covariance;
+    constexpr auto spacing = static_cast<std::ptrdiff_t>(DvbtLayout::spacing);
+    for (Eigen::Index i = 0; i < Eigen::Index(taps); i++)
+        for (Eigen::Index k = 0; k < Eigen::Index(taps); k++)
+            covariance(i, k) = d_signal * correlation(spacing * (i - k)) +
+                               (i == k ? std::max(d_left * d_noise, least_noise) : 0.0);
+    const Eigen::LLT<Matrix> solver(covariance);
+    Eigen::Matrix<complex, int(taps), 1> cross;
+    for (std::size_t p = 0; p < positions; p++) {
+        for (std::size_t j = 0; j < taps; j++) // E[column j, conj(carrier p)]
+            cross(Eigen::Index(j)) =
+                d_bias * correlation(spacing * std::ptrdiff_t(j) - std::ptrdiff_t(p));
+        solver.solveInPlace(cross);
+        for (std::size_t j = 0; j < taps; j++) {
+            const complex w = std::conj(cross(Eigen::Index(j)));
+            d_filter_re[p * taps + j] = static_cast<float>(w.real());
+            d_filter_im[p * taps + j] = static_cast<float>(w.imag());
+        }
+    }
+}
+
+void StationaryChannel::over_frequency(cfloat* channel) const
+{
+    constexpr std::size_t before = taps / 2 - 1, spacing = DvbtLayout::spacing;
+    const std::size_t columns = d_layout.columns, carriers = d_layout.carriers;
+    const auto one = [&](std::size_t k) {
+        const std::size_t from = std::min(std::max(k / spacing, before) - before, columns - taps);
+        const std::size_t at = (k - spacing * from) * taps;
+        float re = 0, im = 0;
+        for (std::size_t j = 0; j < taps; j++) {
+            const float w_re = d_filter_re[at + j], w_im = d_filter_im[at + j];
+            re += w_re * d_re[from + j] - w_im * d_im[from + j];
+            im += w_re * d_im[from + j] + w_im * d_re[from + j];
+        }
+        channel[k] = {re, im};
+    };
+    // Between the ends the same three filters, over many columns at once.
+    const std::size_t begin = before, end = columns - taps + before + 1;
+    constexpr std::size_t block = 128;
+    for (std::size_t m = begin; m < end; m += block) {
+        const std::size_t n = std::min(block, end - m);
+        for (std::size_t p = 0; p < spacing; p++) {
+            float re[block] = {}, im[block] = {};
+            const std::size_t at = (spacing * before + p) * taps;
+            for (std::size_t j = 0; j < taps; j++)
+                add_scaled(&d_re[m - before + j],
+                           &d_im[m - before + j],
+                           d_filter_re[at + j],
+                           d_filter_im[at + j],
+                           n,
+                           re,
+                           im);
+            for (std::size_t i = 0; i < n; i++)
+                if (spacing * (m + i) + p < carriers)
+                    channel[spacing * (m + i) + p] = {re[i], im[i]};
+        }
+    }
+    for (std::size_t k = 0; k < spacing * begin; k++)
+        one(k);
+    for (std::size_t k = spacing * end; k < carriers; k++)
+        one(k);
+}
+
+void StationaryChannel::estimate(std::size_t back, cfloat* channel)
+{
+    over_time(back);
+    if (d_seen % every == 0)
+        measure_frequency();
+    if (d_until_renewed-- == 0) {
+        d_until_renewed = renewed - 1;
+        renew_doppler();
+        renew_fading();
+        renew_profile();
+        renew_frequency_filter();
+    }
+    over_frequency(channel);
+}
+
+} // namespace core
+} // namespace diffsem
+} // namespace gr
