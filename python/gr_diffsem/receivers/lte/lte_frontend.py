@@ -10,7 +10,8 @@ from .lte_tables import FRAME, RATE, SPACING, SUBFRAME, USUAL_FFT, carriers, ref
 #: How long before the first path a transform's window begins, in symbols; the normal prefix is 0.07 long.
 ADVANCE = 0.02
 FIRST_PATH = 0.05  # of the strongest one's power: what counts as the first path
-MEAN_DELAY = 0.035  # symbols: half a normal prefix
+EARLY = 0.015  # symbols that delays on the lattice of reference signals are counted from, behind the window's begin
+MEAN_DELAY = 0.02  # symbols from there: about the middle of a normal prefix
 FOR_CLOCK = 20  # rows from which a clock is measured
 SMOOTH = 33  # columns that noise is averaged over
 COHERENT = 0.5  # of the usual likeness of neighbours: below it a symbol carries no reference signals (MBSFN)
@@ -19,7 +20,8 @@ COHERENT = 0.5  # of the usual likeness of neighbours: below it a symbol carries
 @dataclass(frozen=True)
 class Tones:
     """Reference signals of one port as received, divided by what was sent, on their own lattice: the symbols in which
-    some are, and every third carrier, of which every second one is observed, half a step on in the next row.
+    some are, and every third carrier, of which every second one is observed, half a step on in the next row. Delays
+    count from EARLY.
 
     values: complex [R, C], 0 where none are; observed: bool [R, C]; rows: the symbol of each row [R]; columns: the
     carrier of each column, of the grid's, [C].
@@ -38,10 +40,9 @@ class Tones:
         """An estimate [..., R, C] over the lattice -> [..., len(symbols), carriers] between its points, linear, once
         the delay of half a prefix is out; beyond the ends as at them."""
         carriers = np.arange(3 * len(self.columns))
-        turn = np.exp(2j * np.pi * MEAN_DELAY * carriers)
-        over_time = between(self.rows, symbols)
-        over_carriers = between(self.columns, carriers)
-        return (over_time @ (estimate * turn[self.columns]) @ over_carriers.T) * turn.conj()
+        centred = estimate * np.exp(2j * np.pi * MEAN_DELAY * self.columns)
+        h = between(self.rows, symbols) @ centred @ between(self.columns, carriers).T
+        return h * np.exp(-2j * np.pi * (MEAN_DELAY + EARLY) * carriers)
 
 
 def between(known, wanted):
@@ -94,7 +95,8 @@ def tones(grid, cell, blocks, port, first=0):
     columns = np.arange(cell.identity % 3, grid.shape[1], 3)
     known = known[rows][:, columns]
     observed = known != 0
-    values = np.where(observed, grid[rows][:, columns] * known.conj(), 0).astype(np.complex64)
+    turn = np.exp(2j * np.pi * EARLY * columns)
+    values = np.where(observed, grid[rows][:, columns] * known.conj() * turn, 0).astype(np.complex64)
     there = present(values, observed)
     return Tones(values[there], observed[there], rows[there], columns)
 
@@ -138,7 +140,7 @@ def refined(grid, cell, blocks, first=0):
     clock = cell.clock
     if len(late) >= FOR_CLOCK:
         seconds = slot * seen.rows / cell.prefix.symbols
-        clock -= np.polyfit(seconds, late / SPACING, 1)[0]
+        clock -= np.polyfit(seconds, late / SPACING, 1, w=np.abs(next_one))[0]
     start = cell.start + first_path(seen)
     return replace(cell, offset=float(offset), clock=float(clock), start=float(start))
 
@@ -153,7 +155,7 @@ def first_path(of):
     delay = np.where(delay > 1 / 8, delay - 1 / 6, delay)
     order = np.argsort(delay)
     strong = power[order] > max(FIRST_PATH * power.max(), 4 * np.median(power))
-    return float((delay[order][np.argmax(strong)] - ADVANCE) / SPACING) if strong.any() else 0.0
+    return float((delay[order][np.argmax(strong)] + EARLY - ADVANCE) / SPACING) if strong.any() else 0.0
 
 
 def own_noise(of, cell):

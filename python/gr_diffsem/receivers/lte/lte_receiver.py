@@ -116,7 +116,8 @@ def middle(grid):
 
 @dataclass(frozen=True)
 class Broadcast:
-    """The broadcast channel of one frame: its symbols [4, 72], and `Tones` of each port about it."""
+    """The broadcast channel of one frame. symbols: [..., 4, 72]; tones: `Tones` of each port about it; first: symbol of
+    the grid where it begins."""
 
     symbols: np.ndarray
     tones: list
@@ -136,11 +137,11 @@ class Broadcast:
         return cls(grid[first : first + 4], about, first)
 
     def matched(self, estimates, cell):
-        """What was sent, times the channel's power [n], by an estimate of each port over its tones."""
+        """What was sent, times the channel's power [..., n], by an estimate [..., R, C] of each port over its tones."""
         rows = np.arange(self.first, self.first + 4)
-        h = np.stack([t.at(e, rows) for t, e in zip(self.tones, estimates, strict=True)])
+        h = np.stack([t.at(e, rows) for t, e in zip(self.tones, estimates, strict=True)], -3)
         l, k = lte_pbch.places(cell.identity, cell.prefix)
-        return lte_pbch.from_ports(self.symbols[l, k], h[:, l, k])
+        return lte_pbch.from_ports(self.symbols[..., l, k], h[..., l, k])
 
 
 def decode_frames(grid, cell, ports, estimate):
