@@ -7,6 +7,7 @@ Estimators are called with (y complex [n, R, C], observed bool [R, C], noise var
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..receivers.lte import lte_frontend, lte_pbch, lte_receiver
 from ..receivers.lte.lte_tables import MIDDLE
 from . import scores
 
-SNR_DB = (-12.0, -10.0, -8.0, -6.0, -4.0, -2.0, 0.0, 5.0, 10.0)
+SNR_DB = (-12.0, -9.0, -6.0, -3.0, 0.0, 5.0, 10.0)
 TILE = (16, 48)  # rows, columns
 OURS = "ofdm_grid/full"
 _CLASSICAL = {"wiener": grid_bank.adaptive, "bank": grid_bank.bank_of_180, "robust": grid_bank.robust}
@@ -162,36 +163,51 @@ class Broadcasts:
                 self.frames.append((frame, part))
             frame += 1
 
-    def decoded(self, methods, added, draws, rng):
-        """{name: whether each frame of each draw was decoded rightly, bool [draws * frames]}, each frame by itself."""
+    def under_noise(self, added, draws, rng):
+        """The frames' symbols under added noise, [draws, 4, 72] each, and jobs for `estimates`."""
         jobs, noisy = defaultdict(list), []
         for i, (_, part) in enumerate(self.frames):
-            shape = (draws, *part.symbols.shape)
-            rows = part.symbols + complex_noise(rng, shape, added)
-            noisy.append(rows)
+            noisy.append(part.symbols + complex_noise(rng, (draws, *part.symbols.shape), added))
             for port, t in enumerate(part.tones):
                 y = (t.values + complex_noise(rng, (draws, *t.values.shape), added)) * t.observed
                 jobs[t.observed.tobytes(), t.observed.shape].append((i, port, y.astype(np.complex64)))
-        noise_var = _rounded(added + self.noise)
-        out = {}
-        for name, method in methods.items():
-            h = [[None] * self.ports for _ in self.frames]
-            for (pattern, shape), items in jobs.items():
-                observed = np.frombuffer(pattern, bool).reshape(shape)
-                answer = method(np.concatenate([y for *_, y in items]), observed, noise_var)
-                for (i, port, _), one in zip(items, np.split(answer, len(items)), strict=True):
-                    h[i][port] = one
-            out[name] = self._right(noisy, h)
-        return out
+        return noisy, jobs
 
-    def _right(self, noisy, h):
+    def matched(self, method, noisy, jobs, noise_var):
+        """What was sent in each frame, times the channel's power: [draws, n] each."""
+        h = [[None] * self.ports for _ in self.frames]
+        for (pattern, shape), items in jobs.items():
+            observed = np.frombuffer(pattern, bool).reshape(shape)
+            answer = method(np.concatenate([y for *_, y in items]), observed, noise_var)
+            for (i, port, _), one in zip(items, np.split(answer, len(items)), strict=True):
+                h[i][port] = one
+        parts = (
+            (lte_receiver.Broadcast(rows, part.tones, part.first), estimates)
+            for rows, estimates, (_, part) in zip(noisy, h, self.frames, strict=True)
+        )
+        return [part.matched(estimates, self.cell) for part, estimates in parts]
+
+    def decoded(self, methods, added, draws, rng):
+        """{name: whether each frame of each draw was decoded rightly, bool [draws * frames]}, each frame by itself."""
+        if not self.frames:
+            return {name: np.zeros(0, bool) for name in methods}
+        noisy, jobs = self.under_noise(added, draws, rng)
+        noise_var = _rounded(added + self.noise)
+        return {name: self._right(self.matched(method, noisy, jobs, noise_var)) for name, method in methods.items()}
+
+    def equalised(self, method, added, rng):
+        """The broadcast channel's symbols of all frames under one draw of noise, at their mean power: complex [m]."""
+        noisy, jobs = self.under_noise(added, 1, rng)
+        symbols = np.concatenate([z.ravel() for z in self.matched(method, noisy, jobs, _rounded(added + self.noise))])
+        return symbols / np.sqrt(np.mean(np.abs(symbols) ** 2))
+
+    def _right(self, matched):
         soft, want = [], []
-        for rows, estimates, (frame, part) in zip(noisy, h, self.frames, strict=True):
-            number = (self.mib.frame + frame) % 1024
-            symbols = lte_receiver.Broadcast(rows, part.tones, part.first).matched(estimates, self.cell)
+        for symbols, (frame, _) in zip(matched, self.frames, strict=True):
+            mib = replace(self.mib, frame=(self.mib.frame + frame) % 1024)
             symbols = symbols / np.sqrt(np.mean(np.abs(symbols) ** 2))
-            soft.append(lte_pbch.soft_bits(symbols, self.cell.identity, self.cell.prefix, [number % 4] * len(symbols)))
-            mib = lte_pbch.Mib(self.mib.resource_blocks, self.mib.phich_duration, self.mib.phich_resource, number)
+            quarters = [mib.frame % 4] * len(symbols)
+            soft.append(lte_pbch.soft_bits(symbols, self.cell.identity, self.cell.prefix, quarters))
             want.append(np.repeat(mib.bits()[None], len(symbols), 0))
         bits, good = lte_pbch.decode(np.concatenate(soft), self.ports)
         return good & (bits[:, :14] == np.concatenate(want)[:, :14]).all(1)  # ten more are spare, or of later releases

@@ -16,6 +16,7 @@ from .lte_pbch import Mib
 from .lte_search import FFT, SEARCH_RATE, Cell, search
 from .lte_tables import MIDDLE
 
+LEAST_SECONDS = 5.5e-3  # half a frame and the synchronisation signals
 LOOK = 0.04  # seconds that are searched at once
 PLACES = 4  # of a recording where the search begins, if need be
 CANDIDATES = 4  # of a search whose broadcast channel is tried
@@ -51,7 +52,7 @@ def receive(capture, estimate, most_frames=8):
 
 def find(capture, estimate):
     """(Cell, ports, Mib) of the strongest cell whose master information can be read; Failed."""
-    if capture.seconds < 2e-3:
+    if capture.seconds < LEAST_SECONDS:
         raise Failed(
             f"{capture.path}: {1e3 * capture.seconds:.2g} ms at {capture.rate / 1e6:g} MS/s are too short to find a "
             "cell; record 40 ms or more"
