@@ -78,17 +78,18 @@ def run(args):
         "clock_ppm": 1e6 * cell.clock,
         "blocks_read": got.blocks,
     }
+    report = {**about, **report}
     if args.picture:
         from .lte_plot import picture
 
         picture(args.picture, got, methods, report, args.seed)
         print(f"picture: {args.picture}", file=sys.stderr)
-    return {**about, **report}
+    return report
 
 
 def hint(args, capture):
     """The end of a sentence: at which other rate there is a cell, or ""."""
-    if args.fs or capture.seconds < lte_receiver.LEAST_SECONDS:
+    if capture.seconds < lte_receiver.LEAST_SECONDS:
         return ""
     for rate in USUAL_RATES:
         if rate == capture.rate:

@@ -6,11 +6,11 @@ sequences are chirps: one that is 30 kHz off looks like one that comes 10 sample
 each with the offset that the cyclic prefixes say to within a carrier spacing, and the secondary signal decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .lte_tables import PREFIXES, RATE, SPACING, SYNC_LAST, Prefix, primary, secondary
+from .lte_tables import PREFIXES, RATE, SPACING, SYNC_LAST, USEFUL, Prefix, primary, secondary
 
 SEARCH_RATE = 1.92e6
 FFT = 128
@@ -59,7 +59,7 @@ def search(x, max_offset=MAX_OFFSET):
     best = {}
     for c in cells:  # each identity and place once
         best.setdefault((c.identity, c.prefix, round(c.start * SEARCH_RATE / NEAR), round(c.offset / SPACING)), c)
-    return list(best.values())
+    return [replace(c, offset=_by_prefixes(x, c)) for c in best.values()]
 
 
 def prefix_offset(x):
@@ -68,30 +68,45 @@ def prefix_offset(x):
     return np.angle(turn) / (2 * np.pi) * SPACING
 
 
-def waveform(second, offset=0.0):
+def _by_prefixes(x, cell):
+    """The same by the prefixes alone, now that it is known where they lie: the whole offset, Hz."""
+    product = x[:-FFT].conj() * x[FFT:]
+    frame, at = 2 * HALF_FRAME, round(cell.start * SEARCH_RATE)
+    begins = cell.prefix.begins() * FFT // USEFUL
+    inside = np.zeros(frame, bool)
+    inside[np.arange(1, 1 + min(cell.prefix.lengths) * FFT // USEFUL) * -1 + begins[:, None]] = True
+    prefixes = product[inside[(np.arange(product.size) - at) % frame]]
+    left = np.angle(prefixes.sum()) / (2 * np.pi) - cell.offset / SPACING
+    return cell.offset + float(left - np.round(left)) * SPACING
+
+
+def waveform(second):
     """The primary signal's useful part, unit energy, complex [128]."""
     spectrum = np.zeros(FFT, complex)
     spectrum[_BINS] = primary(second)
     wave = np.fft.ifft(spectrum)
-    return wave / np.linalg.norm(wave) * np.exp(2j * np.pi * offset / SEARCH_RATE * np.arange(FFT))
+    return wave / np.linalg.norm(wave)
 
 
 def _peaks(x, max_offset):
     """(second part of the identity, offset, sample) of the strongest correlations, folded over half frames."""
-    size = 1 << int(x.size + FFT).bit_length()
-    spectrum = np.fft.fft(x, size)
+    from scipy import fft  # in single precision, as NumPy's is not
+
+    size = fft.next_fast_len(x.size + FFT)
+    spectrum = fft.fft(x, size)
     places = x.size - FFT + 1
     run = np.concatenate([[0], np.cumsum(np.abs(x) ** 2)])
-    energy = run[FFT:] - run[:-FFT]
-    energy = np.maximum(energy, 0.01 * FFT)  # where it is much weaker than on average nothing is believed
+    # Where it is much weaker than on average nothing is believed.
+    energy = np.maximum(run[FFT:] - run[:-FFT], 0.01 * FFT).astype(np.float32)
     rows = -(-places // HALF_FRAME)
     count = np.bincount(np.arange(places) % HALF_FRAME, minlength=HALF_FRAME)
     steps = int(max_offset // STEP)
     every = []
     for second in range(3):
+        wave = fft.fft(waveform(second).astype(np.complex64), size).conj()
         for offset in STEP * np.arange(-steps, steps + 1):
-            wave = np.fft.fft(waveform(second, offset), size)
-            power = np.abs(np.fft.ifft(spectrum * wave.conj())[:places]) ** 2 / energy
+            shifted = np.roll(wave, round(offset / SEARCH_RATE * size))
+            power = np.abs(fft.ifft(spectrum * shifted)[:places]) ** 2 / energy
             folded = np.resize(np.append(power, np.zeros(rows * HALF_FRAME - places)), (rows, HALF_FRAME)).sum(0)
             folded /= np.maximum(count, 1)
             for at in np.argpartition(folded, -4)[-4:]:
