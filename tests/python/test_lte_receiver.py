@@ -92,13 +92,15 @@ def test_broadcast_channel_there_and_back(ports, prefix):
     assert symbols.shape == (4, 216 if prefix.extended else 240)
     h = rng.standard_normal((ports, 1, 2)) @ [1, 1j] * np.ones(symbols.shape[1])
     y = (h * lte_pbch.to_ports(symbols, ports)).sum(1)
-    y = y + 0.3 * rng.standard_normal((*y.shape, 2)) @ [1, 1j]
-    soft = lte_pbch.soft_bits(lte_pbch.from_ports(y, h), 5, prefix, range(4))
+    y = y + 0.2 * rng.standard_normal((*y.shape, 2)) @ [1, 1j]
+    matched, power = lte_pbch.from_ports(y, h)
+    assert np.mean(np.abs(matched / power - symbols) ** 2) < 0.5
+    soft = lte_pbch.soft_bits(matched, 5, prefix, range(4))
     for q in range(4):
         bits, good = lte_pbch.decode(soft[q : q + 1], ports)
         assert good[0] and np.array_equal(bits[0], mib.bits())
     assert not lte_pbch.decode(soft, 5 - ports if ports in (1, 4) else 1)[1].any()
-    shifted = lte_pbch.soft_bits(lte_pbch.from_ports(y, h), 5, prefix, [1, 2, 3, 0])
+    shifted = lte_pbch.soft_bits(matched, 5, prefix, [1, 2, 3, 0])
     assert not lte_pbch.decode(shifted, ports)[1].any()
 
 

@@ -49,8 +49,8 @@ def run(args):
     """The evaluation: `lte_scores.evaluate`'s report, with `pci`, `ports`, `mib` and what else is known of the cell."""
     if args.picture:
         plots.check("--picture", args.picture)
-    methods = lte_scores.make_methods(dict.fromkeys(args.methods))
     capture = Capture(args.capture, args.format, args.fs)
+    methods = lte_scores.make_methods(dict.fromkeys(args.methods))
     try:
         got = lte_receiver.receive(capture, lte_scores.make_methods(["wiener"])["wiener"], args.frames)
     except Failed as error:

@@ -44,22 +44,18 @@ def linear(y, observed, noise_var=None):
 
 
 class Tiled:
-    """A scheme through the core's `TiledEstimator`."""
+    """A scheme through the core's `TiledEstimator`, for grids of TILE and smaller."""
 
     def __init__(self, spec):
         from gnuradio import diffsem
 
-        self._core, self._spec, self._made = diffsem.core, spec, {}
-        self._at(TILE)
-
-    def _at(self, shape):
-        if shape not in self._made:
-            self._made[shape] = self._core.TiledEstimator(self._spec, shape)
-        return self._made[shape]
+        self._run = diffsem.core.TiledEstimator(spec, TILE).run
 
     def __call__(self, y, observed, noise_var):
-        noise = np.where(observed, noise_var, np.inf).astype(np.float32)
-        return self._at(observed.shape).run(np.ascontiguousarray(y, np.complex64), noise)[0]
+        rest = [(0, whole - part) for whole, part in zip(TILE, observed.shape, strict=True)]
+        noise = np.pad(np.where(observed, noise_var, np.inf), rest, constant_values=np.inf)
+        mean = self._run(np.pad(y, [(0, 0), *rest]).astype(np.complex64), noise.astype(np.float32))[0]
+        return mean[:, : observed.shape[0], : observed.shape[1]]
 
 
 def make_methods(names):
@@ -174,7 +170,7 @@ class Broadcasts:
         return noisy, jobs
 
     def matched(self, method, noisy, jobs, noise_var):
-        """What was sent in each frame, times the channel's power: [draws, n] each."""
+        """What was sent in each frame times the channel's power, and that power: [draws, n] each."""
         h = [[None] * self.ports for _ in self.frames]
         for (pattern, shape), items in jobs.items():
             observed = np.frombuffer(pattern, bool).reshape(shape)
@@ -196,14 +192,15 @@ class Broadcasts:
         return {name: self._right(self.matched(method, noisy, jobs, noise_var)) for name, method in methods.items()}
 
     def equalised(self, method, added, rng):
-        """The broadcast channel's symbols of all frames under one draw of noise, at their mean power: complex [m]."""
+        """The broadcast channel's symbols of all frames under one draw of noise, through the channel's inverse: complex
+        [m]."""
         noisy, jobs = self.under_noise(added, 1, rng)
-        symbols = np.concatenate([z.ravel() for z in self.matched(method, noisy, jobs, _rounded(added + self.noise))])
-        return symbols / np.sqrt(np.mean(np.abs(symbols) ** 2))
+        frames = self.matched(method, noisy, jobs, _rounded(added + self.noise))
+        return np.concatenate([(symbols / power).ravel() for symbols, power in frames])
 
     def _right(self, matched):
         soft, want = [], []
-        for symbols, (frame, _) in zip(matched, self.frames, strict=True):
+        for (symbols, _), (frame, _) in zip(matched, self.frames, strict=True):
             mib = replace(self.mib, frame=(self.mib.frame + frame) % 1024)
             symbols = symbols / np.sqrt(np.mean(np.abs(symbols) ** 2))
             quarters = [mib.frame % 4] * len(symbols)

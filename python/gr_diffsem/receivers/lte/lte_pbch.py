@@ -122,16 +122,19 @@ def _pairs(ports, count):
 
 
 def from_ports(y, h):
-    """What `to_ports` sent: y [..., n] through h [..., ports, n] -> matched [..., n], times the power of the channel."""
+    """What `to_ports` sent: y [..., n] through h [..., ports, n] -> (matched [..., n]: what was sent times the
+    channel's power, that power [..., n])."""
     ports = h.shape[-2]
     if ports == 1:
-        return h[..., 0, :].conj() * y
-    out = np.zeros_like(y)
+        return h[..., 0, :].conj() * y, np.abs(h[..., 0, :]) ** 2
+    out, power = np.zeros_like(y), np.zeros(y.shape)
     for one, other, pairs in _pairs(ports, y.shape[-1] // 2):
         a, b = 2 * pairs, 2 * pairs + 1
         out[..., a] = h[..., one, a].conj() * y[..., a] + h[..., other, b] * y[..., b].conj()
         out[..., b] = h[..., one, b].conj() * y[..., b] - h[..., other, a] * y[..., a].conj()
-    return out
+        power[..., a] = np.abs(h[..., one, a]) ** 2 + np.abs(h[..., other, b]) ** 2
+        power[..., b] = np.abs(h[..., one, b]) ** 2 + np.abs(h[..., other, a]) ** 2
+    return out / np.sqrt(2), power / 2
 
 
 def soft_bits(symbols, cell, prefix, quarters):

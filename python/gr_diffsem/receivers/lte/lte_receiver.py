@@ -138,7 +138,8 @@ class Broadcast:
         return cls(grid[first : first + 4], about, first)
 
     def matched(self, estimates, cell):
-        """What was sent, times the channel's power [..., n], by an estimate [..., R, C] of each port over its tones."""
+        """What was sent times the channel's power, and that power, [..., n] each, by an estimate [..., R, C] of each
+        port over its tones."""
         rows = np.arange(self.first, self.first + 4)
         h = np.stack([t.at(e, rows) for t, e in zip(self.tones, estimates, strict=True)], -3)
         l, k = lte_pbch.places(cell.identity, cell.prefix)
@@ -155,8 +156,8 @@ def decode_frames(grid, cell, ports, estimate):
         part = Broadcast.of(grid, seen, cell, frame)
         if part is None or not all(len(t.rows) > 1 for t in part.tones):
             break
-        symbols = part.matched([estimate(t.values[None], t.observed, noise)[0] for t in part.tones], cell) / noise
-        soft.append(lte_pbch.soft_bits(np.repeat(symbols[None], 4, 0), cell.identity, cell.prefix, range(4)))
+        symbols, _ = part.matched([estimate(t.values[None], t.observed, noise)[0] for t in part.tones], cell)
+        soft.append(lte_pbch.soft_bits(np.repeat(symbols[None] / noise, 4, 0), cell.identity, cell.prefix, range(4)))
         # Up to four frames of one master information, whose last one is this one.
         for together in range(1, min(4, len(soft)) + 1):
             quarters = np.arange(together - 1, 4)
