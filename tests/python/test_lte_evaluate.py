@@ -84,7 +84,9 @@ def test_report(made, tmp_path, monkeypatch):
     pytest.importorskip("gnuradio.diffsem")
     monkeypatch.setattr(lte_scores, "OURS", "ofdm_grid/robust")
     words = ("--fs", 3.84e6, "--snr", -10, -4, 4, "--draws", 2, "--frames", 2)
-    args = options(made[0], *words, "--methods", "linear", "wiener", "ofdm_grid/robust", "--picture", tmp_path / "p.png")
+    args = options(
+        made[0], *words, "--methods", "linear", "wiener", "ofdm_grid/robust", "--picture", tmp_path / "p.png"
+    )
     report = json.loads(json.dumps(lte_eval.run(args)))
     assert (report["pci"], report["ports"], report["mib"]["resource_blocks"]) == (7, 2, 15)
     assert (report["mib"]["frame"], report["mib_of"], report["prefix"]) == (5, 4, "normal")

@@ -30,7 +30,7 @@ def add_arguments(parser):
     text = f"added noise: a reference tone's power over it, per carrier (default: {_words(lte_scores.SNR_DB)})"
     default = list(lte_scores.SNR_DB)
     real(parser, "--snr", "dB", least=-60, most=60, nargs="+", default=default, metavar="DB", help=text)
-    text = f"any of {' '.join(lte_scores.METHODS)}, or schemes as block `estimate` takes them (default: these)"
+    text = f"schemes as block `estimate` takes them, or any of {' '.join(lte_scores.METHODS)} (default: all)"
     parser.add_argument("--methods", nargs="+", default=list(lte_scores.METHODS), metavar="METHOD", help=text)
     text = "frames of 10 ms that are used (default: 8)"
     whole(parser, "--frames", "frames", least=1, most=MOST_FRAMES, default=8, metavar="N", help=text)
@@ -60,7 +60,9 @@ def run(args):
     cell = got.cell
     bar = console.progress(None, "tile", "evaluating")
     try:
-        report = lte_scores.evaluate(got, methods, args.snr, args.draws, args.seed, bar.update if bar is not None else None)
+        report = lte_scores.evaluate(
+            got, methods, args.snr, args.draws, args.seed, bar.update if bar is not None else None
+        )
     finally:
         if bar is not None:
             bar.close()

@@ -6,7 +6,7 @@ import numpy as np
 from ..base.signal import db_to_linear
 from . import lte_scores, plots
 
-SHOW_DB = 0.0  #: whose constellations are shown: the first SNR of the report from here up
+SHOW_DB = 10.0  #: whose constellations are shown: the first SNR of the report from here up
 
 
 def picture(path, reception, methods, report, seed=0):

@@ -36,6 +36,7 @@ class Reception:
     size: int
     grid: np.ndarray
 
+
 def receive(capture, estimate, most_frames=8):
     """The `Reception` of the strongest cell; Failed where there is none, in a sentence."""
     cell, ports, mib = find(capture, estimate)

@@ -141,7 +141,7 @@ def _exact(x, second, near):
     total = np.zeros(shifts.size)
     for half in range(-1, x.size // HALF_FRAME + 1):
         first = shifts[0] + half * HALF_FRAME
-        if 0 <= first and first + shifts.size - 1 + FFT <= x.size:
+        if first >= 0 and first + shifts.size - 1 + FFT <= x.size:
             piece = np.lib.stride_tricks.sliding_window_view(x[first : first + shifts.size - 1 + FFT], FFT)
             total += np.abs(piece @ wave) ** 2
     return [int(shifts[total.argmax()]) % HALF_FRAME] if total.any() else []

@@ -144,4 +144,3 @@ def recording(station, frames=3, conditions=QUIET, rate=None, seed=0):
     level = np.sqrt(np.mean(np.abs(x) ** 2))
     x = x + noise(rng, x.size, 10 ** (-conditions.snr_db / 10) * rate / usual)
     return (conditions.gain * (x + conditions.dc * level)).astype(np.complex64)
-
