@@ -114,6 +114,8 @@ def test_refusals(made, tmp_path):
             lte_eval.run(options(*words))
     with pytest.raises(Failed, match=r"cell 7 if it is read otherwise: give --fs 3.84e6"):
         lte_eval.run(options(made[0], "--methods", "linear", "--fs", 5e6))
+    with pytest.raises(Failed, match=r"there is cell 7 if it is read otherwise: give no --inverted"):
+        lte_eval.run(options(made[0], "--methods", "linear", "--fs", 3.84e6, "--inverted"))
 
 
 def test_half_success():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gr_diffsem.air import impairments
 from gr_diffsem.base.errors import Failed
 from gr_diffsem.base.pilot_patterns import pilots
 from gr_diffsem.eval import lte_scores
@@ -193,6 +194,19 @@ def tdd(middle, station):
         middle[0, :, last, 5:67] = lte_tables.primary(station.identity % 3)
         signs = lte_tables.secondary()[station.identity // 3, station.identity % 3, half]
         middle[0, :, last - 3, 5:67] = signs
+
+
+def test_what_radios_do(tmp_path):
+    """20 ppm, IQ image, DC, gain steps; samples lost, which ends what is used, and is said."""
+    x = lte_simulate.recording(ONE, 4, Conditions(20, 5e3, 20, 3e-7, 10, 0.002, dc=0.3))
+    worse = impairments.gain_steps(impairments.iq_image(x, 1, 5), 14000, (0, -12, 6))
+    whole = Capture(written(tmp_path, worse), None, 1.92e6)
+    got = lte_receiver.receive(whole, lte_scores.linear)
+    assert got.mib.frame == 401 and len(got.grid) == 29 * 14 and whole.notes == []
+    gap = Capture(written(tmp_path, np.delete(x, slice(60000, 60777)), "sc16"), None, 1.92e6)
+    got = lte_receiver.receive(gap, lte_scores.linear)
+    assert got.mib.frame == 401 and "samples are lost" in gap.notes[0]
+    assert (60000 - 15360) / 1920 - 2 < len(got.grid) / 14 <= (60000 - 15360) / 1920 + 3
 
 
 def test_lattice_gives_the_channel_between_its_points():

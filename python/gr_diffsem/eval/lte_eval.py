@@ -18,6 +18,7 @@ from . import lte_scores, plots
 #: Rates, samples a second, that a recording without a cell is tried at, for a hint.
 USUAL_RATES = (1.92e6, 2.4e6, 3.84e6, 7.68e6, 10e6, 15.36e6, 19.2e6, 20e6, 23.04e6, 30.72e6)
 MOST_FRAMES = 64
+SURE = 0.4  # score of a cell that is hinted at
 
 
 def add_arguments(parser):
@@ -27,6 +28,8 @@ def add_arguments(parser):
     real(parser, "--fs", "samples a second", least=LEAST_RATE, most=1e9, metavar="HZ", help=text)
     text = "sample format (default: by file extension; .bin is sc8, .dat sc16)"
     parser.add_argument("--format", choices=FORMATS, help=text)
+    text = "the recording's spectrum is mirrored: I and Q swapped, or a mixer on the other side"
+    parser.add_argument("--inverted", action="store_true", help=text)
     text = f"added noise: a reference tone's power over it, per carrier (default: {_words(lte_scores.SNR_DB)})"
     default = list(lte_scores.SNR_DB)
     real(parser, "--snr", "dB", least=-60, most=60, nargs="+", default=default, metavar="DB", help=text)
@@ -49,7 +52,7 @@ def run(args):
     """The evaluation: `lte_scores.evaluate`'s report, with `pci`, `ports`, `mib` and what else is known of the cell."""
     if args.picture:
         plots.check("--picture", args.picture)
-    capture = Capture(args.capture, args.format, args.fs)
+    capture = Capture(args.capture, args.format, args.fs, args.inverted)
     methods = lte_scores.make_methods(dict.fromkeys(args.methods))
     try:
         got = lte_receiver.receive(capture, lte_scores.make_methods(["wiener"])["wiener"], args.frames)
@@ -90,19 +93,23 @@ def run(args):
 
 
 def hint(args, capture):
-    """The end of a sentence: at which other rate there is a cell, or ""."""
+    """The end of a sentence: with which other options there is a cell, or ""."""
     if capture.seconds < lte_receiver.LEAST_SECONDS:
         return ""
-    for rate in USUAL_RATES:
-        if rate == capture.rate:
+    ways = [(capture.rate, not args.inverted), *((rate, args.inverted) for rate in USUAL_RATES)]
+    for rate, inverted in ways:
+        if (rate, inverted) == (capture.rate, args.inverted):
             continue
         try:
-            other = Capture(args.capture, args.format, rate)
+            other = Capture(args.capture, args.format, rate, inverted)
         except UserError:
             continue
         x = other.samples(lte_search.SEARCH_RATE, 0, int(lte_receiver.LOOK * lte_search.SEARCH_RATE))
-        if x.size and (found := lte_search.search(x - x.mean())):
-            return f"; there is cell {found[0].identity} if it is read otherwise: give --fs {rate / 1e6:g}e6"
+        found = lte_search.search(x - x.mean()) if x.size else []
+        if found and found[0].score > SURE:
+            turn = "--inverted" if inverted else "no --inverted"
+            option = turn if inverted != args.inverted else f"--fs {rate / 1e6:g}e6"
+            return f"; there is cell {found[0].identity} if it is read otherwise: give {option}"
     return ""
 
 

@@ -21,13 +21,14 @@ class Capture:
     """One recording, mapped into memory.
 
     path, form: as `recordings.opened` takes them; form None: by the ending. rate: samples a second of a raw file, None
-    for DEFAULT_RATE (SigMF says its own, and a different explicit value wins).
+    for DEFAULT_RATE (SigMF says its own, and a different explicit value wins). inverted: the spectrum is mirrored (I and
+    Q swapped, or a mixer on the other side); samples come conjugated.
 
     Attributes: `path`, `rate`, `seconds`, `notes` (sentences about what was repaired). Raises RecordingError.
     """
 
-    def __init__(self, path, form=None, rate=None):
-        self.path = os.fspath(path)
+    def __init__(self, path, form=None, rate=None, inverted=False):
+        self.path, self.inverted = os.fspath(path), inverted
         self._recording = recordings.opened(self.path, form or recordings.guessed(self.path, ENDINGS), form is not None)
         self.rate = float(rate or self._recording.rate or DEFAULT_RATE)
         if self.rate < LEAST_RATE:
@@ -44,5 +45,9 @@ class Capture:
         if stop <= start:
             return np.zeros(0, np.complex64)
         if ratio == 1:
-            return self._recording.read(start, stop)
-        return resample.rational(self._recording.read, ratio, start, stop)
+            return self._read(start, stop)
+        return resample.rational(self._read, ratio, start, stop)
+
+    def _read(self, start, stop):
+        x = self._recording.read(start, stop)
+        return x.conj() if self.inverted else x

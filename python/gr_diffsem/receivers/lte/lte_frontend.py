@@ -97,20 +97,33 @@ def tones(grid, cell, blocks, port, first=0):
     observed = known != 0
     turn = np.exp(2j * np.pi * EARLY * columns)
     values = np.where(observed, grid[rows][:, columns] * known.conj() * turn, 0).astype(np.complex64)
-    there = present(values, observed)
+    there = present(values, observed, rows, cell)
     return Tones(values[there], observed[there], rows[there], columns)
 
 
-def present(values, observed):
-    """Which rows carry reference signals: those in which neighbours are alike, as in most. Multicast subframes leave
-    some out."""
-    alike = np.zeros(len(values))
-    for i, (row, mask) in enumerate(zip(values, observed, strict=True)):
+def present(values, observed, rows, cell):
+    """Which rows [R] carry reference signals: those in which neighbours are alike, as in most. Multicast subframes
+    leave out all behind their second symbol, so these rows are looked at together; in doubt they are kept."""
+    subframe, symbol = np.divmod(rows, 2 * cell.prefix.symbols)
+    _, group = np.unique(2 * subframe + (symbol > 1), return_inverse=True)
+    alike, energy, pairs = (np.zeros(group.max(initial=0) + 1, t) for t in (complex, float, int))
+    for row, mask, g in zip(values, observed, group, strict=True):
         h = row[mask]
-        alike[i] = abs(np.vdot(h[:-1], h[1:])) / max(np.vdot(h, h).real, 1e-30)
-    usual = np.median(alike) if len(alike) else 0
-    # In noise all rows differ: there a row is kept in doubt.
-    return (alike >= COHERENT * usual) | (usual < COHERENT)
+        alike[g] += np.vdot(h[:-1], h[1:])
+        energy[g] += np.vdot(h, h).real
+        pairs[g] += max(h.size - 1, 0)
+    alike = np.abs(alike) / np.maximum(energy, 1e-30)
+    least = COHERENT * np.quantile(alike, 0.9)
+    return ((alike >= least) | (least * np.sqrt(np.maximum(pairs, 1)) < 2))[group]
+
+
+def unbroken(of, cell, count):
+    """How many of `count` subframes come before samples were lost: those that always have reference signals
+    (0, 4, 5 and 9 are never multicast) have none any more behind their second symbol."""
+    subframe, symbol = np.divmod(of.rows, 2 * cell.prefix.symbols)
+    have = np.bincount(subframe[symbol > 1], minlength=count)[:count]
+    lost = np.flatnonzero((have == 0) & np.isin(np.arange(count) % 10, (0, 4, 5, 9)))
+    return int(lost[0]) if lost.size else count
 
 
 def slots(of, cell):

@@ -41,12 +41,17 @@ def receive(capture, estimate, most_frames=8):
     """The `Reception` of the strongest cell; Failed where there is none, in a sentence."""
     cell, ports, mib = find(capture, estimate)
     size, blocks = lte_frontend.points(capture.rate, mib.resource_blocks)
-    grid = None
+    most = 10 * most_frames
     for _ in range(3):
-        count = lte_frontend.subframes(capture.seconds, cell, 10 * most_frames)
+        count = lte_frontend.subframes(capture.seconds, cell, most)
         grid = lte_frontend.spectra(capture, cell, size, blocks, 0, count)
+        whole = lte_frontend.unbroken(lte_frontend.tones(grid, cell, blocks, 0), cell, count)
+        if 0 < whole < count:
+            most = whole
+            capture.notes.append(f"samples are lost {whole} ms behind the first frame; what lies before is used")
+            grid = grid[: whole * 2 * cell.prefix.symbols]
         cell = lte_frontend.refined(grid, cell, blocks)
-    count = lte_frontend.subframes(capture.seconds, cell, 10 * most_frames)
+    count = lte_frontend.subframes(capture.seconds, cell, most)
     grid = lte_frontend.spectra(capture, cell, size, blocks, 0, count)
     return Reception(cell, ports, mib, blocks, size, grid)
 
