@@ -5,7 +5,7 @@ Modules, in the order the data takes:
 
 * ``lte_capture``    a recording on disk -> complex samples at any rate that suits
 * ``lte_search``     samples at 1.92 MS/s -> cells: identity, prefix, frame timing, carrier offset
-* ``lte_frontend``   a cell -> symbols over carriers; reference signals on their lattice; offset, clock and timing by them
+* ``lte_frontend``   a cell -> symbols over carriers, reference signals on their lattice; offset, clock and timing
 * ``lte_pbch``       the broadcast channel and its master information, both ways
 * ``lte_receiver``   all of these: a recording -> its cell, bandwidth, frame number and grid
 * ``lte_simulate``   recordings made by a base station of our own

@@ -21,8 +21,8 @@ class Capture:
     """One recording, mapped into memory.
 
     path, form: as `recordings.opened` takes them; form None: by the ending. rate: samples a second of a raw file, None
-    for DEFAULT_RATE (SigMF says its own, and a different explicit value wins). inverted: the spectrum is mirrored (I and
-    Q swapped, or a mixer on the other side); samples come conjugated.
+    for DEFAULT_RATE (SigMF says its own, and a different explicit value wins). inverted: the spectrum is mirrored
+    (I and Q swapped, or a mixer on the other side); samples come conjugated.
 
     Attributes: `path`, `rate`, `seconds`, `notes` (sentences about what was repaired). Raises RecordingError.
     """
