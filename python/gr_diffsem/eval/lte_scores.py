@@ -21,6 +21,7 @@ from . import scores
 
 SNR_DB = (-12.0, -9.0, -6.0, -3.0, 0.0, 5.0, 10.0)
 TILE = (16, 48)  # rows, columns
+BURST = 3.0  # of the usual noise of a tile
 OURS = "ofdm_grid/full"
 _CLASSICAL = {"wiener": grid_bank.adaptive, "bank": grid_bank.bank_of_180, "robust": grid_bank.robust}
 METHODS = ("linear", *_CLASSICAL, OURS)
@@ -83,8 +84,8 @@ def make_methods(names):
 
 
 class Port:
-    """Reference tones of one port of a `Reception`: `tones`, its own noise on each column [C], and `power` of a tone
-    without it. kept: bool [R, C], the half that estimators see: every second one of a row, the others in the next rows
+    """Reference tones of one port of a `Reception`: `tones`, the recording's own noise at each [R, C], and `power` of a
+    tone without it. kept: bool [R, C], the half that estimators see: every second one of a row, the others in the next rows
     but one."""
 
     def __init__(self, reception, port):
@@ -95,17 +96,23 @@ class Port:
         within = np.cumsum(observed, 1) - 1
         turn = np.arange(len(observed))[:, None] // (2 if port < 2 else 1)
         self.kept = observed & ((within + turn) % 2 == 0)
-        values = self.tones.values
-        told = np.broadcast_to(self.noise, observed.shape)[observed]
-        self.power = float(np.mean(np.abs(values[observed]) ** 2) - told.mean()) if observed.any() else 0.0
+        without = np.abs(self.tones.values[observed]) ** 2 - self.noise[observed]
+        self.power = float(without.mean()) if observed.any() else 0.0
 
     def tiles(self):
-        """Slices (rows, columns) of whole tiles; a smaller grid is one tile."""
+        """Slices (rows, columns) of whole tiles; a smaller grid is one tile. Tiles that the recording has a burst of
+        noise in are left out: what is compared with them says little."""
         size = [min(n, m) for n, m in zip(self.tones.values.shape, TILE, strict=True)]
         if min(size) < 2:
             return []
         firsts = [range(0, n - m + 1, m) for n, m in zip(self.tones.values.shape, size, strict=True)]
-        return [(slice(r, r + size[0]), slice(c, c + size[1])) for r in firsts[0] for c in firsts[1]]
+        every = [(slice(r, r + size[0]), slice(c, c + size[1])) for r in firsts[0] for c in firsts[1]]
+        own = np.array([self.own(tile) for tile in every])
+        return [tile for tile, noise in zip(every, own, strict=True) if noise <= BURST * np.median(own)]
+
+    def own(self, tile):
+        """Noise of the recording itself in a tile, mean over its tones."""
+        return float(self.noise[tile][self.tones.observed[tile]].mean()) if self.tones.observed[tile].any() else 0.0
 
 
 def held_out(ports, methods, snr_db, power, rng, tick):
@@ -117,10 +124,10 @@ def held_out(ports, methods, snr_db, power, rng, tick):
         noisy = values + complex_noise(rng, values.shape, added)
         for tile in port.tiles():
             kept = port.kept[tile]
-            own = port.noise[tile[1]]
+            own = port.own(tile)
             out = port.tones.observed[tile] & ~kept
-            floor = float((out * own).sum())
-            jobs[kept.tobytes(), kept.shape, _rounded(added + own.mean())].append(
+            floor = float(out.sum() * own)
+            jobs[kept.tobytes(), kept.shape, _rounded(added + own)].append(
                 (noisy[tile] * kept, values[tile], out, floor)
             )
     errors, energies = {name: [] for name in methods}, []
@@ -151,7 +158,7 @@ class Broadcasts:
         self.cell, self.ports = reception.cell, reception.ports
         grid = lte_receiver.middle(reception.grid)
         seen = [lte_frontend.tones(grid, self.cell, MIDDLE, port) for port in range(self.ports)]
-        self.noise = float(np.mean([lte_frontend.own_noise(t, self.cell).mean() for t in seen]))
+        self.noise = float(np.mean([lte_frontend.own_noise(t, self.cell)[t.observed].mean() for t in seen]))
         self.mib, self.frames = reception.mib, []
         frame = 0
         while part := lte_receiver.Broadcast.of(grid, seen, self.cell, frame):
@@ -242,11 +249,11 @@ def evaluate(reception, methods, snr_db=SNR_DB, draws=10, seed=0, progress=None)
         errors.append(error)
         energies.append(energy)
         good.append(right)
-    own = float(np.mean([p.noise.mean() for p in ports]))
+    own = float(np.mean([p.noise[p.tones.observed].mean() for p in ports]))
     return {
         "methods": out,
         "mib_of": draws * len(broadcasts.frames),
-        "tones": int(sum((p.tones.observed & ~p.kept).sum() for p in ports)),
+        "tones": int(sum((p.tones.observed & ~p.kept)[tile].sum() for p in ports for tile in p.tiles())),
         "own_noise_db": float(linear_to_db(max(own, 1e-12) / power)),
         "against": {
             name: against(name, list(map(float, snr_db)), errors, good) for name in out if OURS in out and name != OURS

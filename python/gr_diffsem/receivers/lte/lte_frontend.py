@@ -13,7 +13,6 @@ FIRST_PATH = 0.05  # of the strongest one's power: what counts as the first path
 EARLY = 0.015  # symbols that delays on the lattice of reference signals are counted from, behind the window's begin
 MEAN_DELAY = 0.02  # symbols from there: about the middle of a normal prefix
 FOR_CLOCK = 20  # rows from which a clock is measured
-SMOOTH = 33  # columns that noise is averaged over
 COHERENT = 0.5  # of the usual likeness of neighbours: below it a symbol carries no reference signals (MBSFN)
 
 
@@ -172,14 +171,17 @@ def first_path(of):
 
 
 def own_noise(of, cell):
-    """Noise of the recording itself on the tones of one port [C], smooth over the carriers: how much tones differ from
-    those of the next slot, common phase apart. What a channel changes in half a millisecond counts as noise too."""
+    """Noise of the recording itself at the tones of one port [R, C], 0 where none are: how much each differs from those
+    of the slots before and behind, common phase apart. What a channel changes in half a millisecond counts too."""
     here, later = slots(of, cell)
-    if not here.size:
-        return np.zeros(len(of.columns))
-    h, g = of.values[here], of.values[later]
-    turn = np.sum(g * h.conj(), 1, keepdims=True)
-    error = np.abs(g - h * turn / np.maximum(np.abs(turn), 1e-30)) ** 2 / 2
-    ones = np.ones(min(SMOOTH, len(of.columns)))
-    total, count = (np.convolve(v.sum(0), ones, "same") for v in (error, of.observed[here]))
-    return total / np.maximum(count, 1)
+    total, count = np.zeros(of.observed.shape), np.zeros(of.observed.shape)
+    if here.size:
+        h, g = of.values[here], of.values[later]
+        turn = np.sum(g * h.conj(), 1, keepdims=True)
+        error = np.abs(g - h * turn / np.maximum(np.abs(turn), 1e-30)) ** 2 / 2
+        for rows in (here, later):
+            total[rows] += error
+            count[rows] += 1
+    seen = of.observed & (count > 0)
+    mean = total[seen].sum() / max(count[seen].sum(), 1)  # for rows that stand alone
+    return np.where(of.observed, np.where(count > 0, total / np.maximum(count, 1), mean), 0)
