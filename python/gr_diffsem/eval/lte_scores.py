@@ -84,9 +84,9 @@ def make_methods(names):
 
 
 class Port:
-    """Reference tones of one port of a `Reception`: `tones`, the recording's own noise at each [R, C], and `power` of a
-    tone without it. kept: bool [R, C], the half that estimators see: every second one of a row, the others in the next rows
-    but one."""
+    """Reference tones of one port of a `Reception`. tones: all of them; noise: the recording's own at each [R, C]; power:
+    of a tone without it; kept: bool [R, C], the half that estimators see: every second one of a row, the others in the
+    next rows but one."""
 
     def __init__(self, reception, port):
         cell = reception.cell
@@ -158,7 +158,7 @@ class Broadcasts:
         self.cell, self.ports = reception.cell, reception.ports
         grid = lte_receiver.middle(reception.grid)
         seen = [lte_frontend.tones(grid, self.cell, MIDDLE, port) for port in range(self.ports)]
-        self.noise = float(np.mean([lte_frontend.own_noise(t, self.cell)[t.observed].mean() for t in seen]))
+        self.noise = lte_frontend.mean_noise(seen, self.cell)
         self.mib, self.frames = reception.mib, []
         frame = 0
         while part := lte_receiver.Broadcast.of(grid, seen, self.cell, frame):
@@ -249,7 +249,7 @@ def evaluate(reception, methods, snr_db=SNR_DB, draws=10, seed=0, progress=None)
         errors.append(error)
         energies.append(energy)
         good.append(right)
-    own = float(np.mean([p.noise[p.tones.observed].mean() for p in ports]))
+    own = lte_frontend.mean_noise([p.tones for p in ports], reception.cell)
     return {
         "methods": out,
         "mib_of": draws * len(broadcasts.frames),

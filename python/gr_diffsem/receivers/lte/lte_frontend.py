@@ -185,3 +185,9 @@ def own_noise(of, cell):
     seen = of.observed & (count > 0)
     mean = total[seen].sum() / max(count[seen].sum(), 1)  # for rows that stand alone
     return np.where(of.observed, np.where(count > 0, total / np.maximum(count, 1), mean), 0)
+
+
+def mean_noise(ports, cell):
+    """The mean of `own_noise` over the tones of all ports, `Tones` each; 0 where there are none."""
+    each = np.concatenate([own_noise(t, cell)[t.observed] for t in ports])
+    return float(each.mean()) if each.size else 0.0

@@ -156,7 +156,7 @@ def decode_frames(grid, cell, ports, estimate):
     """[(ports, frame of the grid, Mib)] of each frame that decodes, alone or with the ones before it."""
     grid = middle(grid)
     seen = [lte_frontend.tones(grid, cell, MIDDLE, port) for port in range(ports)]
-    noise = max(np.mean([lte_frontend.own_noise(t, cell)[t.observed].mean() for t in seen]), 1e-12)
+    noise = max(lte_frontend.mean_noise(seen, cell), 1e-12)
     out, soft = [], []
     for frame in range(-(-len(grid) // (20 * cell.prefix.symbols))):
         part = Broadcast.of(grid, seen, cell, frame)
