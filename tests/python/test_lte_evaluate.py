@@ -103,7 +103,9 @@ def test_report(made, tmp_path, monkeypatch):
     assert "cell 7, 2 ports, 15 resource blocks" in shown and "decodes earlier" in shown
 
 
-def test_refusals(made, tmp_path):
+def test_refusals(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(lte_receiver, "PLACES", 1)
+    monkeypatch.setattr(lte_eval, "USUAL_RATES", (30.72e6, 3.84e6))
     for words, said in (
         ((tmp_path / "none.bin",), "no such file"),
         ((tmp_path / "x.unknown",), "give --format"),

@@ -84,9 +84,9 @@ def make_methods(names):
 
 
 class Port:
-    """Reference tones of one port of a `Reception`. tones: all of them; noise: the recording's own at each [R, C]; power:
-    of a tone without it; kept: bool [R, C], the half that estimators see: every second one of a row, the others in the
-    next rows but one."""
+    """Reference tones of one port of a `Reception`. tones: all of them; noise: the recording's own at each [R, C];
+    power: of a tone without it; kept: bool [R, C], the half that estimators see: every second one of a row, the others
+    in the next rows but one."""
 
     def __init__(self, reception, port):
         cell = reception.cell
