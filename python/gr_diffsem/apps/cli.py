@@ -40,6 +40,7 @@ COMMANDS = {
 # what `eval` evaluates: anything else is a scheme
 EVALUATIONS = {
     "wifi": ("eval.wifi_eval", "real 802.11a/g captures"),
+    "lte": ("eval.lte_eval", "real captures of an LTE downlink"),
     "ofdm_link": ("eval.ofdm_link", "a coded OFDM link over simulated channels"),
     "semantic_link": ("eval.semantic_link", "photographs over the air, against WebP"),
     "semantic_sync": ("eval.semantic_sync", "synchronisation and headers of the semantic link, at low SNR"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables for people: plain text, and drawn by rich (https://rich.readthedocs.io) where a terminal shows them."""
+"""Tables for people: plain text, and drawn by rich (https://rich.readthedocs.io) where a terminal shows them; bars."""
 
 import importlib.util
 import os
@@ -57,3 +57,12 @@ def _drawn(titles, rows, left):
     with console.capture() as got:
         console.print(drawn)
     return [line.rstrip() for line in got.get().splitlines()]
+
+
+def progress(total, unit, text):
+    """A bar of tqdm on stderr, with update() and close(); None where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, unit=unit, desc=text, file=sys.stderr, leave=False, unit_scale=True)

@@ -59,8 +59,9 @@ def _next_power(count):
 # --- LTE ------------------------------------------------------------------------------------------------------
 
 
-def lte_crs(resource_blocks=25, cell_id=0, port=0):
-    """Cell-specific reference signals of LTE, normal cyclic prefix (TS 36.211 6.10.1): 140 symbols, a radio frame.
+def lte_crs(resource_blocks=25, cell_id=0, port=0, extended=False):
+    """Cell-specific reference signals of LTE (TS 36.211 6.10.1): a radio frame, 140 symbols, or 120 where the cyclic
+    prefix is `extended`.
 
     resource_blocks: 6 .. 110 (6, 15, 25, 50, 75, 100 are those of 1.4, 3, 5, 10, 15, 20 MHz). cell_id: 0 .. 503.
     port: antenna port, 0 .. 3. DC is left out, as the downlink does.
@@ -73,13 +74,14 @@ def lte_crs(resource_blocks=25, cell_id=0, port=0):
     def carrier(k):  # 12 for each block, without DC
         return k - 6 * blocks + (k >= 6 * blocks)
 
-    places = [(slot, l) for slot in range(20) for l in ((0, 4) if port < 2 else (1,))]
-    starts = [(7 * (slot + 1) + l + 1) * (2 * cell + 1) * 2**10 + 2 * cell + 1 for slot, l in places]
-    symbols = [((), ())] * 140
+    in_slot = 6 if _checked("extended", extended, (False, True)) else 7
+    places = [(slot, l) for slot in range(20) for l in ((0, in_slot - 3) if port < 2 else (1,))]
+    starts = [(7 * (slot + 1) + l + 1) * (2 * cell + 1) * 2**10 + 2 * cell + (not extended) for slot, l in places]
+    symbols = [((), ())] * (20 * in_slot)
     for (slot, l), r in zip(places, gold_qpsk(starts, 2 * 110), strict=True):
         # v of 6.10.1.2: ports 0 and 1 change places at each pilot symbol, 2 and 3 at each slot
         v = 3 * ((port + (l > 0)) % 2 if port < 2 else (port + slot) % 2)
-        symbols[7 * slot + l] = carrier(6 * m + (v + cell) % 6), r[m + 110 - blocks]
+        symbols[in_slot * slot + l] = carrier(6 * m + (v + cell) % 6), r[m + 110 - blocks]
     return PilotPattern(symbols, _next_power(12 * blocks + 1), carrier(np.arange(12 * blocks)))
 
 

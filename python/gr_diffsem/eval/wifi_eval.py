@@ -5,7 +5,6 @@ Receives the packets, adds noise to their samples, estimates the channel from th
 symbols with every method, and decodes each with its estimate.
 """
 
-import importlib.util
 import math
 import os
 import sys
@@ -17,6 +16,7 @@ from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture, hertz
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
+from . import plots
 from . import wifi_scores as evaluation
 
 #: Samples of a recording without packets that are looked at again, read in other ways.
@@ -68,11 +68,7 @@ def _check(args):
         if name not in METHODS:
             raise unknown("method", name, METHODS)
     if args.plot:
-        if importlib.util.find_spec("matplotlib") is None:
-            raise UserError("--plot: needs matplotlib; install it, or leave --plot out")
-        folder = os.path.dirname(os.path.abspath(args.plot))
-        if not os.path.isdir(folder):
-            raise UserError(f"--plot {args.plot}: there is no folder {folder}")
+        plots.check("--plot", args.plot)
 
 
 def make_estimators(names):
@@ -109,15 +105,6 @@ def _through_block(handle, y, noise_var, mask):
     return through_block(handle, y, noise_var, mask, noise_freedom=freedom)[:2]
 
 
-def _progress(total, unit, text):
-    """tqdm bar on stderr, or a stand-in where tqdm is not installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, unit=unit, desc=text, file=sys.stderr, leave=False, unit_scale=True)
-
-
 def load_packets(args, say):
     """Known packets of all recordings (`args` as parsed; say: callable for one line of text)."""
     truth = load_truth(args.truth) if args.truth else None
@@ -127,7 +114,7 @@ def load_packets(args, say):
     total = {}
     for c in captures:
         notes = []
-        bar = _progress(len(c), "S", f"receiving {os.path.basename(c.path)}")
+        bar = console.progress(len(c), "S", f"receiving {os.path.basename(c.path)}")
         try:
             received, counts = from_receiver(c, notes, args.max_packets, bar.update if bar is not None else None)
         finally:
@@ -194,7 +181,7 @@ def run(args):
     floor = 10 * math.log10(sum(p.floor for p in packets) / len(packets))
     say(f"{len(packets)} packets; the reference channel's own error is {floor:.1f} dB")
     steps = len(packets) * (1 + len(args.snr) * (1 + len(estimators)))
-    bar = _progress(steps, "packet", "evaluating")
+    bar = console.progress(steps, "packet", "evaluating")
     try:
         report = evaluation.evaluate(packets, estimators, args.snr, args.seed, bar.update if bar is not None else None)
     finally:

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..receivers.wifi import reference_channel, wifi_decoder
 from ..receivers.wifi.wifi_tables import DATA, RATES, USED_MASK
-from . import wifi_scores
+from . import plots, wifi_scores
 
 #: The SNR whose constellations are shown: the first of the report from here up.
 SHOW_DB = 15.0
@@ -27,9 +27,6 @@ def picture(path, packets, estimators, report, seed=0):
 
     packets, estimators, report: as given to and returned by `wifi_scores.evaluate`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     snr = report["snr_db"]
     show = next((s for s in sorted(snr) if s >= SHOW_DB), max(snr))
     # The modulation of most packets.
@@ -39,9 +36,7 @@ def picture(path, packets, estimators, report, seed=0):
     methods = {"ls": wifi_scores.least_squares}
     ours = list(estimators)[-1]
     methods[ours] = estimators[ours]
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 3)
+    figure, axes = plots.panels(3)
     ideal = np.unique(np.round(np.concatenate([p.sent[1:, DATA].ravel() for p in chosen]), 6))
     for ax, (name, estimator) in zip(axes[:2], [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
         z = _points(chosen, estimator, show, seed)

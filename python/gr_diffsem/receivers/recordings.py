@@ -82,6 +82,18 @@ def said_by_name(path):
     return "sigmf" if is_sigmf(path) else ENDINGS.get(os.path.splitext(path)[1].lower())
 
 
+def guessed(path, more):
+    """The format by a file's name; more: {ending: format} of raw files besides ENDINGS. RecordingError if it says
+    nothing."""
+    ending = os.path.splitext(path)[1].lower()
+    form = said_by_name(path) or more.get(ending)
+    if form is None:
+        raise RecordingError(
+            f"{path}: cannot guess the sample format from the extension '{ending}'; give --format {'|'.join(FORMATS)}"
+        )
+    return form
+
+
 class Recording:
     """The samples of one file, mapped.
 

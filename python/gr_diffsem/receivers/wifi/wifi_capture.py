@@ -36,13 +36,7 @@ def hertz(value):
 
 def guess_format(path):
     """Format by file extension; RecordingError if the extension says nothing."""
-    ext = os.path.splitext(path)[1].lower()
-    form = recordings.said_by_name(path) or ("sc16" if ext == ".dat" else None)
-    if form is None:
-        raise RecordingError(
-            f"{path}: cannot guess the sample format from the extension '{ext}'; give --format {'|'.join(FORMAT_NAMES)}"
-        )
-    return form
+    return recordings.guessed(path, {".dat": "sc16"})
 
 
 class Capture:

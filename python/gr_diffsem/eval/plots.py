@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the pictures of evaluations share. Matplotlib is imported when one is drawn."""
+
+import importlib.util
+import os
+
+from ..base.errors import UserError
+
+
+def check(option, path):
+    """UserError where a picture could not be written there."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError(f"{option}: needs matplotlib; install it, or leave {option} out")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise UserError(f"{option} {path}: there is no folder {folder}")
+
+
+def panels(count):
+    """(figure, axes [count]) side by side, for figure.savefig; no display is needed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, count)
