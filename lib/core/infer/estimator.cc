@@ -20,7 +20,7 @@ namespace {
 constexpr int trials = 4;
 constexpr double slow_trial = 0.1; // seconds: no more of them
 constexpr std::size_t trial_batch = 8;
-constexpr std::size_t trial_looks = 256; // elements that are observed in a trial, at most where others may be lost
+constexpr std::size_t trial_looks = 256; // observed elements of a trial, at most
 constexpr float trial_noise = 0.1f;
 
 } // namespace

@@ -11,8 +11,8 @@ import sys
 
 import torch
 
-from .. import schemes
 from . import onnx_start
+from .delay_doppler import DelayDoppler
 
 SEEN = 3  # of a tile as a whole, by the old network: noise, looks, observed elements
 
@@ -39,7 +39,7 @@ def widened(old, net):
 
 
 def main(old, out):
-    net = schemes.get("ofdm_grid").networks()["full"].build()
+    net = DelayDoppler()
     weights, words = onnx_start.read(old, net)
     weights = onnx_start.fitting(widened(weights, net), net, old)
     torch.save({"scheme": "ofdm_grid", "member": "full", "average": weights, "step": 0, "start": words}, out)
