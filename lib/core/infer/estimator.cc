@@ -249,7 +249,8 @@ void Estimator::Impl::warm_up()
     d_trial_x.resize(d_parts_of_x * d_n);
     d_trial_variance.resize(d_n);
     d_trial_noise.assign(1, trial_noise);
-    if (d_takes_lost && d_measured > trial_looks) { // a Gaussian of 1,024 observed elements takes seconds
+    if (d_takes_lost &&
+        d_measured > trial_looks) { // a Gaussian of 1,024 observed elements takes seconds
         d_trial_noise.assign(d_m, Sigma::unobserved());
         const std::size_t every = (d_measured + trial_looks - 1) / trial_looks;
         for (std::size_t i = 0, seen = 0; i < d_m; i++)
