@@ -22,6 +22,7 @@ namespace diffsem {
 
 namespace {
 
+constexpr uint64_t without_frame = 3 * core::DvbtLayout::superframe; // symbols
 constexpr int guards[] = {32, 16, 8, 4};
 constexpr int code_rates[] = {3,
                               5,
@@ -57,6 +58,8 @@ void check(int itemsize, int ninput, int noutput, const dvbt_settings& s)
     check_range("transmission_mode", s.transmission_mode, 1, "T2k or T8k of gr-dtv");
     check_rate("code_rate_HP", s.code_rate_HP);
     check_rate("code_rate_LP", s.code_rate_LP);
+    check_range("include_cell_id", s.include_cell_id, 1, "0 or 1");
+    check_range("cell_id", s.cell_id, 65535, "0 to 65535");
     const int times = s.transmission_mode ? 4 : 1;
     if (ninput != 2048 * times)
         throw core::Error("ninput is " + text(ninput) + ": an FFT of the mode " +
@@ -98,6 +101,14 @@ public:
     uint64_t losses() const override { return d_losses; }
     float noise_var() const override { return d_noise_var; }
 
+    bool start() override
+    {
+        d_dropped += d_waiting; // of a stream before this one
+        d_waiting = d_unheard = 0;
+        d_demodulator.begin();
+        return gr::block::start();
+    }
+
     void forecast(int, gr_vector_int& ninput_items_required) override
     {
         ninput_items_required[0] = d_demodulator.due() || (d_waiting && ended()) ? 0 : 1;
@@ -135,6 +146,13 @@ public:
             taken++;
         }
         d_out += uint64_t(made);
+        d_unheard = made ? 0 : d_unheard + uint64_t(taken);
+        if (d_unheard > without_frame && d_log_limit.due())
+            d_logger->warn("no frame is found in {} symbols: is there a signal of the mode {}, and "
+                           "are guard_interval and "
+                           "the sample rate right?",
+                           d_unheard,
+                           mode_names[d_settings.transmission_mode]);
         consume_each(taken);
         report();
         return made;
@@ -211,6 +229,7 @@ private:
     core::DvbtDemodulator d_demodulator;
     std::vector<tag_t> d_tags;
     uint64_t d_waiting = 0; // symbols inside
+    uint64_t d_unheard = 0; // symbols since the last payload
     std::atomic<uint64_t> d_in{0}, d_out{0}, d_dropped{0}, d_losses{0};
     uint64_t d_bypassed = 0;
     std::atomic<float> d_noise_var{0};

@@ -56,14 +56,15 @@ public:
         std::size_t used = 0, consumed = 0;
         int made = 0;
         while (made < noutput_items && used + d_sync.needs() <= std::size_t(ninput_items[0])) {
+            d_silent++;
             if (d_sync.next(
                     in + used, out + std::size_t(made) * std::size_t(d_fft_length), consumed)) {
                 if (d_sync.fresh())
                     add_item_tag(
                         0, nitems_written(0) + uint64_t(made), d_sync_start, pmt::from_long(1));
                 made++;
+                d_silent = 0;
             }
-            d_silent = d_sync.locked() ? 0 : d_silent + 1;
             used += consumed;
         }
         consume_each(int(used));
@@ -74,7 +75,7 @@ public:
 private:
     void report()
     {
-        d_locked = d_sync.locked();
+        d_locked = d_sync.locked() && d_silent <= patience; // a tone never settles
         d_offset = d_sync.offset();
         d_coherence = d_sync.coherence();
         d_losses = d_sync.losses();
@@ -115,6 +116,7 @@ dvbt_ofdm_sym_acquisition::sptr dvbt_ofdm_sym_acquisition::make(int blocks,
 {
     if (blocks != 1)
         throw core::Error("blocks is " + text(blocks) + ": give 1");
+    core::GuardSync::check(fft_length, cp_length);
     if (occupied_tones < 1 || occupied_tones > fft_length)
         throw core::Error("occupied_tones is " + text(occupied_tones) +
                           ": give 1 to fft_length = " + text(fft_length) +

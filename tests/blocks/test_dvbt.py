@@ -113,6 +113,20 @@ def test_a_symbol_that_is_not_finite_costs_itself(sent):
     assert np.abs(np.abs(payload[300 - 271 :].real) - 0.5**0.5).max() < 0.05
 
 
+def test_a_second_run_gives_what_the_first_gave(sent):
+    spectra = fft(sent.samples[: 400 * HERE.symbol].reshape(-1, HERE.symbol)[:, HERE.guard_len - 3 : -3])
+    block = demodulator()
+    first, second = (through([block], spectra, 1512)[0] for _ in range(2))
+    assert len(first) == 400 - 272 and np.array_equal(first, second)
+    assert block.losses() == 0 and block.items_in() == block.items_out() + block.items_dropped()
+
+
+def test_a_tone_is_not_locked_to():
+    sync = diffsem.dvbt_ofdm_sym_acquisition(1, 2048, 1705, 256, 15.0)
+    tone = np.exp(2j * np.pi * 0.1234 * np.arange(600 * HERE.symbol)).astype(np.complex64)
+    assert len(through([sync], tone, 2048)[0]) == 0 and not sync.locked()
+
+
 @pytest.mark.parametrize("kind", ["silence", "noise", "huge", "nan", "8k"])
 def test_what_is_no_signal_gives_nothing(kind):
     rng = np.random.default_rng(3)
@@ -157,6 +171,8 @@ def test_refusals(wrong, says):
         diffsem.dvbt_demod_reference_signals(*wrong, *dvbt_link.Mode().reference_signals())
     with pytest.raises(ValueError, match="constellation is 7.*MOD_QPSK"):
         diffsem.dvbt_demod_reference_signals(8, 2048, 1512, 7, 0, 3, 3, 0, 0)
+    with pytest.raises(ValueError, match="cell_id is -1: give 0 to 65535"):
+        diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *dvbt_link.Mode().reference_signals()[:6], 1, -1)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +180,8 @@ def test_refusals(wrong, says):
     [
         ((2, 2048, 1705, 256, 10), "blocks is 2"),
         ((1, 8, 4, 4, 10), "fft_length is 8"),
+        ((1, 2**31 - 1, 1705, 256, 10), "fft_length is 2147483647"),
+        ((1, -2048, 1705, 256, 10), "fft_length is -2048"),
         ((1, 2048, 1705, 2048, 10), "cp_length is 2048"),
         ((1, 2048, 4000, 256, 10), "occupied_tones is 4000"),
         ((1, 2048, 1705, 256, float("nan")), "snr is nan"),

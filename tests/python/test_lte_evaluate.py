@@ -111,6 +111,9 @@ def test_refusals(made, tmp_path, monkeypatch):
         ((tmp_path / "x.unknown",), "give --format"),
         ((made[0], "--fs", 3.84e6, "--methods", "nonsense"), "--methods nonsense"),
         ((made[0], "--picture", tmp_path / "no" / "p.png"), "there is no folder"),
+        ((made[0], "--picture", tmp_path), "is a folder"),
+        ((made[0], "--picture", ""), "is empty"),
+        ((made[0], "--picture", tmp_path / "p.xyz"), "pictures are written as .png"),
     ):
         with pytest.raises(UserError, match=said):
             lte_eval.run(options(*words))

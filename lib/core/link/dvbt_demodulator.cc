@@ -32,6 +32,12 @@ DvbtDemodulator::DvbtDemodulator(const DvbtLayout& layout, DvbtChannel& channel)
         row.carriers.resize(layout.carriers);
 }
 
+void DvbtDemodulator::begin()
+{
+    d_located = d_ended = false; // no loss
+    restart();
+}
+
 void DvbtDemodulator::restart()
 {
     d_losses += d_located;

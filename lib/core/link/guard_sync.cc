@@ -69,16 +69,21 @@ float sum_of_squares(const float* x, std::size_t n)
 
 int checked(int fft_len, int guard)
 {
+    GuardSync::check(fft_len, guard);
+    return fft_len;
+}
+
+} // namespace
+
+void GuardSync::check(int fft_len, int guard)
+{
     if (fft_len < 16 || fft_len > most_fft)
         throw Error("fft_length is " + std::to_string(fft_len) + ": give 16 to " +
                     std::to_string(most_fft));
     if (guard < 4 || guard >= fft_len)
         throw Error("cp_length is " + std::to_string(guard) + ": give samples, 4 to " +
                     std::to_string(fft_len - 1));
-    return fft_len;
 }
-
-} // namespace
 
 GuardSync::GuardSync(int fft_len, int guard)
     : d_n(std::size_t(checked(fft_len, guard))),
@@ -220,8 +225,8 @@ void GuardSync::keep()
     d_weak = 0;
     const auto place = std::size_t(peak - d_size.begin());
     complex sum = 0;
-    for (std::size_t i = place - d_guard; i < place; i++)
-        sum += complex(d_mean[i]);
+    for (std::size_t i = place + d_symbol - d_guard; i < place + d_symbol; i++)
+        sum += complex(d_mean[i % d_symbol]);
     double offset = -std::arg(sum) / two_pi;
     if (d_offset_known) // the same branch
         offset = d_offset + std::remainder(offset - d_offset, 1.0);

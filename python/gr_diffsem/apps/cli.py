@@ -183,7 +183,8 @@ def _evaluation(rest):
     if what in EVALUATIONS:
         return f"eval {what}", EVALUATIONS[what][0], rest[1:]
     schemes = _scheme_names()
-    if what not in schemes and not what.endswith(".py") and nearest(what, [*EVALUATIONS, *schemes]) in EVALUATIONS:
+    own = what in schemes or what.endswith(".py") or what in _broken_names()
+    if not own and nearest(what, [*EVALUATIONS, *schemes]) in EVALUATIONS:
         raise unknown("evaluation", what, EVALUATIONS)
     return "eval", SCHEME_EVALUATION, rest
 
@@ -192,6 +193,13 @@ def _scheme_names():
     from .. import schemes
 
     return schemes.names()
+
+
+def _broken_names():
+    """Names of schemes' files that are left out."""
+    from .. import schemes
+
+    return [source.path.stem for source in schemes.broken()]
 
 
 def _import(name, environment, argv):

@@ -50,7 +50,7 @@ def _words(values):
 
 def run(args):
     """The evaluation: `lte_scores.evaluate`'s report, with `pci`, `ports`, `mib` and what else is known of the cell."""
-    if args.picture:
+    if args.picture is not None:
         plots.check("--picture", args.picture)
     capture = Capture(args.capture, args.format, args.fs, args.inverted)
     methods = lte_scores.make_methods(dict.fromkeys(args.methods))

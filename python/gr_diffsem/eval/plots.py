@@ -6,11 +6,18 @@ import os
 
 from ..base.errors import UserError
 
+ENDINGS = (".png", ".svg", ".pdf", ".jpg")
+
 
 def check(option, path):
     """UserError where a picture could not be written there."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError(f"{option}: needs matplotlib; install it, or leave {option} out")
+    if not path or os.path.isdir(path):
+        raise UserError(f"{option} {path!r}: is {'a folder' if path else 'empty'}; name a .png file")
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in ENDINGS:
+        raise UserError(f"{option} {path}: pictures are written as {' '.join(ENDINGS)}; name such a file")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UserError(f"{option} {path}: there is no folder {folder}")

@@ -67,7 +67,7 @@ def _check(args):
     for name in args.methods:
         if name not in METHODS:
             raise unknown("method", name, METHODS)
-    if args.plot:
+    if args.plot is not None:
         plots.check("--plot", args.plot)
 
 

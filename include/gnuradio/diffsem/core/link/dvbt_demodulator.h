@@ -38,6 +38,8 @@ public:
 
     //! A spectrum, DC in the middle.
     void push(const cfloat* spectrum);
+    //! Another stream follows: nothing of the last one counts.
+    void begin();
     //! Symbols were lost before the next one.
     void restart();
     //! Nothing more comes: what waits is answered with what there is.

@@ -30,6 +30,8 @@ class GuardSync
 public:
     //! \param fft_len N; \param guard G, samples, less than N. Throws Error naming the parameter
     GuardSync(int fft_len, int guard);
+    //! Throws the Error that the constructor would.
+    static void check(int fft_len, int guard);
 
     //! Samples that next() looks at.
     std::size_t needs() const { return 2 * d_symbol; }
