@@ -117,7 +117,7 @@ def test_a_second_run_gives_what_the_first_gave(sent):
     spectra = fft(sent.samples[: 400 * HERE.symbol].reshape(-1, HERE.symbol)[:, HERE.guard_len - 3 : -3])
     block = demodulator()
     first, second = (through([block], spectra, 1512)[0] for _ in range(2))
-    assert len(first) == 400 - 272 and np.array_equal(first, second)
+    assert len(first) == 400 - 272 and np.allclose(first, second, atol=2e-3)  # what it learned of the paths stays
     assert block.losses() == 0 and block.items_in() == block.items_out() + block.items_dropped()
 
 
