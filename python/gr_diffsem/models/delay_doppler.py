@@ -99,8 +99,7 @@ class Waves(nn.Module):
     def delay_profile(self, y):
         """Power of each delay, summed over symbols whatever their phases: [B, delays]."""
         v = (y @ self.carrier_t).reshape(-1, y.shape[1], 2 * self.modes) @ self.delay_t
-        re, im = v.chunk(2, 2)
-        return (re * re + im * im).sum(1)
+        return power(v).sum(1)
 
     def profile_multiply_adds(self):
         """Of both profiles, for one tile."""

@@ -55,8 +55,8 @@ def of_part(values, part):
 class Difficulty:
     """Learns log E[error] of a tile from where it is observed and how noisy it is, while others learn."""
 
-    def __init__(self, symbols, carriers):
-        self.net = nn.Sequential(nn.Linear(symbols + carriers + 1, 64), nn.SiLU(), nn.Linear(64, 1))
+    def __init__(self, symbols, carriers, device):
+        self.net = nn.Sequential(nn.Linear(symbols + carriers + 1, 64), nn.SiLU(), nn.Linear(64, 1)).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=3e-3)
 
     def __call__(self, sigma, error):
@@ -76,7 +76,7 @@ class RoundsTraining(training.Training):
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
-        self.difficulty = Difficulty(*scheme.shape)
+        self.difficulty = Difficulty(*scheme.shape, self.device)
 
     def draw(self, rng):
         batch = self.scheme.batch(rng, self.batch, self.network.prior_share)

@@ -10,8 +10,7 @@ the M step of expectation maximisation with hard decisions (A. P. Dempster, N. M
 
 import numpy as np
 
-from ...phy import constellation, convolutional
-from . import phase_tracking, wifi_bits, wifi_phy
+from . import phase_tracking, wifi_phy
 from .wifi_tables import RATES, USED
 
 
@@ -20,11 +19,9 @@ def sent_again(result):
     none. Pad bits behind the tail are not decoded, so the last symbol is mostly left out."""
     if result.bits is None:
         return None
-    rate = RATES[result.mbps]
-    whole = len(result.bits) // rate.n_dbps
-    coded = convolutional.puncture(convolutional.encode(result.bits[: whole * rate.n_dbps]), rate.coding)
-    coded = wifi_bits.interleave(coded.reshape(whole, rate.n_cbps), rate.n_bpsc)
-    data = wifi_phy.with_pilots(constellation.modulate(coded, rate.n_bpsc), 1)
+    n_dbps = RATES[result.mbps].n_dbps
+    whole = len(result.bits) // n_dbps * n_dbps
+    data = wifi_phy.symbols_of(result.bits[:whole], result.mbps)
     return np.concatenate([wifi_phy.signal_symbol(result.mbps, result.length)[None], data])
 
 

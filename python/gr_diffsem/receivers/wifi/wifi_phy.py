@@ -38,7 +38,7 @@ def pilot_polarity(n, first=0):
     return np.take(np.array(WIFI_PILOT_SIGNS, float), np.arange(first, first + n) % 127)
 
 
-def with_pilots(points, first_symbol):
+def _carriers(points, first_symbol):
     """points[n, 48] -> carriers[n, 64] with pilots; symbol 0 is SIGNAL."""
     x = np.zeros((points.shape[0], N_FFT), complex)
     x[:, DATA] = points
@@ -61,7 +61,7 @@ def signal_bits(mbps, length):
 def signal_symbol(mbps, length):
     """Carriers [64] of the SIGNAL symbol."""
     coded = wifi_bits.interleave(convolutional.encode(signal_bits(mbps, length)), 1)
-    return with_pilots(constellation.modulate(coded, 1)[None], 0)[0]
+    return _carriers(constellation.modulate(coded, 1)[None], 0)[0]
 
 
 def data_bits(psdu, mbps, seed):
@@ -78,10 +78,15 @@ def data_bits(psdu, mbps, seed):
 
 def data_symbols(psdu, mbps, seed):
     """Carriers [n_symbols, 64] of the DATA field."""
+    return symbols_of(data_bits(psdu, mbps, seed), mbps)
+
+
+def symbols_of(bits, mbps):
+    """Carriers [n, 64] of the first n symbols of the DATA field, from their bits as data_bits() gives them."""
     rate = get_rate(mbps)
-    coded = convolutional.puncture(convolutional.encode(data_bits(psdu, mbps, seed)), rate.coding)
+    coded = convolutional.puncture(convolutional.encode(bits), rate.coding)
     coded = wifi_bits.interleave(coded.reshape(-1, rate.n_cbps), rate.n_bpsc)
-    return with_pilots(constellation.modulate(coded, rate.n_bpsc), 1)
+    return _carriers(constellation.modulate(coded, rate.n_bpsc), 1)
 
 
 def encode(psdu, mbps, seed):
