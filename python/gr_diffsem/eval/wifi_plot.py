@@ -4,17 +4,16 @@
 import numpy as np
 
 from ..receivers.wifi import reference_channel, wifi_decoder
-from ..receivers.wifi.wifi_tables import DATA, RATES, USED_MASK
+from ..receivers.wifi.wifi_tables import DATA, RATES
 from . import plots, wifi_scores
 
 #: The SNR whose constellations are shown: the first of the report from here up.
 SHOW_DB = 15.0
 
 
-def _points(packets, estimator, snr_db, seed):
+def _points(packets, name, estimator, snr_db, seed):
     y, noise_var, symbols = wifi_scores.observe(packets, snr_db, seed)
-    out = estimator(y, noise_var, USED_MASK)
-    h = out[0] if isinstance(out, tuple) else out
+    h, _ = wifi_scores.receive(name, estimator, packets, y, noise_var, symbols)
     points = []
     for i, p in enumerate(packets):
         job = reference_channel.decode_known(p, h[i], 2 * float(noise_var[i]), None, symbols[i])
@@ -39,7 +38,7 @@ def picture(path, packets, estimators, report, seed=0):
     figure, axes = plots.panels(3)
     ideal = np.unique(np.round(np.concatenate([p.sent[1:, DATA].ravel() for p in chosen]), 6))
     for ax, (name, estimator) in zip(axes[:2], [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
-        z = _points(chosen, estimator, show, seed)
+        z = _points(chosen, name, estimator, show, seed)
         ax.plot(z.real, z.imag, ".", ms=1.5, alpha=0.4, color="tab:blue")
         ax.plot(ideal.real, ideal.imag, "x", ms=5, color="black")
         ax.set(xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")

@@ -98,7 +98,7 @@ def _score(packets, results):
     return [r.evm_db for r in results], good
 
 
-def _receive(name, estimator, packets, y, noise_var, symbols):
+def receive(name, estimator, packets, y, noise_var, symbols):
     """Estimate and decode; an estimator with `passes` above 1 is asked again, with what was decoded. A packet whose FCS
     is good is through, as in a receiver. -> (H, results)"""
     h, var = _call(name, estimator, y, noise_var)
@@ -160,7 +160,7 @@ def evaluate(packets, estimators=None, snr_db=SNR_DB, seed=0, progress=None):
             reference_good += fcs
             tick(len(block))
             for name, estimator in estimators.items():
-                h, results = _receive(name, estimator, block, y, noise_var, symbols)
+                h, results = receive(name, estimator, block, y, noise_var, symbols)
                 errors[name].extend(nmse(h, truth))
                 evm, fcs = _score(block, results)
                 evms[name] += evm
