@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a prior gains from recordings of the place where it is used (`gr-diffsem train ofdm_grid --from`).
 
-simulate: a site of our own (four fixed paths, walking pace), noisy looks at it in a file; the shipped network adapted to
-the looks, and to the clean channels themselves for as long; all on new channels of the site, and on those of
+simulate: a site of our own (four fixed paths, walking pace), noisy looks at it in a file; the shipped network adapted
+to the looks, and to the clean channels themselves for as long; all on new channels of the site, and on those of
 everywhere. wifi: the captures of a folder in two halves, adapted to the looks of one, measured on the packets of the
 other, and the reverse. Intervals are of 95 %, paired.
 

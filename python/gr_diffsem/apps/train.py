@@ -37,8 +37,8 @@ def add_arguments(parser):
     parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
     parser.add_argument("--validate", help="folder of other photographs, to report on")
     parser.add_argument("--start", help="checkpoint.pt or exported .onnx of an equal network to begin from")
-    text = "adapt to the channels of these: recordings of Wi-Fi or LTE, or .npz of looks (docs/ofdm_grid.md); begins from "
-    text += "the scheme's own package where --start is not given"
+    text = "adapt to the channels of these: recordings of Wi-Fi or LTE, or .npz of looks (docs/ofdm_grid.md); without "
+    text += "--start the scheme's own package is what it begins from"
     parser.add_argument("--from", dest="recordings", nargs="+", metavar="RECORDING", help=text)
 
 
@@ -96,7 +96,8 @@ def table(report):
         lines.append(f"{r['member']}: {how} -> {r['checkpoint']}")
         if "kept_back_db" in r:
             before, after = r["kept_back_db"]["before"], r["kept_back_db"]["after"]
-            lines.append(f"error at looks kept back: {after:.2f} dB, before {before:.2f}" + "; keep the old one" * (after >= before))
+            advice = "" if after < before else ": keep the old network"
+            lines.append(f"error at looks kept back: {after:.2f} dB, before {before:.2f}{advice}")
     return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
 
 

@@ -2,7 +2,7 @@
 """Looks at the channels of recordings, for `gr-diffsem train ofdm_grid --from`: nobody has to know the channels.
 
 Wi-Fi: each packet with a good FCS says all that it sent, so that each of its elements is a look. LTE: the reference
-signals of each port, on their own grid (a row for each symbol that has some, every third carrier), as `eval lte` has it.
+signals of each port, on their own grid (a row for each symbol that has some, every third carrier), as in `eval lte`.
 """
 
 import os

@@ -19,7 +19,7 @@ class TiledGrid:
         return self.told(y, observed, noise_var)[0]
 
     def told(self, y, observed, noise_var):
-        """(channel, its error variance [n, S, K], what happened to each grid: dicts as of `core.TiledEstimator.run`)."""
+        """(channel, its error variance [n, S, K], what happened to each grid, as `core.TiledEstimator.run` says it)."""
         rest = [(0, whole - part) for whole, part in zip(self.largest, observed.shape, strict=True)]
         noise = np.where(observed, noise_var, np.inf)
         beside = [(0, 0)] * (noise.ndim - 2) + rest

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains networks that answer in rounds (models/delay_doppler.py).
+"""Trains networks over the grid, those that answer in rounds (models/delay_doppler.py) and others.
 
-At first they learn the powers that the channels were drawn with, by cross entropy, which needs no gradient through the
-linear systems; then the error of the answers, the last round's and, at a smaller weight, those of earlier ones.
+At first the former learn the powers that the channels were drawn with, by cross entropy, which needs no gradient
+through the linear systems; then the error of the answers, the last round's and, at a smaller weight, those of earlier
+ones.
 """
 
 import numpy as np
@@ -69,12 +70,14 @@ class Difficulty:
         return expected.detach()
 
 
-class RoundsTraining(training.Training):
-    """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance)."""
+class GridTraining(training.Training):
+    """`Training` over the grid, of a network with rounds(x, sigma) -> ([log powers], [means], log variance) or of one
+    that answers once."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
         self.difficulty = Difficulty(*scheme.shape, self.device)
+        self.in_rounds = hasattr(self.net, "rounds")
 
     def draw(self, rng):
         return self.tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
@@ -83,13 +86,20 @@ class RoundsTraining(training.Training):
         """What `loss` takes: a `GridBatch` as tensors, the powers that it was drawn with, what each element counts, and
         the variance of what is not known of `clean` (here nothing)."""
         self.scheme.check_batch(batch)
-        powers = torch.from_numpy(cells(batch.channels, self.net.waves))
+        powers = cells(batch.channels, self.net.waves) if self.in_rounds else np.zeros((self.batch, 0), np.float32)
         weight = torch.from_numpy(batch.part.astype(np.float32) + BESIDE)
-        return (*training.tensors(batch), powers, weight, torch.zeros_like(weight))
+        return (*training.tensors(batch), torch.from_numpy(powers), weight, torch.zeros_like(weight))
+
+    def answers(self, state, sigma, through):
+        """As `rounds` gives them."""
+        if self.in_rounds:
+            return self.net.rounds(state, sigma, through=through)
+        mean, log_variance = self.net(state, sigma)
+        return [], [mean], log_variance
 
     def loss(self, clean, state, sigma, observed, powers, part, doubt):
-        alone = self.start is None and self.elapsed < POWERS_ALONE * self.seconds
-        said, means, log_variance = self.net.rounds(state, sigma, through=not alone)
+        alone = self.in_rounds and self.start is None and self.elapsed < POWERS_ALONE * self.seconds
+        said, means, log_variance = self.answers(state, sigma, through=not alone)
         log_variance = log_variance.reshape(observed.shape)
         errors = [training.square_error(mean, clean, observed) - doubt for mean in means]
         likely = log_variance + (errors[-1].detach() * torch.exp(-log_variance)).clamp(max=training.OUTLIER)

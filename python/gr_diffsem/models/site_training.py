@@ -8,7 +8,7 @@ some looks is right in the mean where it comes near to others, because their noi
 
 at the same elements: u - H and t - H are uncorrelated, both Gaussian, hence independent (Recorrupted-to-Recorrupted:
 T. Pang et al., CVPR 2021; the extra noise is that of Stein's unbiased risk estimate by Monte Carlo). At elements that
-it is not shown, t = y. So E|answer - t|^2 = E|answer - H|^2 + doubt, with doubt = v + v^2/w, or v: known, and taken off.
+it is not shown, t = y. So E|answer - t|^2 = E|answer - H|^2 + doubt, doubt = v + v^2/w, or v: known, and taken off.
 
 Half of each batch is the scheme's own simulated channels, so that what the site does not show is not forgotten.
 """
@@ -23,7 +23,7 @@ from ..air.measure import SIGMA_RANGE, measured_power
 from ..base.errors import UserError
 from ..base.signal import complex_noise32
 from . import training
-from .grid_training import RoundsTraining
+from .grid_training import GridTraining
 
 MINUTES, RATE = 10.0, 3e-4
 KEPT_BACK = 0.1  # share of the looks, the last ones, that only the report sees
@@ -33,8 +33,8 @@ MORE_DB = 40.0  # noise that is added, at most, over the looks' own
 WORST_SNR_DB = -8.0  # but not beyond this
 
 
-class SiteTraining(RoundsTraining):
-    """`RoundsTraining` on looks too. args.looks: list of `Looks`."""
+class SiteTraining(GridTraining):
+    """`GridTraining` on looks too. args.looks: list of `Looks`."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
@@ -85,7 +85,7 @@ class SiteTraining(RoundsTraining):
 
 def site_batch(looks, rng, n, shape):
     """n items of (1), from sets of looks in proportion to their grids: (t, u, sigma, observed, part, doubt) as
-    `RoundsTraining.draw` gives them."""
+    `GridTraining.draw` gives them."""
     counts = np.array([len(x) for x in looks])
     which = rng.choice(len(looks), n, p=counts / counts.sum())
     tiles = [x.draw(rng, int((which == i).sum()), *shape) for i, x in enumerate(looks) if (which == i).any()]
@@ -116,7 +116,7 @@ def site_batch(looks, rng, n, shape):
 
 
 def shown(rng, there):
-    """Which looks [n, S, K] the network is shown: those of a pilot pattern; where it has few of them, any, at random."""
+    """Which looks [n, S, K] the network is shown: those of a pilot pattern; where it has few of them, any at random."""
     patterns, _ = grid_pilots.draw(rng, *there.shape)
     seen = patterns & there
     any_one = rng.random(there.shape)
