@@ -14,25 +14,19 @@ import sys
 import numpy as np
 from gnuradio import blocks, diffsem, digital, fft, gr, soapy
 from gr_diffsem.eval.flowgraph import run_limited
+from through_radio import radio
 
 FFT, CP, USED, OCTETS, COUNT = 128, 32, 50, 120, 60
-RATE, FREQ = 1e6, 50e6  # 20 ppm of it are an eighth of the carriers' spacing: a guard interval tells less than half
+RATE = 1e6  # 20 ppm of 50 MHz are an eighth of the carriers' spacing: a guard interval tells less than half
 PATHS = [0.9, 0, 0, 0.35j, 0, -0.2]
 CARRIERS = [k for k in range(-USED, USED + 1) if k]
-
-
-def radio(make, air, more=""):
-    block = make(f"driver=diffsemsim,air={air}{more}", "fc32", 1, "", "", [""], [""])
-    block.set_sample_rate(0, RATE)
-    block.set_frequency(0, FREQ)
-    return block
 
 
 def over(tb, samples, air, arguments):
     """The end of what a radio hears of complex samples [n], at the level of a careful transmitter."""
     samples = np.convolve(samples, PATHS)[: len(samples)]
     samples = 0.2 * samples / np.sqrt(np.mean(np.abs(samples) ** 2))
-    sender, receiver = radio(soapy.sink, air), radio(soapy.source, air, "," + arguments)
+    sender, receiver = radio(soapy.sink, air, RATE), radio(soapy.source, f"{air},{arguments}", RATE)
     receiver.set_gain(0, 30)
     tb.connect(blocks.vector_source_c(samples.tolist()), sender)
     head = blocks.head(gr.sizeof_gr_complex, len(samples) - 2000)
