@@ -118,7 +118,6 @@ def test_a_narrower_channel_is_read_and_hinted_at(tmp_path, capsys, width):
     assert evaluate(capsys, raw, "--channel-width", f"{width:g}")[1]["packets"] == 3
 
 
-@pytest.mark.filterwarnings("ignore:.*resampling")
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("width", [20e6, 10e6, 5e6])
 def test_twenty_megasamples_of_a_narrower_or_mirrored_channel(tmp_path, capsys, width, inverted):

@@ -19,6 +19,7 @@ from . import lte_scores, plots, recording_looks
 USUAL_RATES = (1.92e6, 2.4e6, 3.84e6, 7.68e6, 10e6, 15.36e6, 19.2e6, 20e6, 23.04e6, 30.72e6)
 MOST_FRAMES = 64
 SURE = 0.4  # score of a cell that is hinted at
+GLANCE = 0.012  # seconds that are looked at for a hint: synchronisation signals come twice in them
 
 
 def add_arguments(parser):
@@ -110,7 +111,7 @@ def hint(args, capture):
             other = Capture(args.capture, args.format, rate, inverted)
         except UserError:
             continue
-        x = other.samples(lte_search.SEARCH_RATE, 0, int(lte_receiver.LOOK * lte_search.SEARCH_RATE))
+        x = other.samples(lte_search.SEARCH_RATE, 0, int(GLANCE * lte_search.SEARCH_RATE))
         found = lte_search.search(x - x.mean()) if x.size else []
         if found and found[0].score > SURE:
             turn = "--inverted" if inverted else "no --inverted"

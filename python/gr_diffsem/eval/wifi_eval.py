@@ -8,7 +8,6 @@ symbols with every method, and decodes each with its estimate.
 import math
 import os
 import sys
-import warnings
 from functools import partial
 
 import numpy as np
@@ -164,9 +163,7 @@ def hint(args):
         if (width, inverted) == (args.channel_width, args.inverted):
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                capture = Capture(args.captures[0], args.format, args.sample_rate or _rate(args), width, inverted)
+            capture = Capture(args.captures[0], args.format, args.sample_rate or _rate(args), width, inverted)
         except UserError:
             continue  # too slow a recording for this width
         capture.n_samples = min(capture.n_samples, LOOK)

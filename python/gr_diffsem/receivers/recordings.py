@@ -87,6 +87,8 @@ def guessed(path, more):
     nothing."""
     ending = os.path.splitext(path)[1].lower()
     form = said_by_name(path) or more.get(ending)
+    if form is None and os.path.isdir(path):
+        raise RecordingError(f"{path}: is a folder; name the recording inside it")
     if form is None:
         raise RecordingError(
             f"{path}: cannot guess the sample format from the extension '{ending}'; give --format {'|'.join(FORMATS)}"

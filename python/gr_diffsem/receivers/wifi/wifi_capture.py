@@ -6,7 +6,6 @@ with the file.
 """
 
 import os
-import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -72,6 +71,8 @@ class Capture:
         self.n_samples, self.notes = self._recording.n_samples, self._recording.notes
         self.rate = float(self._recording.rate if sample_rate is None else sample_rate)
         self.resampling = _resampling(self.rate, self.width, self.path)
+        if self.resampling != 1:
+            self.notes.append(f"resampled from {self.rate / 1e6:g} to {self.width / 1e6:g} MS/s")
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -117,7 +118,4 @@ def _resampling(rate, width, path):
             f"{path}: sample rate is {rate / 1e6:g} MS/s, an 802.11 channel of {width / 1e6:g} MHz needs "
             f"{width / 1e6:g} MS/s; record at {hertz(width)} (or more){hint if narrower else ''}"
         )
-    ratio = Fraction(width / rate).limit_denominator(_MAX_TERM)
-    if ratio != 1:
-        warnings.warn(f"{path}: resampling {rate / 1e6:g} to {width / 1e6:g} MS/s", stacklevel=3)
-    return ratio
+    return Fraction(width / rate).limit_denominator(_MAX_TERM)
