@@ -221,7 +221,7 @@ class DelayDoppler(nn.Module):
         last=40,
         channels=64,
         hidden=64,
-        blocks=2,
+        blocks=3,
         spread=(16, 32),
     ):
         super().__init__()
