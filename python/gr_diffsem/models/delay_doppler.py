@@ -224,7 +224,7 @@ def hidden(first, second, h):
 
 def normal(h):
     """A token at unit mean square."""
-    return h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-3)
+    return h * torch.rsqrt((h * h).mean(-1, keepdim=True) + 1e-3)
 
 
 def power(x):
@@ -356,8 +356,9 @@ class Spread(nn.Module):
     """The error variance of each element: what the looks about it leave open, each counting by how it correlates under
     the powers that were said, corrected by a small network."""
 
-    POWERS = (1, 4)  # of the correlation's square: how near a look has to be
-    EACH = 4  # features for each: all looks, all of them saturated, those of the same symbol, of the same carrier
+    FEATURES = 9  # looks; then for the correlation's square and for its 4th power, which says how near a look has to
+    # be: all looks, all of them saturated, those of the same symbol, of the same carrier
+    ONE = 1 / (1 + math.exp(-1))  # silu(1)
 
     def __init__(self, waves, symbols, carriers, channels, pooled, hidden):
         super().__init__()
@@ -367,7 +368,7 @@ class Spread(nn.Module):
             self.register_buffer(f"sin_{name}", torch.tensor(np.sin(phase), dtype=torch.float32), persistent=False)
         self.symbols, self.carriers = symbols, carriers
         self.pooled = nn.Linear(channels, pooled)
-        self.first = nn.Linear(self.EACH * len(self.POWERS) + 1 + pooled + 1, hidden)
+        self.first = nn.Linear(self.FEATURES + pooled + 1, hidden)
         self.second, self.third = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
         nn.init.zeros_(self.third.weight)
         nn.init.zeros_(self.third.bias)
@@ -375,7 +376,7 @@ class Spread(nn.Module):
     def multiply_adds(self):
         k, s = self.carriers, self.symbols
         net = self.first.weight.numel() + self.second.weight.numel() + self.third.weight.numel()
-        return k * s * (net + len(self.POWERS) * (2 * k + 3 * s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
+        return k * s * (net + 2 * (2 * k + 3 * s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
 
     def correlation(self, p, name):
         """Squared correlation by lag (0, 1, ..., -1), [B, 2n - 1], of the powers [B, places]."""
@@ -390,22 +391,31 @@ class Spread(nn.Module):
         along, across = self.correlation(p.sum(1), "k"), self.correlation(p.sum(2), "s")
         looks = w2 * total  # signal over noise of each
         both = torch.cat((looks, looks / (1 + looks)), 1)
+        near, late = by_lag(along, k), by_lag(across, s)
         features = [looks[:, None]]
-        for power in self.POWERS:
-            near, late = by_lag(along.pow(power), k), by_lag(across.pow(power), s)
+        for near, late in ((near, late), (fourth(near), fourth(late))):
             same = (both @ near).reshape(-1, 2, s, k)
             features += [late[:, None] @ same, same[:, :1], (late @ looks)[:, None]]
-        features = torch.cat(features, 1).reshape(-1, self.EACH * len(self.POWERS) + 1, s * k) + 1e-4
+        features = torch.cat(features, 1).reshape(-1, self.FEATURES, s * k) + 1e-4
         about = torch.cat((self.pooled(h.mean(1)), torch.log(noise) / 3), 1)
-        # Elements lie along rows, so that the layers' matrices stand on the left.
-        each, whole = self.first.weight.split((features.shape[1], about.shape[1]), 1)
-        whole = about @ whole.T + self.first.bias
-        f = nn.functional.silu(each / 4 @ torch.log(features) + whole[..., None])
-        f = f + nn.functional.silu(self.second.weight @ f + self.second.bias[:, None])
         prior = torch.log(1e3 * total + 1e-3) - 3 * math.log(10)
         rough = prior - torch.log(math.exp(-1.5) * features[:, 1:2] + 1)
-        out = rough + self.third.weight @ f + self.third.bias
-        return out.reshape(-1, 1, s, k).clamp(-16, 4)
+        return (rough + self.correction(torch.log(features) / 4, about)).reshape(-1, 1, s, k).clamp(-16, 4)
+
+    def correction(self, features, about):
+        """The small network, of features [B, FEATURES, elements] and what is said of a whole tile: [B, 1, elements].
+        Elements lie along rows, so that matrices stand on the left. A row silu(1) goes along, which brings the later
+        layers' biases: to add them would be a pass over all elements."""
+        each, whole = self.first.weight.split((self.FEATURES, about.shape[1]), 1)
+        whole = nn.functional.linear(about, whole, self.first.bias)
+        whole = nn.functional.pad(whole, (0, 1), value=1.0)[..., None]
+        f = nn.functional.silu(nn.functional.pad(each, (0, 0, 0, 1)) @ features + whole)
+        second, third = (torch.cat((m.weight, m.bias[:, None] / self.ONE), 1) for m in (self.second, self.third))
+        return third @ f + self.third.weight @ nn.functional.silu(second @ f)
+
+
+def fourth(c):
+    return (c * c) * (c * c)
 
 
 def by_lag(c, n):
