@@ -17,52 +17,54 @@ def small():
 
 def dense(waves):
     """Phi as a real matrix [grid, amplitudes]."""
-    n = waves.delays * waves.doppler.shape[0]
-    columns = torch.eye(n, dtype=torch.float64).reshape(n, waves.delays, -1)
+    n = waves.delays * 2 * waves.dopplers
+    columns = torch.eye(n, dtype=torch.float64).reshape(n, -1, waves.delays)
     return waves(columns).reshape(n, -1).T
 
 
 def test_waves_are_complex_exponentials(small):
     # One amplitude gives exp(-2j pi k tau + 2j pi nu s) with the middle delay taken out, to what the short bases leave.
-    x = torch.zeros(1, 16, 10, dtype=torch.float64)
-    x[0, 3, 1] = 1
-    grid = small.turned(small(x), -1.0)[0].numpy()
+    x = torch.zeros(1, 10, 16, dtype=torch.float64)
+    x[0, 1, 3] = 1
+    re, im = small.turned(*small(x)[0].chunk(2, 1), -1.0)
     k, s = np.arange(24) - 12, np.arange(6) - 2.5
     delay = small.middle + small.tau[3]
     wanted = np.exp(2j * np.pi * small.nu[1] * s)[:, None] * np.exp(-2j * np.pi * k * delay)
-    assert np.abs(grid[:, 0] + 1j * grid[:, 1] - wanted).max() < 1e-2
+    assert np.abs(re.numpy() + 1j * im.numpy() - wanted).max() < 1e-2
 
 
 def test_adjoint(small):
     rng = torch.Generator().manual_seed(1)
-    x = torch.randn(2, 16, 10, dtype=torch.float64, generator=rng)
-    y = torch.randn(2, 6, 2, 24, dtype=torch.float64, generator=rng)
-    assert torch.allclose((small(x) * y).sum((1, 2, 3)), (x * small.adjoint(y)).sum((1, 2)))
+    x = torch.randn(2, 10, 16, dtype=torch.float64, generator=rng)
+    y = torch.randn(2, 6, 48, dtype=torch.float64, generator=rng)
+    assert torch.allclose((small(x) * y).sum((1, 2)), (x * small.adjoint(y)).sum((1, 2)))
 
 
 def test_solve_is_the_posterior_mean(small):
     # Equation (2) against the normal equations: H^ = P Phi^T (Phi P Phi^T + R)^-1 y.
     rng = torch.Generator().manual_seed(2)
-    y = torch.randn(1, 6, 2, 24, dtype=torch.float64, generator=rng)
-    w = 0.5 + torch.rand(1, 6, 1, 24, dtype=torch.float64, generator=rng)
-    w = w * (torch.rand(1, 6, 1, 24, generator=rng) < 0.4)
-    d = torch.rand(1, 16, 5, dtype=torch.float64, generator=rng)
-    d = torch.cat((d, d), 2)
-    x = delay_doppler.solve(small, y, w * w, d, 80)
+    y = torch.randn(1, 6, 48, dtype=torch.float64, generator=rng)
+    w = 0.5 + torch.rand(1, 6, 24, dtype=torch.float64, generator=rng)
+    w = w * (torch.rand(1, 6, 24, generator=rng) < 0.4)
+    w = torch.cat((w, w), 2)
+    d = torch.rand(1, 5, 16, dtype=torch.float64, generator=rng)
+    d = torch.cat((d, d), 1)
+    x = delay_doppler.solve(small, small.grid_adjoint(w * w * y), w * w, d * d, 80)
     phi = dense(small) * d.reshape(-1)
-    a = phi * w.expand(1, 6, 2, 24).reshape(-1, 1)
+    a = phi * w.reshape(-1, 1)
     z = torch.linalg.solve(a.T @ a + torch.eye(a.shape[1], dtype=torch.float64), a.T @ (w * y).reshape(-1))
     assert torch.allclose(x.reshape(-1), d.reshape(-1) * z, atol=1e-3)  # it stops at a gradient of 1e-4
 
 
 def test_a_solved_system_has_the_gradient_of_its_steps(small):
     rng = torch.Generator().manual_seed(3)
-    y = torch.randn(2, 6, 2, 24, dtype=torch.float64, generator=rng)
-    looks = (torch.rand(2, 6, 1, 24, generator=rng) < 0.4).double()
-    weights = torch.randn(2, 16, 10, dtype=torch.float64, generator=rng)
-    log_powers = (torch.randn(2, 16, 5, dtype=torch.float64, generator=rng) - 3).requires_grad_(True)
-    with_record = delay_doppler.solve(small, y, looks, delay_doppler.amplitudes(log_powers), 80)
-    without = delay_doppler.Solved.apply(small, y, looks, log_powers, 80)
+    looks = (torch.rand(2, 6, 24, generator=rng) < 0.4).double()
+    looks = torch.cat((looks, looks), 2)
+    b = small.grid_adjoint(looks * torch.randn(2, 6, 48, dtype=torch.float64, generator=rng))
+    weights = torch.randn(2, 10, 16, dtype=torch.float64, generator=rng)
+    log_powers = (torch.randn(2, 5, 16, dtype=torch.float64, generator=rng) - 3).requires_grad_(True)
+    with_record = delay_doppler.solve(small, b, looks, delay_doppler.of_both_parts(log_powers), 80)
+    without = delay_doppler.Solved.apply(small, b, looks, log_powers, 80)
     assert torch.equal(with_record, without)
     wanted, got = (torch.autograd.grad((x * weights).sum(), log_powers)[0] for x in (with_record, without))
     assert torch.allclose(got, wanted, rtol=1e-2, atol=1e-3 * float(wanted.abs().max()))
@@ -73,10 +75,10 @@ def test_powers_of_channels_lie_where_their_paths_do():
     channels = grid_channel.draw(np.random.default_rng(3), 30, 16, 64)
     powers = grid_training.cells(channels, waves)
     assert np.allclose(powers.sum((1, 2)), 1, atol=1e-5)
-    mean = (powers.sum(2) * (waves.middle + waves.tau)).sum(1)
+    mean = (powers.sum(1) * (waves.middle + waves.tau)).sum(1)
     wanted = (channels.powers * channels.delays).sum(1) + channels.sight * channels.delays[:, 0]
     assert np.allclose(mean, wanted, atol=1e-4)
-    doppler = (powers.sum(1) * waves.nu).sum(1)
+    doppler = (powers.sum(2) * waves.nu).sum(1)
     assert np.allclose(doppler, channels.sight * channels.sight_doppler, atol=1e-4)  # Clarke's spectrum is even
 
 

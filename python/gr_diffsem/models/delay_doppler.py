@@ -45,8 +45,11 @@ def waves(n, places, sign):
 
 
 class Waves(nn.Module):
-    """Phi of (1) and its adjoint, between amplitudes [B, delays, 2 dopplers] (real parts, then imaginary parts) and
-    grids [B, symbols, 2, carriers] from which the middle delay is taken out (`turned`)."""
+    """Phi of (1) and its adjoint, between amplitudes [B, 2 dopplers, delays] (rows of real parts, then of imaginary
+    parts) and grids [B, symbols, 2 carriers] (real parts, then imaginary parts) from which the middle delay is taken
+    out (`turned`). Between both lie shares [B, 2 times, modes] of the short bases (each time's real part, then its
+    imaginary part): Phi is `grid` after `shares`. The order of the factors is one in which each product finds the
+    last one's elements where it wants them, so that nothing is ever moved in memory."""
 
     def __init__(self, carriers, symbols, delays, dopplers):
         super().__init__()
@@ -57,114 +60,140 @@ class Waves(nn.Module):
         self.nu = FASTEST * np.sign(even) * np.abs(even) ** CLOSER
         carrier = slepian(carriers, width, math.ceil(width * carriers) + 5)
         symbol = slepian(symbols, 2 * FASTEST, math.ceil(2 * FASTEST * symbols) + 4)
-        d = carrier.T @ waves(carriers, self.tau, -1)  # [modes, delays]
-        t = (symbol.T @ waves(symbols, self.nu, 1)).T  # [dopplers, modes]
+        d = (carrier.T @ waves(carriers, self.tau, -1)).T  # [delays, modes]
+        t = symbol.T @ waves(symbols, self.nu, 1)  # [times, dopplers]
         turn = np.exp(2j * np.pi * middle * (np.arange(carriers) - carriers // 2))
+        each_time = np.stack((np.hstack((t.real, -t.imag)), np.hstack((t.imag, t.real))), 1)
         for name, value in (
             ("carrier", carrier.T),
-            ("symbol", symbol.T),
-            ("delay", np.block([[d.real, -d.imag], [d.imag, d.real]]).T),
-            ("doppler", np.block([[t.real, t.imag], [-t.imag, t.real]])),
+            ("symbol", symbol),
+            ("delay", np.block([[d.real, d.imag], [-d.imag, d.real]])),
+            ("doppler", each_time.reshape(-1, 2 * dopplers)),
             ("turn", np.stack((turn.real, turn.imag))),
         ):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
             self.register_buffer(f"{name}_t", torch.tensor(value.T.copy(), dtype=torch.float32), persistent=False)
-        self.delays, self.modes, self.times = delays, carrier.shape[1], symbol.shape[1]
+        self.carriers, self.symbols, self.delays, self.dopplers = carriers, symbols, delays, dopplers
+        self.modes, self.times = carrier.shape[1], symbol.shape[1]
 
-    def turned(self, y, sign=1.0):
-        """[B, symbols, 2, carriers] times exp(sign 2j pi k middle delay)."""
+    def turned(self, re, im, sign=1.0):
+        """(re, im) times exp(sign 2j pi k middle delay)."""
         c, s = self.turn[0], self.turn[1] * sign
-        re, im = y[:, :, 0], y[:, :, 1]
-        return torch.stack((re * c - im * s, re * s + im * c), 2)
+        return re * c - im * s, re * s + im * c
 
-    # Each product has the short basis on its right and all else as rows: one matrix product for a whole batch.
+    def shares(self, x):
+        """Shares of the short bases that amplitudes make."""
+        v = (self.doppler @ x).reshape(-1, self.times, 2 * self.delays) @ self.delay
+        return v.reshape(-1, 2 * self.times, self.modes)
+
+    def shares_adjoint(self, v):
+        v = v.reshape(-1, self.times, 2 * self.modes) @ self.delay_t
+        return self.doppler_t @ v.reshape(-1, 2 * self.times, self.delays)
+
+    def grid(self, v):
+        """The grid of shares of the short bases."""
+        return self.symbol @ (v @ self.carrier).reshape(-1, self.times, 2 * self.carriers)
+
+    def grid_adjoint(self, y):
+        return (self.symbol_t @ y).reshape(-1, 2 * self.times, self.carriers) @ self.carrier_t
 
     def forward(self, x):
-        v = (x @ self.doppler).reshape(-1, self.delays, 2, self.times).permute(0, 3, 2, 1)
-        v = v.reshape(-1, self.times, 2 * self.delays) @ self.delay
-        v = (v.transpose(1, 2) @ self.symbol).transpose(1, 2)
-        return v.reshape(-1, v.shape[1], 2, self.modes) @ self.carrier
+        return self.grid(self.shares(x))
 
     def adjoint(self, y):
-        v = (y @ self.carrier_t).reshape(-1, y.shape[1], 2 * self.modes)
-        v = (v.transpose(1, 2) @ self.symbol_t).transpose(1, 2) @ self.delay_t
-        v = v.reshape(-1, self.times, 2, self.delays).permute(0, 3, 2, 1)
-        return v.reshape(-1, self.delays, 2 * self.times) @ self.doppler_t
+        return self.shares_adjoint(self.grid_adjoint(y))
 
     def doppler_profile(self, y):
         """Power of each Doppler, summed over carriers whatever their phases: [B, dopplers]."""
-        v = (y.transpose(1, 3) @ self.symbol_t).reshape(-1, y.shape[3], 2 * self.times) @ self.doppler_t
-        return power(v).sum(1)
+        v = self.doppler_t @ (self.symbol_t @ y).reshape(-1, 2 * self.times, self.carriers)
+        return power(v).sum(2)
 
     def delay_profile(self, y):
         """Power of each delay, summed over symbols whatever their phases: [B, delays]."""
-        v = (y @ self.carrier_t).reshape(-1, y.shape[1], 2 * self.modes) @ self.delay_t
-        return power(v).sum(1)
+        v = (y.reshape(-1, 2 * self.symbols, self.carriers) @ self.carrier_t).reshape(-1, self.symbols, 2 * self.modes)
+        re, im = (v @ self.delay_t).chunk(2, 2)
+        return (re * re + im * im).sum(1)
 
     def profile_multiply_adds(self):
         """Of both profiles, for one tile."""
-        symbols, carriers = self.symbol.shape[1], self.carrier.shape[1]
-        over_symbols = carriers * (2 * symbols * self.times + self.doppler.numel())
-        return over_symbols + symbols * (2 * carriers * self.modes + self.delay.numel())
+        over_symbols = self.carriers * (2 * self.symbols * self.times + self.doppler.numel())
+        return over_symbols + self.symbols * (2 * self.carriers * self.modes + self.delay.numel())
 
-    def multiply_adds(self):
-        """Of Phi, or of its adjoint, for one tile."""
-        symbols, carriers = self.symbol.shape[1], self.carrier.shape[1]
-        return (
-            self.doppler.numel() * self.delays
-            + self.delay.numel() * self.times
-            + 2 * self.modes * symbols * self.times
-            + 2 * carriers * self.modes * symbols
-        )
+    def shares_multiply_adds(self):
+        """Of `shares`, or of its adjoint, for one tile."""
+        return self.doppler.numel() * self.delays + self.delay.numel() * self.times
+
+    def grid_multiply_adds(self):
+        """Of `grid`, or of its adjoint, for one tile."""
+        return 2 * self.carriers * self.times * (self.modes + self.symbols)
 
 
-def conjugate_gradients(waves, looks, d, b, steps):
-    """A^-1 b after `steps` from 0, A = I + D Phi^H W^2 Phi D. looks = 1/sigma^2 [B, S, 1, K]; d as amplitudes are."""
-    dims = (1, 2)
-    z, r, p = torch.zeros_like(b), b, b
-    energy = (r * r).sum(dims, keepdim=True)
+def conjugate_gradients(waves, looks, powers, b, steps):
+    """u after `steps` from 0, where x = P M^H u solves (2) for W^2 y = b in the short bases.
+
+    With Phi = B M, the matrix of (2) is 1 + D M^H G M D, G = B^H W^2 B, D^2 = P. All that conjugate gradients make of
+    its right side D M^H b are D M^H times something short; that is what is kept here, and it obeys (1 + G C) u = b with
+    C = M P M^H, the answers step by step the same (Gratton and Tshimanga 2009). It is shorter than z by the number of
+    places to that of shares. looks = 1/sigma^2 as grids are, powers as amplitudes are.
+    """
+
+    def seen(v):
+        return waves.grid_adjoint(looks * waves.grid(v))
+
+    def expected(v):
+        return waves.shares(powers * waves.shares_adjoint(v))
+
+    def product(v, w):
+        return (v * w).sum((1, 2), keepdim=True)
+
+    u, r, p = torch.zeros_like(b), b, b
+    cr = cp = expected(b)
+    energy = product(r, cr)
     least = (1e-8 * energy).clamp(min=1e-20)  # what is left of the gradient is rounding: from here on nothing moves
     for i in range(steps):
-        q = p + d * waves.adjoint(looks * waves(d * p))
-        length = energy / ((p * q).sum(dims, keepdim=True) + least)
-        z = z + length * p
+        q = p + seen(cp)
+        length = energy / (product(cp, q) + least)
+        u = u + length * p
         if i + 1 == steps:
             break
         r = r - length * q
-        after = (r * r).sum(dims, keepdim=True)
-        p = r + (after / (energy + least)) * p
-        energy = after
-    return z
+        cr = expected(r)
+        after = product(r, cr)
+        more = after / (energy + least)
+        p, cp, energy = r + more * p, cr + more * cp, after
+    return u
 
 
-def solve(waves, y, looks, d, steps):
-    """sqrt(p) z of (2)."""
-    return d * conjugate_gradients(waves, looks, d, d * waves.adjoint(looks * y), steps)
+def solve(waves, b, looks, powers, steps):
+    """x of (2), b = B^H W^2 y."""
+    return powers * waves.shares_adjoint(conjugate_gradients(waves, looks, powers, b, steps))
 
 
 class Solved(torch.autograd.Function):
-    """`solve` with a gradient that needs no record of its steps. At the minimum A z = b, so that the gradient by log p
-    is z A^-1 (d g), g that by x: a second system of the same kind."""
+    """`solve` with a gradient that needs no record of its steps. At the minimum x = P M^H u, (1 + G C) u = b, so that
+    the gradient by log p is x (g - M^H w), g that by x and (1 + G C) w = G M P g: a second system of the same kind."""
 
     @staticmethod
-    def forward(ctx, waves, y, looks, log_powers, steps):
-        d = amplitudes(log_powers)
-        x = solve(waves, y, looks, d, steps)
-        ctx.save_for_backward(x, looks, d)
+    def forward(ctx, waves, b, looks, log_powers, steps):
+        powers = of_both_parts(log_powers)
+        x = solve(waves, b, looks, powers, steps)
+        ctx.save_for_backward(x, looks, powers)
         ctx.waves, ctx.steps = waves, steps
         return x
 
     @staticmethod
     def backward(ctx, g):
-        x, looks, d = ctx.saved_tensors
-        re, im = (x / d * conjugate_gradients(ctx.waves, looks, d, d * g, ctx.steps)).chunk(2, 2)
+        x, looks, powers = ctx.saved_tensors
+        b = ctx.waves.grid_adjoint(looks * ctx.waves(powers * g))
+        w = conjugate_gradients(ctx.waves, looks, powers, b, ctx.steps)
+        re, im = (x * (g - ctx.waves.shares_adjoint(w))).chunk(2, 1)
         return None, None, None, re + im, None
 
 
-def amplitudes(log_powers):
-    """sqrt(p), for the real parts and for the imaginary parts."""
-    d = torch.exp(log_powers / 2)
-    return torch.cat((d, d), 2)
+def of_both_parts(log_powers):
+    """p of the real parts and of the imaginary parts: [B, 2 dopplers, delays]."""
+    p = torch.exp(log_powers)
+    return torch.cat((p, p), 1)
 
 
 class Mixer(nn.Module):
@@ -179,30 +208,35 @@ class Mixer(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, h):
-        t = nn.functional.silu(self.across(normal(h).transpose(1, 2)))
-        h = h + self.back(t).transpose(1, 2)
-        return h + self.out(nn.functional.silu(self.within(normal(h))))
+        h = h + hidden(self.across, self.back, normal(h).transpose(1, 2)).transpose(1, 2)
+        return h + hidden(self.within, self.out, normal(h))
 
     def multiply_adds(self):
         tokens, channels = self.across.in_features, self.within.in_features
         return 2 * (self.across.weight.numel() * channels + self.within.weight.numel() * tokens)
 
 
+def hidden(first, second, h):
+    """Two layers, of rows that lie one under the other: so each is one matrix product that adds its bias."""
+    rows = second(nn.functional.silu(first(h.reshape(-1, h.shape[2]))))
+    return rows.reshape(-1, *h.shape[1:])
+
+
 def normal(h):
     """A token at unit mean square."""
-    return h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-3)
+    return h * torch.rsqrt((h * h).mean(-1, keepdim=True) + 1e-3)
 
 
 def power(x):
-    """|x|^2 of [B, delays, 2 dopplers] -> [B, delays, dopplers]."""
-    re, im = x.chunk(2, 2)
+    """|x|^2 of [B, 2 dopplers, delays] -> [B, dopplers, delays]."""
+    re, im = x.chunk(2, 1)
     return re * re + im * im
 
 
-def log(x, least):
-    """Logarithm of powers of at least `least`, about 0 and of about unit size. They are counted in millionths: the
+def log(*millionths):
+    """Logarithms of powers [B, n, delays], about 0 and of about unit size. They are counted in millionths: the
     exporter takes an addition of less than 1e-8 for one of 0."""
-    return (torch.log(1e6 * x + 1e6 * least) - 6 * math.log(10) + 5) / 3
+    return (torch.log(torch.cat(millionths, 1)) - 6 * math.log(10) + 5) / 3
 
 
 class DelayDoppler(nn.Module):
@@ -221,7 +255,7 @@ class DelayDoppler(nn.Module):
         last=40,
         channels=64,
         hidden=64,
-        blocks=2,
+        blocks=3,
         spread=(16, 32),
     ):
         super().__init__()
@@ -247,13 +281,20 @@ class DelayDoppler(nn.Module):
         tokens = [*self.into, *self.says]
         total += sum(m.weight.numel() for m in tokens) * self.waves.delays + sum(m.weight.numel() for m in self.tells)
         total += 2 * self.waves.profile_multiply_adds()
-        total += (2 * (sum(self.steps[:-1]) + self.last) + len(self.steps) + 3) * self.waves.multiply_adds()
+        steps = sum(self.steps[:-1]) + self.last
+        total += (2 * steps + 3 * len(self.steps) + 1) * self.waves.shares_multiply_adds()
+        total += (2 * steps + 2 * len(self.steps) + 2) * self.waves.grid_multiply_adds()
         return total + self.spread.multiply_adds()
 
     def for_export(self):
         net = copy.deepcopy(self).eval()
         net.steps = (*self.steps[:-1], self.last)
         return net
+
+    def tokens(self, layer, h):
+        """A layer of tokens that lie along rows, [B, delays, C] or, as amplitudes do, [B, C, delays]."""
+        h = h if h.shape[2] == layer.in_features else h.transpose(1, 2)
+        return layer(h.reshape(-1, layer.in_features)).reshape(-1, self.waves.delays, layer.out_features)
 
     def forward(self, x, sigma):
         """x [B, 2, S, K] of unit component variance, sigma [B, 1, S, K] -> mean as x, log variance as sigma."""
@@ -263,50 +304,51 @@ class DelayDoppler(nn.Module):
     def rounds(self, x, sigma, last=False, through=True):
         """([log powers of each round], [mean of each round, or of the last alone], log variance). through: whether
         gradients pass through the linear systems."""
-        v = (sigma * sigma).reshape(-1, self.symbols, 1, self.carriers) + FLOOR
+        v = sigma[:, 0] * sigma[:, 0] + FLOOR
         seen = (v < UNSEEN**2).to(v.dtype)
         w2 = seen / v
-        y = x.reshape(-1, 2, self.symbols, self.carriers).transpose(1, 2) * seen
-        y = self.waves.turned(y)
+        y = torch.cat(self.waves.turned(x[:, 0] * seen, x[:, 1] * seen), 2)
         share = seen / (1 + v)  # what each look counts while powers are unknown
-        total = share.sum((1, 3)) + 1e-3
-        noise = (1e6 * (share * share * v).sum((1, 3)) + 1) / (1e3 * total) ** 2  # nothing seen: 1
+        total = share.sum((1, 2))[:, None] + 1e-3
+        noise = (1e6 * (share * share * v).sum((1, 2))[:, None] + 1) / (1e3 * total) ** 2  # nothing seen: 1
+        shares, looks = (torch.cat((part, part), 2) for part in (share, w2))
 
         def matched(grid):
-            return power(self.waves.adjoint(share * grid)) / (2 * total[..., None] ** 2)
+            return power(self.waves.adjoint(shares * grid)) * (0.5e6 / total**2)[..., None]
 
-        looks = torch.cat((share, torch.zeros_like(share)), 2)
-        pattern = power(self.waves.adjoint(looks)) / total[..., None] ** 2
-        whole = [torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 3)) + 1) / 3]
+        one = torch.cat((share, torch.zeros_like(share)), 2)
+        pattern = power(self.waves.adjoint(one)) * (1e6 / total**2)[..., None]
+        whole = [torch.log(noise) / 3, torch.log(total) / 3, torch.log(seen.sum((1, 2))[:, None] + 1) / 3]
         # Pilots on few carriers say little of delays and all of Dopplers, a whole symbol the reverse: beside what is
         # summed over both with its phase, what is summed over one of them without.
         each = []
-        for profile, over in ((self.waves.delay_profile, 3), (self.waves.doppler_profile, 1)):
-            most = share.sum(over).pow(2).sum((1, 2))[:, None] + 1e-3
-            floor = 0.3 * noise * total.pow(2) / most + 1e-6
-            each.append((log(profile(share * y) / (2 * most), floor), log(profile(looks) / most, 1e-4)))
-        whole = torch.cat((*whole, *each[1]), 1)
-        least = (0.3e6 * noise[..., None] + 0.1) / 1e6
-        known = (log(matched(y), least), log(pattern, 1e-4), *(f[..., None] for f in each[0]))
+        for profile, over in ((self.waves.delay_profile, 2), (self.waves.doppler_profile, 1)):
+            most = share.sum(over).pow(2).sum(1, keepdim=True) + 1e-3
+            floor = 0.3e6 * noise * total.pow(2) / most + 1
+            each.append((profile(shares * y) * (0.5e6 / most) + floor, profile(one) * (1e6 / most) + 1e2))
+        whole = torch.cat((*whole, log(*each[1])), 1)
+        least = (0.3e6 * noise + 0.1)[..., None]
+        known = log(matched(y) + least, pattern + 1e2, *(f[:, None] for f in each[0]))
+        b = self.waves.grid_adjoint(looks * y)
         h, said, means, x, left = self.place, [], [], None, None
         for i, steps in enumerate(self.steps):
             features = known
             if i:
-                features = (*known, said[-1] / 3, log(power(x) / 2, 1e-8), log(left, least))
-            h = h + self.into[i](torch.cat(features, 2)) + self.tells[i](whole)[:, None]
+                features = torch.cat((known, said[-1] / 3, log(0.5e6 * power(x) + 1e-2, left + least)), 1)
+            h = h + self.tokens(self.into[i], features) + self.tells[i](whole)[:, None]
             for mixer in self.mixers[i]:
                 h = mixer(h)
-            said.append(self.says[i](h).clamp(-25, 3))
+            said.append(self.tokens(self.says[i], h).transpose(1, 2).clamp(-25, 3))
             end = i + 1 == len(self.steps)
             with contextlib.nullcontext() if through else torch.no_grad():
                 if end and self.training:
-                    x = Solved.apply(self.waves, y, w2, said[-1], steps)
+                    x = Solved.apply(self.waves, b, looks, said[-1], steps)
                 else:
-                    x = solve(self.waves, y, w2, amplitudes(said[-1]), steps)
+                    x = solve(self.waves, b, looks, of_both_parts(said[-1]), steps)
                 grid = self.waves(x)
             left = None if end else matched(y - grid)
             if end or not last:
-                means.append(self.waves.turned(grid, -1.0).transpose(1, 2))
+                means.append(torch.stack(self.waves.turned(*grid.chunk(2, 2), -1.0), 1))
         return said, means, self.spread(said[-1], h, w2, noise)
 
 
@@ -314,20 +356,19 @@ class Spread(nn.Module):
     """The error variance of each element: what the looks about it leave open, each counting by how it correlates under
     the powers that were said, corrected by a small network."""
 
-    POWERS = (1, 4)  # of the correlation's square: how near a look has to be
-    EACH = 4  # features for each: all looks, all of them saturated, those of the same symbol, of the same carrier
+    FEATURES = 9  # looks; then for the correlation's square and for its 4th power, which says how near a look has to
+    # be: all looks, all of them saturated, those of the same symbol, of the same carrier
+    ONE = 1 / (1 + math.exp(-1))  # silu(1)
 
     def __init__(self, waves, symbols, carriers, channels, pooled, hidden):
         super().__init__()
         for name, places, n in (("k", waves.tau, carriers), ("s", waves.nu, symbols)):
-            phase = 2 * np.pi * np.outer(places, np.arange(-n + 1, n))
+            phase = 2 * np.pi * np.outer(places, np.r_[:n, -n + 1 : 0])
             self.register_buffer(f"cos_{name}", torch.tensor(np.cos(phase), dtype=torch.float32), persistent=False)
             self.register_buffer(f"sin_{name}", torch.tensor(np.sin(phase), dtype=torch.float32), persistent=False)
-            index = np.subtract.outer(np.arange(n), np.arange(n)) + n - 1
-            self.register_buffer(f"lag_{name}", torch.tensor(index.reshape(-1)), persistent=False)
         self.symbols, self.carriers = symbols, carriers
         self.pooled = nn.Linear(channels, pooled)
-        self.first = nn.Linear(self.EACH * len(self.POWERS) + 1 + pooled + 1, hidden)
+        self.first = nn.Linear(self.FEATURES + pooled + 1, hidden)
         self.second, self.third = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
         nn.init.zeros_(self.third.weight)
         nn.init.zeros_(self.third.bias)
@@ -335,10 +376,10 @@ class Spread(nn.Module):
     def multiply_adds(self):
         k, s = self.carriers, self.symbols
         net = self.first.weight.numel() + self.second.weight.numel() + self.third.weight.numel()
-        return k * s * (net + 3 * len(self.POWERS) * (k + s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
+        return k * s * (net + 2 * (2 * k + 3 * s)) + 2 * (self.cos_k.numel() + self.cos_s.numel())
 
     def correlation(self, p, name):
-        """Squared correlation by lag [B, 2n - 1] of the powers [B, places]."""
+        """Squared correlation by lag (0, 1, ..., -1), [B, 2n - 1], of the powers [B, places]."""
         p = p / p.sum(1, keepdim=True)
         re, im = p @ getattr(self, f"cos_{name}"), p @ getattr(self, f"sin_{name}")
         return re * re + im * im
@@ -346,20 +387,39 @@ class Spread(nn.Module):
     def forward(self, said, h, w2, noise):
         k, s = self.carriers, self.symbols
         p = torch.exp(said)
-        total = p.sum((1, 2))
-        along, across = self.correlation(p.sum(2), "k"), self.correlation(p.sum(1), "s")
-        looks = w2[:, :, 0] * total[:, None, None]  # signal over noise of each
-        features = [looks]
-        for power in self.POWERS:
-            near = along.pow(power)[:, self.lag_k].reshape(-1, k, k)
-            late = across.pow(power)[:, self.lag_s].reshape(-1, s, s)
-            same = looks @ near
-            features += [late @ same, late @ (looks / (1 + looks)) @ near, same, late @ looks]
-        features = torch.log(torch.stack(features, 3) + 1e-4) / 4
-        about = torch.cat((self.pooled(h).mean(1), torch.log(noise) / 3), 1)[:, None, None]
-        about = about.expand(-1, s, k, -1)
-        f = nn.functional.silu(self.first(torch.cat((features, about), 3)))
-        f = f + nn.functional.silu(self.second(f))
-        prior = (torch.log(1e3 * total + 1e-3) - 3 * math.log(10))[:, None, None, None]
-        rough = prior - nn.functional.softplus(4 * features[..., 1:2] - 1.5)
-        return (rough + self.third(f)).permute(0, 3, 1, 2).clamp(-16, 4)
+        total = p.sum((1, 2))[:, None, None]
+        along, across = self.correlation(p.sum(1), "k"), self.correlation(p.sum(2), "s")
+        looks = w2 * total  # signal over noise of each
+        both = torch.cat((looks, looks / (1 + looks)), 1)
+        near, late = by_lag(along, k), by_lag(across, s)
+        features = [looks[:, None]]
+        for near, late in ((near, late), (fourth(near), fourth(late))):
+            same = (both @ near).reshape(-1, 2, s, k)
+            features += [late[:, None] @ same, same[:, :1], (late @ looks)[:, None]]
+        features = torch.cat(features, 1).reshape(-1, self.FEATURES, s * k) + 1e-4
+        about = torch.cat((self.pooled(h.mean(1)), torch.log(noise) / 3), 1)
+        prior = torch.log(1e3 * total + 1e-3) - 3 * math.log(10)
+        rough = prior - torch.log(math.exp(-1.5) * features[:, 1:2] + 1)
+        return (rough + self.correction(torch.log(features) / 4, about)).reshape(-1, 1, s, k).clamp(-16, 4)
+
+    def correction(self, features, about):
+        """The small network, of features [B, FEATURES, elements] and what is said of a whole tile: [B, 1, elements].
+        Elements lie along rows, so that matrices stand on the left. A row silu(1) goes along, which brings the later
+        layers' biases: to add them would be a pass over all elements."""
+        each, whole = self.first.weight.split((self.FEATURES, about.shape[1]), 1)
+        whole = nn.functional.linear(about, whole, self.first.bias)
+        whole = nn.functional.pad(whole, (0, 1), value=1.0)[..., None]
+        f = nn.functional.silu(nn.functional.pad(each, (0, 0, 0, 1)) @ features + whole)
+        second, third = (torch.cat((m.weight, m.bias[:, None] / self.ONE), 1) for m in (self.second, self.third))
+        return third @ f + self.third.weight @ nn.functional.silu(second @ f)
+
+
+def fourth(c):
+    return (c * c) * (c * c)
+
+
+def by_lag(c, n):
+    """The matrix [B, n, n] of elements c[B, column - row], c by lags 0, 1, ..., -1: rows of 2 n - 2 of a sequence of
+    period 2 n - 1 move it on by one."""
+    rows = c.repeat(1, n)[:, : n * (2 * n - 2)].reshape(-1, n, 2 * n - 2)
+    return rows[:, :, :n]

@@ -35,14 +35,14 @@ def shares(values, places):
 
 
 def cells(channels, waves):
-    """The powers of `Channels` at the places of `waves` (delay_doppler.Waves): [n, delays, dopplers], of sum 1. A path,
+    """The powers of `Channels` at the places of `waves` (delay_doppler.Waves): [n, dopplers, delays], of sum 1. A path,
     and a wave of its fading, is shared by the two places about it."""
     near = shares(channels.delays, waves.middle + waves.tau)  # [n, P, delays]
     angles = np.cos(np.pi * (np.arange(ANGLES) + 0.5) / ANGLES)
     fading = shares(channels.doppler[:, None] * angles, waves.nu).mean(1)
-    scattered = np.einsum("np,npd->nd", channels.powers, near)[:, :, None] * fading[:, None]
+    scattered = np.einsum("np,npd->nd", channels.powers, near)[:, None] * fading[:, :, None]
     line = shares(channels.sight_doppler, waves.nu)
-    sight = (channels.sight[:, None] * near[:, 0])[:, :, None] * line[:, None]
+    sight = (channels.sight[:, None] * near[:, 0])[:, None] * line[:, :, None]
     return (scattered + sight).astype(np.float32)
 
 

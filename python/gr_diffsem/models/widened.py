@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A start for a `DelayDoppler` of four rounds and profiles from an exported one of three rounds without them.
+"""A start for a `DelayDoppler` from one that is smaller.
 
-    python -m gr_diffsem.models.widened old.onnx start.pt
+    python -m gr_diffsem.models.widened old.onnx|checkpoint.pt start.pt
 
-`ofdm_grid/full` began so, from the graph of commit d7ac6d1. What the old network did not see gets weights of 0, and the
-fourth round begins as a copy of the third; so the answer is at first the old one's, but for one more solution.
+`ofdm_grid/full` began so twice: from the graph of commit d7ac6d1, of three rounds without profiles, and from its own
+with two mixers a round in place of three. What the old network did not see gets weights of 0, a round that it did not
+have begins as a copy of the one before, a mixer as one that changes nothing; so the answer is at first the old one's,
+but for one more solution.
 """
 
 import sys
 
 import torch
 
-from . import onnx_start
+from . import onnx_start, training
 from .delay_doppler import DelayDoppler
 
-SEEN = 3  # of a tile as a whole, by the old network: noise, looks, observed elements
+SEEN = 3  # of a tile as a whole, by a network without profiles: noise, looks, observed elements
 
 
-def widened(old, net):
-    """A state dict for `net` from the weights `old` of three rounds."""
-    new = net.state_dict()
+def with_profiles(old, new):
+    """Weights of a network that sees profiles, from those of one that does not."""
     dopplers = new["says.0.weight"].shape[0]
     weights = {}
     for name, value in old.items():
@@ -31,16 +32,37 @@ def widened(old, net):
             weights[name.replace("into", "tells")] = tells
         else:
             weights[name] = value
-    for name in new:
-        parts = name.split(".")
-        if name not in weights and parts[1:2] == ["3"]:
-            weights[name] = weights[".".join((parts[0], "2", *parts[2:]))].clone()
     return weights
+
+
+def widened(old, net):
+    """A state dict for `net` from the weights `old` of fewer rounds or mixers."""
+    new = net.state_dict()
+    weights = dict(old) if "tells.0.weight" in old else with_profiles(old, new)
+    for name, value in new.items():
+        part, at, *rest = [*name.split("."), ""]
+        before = ".".join((part, str(int(at) - 1), *rest)).rstrip(".") if at.isdigit() else None
+        if name in weights:
+            continue
+        if part == "mixers" and f"mixers.{at}.0.across.weight" in weights:
+            weights[name] = torch.zeros_like(value) if rest[1] in ("back", "out") else value
+        elif before in weights:
+            weights[name] = weights[before].clone()
+    return weights
+
+
+def read(path, net):
+    """(weights, words on where they are from) of an exported graph or of a checkpoint."""
+    if path.endswith(".onnx"):
+        return onnx_start.read(path, net)
+    state = training.load_checkpoint(path)
+    begun = f" (`{state['command']}`), from {state.get('start')}" if state.get("command") else ""
+    return state["average"], f"{state['scheme']}/{state['member']} after {state['step']} steps{begun}"
 
 
 def main(old, out):
     net = DelayDoppler()
-    weights, words = onnx_start.read(old, net)
+    weights, words = read(old, net)
     weights = onnx_start.fitting(widened(weights, net), net, old)
     torch.save({"scheme": "ofdm_grid", "member": "full", "average": weights, "step": 0, "start": words}, out)
 
