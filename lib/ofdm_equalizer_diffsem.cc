@@ -7,6 +7,7 @@
 #include <gnuradio/diffsem/ofdm_equalizer_diffsem.h>
 
 #include <numeric>
+#include <set>
 
 namespace gr {
 namespace diffsem {
@@ -31,6 +32,18 @@ void check_carriers(const std::vector<std::vector<int>>& carriers,
             if (k >= fft_len || k < -fft_len)
                 throw core::Error(name + ": carrier " + text(k) + " is outside an FFT of " +
                                   text(fft_len) + "; give indices from DC, negative ones below it");
+}
+
+// Two values for one carrier: the last one would be taken, and nobody told.
+void check_once(const std::vector<std::vector<int>>& pilots, int fft_len)
+{
+    for (std::size_t i = 0; i < pilots.size(); i++) {
+        std::set<int> seen;
+        for (int k : pilots[i])
+            if (!seen.insert((k + fft_len) % fft_len).second)
+                throw core::Error("pilot_carriers[" + text(i) + "] has carrier " + text(k) +
+                                  " twice: give each once, from DC or as an index, not both");
+    }
 }
 
 // As in the carrier allocator, either list is gone through again when it ends: gr-digital's own receiver has one set of
@@ -77,6 +90,7 @@ ofdm_equalizer_diffsem::sptr ofdm_equalizer_diffsem::make(int fft_len,
     check_memory(options.phase_memory);
     check_carriers(options.occupied_carriers, fft_len, "occupied_carriers");
     check_carriers(options.pilot_carriers, fft_len, "pilot_carriers");
+    check_once(options.pilot_carriers, fft_len);
     auto full = options;
     repeat(full.pilot_carriers, full.pilot_symbols);
     return sptr(new ofdm_equalizer_diffsem(fft_len, full));

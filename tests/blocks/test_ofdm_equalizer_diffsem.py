@@ -200,6 +200,7 @@ def test_common_phase_of_the_core():
         ({"pilot_carriers": [[-65]], "pilot_symbols": [[1]]}, "pilot_carriers: carrier -65"),
         ({"pilot_carriers": [[1]]}, "pilot_symbols has 0 sets"),
         ({"pilot_carriers": [[1]], "pilot_symbols": [[1, 1]]}, r"pilot_symbols\[0\] has 2 values"),
+        ({"pilot_carriers": [[3, -61]], "pilot_symbols": [[1, 1]]}, r"pilot_carriers\[0\] has carrier -61 twice"),
         ({"symbols_skipped": -1}, "symbols_skipped is -1"),
         ({"phase_memory": 1.5}, "phase_memory is 1.5"),
         ({"phase_memory": float("nan")}, "phase_memory is nan"),
