@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One picture of an evaluation: the broadcast channel by two estimates, and the error at held-out tones over SNR."""
+"""One picture of an evaluation: the broadcast channel by two estimates, the error at held-out tones over SNR, and how
+often the master information is decoded."""
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def picture(path, reception, methods, report, seed=0):
     names = list(methods)
     snr = report["methods"][names[0]]["snr_db"]
     show = next((s for s in sorted(snr) if s >= SHOW_DB), max(snr))
-    figure, axes = plots.panels(3)
+    figure, axes = plots.panels(4)
     broadcasts = lte_scores.Broadcasts(reception)
     power = np.mean([lte_scores.Port(reception, p).power for p in range(reception.ports)])
     for ax, name in zip(axes[:2], (names[0], names[-1]), strict=True):
@@ -37,4 +38,10 @@ def picture(path, reception, methods, report, seed=0):
     axes[2].set_title(f"cell {report['pci']}, {report['tones']} tones")
     axes[2].grid(alpha=0.3)
     axes[2].legend()
+    for name, m in report["methods"].items():
+        axes[3].plot(snr, m["mib_ok"], "o-", ms=4, label=name)
+    axes[3].axhline(report["mib_of"], color="black", ls="--", lw=0.8)
+    axes[3].set(xlabel="SNR of a reference tone, dB", ylabel="broadcast channels decoded")
+    axes[3].set_title(f"of {report['mib_of']}")
+    axes[3].grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One picture of an evaluation: two constellations and the NMSE over SNR."""
+"""One picture of an evaluation: two constellations, the NMSE over SNR, and packets one after the other."""
 
 import numpy as np
 
@@ -21,8 +21,22 @@ def _points(packets, name, estimator, snr_db, seed):
     return np.concatenate(points)
 
 
+def _gains(report, ours):
+    """The SNR of the report at which most packets are won, by `ours` against least squares."""
+    stock = report["methods"].get("ls", report["reference"])["fcs_ok"]
+    won = np.subtract(report["methods"][ours]["fcs_ok"], stock)
+    return report["snr_db"][int(np.argmax(won))]
+
+
+def _good(packets, name, estimator, snr_db, seed):
+    """Which packets come through, in the order of the recordings."""
+    y, noise_var, symbols = wifi_scores.observe(packets, snr_db, seed)
+    _, results = wifi_scores.receive(name, estimator, packets, y, noise_var, symbols)
+    return np.array([r.fcs_ok and r.psdu == p.psdu for r, p in zip(results, packets, strict=True)])
+
+
 def picture(path, packets, estimators, report, seed=0):
-    """Write a PNG (or what the extension says): least squares beside the last method, NMSE.
+    """Write a PNG (or what the extension says): least squares beside the last method.
 
     packets, estimators, report: as given to and returned by `wifi_scores.evaluate`.
     """
@@ -35,7 +49,7 @@ def picture(path, packets, estimators, report, seed=0):
     methods = {"ls": wifi_scores.least_squares}
     ours = list(estimators)[-1]
     methods[ours] = estimators[ours]
-    figure, axes = plots.panels(3)
+    figure, axes = plots.panels(4)
     ideal = np.unique(np.round(np.concatenate([p.sent[1:, DATA].ravel() for p in chosen]), 6))
     for ax, (name, estimator) in zip(axes[:2], [("ls", methods["ls"]), (ours, methods[ours])], strict=True):
         z = _points(chosen, name, estimator, show, seed)
@@ -51,4 +65,13 @@ def picture(path, packets, estimators, report, seed=0):
     axes[2].set_title(f"{report['packets']} packets")
     axes[2].grid(alpha=0.3)
     axes[2].legend()
+    hard = _gains(report, ours)
+    known = packets[: wifi_scores.BLOCK]
+    for name, estimator in methods.items():
+        axes[3].plot(np.cumsum(_good(known, name, estimator, hard, seed)), label=name)
+    axes[3].plot([0, len(known)], [0, len(known)], "k--", lw=0.8, label="sent")
+    axes[3].set(xlabel="packets sent, one after the other", ylabel="packets with a good FCS")
+    axes[3].set_title(f"{hard:g} dB SNR")
+    axes[3].grid(alpha=0.3)
+    axes[3].legend()
     figure.savefig(path, dpi=110)
