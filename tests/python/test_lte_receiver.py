@@ -178,22 +178,17 @@ def test_every_path_of_refusal_is_a_sentence(tmp_path, monkeypatch):
     assert "cell 301 (normal prefix) is there, but its broadcast channel cannot be read" in said(dumb)
 
 
-def test_a_tdd_cell_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(lte_receiver, "PLACES", 1)
-    monkeypatch.setattr(lte_simulate, "synchronise", tdd)
-    x = lte_simulate.recording(ONE, 3, Conditions(20))
-    with pytest.raises(Failed, match=r"cell 301 \(normal prefix\) alternates .* \(TDD\)"):
-        lte_receiver.receive(Capture(written(tmp_path, x), None, 1.92e6), lte_scores.linear)
-
-
-def tdd(middle, station):
-    """Synchronisation signals where frame structure type 2 has them: three symbols apart."""
-    for half in range(2):
-        last = (10 * half + 2) * station.prefix.symbols + 2
-        middle[:, :, [last - 3, last]] = 0
-        middle[0, :, last, 5:67] = lte_tables.primary(station.identity % 3)
-        signs = lte_tables.secondary()[station.identity // 3, station.identity % 3, half]
-        middle[0, :, last - 3, 5:67] = signs
+@pytest.mark.parametrize("prefix", lte_tables.PREFIXES)
+def test_a_cell_that_alternates_with_the_uplink_is_read(tmp_path, prefix):
+    """TDD, configuration 1: reference signals are taken where they are sent, and nowhere else."""
+    station = replace(ONE, prefix=prefix, uplink=(2, 3, 7, 8))
+    x = lte_simulate.recording(station, 4, Conditions(20, 5e3, 10, 3e-7, 10, 0.002))
+    got = lte_receiver.receive(Capture(written(tmp_path, x), None, 1.92e6), lte_scores.linear)
+    assert got.cell.time_division and got.cell.identity == 301 and got.mib.frame == 401
+    tones = lte_frontend.tones(got.grid, got.cell, got.blocks, 0)
+    subframes = set(tones.rows // (2 * prefix.symbols) % 10)
+    assert subframes == {0, 1, 4, 5, 6, 9}
+    assert lte_frontend.mean_noise([tones], got.cell) < 0.1 * np.mean(np.abs(tones.values[tones.observed]) ** 2)
 
 
 def test_what_radios_do(tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Channel estimators on a recording of an LTE downlink (FDD, 1.4 to 20 MHz, 1, 2 or 4 ports).
+"""Channel estimators on a recording of an LTE downlink (FDD or TDD, 1.4 to 20 MHz, 1, 2 or 4 ports).
 
 Finds the cell, reads its master information, and estimates the channel from half of the reference signals under added
 noise: scored at the other half, and by how often the broadcast channel is decoded.
@@ -86,6 +86,7 @@ def run(args):
             "frame": got.mib.frame,
         },
         "prefix": cell.prefix.name,
+        "time_division": cell.time_division,
         "offset_hz": cell.offset,
         "clock_ppm": 1e6 * cell.clock,
         "blocks_read": got.blocks,
@@ -127,7 +128,8 @@ def table(report):
     mib = report["mib"]
     lines = [
         f"cell {report['pci']}, {report['ports']} ports, {mib['resource_blocks']} resource blocks "
-        f"({report['blocks_read']} read), {report['prefix']} prefix, frame {mib['frame']}",
+        f"({report['blocks_read']} read), {report['prefix']} prefix, {'TDD' if report['time_division'] else 'FDD'}, "
+        f"frame {mib['frame']}",
         f"carrier {report['offset_hz']:+.0f} Hz, clock {report['clock_ppm']:+.1f} ppm; the recording's own noise is at "
         f"{report['own_noise_db']:.1f} dB of a reference tone",
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The LTE downlink (FDD) on recordings: a receiver of what every cell sends, and a base station to test it with.
+"""The LTE downlink on recordings: a receiver of what every cell sends, and a base station to test it with.
 
 Modules, in the order the data takes:
 

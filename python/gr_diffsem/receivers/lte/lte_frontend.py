@@ -102,9 +102,11 @@ def tones(grid, cell, blocks, port, first=0):
 
 def present(values, observed, rows, cell):
     """Which rows [R] carry reference signals: those in which neighbours are alike, as in most. Multicast subframes
-    leave out all behind their second symbol, so these rows are looked at together; in doubt they are kept."""
+    leave out all behind their second symbol, so these rows are looked at together, in TDD those of all frames, where the
+    uplink has the same subframes; in doubt they are kept."""
     subframe, symbol = np.divmod(rows, 2 * cell.prefix.symbols)
-    _, group = np.unique(2 * subframe + (symbol > 1), return_inverse=True)
+    together = subframe % 10 if cell.time_division else subframe
+    _, group = np.unique(2 * together + (symbol > 1), return_inverse=True)
     alike, energy, pairs = (np.zeros(group.max(initial=0) + 1, t) for t in (complex, float, int))
     for row, mask, g in zip(values, observed, group, strict=True):
         h = row[mask]
@@ -113,15 +115,18 @@ def present(values, observed, rows, cell):
         pairs[g] += max(h.size - 1, 0)
     alike = np.abs(alike) / np.maximum(energy, 1e-30)
     least = COHERENT * np.quantile(alike, 0.9)
-    return ((alike >= least) | (least * np.sqrt(np.maximum(pairs, 1)) < 2))[group]
+    there = ((alike >= least) | (least * np.sqrt(np.maximum(pairs, 1)) < 2))[group]
+    # How many symbols a special subframe sends (TS 36.211, table 4.2-1) nobody says: three at least.
+    return there & ~(cell.time_division & np.isin(subframe % 10, (1, 6)) & (symbol > 2))
 
 
 def unbroken(of, cell, count):
     """How many of `count` subframes come before samples were lost: those that always have reference signals
-    (0, 4, 5 and 9 are never multicast) have none any more behind their second symbol."""
+    (0, 4, 5 and 9 are never multicast, 0 and 5 never the uplink's) have none any more behind their second symbol."""
     subframe, symbol = np.divmod(of.rows, 2 * cell.prefix.symbols)
     have = np.bincount(subframe[symbol > 1], minlength=count)[:count]
-    lost = np.flatnonzero((have == 0) & np.isin(np.arange(count) % 10, (0, 4, 5, 9)))
+    always = (0, 5) if cell.time_division else (0, 4, 5, 9)
+    lost = np.flatnonzero((have == 0) & np.isin(np.arange(count) % 10, always))
     return int(lost[0]) if lost.size else count
 
 

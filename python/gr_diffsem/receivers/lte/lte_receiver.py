@@ -73,7 +73,7 @@ def find(capture, estimate):
         for cell in search(x - x.mean())[:CANDIDATES] if x.size else ():
             cell = replace(cell, start=cell.start + first / SEARCH_RATE)
             seen = seen or cell
-            if not cell.time_division and (read := _broadcast(capture, cell, estimate)):
+            if read := _broadcast(capture, cell, estimate):
                 return read
     raise Failed(f"{capture.path}: " + _why(capture, seen, silent))
 
@@ -87,8 +87,6 @@ def _why(capture, seen, silent):
             "is at the centre"
         )
     name = f"cell {seen.identity} ({seen.prefix.name} prefix)"
-    if seen.time_division:
-        return f"{name} alternates between both directions (TDD), and FDD alone is read here; record another cell"
     if capture.seconds < 0.0115:
         return (
             f"{name} is there, but no whole broadcast channel in {1e3 * capture.seconds:.3g} ms; record 40 ms or more"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .lte_tables import PREFIXES, RATE, SPACING, SYNC_LAST, USEFUL, Prefix, primary, secondary
+from .lte_tables import PREFIXES, RATE, SPACING, USEFUL, Prefix, primary, secondary
 
 SEARCH_RATE = 1.92e6
 FFT = 128
@@ -126,8 +126,8 @@ def _identify(x, second, offset, near):
     best = None
     for at in _exact(x, second, near):
         for prefix in PREFIXES:
-            for lag in (1, 3):  # symbols before the primary signal: FDD, TDD
-                cell = _secondary(x, second, offset, at, prefix, lag)
+            for time_division in (False, True):
+                cell = _secondary(x, second, offset, at, prefix, time_division)
                 if cell and (best is None or cell.score > best.score):
                     best = cell
     return best
@@ -147,10 +147,13 @@ def _exact(x, second, near):
     return [int(shifts[total.argmax()]) % HALF_FRAME] if total.any() else []
 
 
-def _secondary(x, second, offset, at, prefix, lag):
-    """The cell by its secondary signals, `lag` symbols before the primary ones, seen through the channel that these
-    show; None where they are not clear of noise."""
-    back = lag * FFT + sum(prefix.lengths[1 : 1 + lag]) * FFT // 2048
+def _secondary(x, second, offset, at, prefix, time_division):
+    """The cell by its secondary signals, seen through the channel that the primary ones show; None where they are not
+    clear of noise. FDD: in the last two symbols of a slot; TDD: in the last of subframe 0 or 5, and in the third of the
+    next (3GPP TS 36.211, 6.11.1.2 and 6.11.2.2)."""
+    begin = prefix.begins()
+    one = 2 * prefix.symbols + 2 if time_division else prefix.symbols - 1
+    back = int(begin[one] - begin[one - (3 if time_division else 1)]) * FFT // USEFUL
     begins = np.arange(at, x.size - FFT + 1, HALF_FRAME)
     halves = np.arange(begins.size)[begins >= back]
     begins = begins[halves]
@@ -170,9 +173,9 @@ def _secondary(x, second, offset, at, prefix, lag):
     score = float(scores[turn, number])
     if score < CERTAIN / np.sqrt(2 * 62 * begins.size):
         return None
-    start = at - SYNC_LAST * SEARCH_RATE / RATE - turn * HALF_FRAME
+    start = at - begin[one] * SEARCH_RATE / RATE - turn * HALF_FRAME
     start = start % (2 * HALF_FRAME)
-    return Cell(3 * int(number) + second, prefix, start / SEARCH_RATE, offset, 0.0, score, lag == 3)
+    return Cell(3 * int(number) + second, prefix, start / SEARCH_RATE, offset, 0.0, score, time_division)
 
 
 _SECONDARY = secondary()

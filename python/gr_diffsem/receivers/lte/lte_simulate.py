@@ -21,13 +21,15 @@ _MIB = Mib(6, "normal", "1", 400)
 @dataclass(frozen=True)
 class Station:
     """What is sent. mib: of the first frame, with the bandwidth; multicast: subframes of each frame that are
-    silent behind their second symbol, as of another service."""
+    silent behind their second symbol, as of another service; uplink: subframes in which others send (TDD: 2, 3, 7 and 8
+    are of configuration 1, whose special subframes send the three first symbols here)."""
 
     identity: int = 301
     ports: int = 2
     mib: Mib = _MIB
     prefix: Prefix = NORMAL
     multicast: tuple = ()
+    uplink: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,23 @@ def spectra(station, frames, rng):
     for subframe in station.multicast:
         first = 2 * prefix.symbols * subframe
         one[:, :, first + 2 : first + 2 * prefix.symbols] = 0
+    for subframe in station.uplink:
+        first, end = (2 * prefix.symbols * (subframe + i) for i in (0, 1))
+        one[:, :, first:end] = 0.2 * complex_noise(rng, one[:, :, first:end].shape)
+    for subframe in (1, 6) if station.uplink else ():
+        one[:, :, 2 * prefix.symbols * subframe + 3 : 2 * prefix.symbols * (subframe + 1)] = 0
     return grid
 
 
 def synchronise(middle, station):
     """Put the synchronisation signals into the 72 carriers about DC of frames [ports, frames, symbols, 72]."""
-    second = station.identity % 3
+    second, symbols = station.identity % 3, station.prefix.symbols
     for half in range(2):
-        last = 10 * half * station.prefix.symbols + station.prefix.symbols - 1
-        middle[:, :, last - 1 : last + 1] = 0
+        last = 10 * half * symbols + (2 * symbols + 2 if station.uplink else symbols - 1)
+        before = last - (3 if station.uplink else 1)
+        middle[:, :, [before, last]] = 0
         middle[0, :, last, 5:67] = primary(second)
-        middle[0, :, last - 1, 5:67] = secondary()[station.identity // 3, second, half]
+        middle[0, :, before, 5:67] = secondary()[station.identity // 3, second, half]
 
 
 def broadcast(middle, station):

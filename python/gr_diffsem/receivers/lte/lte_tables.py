@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Constants of the LTE downlink, frame structure type 1 (FDD). Clauses are those of 3GPP TS 36.211.
+"""Constants of the LTE downlink. Clauses are those of 3GPP TS 36.211.
 
 Times are counted in samples at 30.72 MS/s, the standard's T_s; carriers of a spectrum are in ascending frequency,
 DC left out, as the downlink leaves it.
@@ -18,7 +18,6 @@ USEFUL = 2048  #: of a symbol, without its prefix
 SLOT = 15360
 SUBFRAME = 2 * SLOT
 FRAME = 10 * SUBFRAME
-SYNC_LAST = SLOT - USEFUL  #: where the primary synchronisation signal begins in slots 0 and 10, behind its prefix
 MIDDLE = 6  #: resource blocks about DC: what a receiver can read before it knows the bandwidth
 RESOURCE_BLOCKS = (6, 15, 25, 50, 75, 100)  #: by the number that the master information has
 #: Points of the usual transform for each of these.
