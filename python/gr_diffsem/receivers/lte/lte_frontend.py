@@ -102,8 +102,8 @@ def tones(grid, cell, blocks, port, first=0):
 
 def present(values, observed, rows, cell):
     """Which rows [R] carry reference signals: those in which neighbours are alike, as in most. Multicast subframes
-    leave out all behind their second symbol, so these rows are looked at together, in TDD those of all frames, where the
-    uplink has the same subframes; in doubt they are kept."""
+    leave out all behind their second symbol, so these rows are looked at together, in TDD those of all frames, in which
+    the uplink has the same subframes; in doubt they are kept."""
     subframe, symbol = np.divmod(rows, 2 * cell.prefix.symbols)
     together = subframe % 10 if cell.time_division else subframe
     _, group = np.unique(2 * together + (symbol > 1), return_inverse=True)
