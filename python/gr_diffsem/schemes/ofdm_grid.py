@@ -74,9 +74,9 @@ class OfdmGrid(Scheme):
         }
 
     def training(self):
-        from ..models.grid_training import RoundsTraining
+        from ..models.grid_training import GridTraining
 
-        return RoundsTraining
+        return GridTraining
 
     def adapting(self):
         from ..models.site_training import SiteTraining
