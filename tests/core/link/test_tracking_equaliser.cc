@@ -296,7 +296,7 @@ void posterior_of_symbols()
             }
             cfloat got_mean, got_nearest;
             float got_power;
-            posterior.run(y, h, noise, got_mean, got_power, got_nearest);
+            posterior.run(&y, &h, noise, 1, &got_mean, &got_power, &got_nearest);
             CHECK_NEAR(std::abs(std::complex<double>(got_mean) - mean / total), 0, 1e-5);
             CHECK_NEAR(got_power, power / total, 1e-5);
             CHECK_NEAR(std::abs(got_nearest - nearest), 0, 1e-5);
