@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from gr_diffsem.air import grid_channel
-from gr_diffsem.models import delay_doppler, grid_training
+from gr_diffsem.models import delay_doppler, grid_training, grid_variance
 from gr_diffsem.schemes import get
 
 
@@ -102,3 +102,20 @@ def test_nothing_seen_is_the_prior():
     with torch.no_grad():
         mean, log_variance = net(x, sigma)
     assert mean.abs().max() == 0 and torch.isfinite(log_variance).all()
+
+
+def test_matrix_by_lag():
+    c = torch.randn(2, 9)
+    matrix = grid_variance.by_lag(c, 5)
+    assert all(torch.equal(matrix[:, i, j], c[:, j - i]) for i in range(5) for j in range(5))
+
+
+def test_biases_that_go_along_are_those_of_the_layers():
+    torch.manual_seed(2)
+    spread = grid_variance.Spread(delay_doppler.Waves(8, 4, 6, 3), 4, 8, channels=5, pooled=3, hidden=7)
+    torch.nn.init.normal_(spread.third.weight)
+    features, about = torch.randn(2, spread.FEATURES, 32), torch.randn(2, 4)
+    f = torch.cat((features.transpose(1, 2), about[:, None].expand(-1, 32, -1)), 2)
+    f = torch.nn.functional.silu(spread.first(f))
+    wanted = spread.third(f + torch.nn.functional.silu(spread.second(f))).transpose(1, 2)
+    assert torch.allclose(spread.correction(features, about), wanted, atol=1e-5)

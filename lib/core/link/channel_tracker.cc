@@ -3,6 +3,8 @@
  */
 #include <gnuradio/diffsem/core/link/channel_tracker.h>
 
+#include "base/vector_clones.h"
+
 #include <Eigen/Core>
 
 #include <algorithm>
@@ -33,20 +35,98 @@ constexpr float empty = 9, far = 12; // distances from the points, over the nois
 constexpr double floor_share =
     1e-9;                     // least noise over the channel's power: single precision has no more
 constexpr double leak = 1e-5; // of the basis, see DelayBasis
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float largest = std::numeric_limits<float>::max();
 
 double energy(const cfloat* x, std::size_t n)
 {
     return ConstVector(x, n).squaredNorm();
 }
 
-cfloat product_conj(cfloat a, cfloat b) // a conj(b)
-{
-    return {a.real() * b.real() + a.imag() * b.imag(), a.imag() * b.real() - a.real() * b.imag()};
-}
-
 cfloat product(cfloat a, cfloat b)
 {
     return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
+// |y - h x|^2 of the nearest points; infinite where nothing can be said, or nothing was sent.
+DIFFSEM_VECTOR_CLONES
+void distances(const cfloat* __restrict received,
+               const cfloat* __restrict here,
+               const cfloat* __restrict base,
+               const cfloat* __restrict known,
+               const cfloat* __restrict nearest,
+               const std::uint8_t* __restrict in_use,
+               float noise,
+               float error,
+               std::size_t n,
+               float* __restrict miss)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float yr = received[k].real(), yi = received[k].imag();
+        const float hr = here[k].real(), hi = here[k].imag();
+        const float xr = nearest[k].real(), xi = nearest[k].imag();
+        const float dr = yr - (hr * xr - hi * xi), di = yi - (hr * xi + hi * xr);
+        const float far_off = dr * dr + di * di;
+        const bool data = (known[k].real() == 0) & (known[k].imag() == 0);
+        const bool estimated = (base[k].real() != 0) | (base[k].imag() != 0);
+        const bool nothing_sent = data & (yr * yr + yi * yi < far_off) &
+                                  (far_off > empty * (noise + error * (xr * xr + xi * xi)));
+        const bool believed = (in_use[k] != 0) & estimated & (far_off <= largest) & !nothing_sent;
+        miss[k] = believed ? far_off : infinity;
+    }
+}
+
+// y conj(x) - p h over the symbol's power, and E|y - h x|^2; 0 where nothing is believed.
+DIFFSEM_VECTOR_CLONES
+void looks_at(const cfloat* __restrict received,
+              const cfloat* __restrict here,
+              const cfloat* __restrict mean,
+              const float* __restrict power,
+              const float* __restrict expected,
+              const float* __restrict miss,
+              float unit,
+              std::size_t n,
+              cfloat* __restrict look,
+              float* __restrict distance)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float yr = received[k].real(), yi = received[k].imag();
+        const float hr = here[k].real(), hi = here[k].imag();
+        const float xr = mean[k].real(), xi = mean[k].imag();
+        const float half = expected[k] / 2, scale = 1 / (unit > half ? unit : half);
+        const float dr = yr - (hr * xr - hi * xi), di = yi - (hr * xi + hi * xr);
+        const float spread = power[k] - (xr * xr + xi * xi);
+        const float apart = dr * dr + di * di + (hr * hr + hi * hi) * (spread > 0 ? spread : 0);
+        const bool believed = miss[k] <= largest;
+        const float re = (yr * xr + yi * xi - power[k] * hr) * scale;
+        const float im = (yi * xr - yr * xi - power[k] * hi) * scale;
+        look[k] = cfloat(believed ? re : 0, believed ? im : 0);
+        distance[k] = believed ? apart : 0;
+    }
+}
+
+// One symbol of the filters of a block, told >= 0; variances over the noise. growth: product of predicted variances times
+// told; misfit: sum of |innovation|^2 over them.
+DIFFSEM_VECTOR_CLONES
+void filter(const cfloat* __restrict seen,
+            const float* __restrict weight,
+            float told,
+            float q,
+            std::size_t r,
+            float* __restrict variance,
+            cfloat* __restrict state,
+            float* __restrict growth,
+            float* __restrict misfit)
+{
+    for (std::size_t i = 0; i < r; i++) {
+        const float before = variance[i] + q * weight[i], total = before * told + 1;
+        const float after = before / total, gain = after * told;
+        const float re = seen[i].real() - state[i].real(), im = seen[i].imag() - state[i].imag();
+        growth[i] *= total;
+        misfit[i] += (re * re + im * im) * told / total;
+        state[i] = cfloat(state[i].real() + gain * re, state[i].imag() + gain * im);
+        variance[i] = after;
+    }
 }
 
 } // namespace
@@ -57,7 +137,12 @@ ChannelTracker::ChannelTracker(std::vector<int> carriers, int fft_len, double wi
       d_base(carriers.size()),
       d_here(carriers.size()),
       d_look(carriers.size()),
-      d_symbols(carriers.size())
+      d_mean(carriers.size()),
+      d_nearest(carriers.size()),
+      d_power(carriers.size()),
+      d_expected(carriers.size()),
+      d_miss(carriers.size()),
+      d_distance(carriers.size())
 {
 }
 
@@ -98,7 +183,7 @@ void ChannelTracker::begin(const cfloat* received, const Looks& looks)
             cfloat mean, nearest = looks.known[k];
             float p;
             if (nearest == cfloat(0))
-                looks.data->run(received[k], d_base[k], 1, mean, p, nearest);
+                looks.data->run(&received[k], &d_base[k], 1, 1, &mean, &p, &nearest);
             const double miss = std::norm(received[k] - product(d_base[k], nearest));
             if (!looks.in_use[k] || !std::isfinite(miss))
                 continue;
@@ -154,27 +239,32 @@ void ChannelTracker::clean(double power, double error)
 // What each carrier is thought to hold, and how far it is from that; infinite: it says nothing.
 void ChannelTracker::decide(const cfloat* received, const Looks& looks, float error)
 {
-    const float noise = static_cast<float>(d_noise);
-    for (std::size_t k = 0; k < carriers(); k++) {
-        auto& symbol = d_symbols[k];
-        symbol.miss = std::numeric_limits<float>::infinity();
-        if (!looks.in_use[k] || d_base[k] == cfloat(0))
+    const std::size_t n = carriers();
+    const float noise = static_cast<float>(d_noise), expected = looks.data->power();
+    looks.data->run(received,
+                    d_here.data(),
+                    noise + error * expected,
+                    n,
+                    d_mean.data(),
+                    d_power.data(),
+                    d_nearest.data());
+    for (std::size_t k = 0; k < n; k++) {
+        d_expected[k] = expected;
+        if (looks.known[k] == cfloat(0))
             continue;
-        const cfloat y = received[k], h = d_here[k];
-        cfloat nearest = symbol.mean = looks.known[k];
-        symbol.power = symbol.expected = std::norm(nearest);
-        const bool pilot = nearest != cfloat(0);
-        if (!pilot) {
-            symbol.expected = looks.data->power();
-            looks.data->run(
-                y, h, noise + error * symbol.expected, symbol.mean, symbol.power, nearest);
-        }
-        const float miss = std::norm(y - product(h, nearest));
-        const bool nothing_sent =
-            !pilot && std::norm(y) < miss && miss > empty * (noise + error * std::norm(nearest));
-        if (std::isfinite(miss) && !nothing_sent)
-            symbol.miss = miss;
+        d_mean[k] = d_nearest[k] = looks.known[k];
+        d_power[k] = d_expected[k] = std::norm(looks.known[k]);
     }
+    distances(received,
+              d_here.data(),
+              d_base.data(),
+              looks.known,
+              d_nearest.data(),
+              looks.in_use,
+              noise,
+              error,
+              n,
+              d_miss.data());
 }
 
 ChannelTracker::Seen
@@ -182,39 +272,30 @@ ChannelTracker::look(const cfloat* received, const Looks& looks, float error, cf
 {
     const std::size_t n = carriers();
     decide(received, looks, error);
-    // Half of the carriers may be far off, where the channel has moved; more than noise and they explain is interference.
-    d_misses.clear();
-    for (const auto& symbol : d_symbols)
-        if (std::isfinite(symbol.miss))
-            d_misses.push_back(symbol.miss);
-    const std::size_t count = d_misses.size();
-    if (count)
-        std::nth_element(d_misses.begin(), d_misses.begin() + count / 2, d_misses.end());
-    // Looks are at the channel times the symbols' mean power; a much stronger carrier must not overshoot.
-    double unit = 0;
-    for (const auto& symbol : d_symbols)
-        if (std::isfinite(symbol.miss))
-            unit += symbol.expected / count;
-    const float most =
-        far * std::max(float(d_noise + error * unit), count ? 2 * d_misses[count / 2] : 0);
-
-    double total = 0;
-    for (std::size_t k = 0; k < n; k++) {
-        d_look[k] = 0;
-        const auto& symbol = d_symbols[k];
-        if (!std::isfinite(symbol.miss))
-            continue;
-        const cfloat h = d_here[k];
-        d_look[k] = (product_conj(received[k], symbol.mean) - symbol.power * h) /
-                    std::max(float(unit), symbol.expected / 2);
-        float distance = std::norm(received[k] - product(h, symbol.mean)) +
-                         std::norm(h) * std::max(0.0f, symbol.power - std::norm(symbol.mean));
-        if (symbol.miss > most) {
-            d_look[k] *= std::sqrt(most / symbol.miss);
-            distance = std::min(distance, most);
+    float worst = 0, unit = 0;
+    std::size_t count = 0;
+    for (std::size_t k = 0; k < n; k++)
+        if (d_miss[k] <= largest) {
+            worst = std::max(worst, d_miss[k]);
+            unit += d_expected[k];
+            count++;
         }
-        total += distance;
-    }
+    if (count)
+        unit /= count;
+    looks_at(received,
+             d_here.data(),
+             d_mean.data(),
+             d_power.data(),
+             d_expected.data(),
+             d_miss.data(),
+             unit,
+             n,
+             d_look.data(),
+             d_distance.data());
+    const float near = far * float(d_noise + error * unit);
+    if (worst > near)
+        limit(near);
+    const double total = Eigen::Map<const Eigen::ArrayXf>(d_distance.data(), n).sum();
     analyse(d_look.data(), innovation);
     const double change = energy(innovation, size()), looked = energy(d_look.data(), n);
     const double spare = n - size(), share = double(count) / n;
@@ -225,11 +306,27 @@ ChannelTracker::look(const cfloat* received, const Looks& looks, float error, cf
     return {share, unit, change / size(), tells ? total * outside / (spare * share) : -1.0};
 }
 
+// Half of the carriers may be far off, where the channel has moved; more than noise and they explain is interference.
+void ChannelTracker::limit(float near)
+{
+    d_misses.clear();
+    for (float miss : d_miss)
+        if (miss <= largest)
+            d_misses.push_back(miss);
+    const auto middle = d_misses.begin() + d_misses.size() / 2;
+    std::nth_element(d_misses.begin(), middle, d_misses.end());
+    const float most = std::max(near, far * 2 * *middle);
+    for (std::size_t k = 0; k < carriers(); k++)
+        if (d_miss[k] > most && d_miss[k] <= largest) {
+            d_look[k] *= std::sqrt(most / d_miss[k]);
+            d_distance[k] = std::min(d_distance[k], most);
+        }
+}
+
 void ChannelTracker::keep_means(int symbol)
 {
     for (std::size_t k = 0; k < carriers(); k++)
-        d_means[symbol * carriers() + k] =
-            std::isfinite(d_symbols[k].miss) ? d_symbols[k].mean : cfloat(0);
+        d_means[symbol * carriers() + k] = d_miss[k] <= largest ? d_mean[k] : cfloat(0);
 }
 
 void ChannelTracker::forward(const cfloat* received, const Looks* looks, int symbols)
@@ -269,19 +366,25 @@ double ChannelTracker::likelihood(int symbols, float q)
     Vector state(d_state.data(), r);
     state.setZero();
     d_variance = d_error;
+    d_growth.setOnes(r);
+    d_misfit.setZero(r);
     double sum = 0;
     for (int s = 0; s < symbols; s++) {
-        d_variance += q * d_weight;
-        if (d_told[s] == 0)
-            continue;
-        const ConstVector seen(d_seen.data() + s * r, r);
-        d_gain = d_variance + 1 / d_told[s];
-        sum -= d_gain.log().sum() + ((seen - state).array().abs2() / d_gain).sum() / float(d_noise);
-        d_gain = d_variance / d_gain;
-        state.array() += d_gain * (seen - state).array();
-        d_variance *= 1 - d_gain;
+        filter(d_seen.data() + s * r,
+               d_weight.data(),
+               d_told[s],
+               q,
+               r,
+               d_variance.data(),
+               d_state.data(),
+               d_growth.data(),
+               d_misfit.data());
+        if (s + 1 == symbols || !(d_growth.maxCoeff() < 1e18f)) { // few logarithms, and no overflow
+            sum -= d_growth.log().sum();
+            d_growth.setOnes();
+        }
     }
-    return sum;
+    return sum - d_misfit.sum() / d_noise;
 }
 
 void ChannelTracker::smooth(int symbols, float q)

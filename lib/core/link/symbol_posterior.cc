@@ -5,8 +5,12 @@
 
 #include <gnuradio/diffsem/core/base/error.h>
 
+#include "base/vector_clones.h"
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -28,6 +32,127 @@ std::vector<float> levels_of(std::vector<float> values, float tolerance)
         if (levels.empty() || v - levels.back() > tolerance)
             levels.push_back(v);
     return levels;
+}
+
+constexpr std::size_t chunk = 64; // symbols at a time
+
+// exp(x) of x <= 0 to 2e-7, from exp(-87) on: Taylor's series about the nearest power of two. In loops, unlike
+// std::exp, the compiler makes vectors of it.
+inline float exponential(float x)
+{
+    x = x < -87 ? -87 : x;
+    constexpr float round = 12582912; // 1.5 2^23: what is added to it is rounded to an integer
+    const float shifted = x * 1.44269504f + round, power = shifted - round;
+    const float f = (x - power * 0.693145752f) - power * 1.42860677e-6f; // x - power log 2
+    const float series =
+        1 + f * (1 + f * (1.f / 2 +
+                          f * (1.f / 6 + f * (1.f / 24 + f * (1.f / 120 + f * (1.f / 720))))));
+    std::uint32_t bits, shift;
+    std::memcpy(&bits, &series, sizeof(bits));
+    std::memcpy(&shift, &shifted, sizeof(shift));
+    bits += shift << 23; // the 23 lowest bits of `round` are 2^22: shifted out
+    float result;
+    std::memcpy(&result, &bits, sizeof(result));
+    return result;
+}
+
+// Of the real or imaginary parts of some symbols.
+struct Moments {
+    float mean[chunk], power[chunk], nearest[chunk];
+};
+
+struct Slopes {
+    float re[chunk], im[chunk], curve[chunk];
+};
+
+// Logarithms of the weights of the levels are l (2 slope - curve l), but for what they share.
+DIFFSEM_VECTOR_CLONES
+void slopes(const cfloat* __restrict y,
+            const cfloat* __restrict h,
+            float noise,
+            std::size_t n,
+            Slopes& __restrict out)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float hr = h[k].real(), hi = h[k].imag(), yr = y[k].real(), yi = y[k].imag();
+        out.re[k] = (yr * hr + yi * hi) / noise;
+        out.im[k] = (yi * hr - yr * hi) / noise;
+        out.curve[k] = (hr * hr + hi * hi) / noise;
+    }
+}
+
+DIFFSEM_VECTOR_CLONES
+void of_two(float a,
+            float b,
+            const float* __restrict slope,
+            const float* __restrict curve,
+            std::size_t n,
+            Moments& __restrict out)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float against =
+            (a - b) * (2 * slope[k] - curve[k] * (a + b)); // log of a's weight over b's
+        const float less = exponential(-std::abs(against)), one = 1 / (1 + less);
+        const float more = against > 0 ? less * one : one; // weight of b
+        out.mean[k] = a + more * (b - a);
+        out.power[k] = a * a + more * (b * b - a * a);
+        out.nearest[k] = against < 0 ? b : a;
+    }
+}
+
+DIFFSEM_VECTOR_CLONES
+void likelier(float l,
+              const float* __restrict slope,
+              const float* __restrict curve,
+              std::size_t n,
+              float* __restrict most,
+              float* __restrict nearest)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float e = l * (2 * slope[k] - curve[k] * l);
+        nearest[k] = e > most[k] ? l : nearest[k];
+        most[k] = e > most[k] ? e : most[k];
+    }
+}
+
+DIFFSEM_VECTOR_CLONES
+void weigh(float l,
+           const float* __restrict slope,
+           const float* __restrict curve,
+           const float* __restrict most,
+           std::size_t n,
+           float* __restrict total,
+           Moments& __restrict out)
+{
+    for (std::size_t k = 0; k < n; k++) {
+        const float w = exponential(l * (2 * slope[k] - curve[k] * l) - most[k]);
+        total[k] += w;
+        out.mean[k] += w * l;
+        out.power[k] += w * l * l;
+    }
+}
+
+void axis(const std::vector<float>& levels,
+          const float* slope,
+          const float* curve,
+          std::size_t n,
+          Moments& out)
+{
+    if (levels.size() == 2)
+        return of_two(levels[0], levels[1], slope, curve, n, out);
+    std::fill_n(out.nearest, n, levels[0]);
+    std::fill_n(out.mean, n, 0.0f);
+    std::fill_n(out.power, n, 0.0f);
+    float most[chunk], total[chunk] = {};
+    std::fill_n(most, n, -std::numeric_limits<float>::infinity());
+    for (float l : levels)
+        likelier(l, slope, curve, n, most, out.nearest);
+    for (float l : levels)
+        weigh(l, slope, curve, most, n, total, out);
+    for (std::size_t k = 0; k < n; k++) {
+        out.mean[k] /= total[k];
+        out.power[k] /= total[k];
+    }
 }
 
 } // namespace
@@ -55,33 +180,6 @@ SymbolPosterior::SymbolPosterior(std::vector<cfloat> points) : d_points(std::mov
         d_real = std::move(real);
         d_imag = std::move(imag);
     }
-}
-
-SymbolPosterior::Moments
-SymbolPosterior::axis(const std::vector<float>& levels, float slope, float curve)
-{
-    if (levels.size() == 1)
-        return {levels[0], levels[0] * levels[0], levels[0]};
-    if (levels.size() == 2) {
-        const float a = levels[0], b = levels[1];
-        const float more =
-            1 / (1 + std::exp((a - b) * (2 * slope - curve * (a + b)))); // weight of b
-        return {a + more * (b - a), a * a + more * (b * b - a * a), more > 0.5f ? b : a};
-    }
-    float most = -std::numeric_limits<float>::infinity(), nearest = levels[0];
-    for (float l : levels)
-        if (const float e = l * (2 * slope - curve * l); e > most) {
-            most = e;
-            nearest = l;
-        }
-    float total = 0, first = 0, second = 0;
-    for (float l : levels) {
-        const float w = std::exp(l * (2 * slope - curve * l) - most);
-        total += w;
-        first += w * l;
-        second += w * l * l;
-    }
-    return {first / total, second / total, nearest};
 }
 
 void SymbolPosterior::whole(cfloat slope,
@@ -112,22 +210,36 @@ void SymbolPosterior::whole(cfloat slope,
     power /= total;
 }
 
-void SymbolPosterior::run(cfloat y,
-                          cfloat h,
+void SymbolPosterior::run(const cfloat* y,
+                          const cfloat* h,
                           float noise,
-                          cfloat& mean,
-                          float& power,
-                          cfloat& nearest) const
+                          std::size_t n,
+                          cfloat* mean,
+                          float* power,
+                          cfloat* nearest) const
 {
-    const cfloat slope((y.real() * h.real() + y.imag() * h.imag()) / noise,
-                       (y.imag() * h.real() - y.real() * h.imag()) / noise);
-    const float curve = std::norm(h) / noise;
-    if (d_real.empty())
-        return whole(slope, curve, mean, power, nearest);
-    const auto re = axis(d_real, slope.real(), curve), im = axis(d_imag, slope.imag(), curve);
-    mean = cfloat(re.mean, im.mean);
-    power = re.power + im.power;
-    nearest = cfloat(re.nearest, im.nearest);
+    for (std::size_t begin = 0; begin < n; begin += chunk) {
+        const std::size_t count = std::min(chunk, n - begin);
+        Slopes at;
+        slopes(y + begin, h + begin, noise, count, at);
+        if (d_real.empty()) {
+            for (std::size_t k = 0; k < count; k++)
+                whole({at.re[k], at.im[k]},
+                      at.curve[k],
+                      mean[begin + k],
+                      power[begin + k],
+                      nearest[begin + k]);
+            continue;
+        }
+        Moments re, im;
+        axis(d_real, at.re, at.curve, count, re);
+        axis(d_imag, at.im, at.curve, count, im);
+        for (std::size_t k = 0; k < count; k++) {
+            mean[begin + k] = cfloat(re.mean[k], im.mean[k]);
+            power[begin + k] = re.power[k] + im.power[k];
+            nearest[begin + k] = cfloat(re.nearest[k], im.nearest[k]);
+        }
+    }
 }
 
 } // namespace core

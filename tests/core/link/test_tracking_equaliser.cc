@@ -296,11 +296,27 @@ void posterior_of_symbols()
             }
             cfloat got_mean, got_nearest;
             float got_power;
-            posterior.run(y, h, noise, got_mean, got_power, got_nearest);
+            posterior.run(&y, &h, noise, 1, &got_mean, &got_power, &got_nearest);
             CHECK_NEAR(std::abs(std::complex<double>(got_mean) - mean / total), 0, 1e-5);
             CHECK_NEAR(got_power, power / total, 1e-5);
             CHECK_NEAR(std::abs(got_nearest - nearest), 0, 1e-5);
         }
+    }
+    const SymbolPosterior posterior(constellation_points("16qam"));
+    std::vector<cfloat> y, h, mean(130), nearest(130);
+    std::vector<float> power(130);
+    for (int k = 0; k < 130; k++) { // more than are taken at a time, near the points and far off
+        y.push_back(std::polar(0.03f * k, 1.7f * k));
+        h.push_back(std::polar(1.0f, 0.3f * k));
+    }
+    posterior.run(y.data(), h.data(), 0.01f, y.size(), mean.data(), power.data(), nearest.data());
+    for (std::size_t k = 0; k < y.size(); k++) {
+        cfloat one_mean, one_nearest;
+        float one_power;
+        posterior.run(&y[k], &h[k], 0.01f, 1, &one_mean, &one_power, &one_nearest);
+        CHECK_NEAR(std::abs(mean[k] - one_mean), 0, 1e-5);
+        CHECK_NEAR(power[k], one_power, 1e-5);
+        CHECK_NEAR(std::abs(nearest[k] - one_nearest), 0, 1e-5);
     }
     CHECK_THROWS(SymbolPosterior({cfloat(1)}), {"constellation has 1 points"});
     CHECK_THROWS(SymbolPosterior({cfloat(0), cfloat(unknown)}), {"not finite"});

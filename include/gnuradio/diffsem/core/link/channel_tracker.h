@@ -90,16 +90,11 @@ private:
         double noise;  // of a carrier, from what no channel explains; below 0: cannot be told
     };
 
-    struct Symbol {
-        cfloat mean;
-        float power, expected,
-            miss; // mean |x|^2 now, and in general; |y - h x|^2 of the nearest point
-    };
-
     void begin(const cfloat* received, const Looks& looks);
     void clean(double power, double error);
     void decide(const cfloat* received, const Looks& looks, float error);
     Seen look(const cfloat* received, const Looks& looks, float error, cfloat* innovation);
+    void limit(float near);
     void keep_means(int symbol);
     void forward(const cfloat* received, const Looks* looks, int symbols);
     double likelihood(int symbols, float q);
@@ -115,8 +110,9 @@ private:
 
     std::vector<cfloat> d_base, d_here,
         d_look; // d_here: the channel of the symbol that is looked at
-    std::vector<Symbol> d_symbols;
-    std::vector<float> d_misses;
+    // of the carriers of a symbol: E[x], the nearest points, E|x|^2 now and in general, |y - h x|^2 of the nearest, of all
+    std::vector<cfloat> d_mean, d_nearest;
+    std::vector<float> d_power, d_expected, d_miss, d_distance, d_misses;
     // of a block's symbols
     std::vector<cfloat> d_means;
     std::vector<cfloat> d_seen, d_state; // symbols x coefficients: as observed, and inferred
@@ -125,7 +121,7 @@ private:
     Eigen::ArrayXXf d_smoothed; // variances of d_state
 
     // of the coefficients: P over the noise, the walk's weights, and what is computed with
-    Eigen::ArrayXf d_error, d_weight, d_variance, d_gain;
+    Eigen::ArrayXf d_error, d_weight, d_variance, d_gain, d_growth, d_misfit;
 };
 
 } // namespace core

@@ -28,20 +28,22 @@ public:
     float power() const { return d_power; } //!< mean of |x|^2
 
     /*!
-     * \param y, h    received and channel
+     * Of n symbols.
+     * \param y, h    n, received and channel
      * \param noise   variance v, above 0
-     * \param mean    E[x | y]
-     * \param power   E[|x|^2 | y]
-     * \param nearest the most likely point
+     * \param mean    n, E[x | y]
+     * \param power   n, E[|x|^2 | y]
+     * \param nearest n, the most likely points
      */
-    void run(cfloat y, cfloat h, float noise, cfloat& mean, float& power, cfloat& nearest) const;
+    void run(const cfloat* y,
+             const cfloat* h,
+             float noise,
+             std::size_t n,
+             cfloat* mean,
+             float* power,
+             cfloat* nearest) const;
 
 private:
-    struct Moments {
-        float mean, power, nearest;
-    };
-    // Logarithms of the weights of the levels are l (2 slope - curve l), but for what they share.
-    static Moments axis(const std::vector<float>& levels, float slope, float curve);
     void whole(cfloat slope, float curve, cfloat& mean, float& power, cfloat& nearest) const;
 
     std::vector<cfloat> d_points;
