@@ -127,13 +127,14 @@ def test_a_tone_is_not_locked_to():
     assert len(through([sync], tone, 2048)[0]) == 0 and not sync.locked()
 
 
-@pytest.mark.parametrize("kind", ["silence", "noise", "huge", "nan", "8k"])
+@pytest.mark.parametrize("kind", ["silence", "noise", "huge", "nan", "8k", "lte"])
 def test_what_is_no_signal_gives_nothing(kind):
     rng = np.random.default_rng(3)
     n = 300 * HERE.symbol
-    if kind == "8k":
-        symbols = impairments.noise(rng, 80 * 8192, 1.0).reshape(-1, 8192)
-        x = np.concatenate([symbols[:, -256:], symbols], 1).ravel()[:n]
+    if kind in ("8k", "lte"):
+        size, prefix = {"8k": (8192, 256), "lte": (2048, 144)}[kind]
+        symbols = impairments.noise(rng, (n // size + 1) * size, 1.0).reshape(-1, size)
+        x = np.concatenate([symbols[:, -prefix:], symbols], 1).ravel()[:n]
     else:
         noise = impairments.noise(rng, n, 1.0)
         x = {"silence": 0 * noise, "noise": noise, "huge": 1e30 * noise, "nan": noise + np.nan}[kind]
@@ -171,6 +172,16 @@ def test_refusals(wrong, says):
         diffsem.dvbt_demod_reference_signals(*wrong, *dvbt_link.Mode().reference_signals())
     with pytest.raises(ValueError, match="constellation is 7.*MOD_QPSK"):
         diffsem.dvbt_demod_reference_signals(8, 2048, 1512, 7, 0, 3, 3, 0, 0)
+    right = dvbt_link.Mode().reference_signals()
+    swapped = (right[1], right[0], *right[2:])
+    with pytest.raises(ValueError, match="constellation is .*NH.*: give a member of gr-dtv's dvb_constellation_t"):
+        diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *swapped)
+    with pytest.raises(ValueError, match="ninput is '2048': give a whole number"):
+        diffsem.dvbt_demod_reference_signals(8, "2048", 1512, *right)
+    with pytest.raises(ValueError, match="scheme is 3: give a name"):
+        demodulator(scheme=3)
+    with pytest.raises(ValueError, match="soft is 'yes': give True or False"):
+        demodulator(soft="yes")
     with pytest.raises(ValueError, match="cell_id is -1: give 0 to 65535"):
         diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *dvbt_link.Mode().reference_signals()[:6], 1, -1)
 
@@ -185,6 +196,9 @@ def test_refusals(wrong, says):
         ((1, 2048, 1705, 2048, 10), "cp_length is 2048"),
         ((1, 2048, 4000, 256, 10), "occupied_tones is 4000"),
         ((1, 2048, 1705, 256, float("nan")), "snr is nan"),
+        ((1, 2048, 1705, 256, "15"), "snr is '15': give dB"),
+        ((1, 2048.5, 1705, 256, 15), "fft_length is 2048.5: give a whole number"),
+        ((dtv.GI_1_8, 2048, 1705, 256, 10), "blocks is 2"),
     ],
 )
 def test_refusals_of_the_acquisition(wrong, says):
