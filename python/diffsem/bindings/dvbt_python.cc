@@ -15,7 +15,7 @@ using gr::diffsem::dvbt_demod_reference_signals;
 using gr::diffsem::dvbt_ofdm_sym_acquisition;
 using gr::diffsem::dvbt_soft_decoder;
 
-std::string repr(const py::handle& value)
+std::string said(const py::handle& value)
 {
     return py::repr(value).cast<std::string>();
 }
@@ -29,7 +29,7 @@ int whole(const char* name, const py::object& value, const std::string& give = "
     if (!index)
         PyErr_Clear();
     if (!index || overflow || out != int(out))
-        throw py::value_error(std::string(name) + " is " + repr(value) + ": " + give);
+        throw py::value_error(std::string(name) + " is " + said(value) + ": " + give);
     return int(out);
 }
 
@@ -42,7 +42,7 @@ int number(const char* name, const py::object& value, const char* enumeration)
     if (!py::hasattr(type, "__members__"))
         return whole(name, value, give);
     if (type.attr("__name__").cast<std::string>() != enumeration)
-        throw py::value_error(std::string(name) + " is " + repr(value) + ": " + give);
+        throw py::value_error(std::string(name) + " is " + said(value) + ": " + give);
     return py::int_(value).cast<int>();
 }
 
@@ -57,7 +57,7 @@ gr::diffsem::scheme::sptr scheme_or_none(const py::object& scheme)
     if (scheme.is_none() || (py::isinstance<py::str>(scheme) && py::len(scheme) == 0))
         return nullptr;
     if (!py::isinstance<py::str>(scheme) && !py::isinstance<gr::diffsem::scheme>(scheme))
-        throw py::value_error("scheme is " + repr(scheme) +
+        throw py::value_error("scheme is " + said(scheme) +
                               ": give a name, a diffsem.scheme, or '' for none");
     return scheme.cast<gr::diffsem::scheme::sptr>();
 }
@@ -154,7 +154,7 @@ void bind_acquisition(py::module& m)
                  const double db = PyFloat_AsDouble(snr.ptr());
                  if (PyErr_Occurred()) {
                      PyErr_Clear();
-                     throw py::value_error("snr is " + repr(snr) + ": give dB");
+                     throw py::value_error("snr is " + said(snr) + ": give dB");
                  }
                  return B::make(whole("blocks", blocks),
                                 whole("fft_length", fft_length),
