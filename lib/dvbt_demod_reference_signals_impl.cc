@@ -64,10 +64,10 @@ public:
           d_settings(settings),
           d_layout(ninput),
           d_guard(std::size_t(ninput / guards[settings.guard_interval])),
-          d_channel(scheme ? std::unique_ptr<core::DvbtChannel>(
-                                 std::make_unique<dvbt_tiled_channel>(
-                                     d_layout, scheme->get(), soft))
-                           : std::make_unique<core::StationaryChannel>(d_layout, d_guard)),
+          d_channel(scheme
+                        ? std::unique_ptr<core::DvbtChannel>(
+                              std::make_unique<dvbt_tiled_channel>(d_layout, scheme->get(), soft))
+                        : std::make_unique<core::StationaryChannel>(d_layout, d_guard)),
           d_demodulator(d_layout, *d_channel)
     {
         message_port_register_out(d_keys.stats);
@@ -171,7 +171,8 @@ private:
             if (said != is && is < int(std::size(names)))
                 wrong += std::string(wrong.empty() ? "" : ", ") + name + " = " + names[is];
         };
-        differs("constellation", d_settings.constellation, p.constellation, dvbt_constellation_names);
+        differs(
+            "constellation", d_settings.constellation, p.constellation, dvbt_constellation_names);
         differs("code_rate_HP",
                 dvbt_code_rate("code_rate_HP", d_settings.code_rate_HP),
                 p.rate_high,

@@ -128,8 +128,11 @@ private:
     rate_limit d_stats_limit{1.0};
 };
 
-dvbt_soft_decoder::sptr dvbt_soft_decoder::make(
-    int nsize, int constellation, int hierarchy, int code_rate, int transmission_mode)
+dvbt_soft_decoder::sptr dvbt_soft_decoder::make(int nsize,
+                                                int constellation,
+                                                int hierarchy,
+                                                int code_rate,
+                                                int transmission_mode)
 {
     check_constellation(constellation);
     check_hierarchy(hierarchy);

@@ -147,7 +147,11 @@ private:
         const float* gain = d_window.noise_gain();
         for (std::size_t k = 0; k < d_noise.size(); k++)
             d_noise[k] = std::isinf(gain[k]) ? gain[k] : d_noise_var * gain[k];
-        d_run->tiles().run(d_window.taps(), d_noise.data(), d_noise.size(), d_taps.data(), d_errors.empty() ? nullptr : d_errors.data());
+        d_run->tiles().run(d_window.taps(),
+                           d_noise.data(),
+                           d_noise.size(),
+                           d_taps.data(),
+                           d_errors.empty() ? nullptr : d_errors.data());
     }
 
     const core::DvbtLayout& d_layout;

@@ -150,7 +150,7 @@ def test_what_is_no_signal_gives_nothing(kind):
 
 
 def test_another_standard_gives_nothing():
-    """Symbols of as many samples with another prefix, as LTE has them: a place for them may be found, a frame is not."""
+    """Symbols of as many samples with another prefix, as LTE's: a place for them may be found, a frame is not."""
     symbols = impairments.noise(np.random.default_rng(6), 700 * 2048, 1.0).reshape(-1, 2048)
     x = np.concatenate([symbols[:, -144:], symbols], 1).ravel()
     spectra = through([diffsem.dvbt_ofdm_sym_acquisition(1, 2048, 1705, 256, 15.0)], x, 2048)[0]
@@ -159,7 +159,7 @@ def test_another_standard_gives_nothing():
 
 
 def test_hierarchical_payload_is_equalised():
-    """16-QAM with its quadrants further apart (alpha 2); gr-dtv's mapper sends no hierarchical mode, so its points are made here."""
+    """16-QAM with its quadrants further apart (alpha 2); gr-dtv's bit interleaver makes no such cells, so they are made here."""
     rng = np.random.default_rng(7)
     axis = np.array([2, 4, -2, -4]) / 20**0.5
     points = (rng.choice(axis, (450, 1512)) + 1j * rng.choice(axis, (450, 1512))).astype(np.complex64)

@@ -13,8 +13,8 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t half = 32; // of the states
-constexpr unsigned memory = 6;   // bits of a state; the newest is its lowest
+constexpr std::size_t half = 32;                 // of the states
+constexpr unsigned memory = 6;                   // bits of a state; the newest is its lowest
 constexpr unsigned polynomials[] = {0171, 0133}; // the newest bit is their uppermost
 
 bool coded(unsigned polynomial, unsigned bit, unsigned state)

@@ -15,8 +15,8 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t bit_block = 126;                          // of a bit interleaver, 4.3.4.1
-constexpr std::size_t bit_shifts[] = {0, 63, 105, 42, 21, 84};  // of I0 .. I5
+constexpr std::size_t bit_block = 126;                             // of a bit interleaver, 4.3.4.1
+constexpr std::size_t bit_shifts[] = {0, 63, 105, 42, 21, 84};     // of I0 .. I5
 constexpr std::size_t order_2k[] = {4, 3, 9, 6, 2, 8, 1, 5, 7, 0}; // table 5: of bit 0 upwards
 constexpr std::size_t order_8k[] = {7, 1, 4, 2, 9, 6, 8, 10, 0, 3, 11, 5};
 // Table 3, X and Y of each step in turn; 0: not sent.
@@ -61,7 +61,8 @@ std::vector<std::size_t> dvbt_cell_order(std::size_t cells)
         if (i == 2)
             bits = 1;
         if (i > 2) {
-            const std::size_t fresh = small ? bits ^ bits >> 3 : bits ^ bits >> 1 ^ bits >> 4 ^ bits >> 6;
+            const std::size_t fresh =
+                small ? bits ^ bits >> 3 : bits ^ bits >> 1 ^ bits >> 4 ^ bits >> 6;
             bits = bits >> 1 | (fresh & 1) << (width - 1);
         }
         std::size_t place = i % 2 << width;

@@ -21,7 +21,9 @@ std::string said(const py::handle& value)
 }
 
 // A whole number, of Python or NumPy.
-int whole(const char* name, const py::object& value, const std::string& give = "give a whole number")
+int whole(const char* name,
+          const py::object& value,
+          const std::string& give = "give a whole number")
 {
     int overflow = 0;
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
@@ -192,12 +194,11 @@ void bind_soft_decoder(py::module& m)
                          const py::object& hierarchy,
                          const py::object& code_rate,
                          const py::object& transmission_mode) {
-                 return B::make(
-                     whole("nsize", nsize),
-                     number("constellation", constellation, constellations),
-                     number("hierarchy", hierarchy, hierarchies),
-                     number("code_rate", code_rate, code_rates),
-                     number("transmission_mode", transmission_mode, transmission_modes));
+                 return B::make(whole("nsize", nsize),
+                                number("constellation", constellation, constellations),
+                                number("hierarchy", hierarchy, hierarchies),
+                                number("code_rate", code_rate, code_rates),
+                                number("transmission_mode", transmission_mode, transmission_modes));
              }),
              py::arg("nsize"),
              py::arg("constellation"),

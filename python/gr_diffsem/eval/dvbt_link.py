@@ -198,8 +198,9 @@ def outer_decoder():
 
 
 def _packets(tb, cells, mode, soft, seconds):
-    """Runs a receiver up to its decoder; its packets, uint8 [n, 188]. cells: the block or, with soft, the one or two that
-    give payload and the noise of each carrier."""
+    """Runs a receiver from its decoder on; its packets, uint8 [n, 188].
+
+    cells: the block that gives payload and, with soft, the noise of each carrier; or one block for each of them."""
     from gnuradio import blocks
 
     sink = blocks.vector_sink_b()

@@ -72,7 +72,8 @@ struct Run {
     std::uint64_t losses = 0;
     float noise_var = 0;
     double surprise = 0; // squared error over the variance that was said, summed over points
-    int known = 0;       // elements of symbols that are not usable, of which something is said to be known
+    int known =
+        0; // elements of symbols that are not usable, of which something is said to be known
 };
 
 //! `meddle` has each spectrum before it goes in; false: it is lost.

@@ -30,10 +30,7 @@ public:
      */
     virtual void estimate(std::size_t back, cfloat* channel, float* error = nullptr) = 0;
     //! Nobody asks for it; but what is measured on the way goes on. \p scratch as `channel` above.
-    virtual void pass(std::size_t back, cfloat* scratch)
-    {
-        estimate(back, scratch);
-    }
+    virtual void pass(std::size_t back, cfloat* scratch) { estimate(back, scratch); }
     virtual float noise_var() const = 0; //!< of a received carrier; 0: not measured yet
 };
 

@@ -53,13 +53,17 @@ public:
     std::size_t available() const { return d_octets.size() - d_taken; }
     //! So many octets, available() at the most.
     void pop(std::uint8_t* out, std::size_t n);
-    bool waiting() const { return d_decoder.waiting() > 0; } //!< end() would give more, but for less than an octet
+    bool waiting() const
+    {
+        return d_decoder.waiting() > 0;
+    } //!< end() would give more, but for less than an octet
 
 private:
     void make_places(std::size_t cells, Rate rate);
 
     const MaxLogDemapper d_demapper;
-    std::array<std::vector<std::uint32_t>, 2> d_places; // of each bit, in symbols of even and odd index
+    std::array<std::vector<std::uint32_t>, 2>
+        d_places; // of each bit, in symbols of even and odd index
     std::vector<float> d_llr;
     std::vector<std::int16_t> d_soft; // what is not sent stays 0
     ConvolutionalDecoder d_decoder;
