@@ -159,7 +159,7 @@ def test_another_standard_gives_nothing():
 
 
 def test_hierarchical_payload_is_equalised():
-    """16-QAM with its quadrants further apart (alpha 2); gr-dtv's bit interleaver makes no such cells, so they are made here."""
+    """16-QAM, alpha 2. The cells are made here: gr-dtv's bit interleaver makes none that its mapper knows."""
     rng = np.random.default_rng(7)
     axis = np.array([2, 4, -2, -4]) / 20**0.5
     points = (rng.choice(axis, (450, 1512)) + 1j * rng.choice(axis, (450, 1512))).astype(np.complex64)

@@ -2,6 +2,7 @@
 """DVB-T by soft decisions: gr-dtv's inner coder and its decoder are the oracle; what fading leaves to gain."""
 
 import flow
+import grid
 import numpy as np
 import pytest
 from gnuradio import blocks, gr
@@ -125,6 +126,37 @@ def test_noise_of_any_size(noise):
     assert len(got) == 4 * 189
     if noise == 1e-38:
         assert np.array_equal(got[:189], octets[:189])
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_noise_of_each_carrier_is_what_it_has(tiles, tmp_path):
+    """Two paths, 20 dB: carriers differ by 15 dB, and so do their errors."""
+    scheme = ""
+    if tiles:
+        scheme = str(tmp_path / "tiles")
+        frequency = np.exp(-2j * np.pi * np.outer(np.arange(24), [-2, 0, 3, 6, 9]) / 2048)
+        prior = np.kron(np.ones((8, 8)), frequency @ frequency.conj().T / 5) + 1e-3 * np.eye(192)
+        grid.package(tmp_path / "tiles", (8, 24), gain="measured", prior=prior)
+    sent = dvbt_link.broadcast(0.1)
+    here = sent.mode.layout
+    y = dvbt_link.faded(sent, moving_paths.still([0.0, 6.0], np.array([1, 0.7j])), 20, np.random.default_rng(4))
+    symbols = y[: len(y) // here.symbol * here.symbol].reshape(-1, here.symbol)[:, here.guard_len - 3 : -3]
+    spectra = np.fft.fftshift(np.fft.fft(symbols, axis=1), 1)
+    block = diffsem.dvbt_demod_reference_signals(
+        8, 2048, 1512, *sent.mode.reference_signals(), scheme=scheme, soft=True
+    )
+    tb, sinks = gr.top_block(), (blocks.vector_sink_c(1512), blocks.vector_sink_f(1512))
+    tb.connect(flow.source(tb, spectra), block)
+    for port, sink in enumerate(sinks):
+        tb.connect((block, port), sink)
+    flow.run(tb, 60)
+    payload, noise = (np.array(s.data()).reshape(-1, 1512)[20:] for s in sinks)
+    points = (np.sign(payload.real) + 1j * np.sign(payload.imag)) / 2**0.5
+    surprise = np.abs(payload - points) ** 2 / noise
+    limit = np.quantile(noise, [0.2, 0.8])
+    assert len(payload) == len(noise) > 80 and limit[1] > 4 * limit[0]
+    for part in (noise < limit[0], noise > limit[1]):
+        assert 0.75 < surprise[part].mean() < 1.25
 
 
 @pytest.mark.parametrize(("constellation", "snr"), [("qpsk", 8), ("16qam", 14)])

@@ -17,7 +17,7 @@ namespace core {
 /*!
  * Viterbi's algorithm for the code of constraint length 7 and rate 1/2 with the polynomials 171 and 133 (octal), the first
  * of which is sent first. A stream without ends: all states are as likely at its beginning, and a bit is decided once `depth`
- * more steps are known: ten constraint lengths at rate 7/8 and more at all others.
+ * more steps are known: twice what rate 7/8 needs (2.5 x 6 / (1 - R), B. Moision, ITA workshop 2008).
  *
  * Metrics are 16 bits that wrap round: what two states differ by is bounded by the memory of six steps, so that the sign of a
  * difference stays right (A. P. Hekstra, IEEE Trans. Commun. 37, 1989) and nothing has to be taken off.
