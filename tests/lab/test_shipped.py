@@ -70,6 +70,14 @@ def test_the_writer_says_what_members_fall_back_on(models, tmp_path):
     assert "fallback" not in model_packages.read_manifest(folder)["members"]["diffusion"]
 
 
+def test_a_member_alone_falls_back_to_what_is_there(tmp_path, models):
+    """ofdm_grid/fast without `full`, as adapted packages are: the closed form behind it answers."""
+    for name in ("fast.onnx", "robust_time.npy", "robust_carrier.npy"):
+        shutil.copy(models / "ofdm_grid" / name, tmp_path)
+    package_writer.write(schemes.get("ofdm_grid"), tmp_path)
+    assert model_packages.read_manifest(tmp_path)["members"]["fast"]["fallback"] == "robust"
+
+
 @pytest.mark.parametrize(
     "member, limits",
     [

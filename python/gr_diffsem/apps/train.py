@@ -7,9 +7,11 @@ SCHEME is a name, or the path of a scheme's .py file; $DIFFSEM_SCHEMES names fol
 from pathlib import Path
 
 from .. import schemes
+from ..base import model_packages
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.places import checkout
+from ..eval import recording_looks
 
 
 def add_arguments(parser):
@@ -35,6 +37,9 @@ def add_arguments(parser):
     parser.add_argument("--images", help="folder of photographs, for schemes that learn from them")
     parser.add_argument("--validate", help="folder of other photographs, to report on")
     parser.add_argument("--start", help="checkpoint.pt or exported .onnx of an equal network to begin from")
+    text = "adapt to the channels of these: recordings of Wi-Fi or LTE, or .npz of looks (docs/ofdm_grid.md); without "
+    text += "--start the scheme's own package is what it begins from"
+    parser.add_argument("--from", dest="recordings", nargs="+", metavar="RECORDING", help=text)
 
 
 def run(args):
@@ -55,8 +60,32 @@ def run_one(scheme, args, out):
     if args.member and args.member not in networks:
         raise unknown("network of " + scheme.name, args.member, networks)
     chosen = {m: n for m, n in networks.items() if args.member in (None, m)}
-    training = scheme.training()
-    return [training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
+    if not args.recordings:
+        training = scheme.training()
+        return [training(scheme, member, network, args, out / member).run() for member, network in chosen.items()]
+    return adapt(scheme, chosen, args, out)
+
+
+def adapt(scheme, networks, args, out):
+    """The same with --from: their reports."""
+    training = scheme.adapting()
+    if training is None:
+        able = ", ".join(name for name in schemes.names() if schemes.get(name).adapting())
+        raise UserError(f"--from: scheme '{scheme.name}' does not learn from recordings; {able} does")
+    args.looks = recording_looks.read(args.recordings)
+    reports, start = [], args.start
+    for member, network in networks.items():
+        args.start = start or shipped(scheme.name, member)
+        reports.append(training(scheme, member, network, args, out / member).run())
+    return reports
+
+
+def shipped(name, member):
+    """The .onnx of a member in the scheme's own package."""
+    path = model_packages.locate(name, checkout_first=True)[0] / f"{member}.onnx"
+    if not path.is_file():
+        raise UserError(f"--from begins from {path}, which is not there; give --start")
+    return str(path)
 
 
 def table(report):
@@ -65,6 +94,10 @@ def table(report):
     for r in report["networks"]:
         how = f"{r['steps']} steps, {r['minutes']:.1f} minutes, {r['device']}"
         lines.append(f"{r['member']}: {how} -> {r['checkpoint']}")
+        if "kept_back_db" in r:
+            before, after = r["kept_back_db"]["before"], r["kept_back_db"]["after"]
+            advice = "" if after < before else ": keep the old network"
+            lines.append(f"error at looks kept back: {after:.2f} dB, before {before:.2f}{advice}")
     return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
 
 

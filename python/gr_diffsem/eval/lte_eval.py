@@ -13,7 +13,7 @@ from ..base.number_options import real, whole
 from ..receivers.lte import lte_receiver, lte_search
 from ..receivers.lte.lte_capture import DEFAULT_RATE, LEAST_RATE, Capture
 from ..receivers.recordings import FORMATS
-from . import lte_scores, plots
+from . import lte_scores, plots, recording_looks
 
 #: Rates, samples a second, that a recording without a cell is tried at, for a hint.
 USUAL_RATES = (1.92e6, 2.4e6, 3.84e6, 7.68e6, 10e6, 15.36e6, 19.2e6, 20e6, 23.04e6, 30.72e6)
@@ -40,6 +40,8 @@ def add_arguments(parser):
     text = "draws of noise on each frame's broadcast channel (default: 5)"
     whole(parser, "--draws", "draws", least=1, most=1000, default=5, metavar="N", help=text)
     whole(parser, "--seed", default=0, help="of the added noise (default: 0)")
+    text = "write the reference signals of all ports as looks, for `gr-diffsem train ofdm_grid --from`, and stop"
+    parser.add_argument("--looks", metavar="NPZ", help=text)
     text = "write the broadcast channel's constellation and the errors as a picture"
     parser.add_argument("--picture", metavar="PNG", help=text)
 
@@ -52,6 +54,8 @@ def run(args):
     """The evaluation: `lte_scores.evaluate`'s report, with `pci`, `ports`, `mib` and what else is known of the cell."""
     if args.picture is not None:
         plots.check("--picture", args.picture)
+    if args.looks is not None:
+        recording_looks.check("--looks", args.looks)
     capture = Capture(args.capture, args.format, args.fs, args.inverted)
     methods = lte_scores.make_methods(dict.fromkeys(args.methods))
     try:
@@ -60,6 +64,8 @@ def run(args):
         raise Failed(f"{error}{hint(args, capture)}") from None
     for note in capture.notes:
         print(note, file=sys.stderr)
+    if args.looks:
+        return recording_looks.write(args.looks, recording_looks.of_reception(got, f"LTE cell {got.cell.identity}"))
     cell = got.cell
     bar = console.progress(None, "tile", "evaluating")
     try:
@@ -115,6 +121,8 @@ def hint(args, capture):
 
 def table(report):
     """The report for people."""
+    if "looks" in report:
+        return recording_looks.table(report)
     mib = report["mib"]
     lines = [
         f"cell {report['pci']}, {report['ports']} ports, {mib['resource_blocks']} resource blocks "

@@ -18,6 +18,7 @@ from ..models import grid_bank
 from ..receivers.lte import lte_frontend, lte_pbch, lte_receiver
 from ..receivers.lte.lte_tables import MIDDLE
 from . import scores
+from .tiled_grid import TiledGrid
 
 SNR_DB = (-12.0, -9.0, -6.0, -3.0, 0.0, 5.0, 10.0)
 TILE = (16, 48)  # rows, columns
@@ -44,21 +45,6 @@ def linear(y, observed, noise_var=None):
     return grid_bank.interpolate(y, observed)
 
 
-class Tiled:
-    """A scheme through the core's `TiledEstimator`, for grids of TILE and smaller."""
-
-    def __init__(self, spec):
-        from gnuradio import diffsem
-
-        self._run = diffsem.core.TiledEstimator(spec, TILE).run
-
-    def __call__(self, y, observed, noise_var):
-        rest = [(0, whole - part) for whole, part in zip(TILE, observed.shape, strict=True)]
-        noise = np.pad(np.where(observed, noise_var, np.inf), rest, constant_values=np.inf)
-        mean = self._run(np.pad(y, [(0, 0), *rest]).astype(np.complex64), noise.astype(np.float32))[0]
-        return mean[:, : observed.shape[0], : observed.shape[1]]
-
-
 def make_methods(names):
     """{name: estimator}; UserError for what cannot be loaded."""
     out = {}
@@ -69,7 +55,7 @@ def make_methods(names):
             out[name] = partial(_classical, name)
         else:
             try:
-                out[name] = Tiled(name)
+                out[name] = TiledGrid(name, TILE)
             except ValueError as error:
                 raise UserError(f"--methods {name}: {error}") from None
             except ImportError as error:

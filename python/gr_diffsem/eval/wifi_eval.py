@@ -11,13 +11,17 @@ import sys
 import warnings
 from functools import partial
 
+import numpy as np
+
 from ..base import console
 from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..receivers.wifi.wifi_capture import FORMAT_NAMES, WIDTHS, Capture, hertz
+from ..receivers.wifi.wifi_tables import N_FFT
 from ..receivers.wifi.wifi_truth import MAX_PACKETS, from_receiver, from_truth_file, load_truth
-from . import plots
+from . import plots, recording_looks
 from . import wifi_scores as evaluation
+from .tiled_grid import TiledGrid
 
 #: Samples of a recording without packets that are looked at again, read in other ways.
 LOOK = 4 << 20
@@ -55,20 +59,24 @@ def add_arguments(parser):
         nargs="+",
         default=list(METHODS),
         metavar="METHOD",
-        help=f"any of {' '.join(METHODS)} (default: all)",
+        help=f"any of {' '.join(METHODS)} (default: all), or PACKAGE/MEMBER of your own",
     )
     text = f"keep at most so many packets per recording (default: {MAX_PACKETS})"
     whole(parser, "--max-packets", "packets", least=1, default=MAX_PACKETS, metavar="N", help=text)
+    text = "write the packets' looks at their channels, for `gr-diffsem train ofdm_grid --from`, and evaluate no method"
+    parser.add_argument("--looks", metavar="NPZ", help=text)
     parser.add_argument("--plot", metavar="PNG", help="write constellations and NMSE as a picture")
     parser.add_argument("--json", action="store_true", help="print the report as strict JSON")
 
 
 def _check(args):
     for name in args.methods:
-        if name not in METHODS:
+        if name not in METHODS and "/" not in name:
             raise unknown("method", name, METHODS)
     if args.plot is not None:
         plots.check("--plot", args.plot)
+    if args.looks is not None:
+        recording_looks.check("--looks", args.looks)
 
 
 def make_estimators(names):
@@ -80,12 +88,16 @@ def make_estimators(names):
     try:
         from gnuradio import diffsem
 
-        estimators = {name: partial(_through_block, diffsem.scheme(METHODS[name])) for name in names}
-        for name in names:
+        handles = {name: diffsem.scheme(METHODS.get(name, name)) for name in names}
+        estimators = {}
+        for name, handle in handles.items():
+            over_grid = len(handle.info()["shape"]) == 2
+            ask, of = (_one_symbol, TiledGrid(handle, (1, N_FFT))) if over_grid else (_through_block, handle)
+            estimators[name] = partial(ask, of)
             estimators[name].passes = PASSES.get(name, 1)
         return estimators
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"--methods: {error}") from None
     except ImportError as e:
         if set(names) == {"ls"}:
             return {"ls": evaluation.least_squares}
@@ -103,6 +115,12 @@ def _through_block(handle, y, noise_var, mask):
     # The two symbols' difference, less the rotation between them; who measures what the guard of a scheme alone reads.
     freedom = mask.sum() - 0.5 if handle.info()["guard"] else 0
     return through_block(handle, y, noise_var, mask, noise_freedom=freedom)[:2]
+
+
+def _one_symbol(grid, y, noise_var, mask):
+    """The same through a prior over symbols and carriers, of which a packet's training field is one symbol."""
+    h, variance, _ = grid.told(y[:, None], mask[None], np.reshape(noise_var, (-1, 1, 1)))
+    return h[:, 0], variance[:, 0]
 
 
 def load_packets(args, say):
@@ -177,7 +195,9 @@ def run(args):
         print(text, file=sys.stderr)
 
     packets = load_packets(args, say)
-    estimators = make_estimators([m for m in METHODS if m in args.methods])
+    if args.looks:
+        return recording_looks.write(args.looks, [recording_looks.of_packets(packets, "802.11 packets")])
+    estimators = make_estimators(list(dict.fromkeys(args.methods)))
     floor = 10 * math.log10(sum(p.floor for p in packets) / len(packets))
     say(f"{len(packets)} packets; the reference channel's own error is {floor:.1f} dB")
     steps = len(packets) * (1 + len(args.snr) * (1 + len(estimators)))
@@ -197,6 +217,8 @@ def run(args):
 
 def table(report):
     """The report for people."""
+    if "looks" in report:
+        return recording_looks.table(report)
     snr = report["snr_db"]
     n = report["packets"]
     lines = [f"{n} packets, {report['fcs_ok_clean']} decoded without added noise (ls)"]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains networks that answer in rounds (models/delay_doppler.py).
+"""Trains networks over the grid, those that answer in rounds (models/delay_doppler.py) and others.
 
-At first they learn the powers that the channels were drawn with, by cross entropy, which needs no gradient through the
-linear systems; then the error of the answers, the last round's and, at a smaller weight, those of earlier ones.
+At first the former learn the powers that the channels were drawn with, by cross entropy, which needs no gradient
+through the linear systems; then the error of the answers, the last round's and, at a smaller weight, those of earlier
+ones.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import nn
 from . import delay_doppler, training
 
 EARLIER = 0.2  # weight of what each earlier round leaves, beside the last's
-BESIDE = 0.002  # what an element beside the part of a tile that is there counts
+BESIDE = 0.002  # what an element beside the part of a tile counts: nobody asks for it, but it is learned too
 # An item counts by the error that its pattern and noise make one expect, to this power: at 1 each pattern and SNR
 # counts alike in dB. What y itself says must not enter: a channel that is hard to know makes much of the mean error,
 # and counts as much as it makes.
@@ -45,10 +46,8 @@ def cells(channels, waves):
     return (scattered + sight).astype(np.float32)
 
 
-def of_part(values, part):
-    """Mean over the elements of the part of a tile that is there: [B]. Those beside it, which nobody asks for, count a
-    little, so that they are learned too."""
-    weight = part + BESIDE
+def of_part(values, weight):
+    """Mean over the elements of a tile, each by its weight: [B]."""
     return (values * weight).sum((1, 2)) / weight.sum((1, 2))
 
 
@@ -71,24 +70,38 @@ class Difficulty:
         return expected.detach()
 
 
-class RoundsTraining(training.Training):
-    """`Training` of a network with rounds(x, sigma) -> ([log powers], [means], log variance)."""
+class GridTraining(training.Training):
+    """`Training` over the grid, of a network with rounds(x, sigma) -> ([log powers], [means], log variance) or of one
+    that answers once."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
         self.difficulty = Difficulty(*scheme.shape, self.device)
+        self.in_rounds = hasattr(self.net, "rounds")
 
     def draw(self, rng):
-        batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
-        self.scheme.check_batch(batch)
-        powers = torch.from_numpy(cells(batch.channels, self.net.waves))
-        return (*training.tensors(batch), powers, torch.from_numpy(batch.part))
+        return self.tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
 
-    def loss(self, clean, state, sigma, observed, powers, part):
-        alone = self.start is None and self.elapsed < POWERS_ALONE * self.seconds
-        said, means, log_variance = self.net.rounds(state, sigma, through=not alone)
+    def tensors(self, batch):
+        """What `loss` takes: a `GridBatch` as tensors, the powers that it was drawn with, what each element counts, and
+        the variance of what is not known of `clean` (here nothing)."""
+        self.scheme.check_batch(batch)
+        powers = cells(batch.channels, self.net.waves) if self.in_rounds else np.zeros((self.batch, 0), np.float32)
+        weight = torch.from_numpy(batch.part.astype(np.float32) + BESIDE)
+        return (*training.tensors(batch), torch.from_numpy(powers), weight, torch.zeros_like(weight))
+
+    def answers(self, state, sigma, through):
+        """As `rounds` gives them."""
+        if self.in_rounds:
+            return self.net.rounds(state, sigma, through=through)
+        mean, log_variance = self.net(state, sigma)
+        return [], [mean], log_variance
+
+    def loss(self, clean, state, sigma, observed, powers, part, doubt):
+        alone = self.in_rounds and self.start is None and self.elapsed < POWERS_ALONE * self.seconds
+        said, means, log_variance = self.answers(state, sigma, through=not alone)
         log_variance = log_variance.reshape(observed.shape)
-        errors = [training.square_error(mean, clean, observed) for mean in means]
+        errors = [training.square_error(mean, clean, observed) - doubt for mean in means]
         likely = log_variance + (errors[-1].detach() * torch.exp(-log_variance)).clamp(max=training.OUTLIER)
         spread = of_part(likely, part).mean()
         if alone:

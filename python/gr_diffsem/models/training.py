@@ -56,6 +56,7 @@ def command(args, member):
     for name in ("images", "start"):
         value = getattr(args, name)
         words += [f"--{name}", Path(value).name] if value else []
+    words += ["--from", *(Path(path).name for path in args.recordings)] if getattr(args, "recordings", None) else []
     return shlex.join(map(str, words))
 
 
@@ -291,13 +292,15 @@ class Training:
             "seed": self.seed,
             "batch": self.batch,
             **self.code,
-            "start": self.start,
-            "device": device_name(self.device),
-            "command": self.command,
+            **self.facts(),
         }
         partial = self.checkpoint.with_suffix(".tmp")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
+
+    def facts(self):
+        """What the card says of this training beside its length."""
+        return {"start": self.start, "device": device_name(self.device), "command": self.command}
 
     def _load(self):
         state = load_checkpoint(self.checkpoint)

@@ -155,7 +155,7 @@ def table(report):
 def trained_on(scheme, state):
     """The card's facts about a training."""
     return {
-        "data": scheme.data,
+        "data": "; then ".join(filter(None, (scheme.data, state.get("adapted_to")))),
         "seed": state.get("seed"),
         "commit": state.get("commit"),
         "minutes": round(state.get("elapsed", 0) / 60, 1),

@@ -59,6 +59,16 @@ def graphs(scheme, folder):
     return found
 
 
+def fallback(scheme, name, members):
+    """What answers in the place of a member: the nearest of those behind it that are there; None if none is."""
+    seen = {name}
+    while (name := scheme.fallbacks.get(name)) not in (None, *seen):
+        if name in members:
+            return name
+        seen.add(name)
+    return None
+
+
 def with_matrix(choices, file):
     """A member's choices, whose operator `matrix` names the file that the package ships, where it names none."""
     operator = choices.get("operator", {})
@@ -91,8 +101,8 @@ def write(scheme, folder):
             members[name] = {**member, **more}
     if not members:
         raise UserError(f"{folder} holds nothing of scheme {scheme.name}: export a checkpoint into it first")
-    for name, other in scheme.fallbacks.items():
-        if name in members and other in members:
+    for name in scheme.fallbacks.keys() & members.keys():
+        if other := fallback(scheme, name, members):
             members[name]["fallback"] = other
             if name in scheme.fewest_observed:
                 members[name]["fewest_observed"] = scheme.fewest_observed[name]

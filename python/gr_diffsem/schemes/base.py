@@ -149,6 +149,9 @@ class Scheme:
 
         return Training
 
+    def adapting(self):
+        """The class that adapts its networks to looks of a recording (`train --from`); None where there is none."""
+
     def sample(self, rng, n):
         """n clean signals, complex64 (of real data float32) [n, *shape], E|x|^2 = 1 over the data set; with `condition`
         (signals, {name: array [n, ...]})."""

@@ -78,6 +78,11 @@ class OfdmGrid(Scheme):
 
         return RoundsTraining
 
+    def adapting(self):
+        from ..models.site_training import SiteTraining
+
+        return SiteTraining
+
     def sample(self, rng, n):
         return grid_channel.draw(rng, n, *TILE, doppler=FASTEST).response
 
