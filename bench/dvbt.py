@@ -150,29 +150,40 @@ def picture(args):
     from gr_diffsem.eval import plots
 
     plots.check("--to", args.to)
-    hz, shown = 50, 20
     sent = dvbt_link.broadcast(SECONDS)
     most, snrs = most_of(sent), (5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 25, 30)
-    names = {"genie": "the true channel", "ours, soft": "ours, soft", "ours": "ours", "stock": "gr-dtv"}
-    shares = {name: [] for name in names}
-    table(("SNR, dB",), names)
+    shares = {name: [] for name in SHOWN}
+    table(("SNR, dB",), SHOWN)
     for snr in snrs:
-        got = [packets(sent, tu6(hz, draw), snr, names, draw) for draw in range(args.draws)]
+        got = [packets(sent, tu6(50, draw), snr, SHOWN, draw) for draw in range(args.draws)]
         for name, values in shares.items():
             values.append(100 * sum(g[name] for g in got) / most / args.draws)
         row((snr,), {name: f"{values[-1]:.1f} %" for name, values in shares.items()})
+    draw_picture(plots, sent, snrs, shares, args.to)
+
+
+SHOWN = {  # receiver: words and mark of the picture
+    "genie": ("the true channel, hard", "k--"),
+    "ours, soft": ("ours, soft", "C2o-"),
+    "ours": ("ours, hard", "C0o-"),
+    "stock": ("gr-dtv", "C3o-"),
+}
+
+
+def draw_picture(plots, sent, snrs, shares, path, points_at=30):
+    """shares: {receiver: % of the packets at each of snrs}. points_at: dB, of the payload that is shown."""
     figure, axes = plots.panels(3)
-    for name, mark in zip(names, ("k--", "C2o-", "C0o-", "C3o-"), strict=True):
-        axes[0].plot(snrs, shares[name], mark, ms=4, label=names[name])
-    axes[0].set(xlabel="SNR, dB", ylabel="transport packets that arrive, %", title=f"DVB-T, TU6, {hz} Hz of Doppler")
+    for name, (words, mark) in SHOWN.items():
+        axes[0].plot(snrs, shares[name], mark, ms=4, label=words)
+    axes[0].set(xlabel="SNR, dB", ylabel="transport packets that arrive, %", title="DVB-T, TU6, 50 Hz of Doppler")
     axes[0].grid(alpha=0.3)
     axes[0].legend()
-    y = dvbt_link.faded(sent, tu6(hz, 0), shown, np.random.default_rng(0))
-    for axis, name in zip(axes[1:], ("stock", "ours"), strict=True):
+    y = dvbt_link.faded(sent, tu6(50, 0), points_at, np.random.default_rng(0))
+    for axis, name, words in zip(axes[1:], ("stock", "ours"), ("gr-dtv", "ours"), strict=True):
         points = dvbt_link.payload(y, sent.mode, *RECEIVERS[name][:2])[::100].ravel()[:8000]
         axis.plot(points.real, points.imag, ".", ms=1.5, alpha=0.5)
-        axis.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title=f"{names[name]}, {shown} dB")
-    figure.savefig(args.to, dpi=110)
+        axis.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title=f"payload by {words}, {points_at} dB")
+    figure.savefig(path, dpi=110)
 
 
 def modes(args):
