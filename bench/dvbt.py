@@ -6,27 +6,31 @@ knows the channel, on the same samples from gr-dtv's transmitter.
 SNR: of a carrier in use, mean over the fading. TU6: six paths, Clarke's spectrum. A run is 0.82 s; of QPSK 1/2, 2k,
 guard 1/8, 2,640 packets are the most that a receiver can give which begins with a superframe.
 
-    build/env/radio/bin/python bench/dvbt.py doppler|still|echo|threshold|modes|schemes|speed
-        [--draws 3] [--receivers stock ours genie]
+    build/env/radio/bin/python bench/dvbt.py doppler|still|echo|threshold|picture|modes|schemes|speed
+        [--draws 3] [--receivers stock ours genie ...] [--to dvbt_mobile.png]
 """
 
 import argparse
+import functools
 import itertools
 import time
 
 import numpy as np
 from gr_diffsem.air import moving_paths
+from gr_diffsem.air.impairments import noise
 from gr_diffsem.eval import dvbt_link
 from gr_diffsem.eval.dvbt_link import Mode
 from gr_diffsem.receivers.dvbt.dvbt_layout import RATE
 
-SECONDS, SHORT = 0.82, 0.25
+SECONDS, HALF, SHORT = 0.82, 0.5, 0.25
 DELAYS, POWERS = np.array(moving_paths.TU6[0]) * RATE, moving_paths.TU6[1]
-RECEIVERS = {
-    "stock": ("stock", "stock"),
-    "stock + ours": ("stock", "ours"),
-    "ours": ("ours", "ours"),
-    "genie": None,
+RECEIVERS = {  # whose acquisition, whose reference signals, soft decisions?
+    "stock": ("stock", "stock", False),
+    "stock + ours": ("stock", "ours", False),
+    "ours": ("ours", "ours", False),
+    "ours, soft": ("ours", "ours", True),
+    "genie": ("genie", "genie", False),
+    "genie, soft": ("genie", "genie", True),
 }
 
 
@@ -38,15 +42,22 @@ def tu6(doppler, seed):
 def packets(sent, paths, snr_db, receivers, seed=0, **options):
     """{receiver: packets that are right}, all on the same samples."""
     y = dvbt_link.faded(sent, paths, snr_db, np.random.default_rng([seed, round(10 * snr_db)]))
-    out = {}
-    for name in receivers:
-        parts = RECEIVERS[name]
-        if parts is None:
-            got = dvbt_link.genie(y, sent.mode, paths)
-        else:
-            got = dvbt_link.receive(y, sent.mode, *parts, snr_db=snr_db, **(options if "ours" in parts else {}))
-        out[name] = dvbt_link.right(got, sent)
-    return out
+    return {name: arrived(name, y, sent, paths, snr_db, **options) for name in receivers}
+
+
+def arrived(name, y, sent, paths, snr_db, **options):
+    """Packets that are right by this receiver."""
+    parts = RECEIVERS[name]
+    if "genie" in parts:
+        got = dvbt_link.genie(y, sent.mode, paths, parts[2], sent.noise_var(snr_db))
+    else:
+        got = dvbt_link.receive(y, sent.mode, *parts, snr_db=snr_db, **(options if "ours" in parts else {}))
+    return dvbt_link.right(got, sent)
+
+
+def most_of(sent):
+    """Packets that a receiver can give."""
+    return dvbt_link.right(dvbt_link.genie(sent.samples, sent.mode, moving_paths.still([0.0], [1.0])), sent)
 
 
 def table(heads, receivers):
@@ -86,33 +97,93 @@ def echo(args):
 
 
 def threshold(args):
-    """SNR from which on at most 1 % of the packets are lost, of the draws together."""
-    table(("mode", "Doppler, Hz"), args.receivers)
+    """SNR from which on at most 1 % of the packets are lost, of each draw of half a second, whose noise is the same at
+    any SNR but for its size; then what lies between receivers, of each draw by itself."""
+    names = args.receivers
+    table(("mode", "Doppler, Hz", "draw"), names)
     for constellation, hz in itertools.product(("qpsk", "16qam"), (10, 50)):
-        sent = dvbt_link.broadcast(SECONDS, Mode(constellation=constellation))
-        most = dvbt_link.right(dvbt_link.genie(sent.samples, sent.mode, moving_paths.still([0.0], [1.0])), sent)
-        snrs = np.arange(10, 31, 2.0) + (4 if constellation == "16qam" else 0)
-        lost = {name: [] for name in args.receivers}
-        for snr in snrs:
-            got = [packets(sent, tu6(hz, d), snr, args.receivers, d) for d in range(args.draws)]
-            for name, values in lost.items():
-                values.append(1 - sum(g[name] for g in got) / most / args.draws)
-            print("#", constellation, hz, snr, {n: round(v[-1], 4) for n, v in lost.items()}, flush=True)
-            if all(v[-1] <= 0.003 for n, v in lost.items() if n != "stock"):
-                break
-        row((constellation, hz), {n: crossing(snrs, v) for n, v in lost.items()})
+        sent = dvbt_link.broadcast(HALF, Mode(constellation=constellation))
+        most, found = most_of(sent), {name: [] for name in names}
+        for draw in range(args.draws):
+            paths = tu6(hz, draw)
+            faded = sent.over(paths)
+            rough = noise(np.random.default_rng([draw, hz]), len(faded), 1.0)
+            for name in names:
+                lost = functools.partial(share_lost, name, sent, paths, faded, rough, most)
+                start = (14 if constellation == "qpsk" else 20) - (3 if "soft" in name else 0)
+                found[name].append(crossing(lost, start))
+            row((constellation, hz, draw), {name: f"{found[name][-1]:.2f}" for name in names})
+        for one, other in (("ours", "genie"), ("ours", "ours, soft"), ("ours, soft", "genie, soft")):
+            if one in names and other in names:
+                apart = np.subtract(found[one], found[other])
+                least, largest = apart.min(), apart.max()
+                print(f"# {one} - {other}: {apart.mean():+.2f} dB, {least:+.2f} .. {largest:+.2f}", flush=True)
 
 
-def crossing(snrs, lost, share=0.01):
-    """Where the share of lost packets falls to this, along a line in its logarithm."""
-    level = np.log(np.maximum(lost, 1e-5))
-    above = np.flatnonzero(level > np.log(share))
-    if not above.size:
-        return f"< {snrs[0]:.1f}"
-    i = above[-1]
-    if i + 1 == len(level):
-        return f"> {snrs[i]:.1f}"
-    return f"{snrs[i] + (snrs[i + 1] - snrs[i]) * (level[i] - np.log(share)) / (level[i] - level[i + 1]):.1f}"
+def share_lost(name, sent, paths, faded, rough, most, snr):
+    """Of the packets, by a receiver of these samples with noise rough, of unit power, at this SNR."""
+    y = (faded + np.sqrt(sent.noise_var(snr)) * rough).astype(np.complex64)
+    return 1 - arrived(name, y, sent, paths, snr) / most
+
+
+def crossing(lost, snr, share=0.01, step=2.0, fine=0.5, most=40.0):
+    """The SNR where lost(snr) falls to this share, along a line in its logarithm between points `fine` apart."""
+    below = above = None
+    while (below is None or above is None) and snr <= most:
+        part = lost(snr)
+        if part > share:
+            above, snr = (snr, part), snr + step
+        else:
+            below, snr = (snr, part), snr - step
+    if below is None:
+        return np.inf
+    while below[0] - above[0] > fine:
+        snr = (below[0] + above[0]) / 2
+        part = lost(snr)
+        below, above = (below, (snr, part)) if part > share else ((snr, part), above)
+    level = [np.log(max(part, 1e-4)) for _, part in (above, below)]
+    return above[0] + (below[0] - above[0]) * (level[0] - np.log(share)) / (level[0] - level[1])
+
+
+def picture(args):
+    """What arrives over SNR at 50 Hz, and payload of the same symbols by stock and by ours."""
+    from gr_diffsem.eval import plots
+
+    plots.check("--to", args.to)
+    sent = dvbt_link.broadcast(SECONDS)
+    most, snrs = most_of(sent), (5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 25, 30)
+    shares = {name: [] for name in SHOWN}
+    table(("SNR, dB",), SHOWN)
+    for snr in snrs:
+        got = [packets(sent, tu6(50, draw), snr, SHOWN, draw) for draw in range(args.draws)]
+        for name, values in shares.items():
+            values.append(100 * sum(g[name] for g in got) / most / args.draws)
+        row((snr,), {name: f"{values[-1]:.1f} %" for name, values in shares.items()})
+    draw_picture(plots, sent, snrs, shares, args.to)
+
+
+SHOWN = {  # receiver: words and mark of the picture
+    "genie": ("the true channel, hard", "k--"),
+    "ours, soft": ("ours, soft", "C2o-"),
+    "ours": ("ours, hard", "C0o-"),
+    "stock": ("gr-dtv", "C3o-"),
+}
+
+
+def draw_picture(plots, sent, snrs, shares, path, points_at=30):
+    """shares: {receiver: % of the packets at each of snrs}. points_at: dB, of the payload that is shown."""
+    figure, axes = plots.panels(3)
+    for name, (words, mark) in SHOWN.items():
+        axes[0].plot(snrs, shares[name], mark, ms=4, label=words)
+    axes[0].set(xlabel="SNR, dB", ylabel="transport packets that arrive, %", title="DVB-T, TU6, 50 Hz of Doppler")
+    axes[0].grid(alpha=0.3)
+    axes[0].legend()
+    y = dvbt_link.faded(sent, tu6(50, 0), points_at, np.random.default_rng(0))
+    for axis, name, words in zip(axes[1:], ("stock", "ours"), ("gr-dtv", "ours"), strict=True):
+        points = dvbt_link.payload(y, sent.mode, *RECEIVERS[name][:2])[::100].ravel()[:8000]
+        axis.plot(points.real, points.imag, ".", ms=1.5, alpha=0.5)
+        axis.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", title=f"payload by {words}, {points_at} dB")
+    figure.savefig(path, dpi=110)
 
 
 def modes(args):
@@ -157,6 +228,9 @@ def speed(args):
         for _ in range(5):
             tb, made = gr.top_block(), parts()
             tb.connect(*made)
+            soft = [part for part in made if isinstance(part, diffsem.dvbt_soft_decoder)]
+            if soft:
+                tb.connect((made[made.index(soft[0]) - 1], 1), (soft[0], 1))
             begun = time.process_time()
             tb.run()
             least = min(least, time.process_time() - begun)
@@ -172,8 +246,11 @@ def speed(args):
     def rows():
         return blocks.vector_source_c(spectra, False, here.fft_len)
 
-    def demod(lib):
-        return lib.dvbt_demod_reference_signals(8, here.fft_len, here.data_len, *mode.reference_signals())
+    def demod(lib, **options):
+        return lib.dvbt_demod_reference_signals(8, here.fft_len, here.data_len, *mode.reference_signals(), **options)
+
+    def soft_part():
+        return [demod(diffsem, soft=True), dvbt_link.soft_decoder(mode), *dvbt_link.outer_decoder()]
 
     spectra = np.array(chain(lambda: [*source(), *front(diffsem), blocks.vector_sink_c(here.fft_len)])[1].data())
     idle = chain(lambda: [*source(), blocks.null_sink(8)])[0]
@@ -190,15 +267,20 @@ def speed(args):
     for name, (make, off) in parts.items():
         seconds = [chain(lambda make=make, lib=lib: make(lib))[0] - off for lib in (dtv, diffsem)]
         row((name, *(f"{len(y) / s / 1e6:.1f}" for s in seconds)), {})
+    seconds = chain(lambda: [*source(), *front(diffsem), *soft_part(), blocks.null_sink(1)])[0] - idle
+    row(("whole receiver, soft", "", f"{len(y) / seconds / 1e6:.1f}"), {})
 
 
 def main():
-    parts = {f.__name__: f for f in (doppler, still, echo, threshold, modes, schemes, speed)}
+    parts = {f.__name__: f for f in (doppler, still, echo, threshold, picture, modes, schemes, speed)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=parts)
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--receivers", nargs="+", choices=RECEIVERS, default=["stock", "ours", "genie"])
+    parser.add_argument("--receivers", nargs="+", choices=RECEIVERS)
+    parser.add_argument("--to", default="dvbt_mobile.png", help="where the picture is written")
     args = parser.parse_args()
+    soft = ["ours", "ours, soft", "genie"]
+    args.receivers = args.receivers or (soft if args.part == "threshold" else ["stock", "ours", "genie"])
     dvbt_link.quiet()
     parts[args.part](args)
 

@@ -3,9 +3,9 @@
  */
 #include "block_helpers.h"
 #include "dvbt_tiled_channel.h"
+#include "dvbt_words.h"
+#include "ended.h"
 
-#include <gnuradio/block_detail.h>
-#include <gnuradio/buffer_reader.h>
 #include <gnuradio/diffsem/core/link/dvbt_demodulator.h>
 #include <gnuradio/diffsem/core/link/stationary_channel.h>
 #include <gnuradio/diffsem/dvbt_demod_reference_signals.h>
@@ -24,51 +24,25 @@ namespace {
 
 constexpr uint64_t without_frame = 3 * core::DvbtLayout::superframe; // symbols
 constexpr int guards[] = {32, 16, 8, 4};
-constexpr int code_rates[] = {3,
-                              5,
-                              6,
-                              8,
-                              9}; // of gr-dtv, by the number of the transmission parameters
-const char* const code_rate_names[] = {"C1_2", "C2_3", "C3_4", "C5_6", "C7_8"};
-const char* const constellation_names[] = {"MOD_QPSK", "MOD_16QAM", "MOD_64QAM"};
-const char* const guard_names[] = {"GI_1_32", "GI_1_16", "GI_1_8", "GI_1_4"};
-const char* const mode_names[] = {"T2k", "T8k"};
-
-void check_range(const char* name, int value, int most, const char* choices)
-{
-    if (value < 0 || value > most)
-        throw core::Error(std::string(name) + " is " + text(value) + ": give " + choices);
-}
-
-void check_rate(const char* name, int value)
-{
-    if (std::find(std::begin(code_rates), std::end(code_rates), value) == std::end(code_rates))
-        throw core::Error(std::string(name) + " is " + text(value) +
-                          ": give C1_2, C2_3, C3_4, C5_6 or C7_8 of gr-dtv");
-}
-
 void check(int itemsize, int ninput, int noutput, const dvbt_settings& s)
 {
     if (itemsize != int(sizeof(gr_complex)))
         throw core::Error("itemsize is " + text(itemsize) + ": items are complex, give 8");
-    check_range("constellation", s.constellation, 2, "MOD_QPSK, MOD_16QAM or MOD_64QAM of gr-dtv");
-    check_range("hierarchy", s.hierarchy, 3, "NH, ALPHA1, ALPHA2 or ALPHA4 of gr-dtv");
+    check_constellation(s.constellation);
+    check_hierarchy(s.hierarchy);
     check_range(
         "guard_interval", s.guard_interval, 3, "GI_1_32, GI_1_16, GI_1_8 or GI_1_4 of gr-dtv");
-    check_range("transmission_mode", s.transmission_mode, 1, "T2k or T8k of gr-dtv");
-    check_rate("code_rate_HP", s.code_rate_HP);
-    check_rate("code_rate_LP", s.code_rate_LP);
+    check_transmission_mode(s.transmission_mode);
+    dvbt_code_rate("code_rate_HP", s.code_rate_HP);
+    dvbt_code_rate("code_rate_LP", s.code_rate_LP);
     check_range("include_cell_id", s.include_cell_id, 1, "0 or 1");
     check_range("cell_id", s.cell_id, 65535, "0 to 65535");
     const int times = s.transmission_mode ? 4 : 1;
     if (ninput != 2048 * times)
         throw core::Error("ninput is " + text(ninput) + ": an FFT of the mode " +
-                          mode_names[s.transmission_mode] + " has " + text(2048 * times) +
+                          dvbt_mode_names[s.transmission_mode] + " has " + text(2048 * times) +
                           " elements");
-    if (noutput != 1512 * times)
-        throw core::Error("noutput is " + text(noutput) + ": a symbol of the mode " +
-                          mode_names[s.transmission_mode] + " has " + text(1512 * times) +
-                          " carriers of payload");
+    check_payload("noutput", noutput, s.transmission_mode);
 }
 
 } // namespace
@@ -79,16 +53,21 @@ public:
     dvbt_demod_reference_signals_impl(int ninput,
                                       int noutput,
                                       const dvbt_settings& settings,
-                                      scheme::sptr scheme)
+                                      scheme::sptr scheme,
+                                      bool soft)
         : gr::block("dvbt_demod_reference_signals",
                     gr::io_signature::make(1, 1, sizeof(gr_complex) * std::size_t(ninput)),
-                    gr::io_signature::make(1, 1, sizeof(gr_complex) * std::size_t(noutput))),
+                    gr::io_signature::make2(1 + soft,
+                                            1 + soft,
+                                            sizeof(gr_complex) * std::size_t(noutput),
+                                            sizeof(float) * std::size_t(noutput))),
           d_settings(settings),
           d_layout(ninput),
           d_guard(std::size_t(ninput / guards[settings.guard_interval])),
-          d_channel(scheme ? std::unique_ptr<core::DvbtChannel>(
-                                 std::make_unique<dvbt_tiled_channel>(d_layout, scheme->get()))
-                           : std::make_unique<core::StationaryChannel>(d_layout, d_guard)),
+          d_channel(scheme
+                        ? std::unique_ptr<core::DvbtChannel>(
+                              std::make_unique<dvbt_tiled_channel>(d_layout, scheme->get(), soft))
+                        : std::make_unique<core::StationaryChannel>(d_layout, d_guard)),
           d_demodulator(d_layout, *d_channel)
     {
         message_port_register_out(d_keys.stats);
@@ -111,7 +90,7 @@ public:
 
     void forecast(int, gr_vector_int& ninput_items_required) override
     {
-        ninput_items_required[0] = d_demodulator.due() || (d_waiting && ended()) ? 0 : 1;
+        ninput_items_required[0] = d_demodulator.due() || (d_waiting && ended(*this)) ? 0 : 1;
     }
 
     int general_work(int noutput_items,
@@ -121,9 +100,10 @@ public:
     {
         const auto* in = static_cast<const gr_complex*>(input_items[0]);
         auto* out = static_cast<gr_complex*>(output_items[0]);
+        auto* noise = output_items.size() > 1 ? static_cast<float*>(output_items[1]) : nullptr;
         const int waiting = ninput_items[0];
         const std::size_t size = d_layout.data[0].size();
-        if (!waiting && ended())
+        if (!waiting && ended(*this))
             d_demodulator.end();
         get_tags_in_range(
             d_tags, 0, nitems_read(0), nitems_read(0) + uint64_t(waiting), d_sync_start);
@@ -132,7 +112,8 @@ public:
         while (made < noutput_items) {
             if (d_demodulator.due()) {
                 d_waiting--;
-                if (!d_demodulator.pop(out + std::size_t(made) * size, symbol)) {
+                const std::size_t at = std::size_t(made) * size;
+                if (!d_demodulator.pop(out + at, symbol, noise ? noise + at : nullptr)) {
                     d_dropped++;
                     continue;
                 }
@@ -152,7 +133,7 @@ public:
                            "are guard_interval and "
                            "the sample rate right?",
                            d_unheard,
-                           mode_names[d_settings.transmission_mode]);
+                           dvbt_mode_names[d_settings.transmission_mode]);
         consume_each(taken);
         report();
         return made;
@@ -170,13 +151,6 @@ private:
         const uint64_t inside = d_demodulator.waiting();
         d_dropped += d_waiting + 1 - inside;
         d_waiting = inside;
-    }
-
-    bool ended()
-    {
-        const auto reader = detail()->input(0);
-        gr::thread::scoped_lock guard(*reader->mutex());
-        return reader->done();
     }
 
     void tag(uint64_t offset, const core::DvbtSymbol& symbol)
@@ -197,12 +171,14 @@ private:
             if (said != is && is < int(std::size(names)))
                 wrong += std::string(wrong.empty() ? "" : ", ") + name + " = " + names[is];
         };
-        differs("constellation", d_settings.constellation, p.constellation, constellation_names);
-        const auto rate =
-            std::find(std::begin(code_rates), std::end(code_rates), d_settings.code_rate_HP);
-        differs("code_rate_HP", int(rate - std::begin(code_rates)), p.rate_high, code_rate_names);
-        differs("guard_interval", d_settings.guard_interval, p.guard, guard_names);
-        differs("transmission_mode", d_settings.transmission_mode, p.mode, mode_names);
+        differs(
+            "constellation", d_settings.constellation, p.constellation, dvbt_constellation_names);
+        differs("code_rate_HP",
+                dvbt_code_rate("code_rate_HP", d_settings.code_rate_HP),
+                p.rate_high,
+                dvbt_code_rate_names);
+        differs("guard_interval", d_settings.guard_interval, p.guard, dvbt_guard_names);
+        differs("transmission_mode", d_settings.transmission_mode, p.mode, dvbt_mode_names);
         if (!wrong.empty() && d_log_limit.due())
             d_logger->warn("the signal says {}; set it so in all blocks of the receiver", wrong);
     }
@@ -240,11 +216,12 @@ dvbt_demod_reference_signals::sptr dvbt_demod_reference_signals::make(int itemsi
                                                                       int ninput,
                                                                       int noutput,
                                                                       const dvbt_settings& settings,
-                                                                      diffsem::scheme::sptr scheme)
+                                                                      diffsem::scheme::sptr scheme,
+                                                                      bool soft)
 {
     check(itemsize, ninput, noutput, settings);
     return gnuradio::make_block_sptr<dvbt_demod_reference_signals_impl>(
-        ninput, noutput, settings, std::move(scheme));
+        ninput, noutput, settings, std::move(scheme), soft);
 }
 
 } // namespace diffsem

@@ -27,14 +27,20 @@ namespace diffsem {
 class dvbt_tiled_channel : public core::DvbtChannel
 {
 public:
-    //! Throws core::Error where the scheme is not one of tiles.
-    dvbt_tiled_channel(const core::DvbtLayout& layout, std::shared_ptr<const core::Scheme> scheme)
+    /*!
+     * \param errors estimate() is asked for them
+     * Throws core::Error where the scheme is not one of tiles.
+     */
+    dvbt_tiled_channel(const core::DvbtLayout& layout,
+                       std::shared_ptr<const core::Scheme> scheme,
+                       bool errors)
         : d_layout(layout),
           d_pilots(int(layout.fft_len), occupied(layout), pattern(layout), empty(layout)),
           d_window(d_pilots, window, -1, false),
           d_spectrum(layout.fft_len),
           d_noise(d_window.rows() * layout.carriers),
-          d_taps(d_noise.size())
+          d_taps(d_noise.size()),
+          d_errors(errors ? d_noise.size() : 0)
     {
         const auto& info = scheme->info();
         if (!info.complex_domain || info.shape.size() != 2)
@@ -79,12 +85,16 @@ public:
         d_answers--;
     }
 
-    void estimate(std::size_t, gr_complex* channel) override
+    void estimate(std::size_t, gr_complex* channel, float* error) override
     {
         if (!d_answers)
             answer();
         const std::size_t row = d_from + d_given++;
         std::copy_n(&d_taps[row * d_layout.carriers], d_layout.carriers, channel);
+        for (std::size_t k = 0; error && k < d_layout.carriers; k++) {
+            const float e = d_errors[row * d_layout.carriers + k];
+            error[k] = e >= 0 ? e : d_noise_var; // none is stated: as of least squares
+        }
         d_answers--;
     }
 
@@ -137,7 +147,11 @@ private:
         const float* gain = d_window.noise_gain();
         for (std::size_t k = 0; k < d_noise.size(); k++)
             d_noise[k] = std::isinf(gain[k]) ? gain[k] : d_noise_var * gain[k];
-        d_run->tiles().run(d_window.taps(), d_noise.data(), d_noise.size(), d_taps.data(), nullptr);
+        d_run->tiles().run(d_window.taps(),
+                           d_noise.data(),
+                           d_noise.size(),
+                           d_taps.data(),
+                           d_errors.empty() ? nullptr : d_errors.data());
     }
 
     const core::DvbtLayout& d_layout;
@@ -147,6 +161,7 @@ private:
     std::vector<gr_complex> d_spectrum;
     std::vector<float> d_noise;
     std::vector<gr_complex> d_taps;
+    std::vector<float> d_errors; // empty: not asked for
     std::size_t d_from = 0, d_given = 0, d_answers = 0;
     float d_noise_var = 0;
 };

@@ -3,8 +3,8 @@
  */
 #include "ofdm_grid_chanest_impl.h"
 
-#include <gnuradio/block_detail.h>
-#include <gnuradio/buffer_reader.h>
+#include "ended.h"
+
 #include <gnuradio/io_signature.h>
 
 #include <algorithm>
@@ -162,19 +162,11 @@ void ofdm_grid_chanest_impl::set_tag_items(bool tag_items)
     d_tag_items = tag_items;
 }
 
-// Will nothing more come?
-bool ofdm_grid_chanest_impl::ended()
-{
-    const auto reader = detail()->input(0);
-    gr::thread::scoped_lock guard(*reader->mutex());
-    return reader->done();
-}
-
 void ofdm_grid_chanest_impl::forecast(int, gr_vector_int& ninput_items_required)
 {
     // One symbol is worth a call: it is kept here, so that no buffer has to hold a window. What waits inside when nothing
     // more comes needs none.
-    ninput_items_required[0] = d_window.pending() && (d_flush || ended()) ? 0 : 1;
+    ninput_items_required[0] = d_window.pending() && (d_flush || ended(*this)) ? 0 : 1;
 }
 
 // Symbols that are answered now, by the window as it is.
@@ -194,7 +186,7 @@ int ofdm_grid_chanest_impl::general_work(int noutput_items,
     int waiting = ninput_items[0];
     if (waiting)
         d_ledger.notice(d_first, d_window.pending() + waiting, waiting);
-    else if (ended())
+    else if (ended(*this))
         d_flush = true;
     const int taken = take(in, waiting);
     consume_each(taken);

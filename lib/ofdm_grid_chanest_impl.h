@@ -64,7 +64,6 @@ public:
 private:
     inference_ledger& ledger() override { return d_ledger; }
     float current_noise_var();
-    bool ended();
 
     std::size_t due() const;
     void collect(const gr_complex* in, int waiting, std::size_t most, gr_complex* symbols);

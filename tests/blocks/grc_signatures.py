@@ -21,6 +21,7 @@ RENAMED = {
     ("dvbt_demod_reference_signals", "noutput"): "transmission_mode",
     ("dvbt_demod_reference_signals", "code_rate_HP"): "code_rate_hp",
     ("dvbt_demod_reference_signals", "code_rate_LP"): "code_rate_lp",
+    ("dvbt_soft_decoder", "nsize"): "transmission_mode",
 }
 #: What the companion needs to draw a block, and the constructor does not.
 DRAWN = {

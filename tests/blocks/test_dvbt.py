@@ -65,6 +65,11 @@ def test_a_radio_that_is_not_perfect(sent, most):
     assert right(sent, y) > 0.9 * most
 
 
+def test_a_recording_may_begin_anywhere(sent, most):
+    """In a superframe, in a symbol: the next one is the first that comes, and whole."""
+    assert right(sent, sent.samples[150 * HERE.symbol + 777 :]) == most
+
+
 def test_lost_samples_are_seen(sent):
     """It goes on with the next superframe."""
     y = np.delete(np.tile(sent.samples[: 816 * HERE.symbol], 2), np.arange(700 * HERE.symbol, 705 * HERE.symbol + 100))
@@ -144,6 +149,27 @@ def test_what_is_no_signal_gives_nothing(kind):
     assert block.items_in() == block.items_dropped() == len(rows)
 
 
+def test_another_standard_gives_nothing():
+    """Symbols of as many samples with another prefix, as LTE's: a place for them may be found, a frame is not."""
+    symbols = impairments.noise(np.random.default_rng(6), 700 * 2048, 1.0).reshape(-1, 2048)
+    x = np.concatenate([symbols[:, -144:], symbols], 1).ravel()
+    spectra = through([diffsem.dvbt_ofdm_sym_acquisition(1, 2048, 1705, 256, 15.0)], x, 2048)[0]
+    block = demodulator()
+    assert len(through([block], fft(spectra), 1512)[0]) == 0 and block.items_dropped() == len(spectra)
+
+
+def test_hierarchical_payload_is_equalised():
+    """16-QAM, alpha 2. The cells are made here: gr-dtv's bit interleaver makes none that its mapper knows."""
+    rng = np.random.default_rng(7)
+    axis = np.array([2, 4, -2, -4]) / 20**0.5
+    points = (rng.choice(axis, (450, 1512)) + 1j * rng.choice(axis, (450, 1512))).astype(np.complex64)
+    mode = (dtv.MOD_16QAM, dtv.ALPHA2, dtv.C1_2, dtv.C1_2, dtv.GI_1_8, dtv.T2k, 1, 0)
+    symbols, _ = through([dtv.dvbt_reference_signals(8, 1512, 2048, *mode)], points, 2048)
+    block = diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *mode)
+    payload, _ = through([block], fft(symbols), 1512)
+    assert len(payload) == 450 - 272 and np.abs(payload - points[272:]).max() < 0.05
+
+
 def test_a_prior_over_tiles_may_estimate(sent, tmp_path):
     """Such as `ofdm_grid/fast`, which takes seconds to load; here a small one, of what stands still at short delays."""
     frequency = np.exp(-2j * np.pi * np.outer(np.arange(24), [-2, 0, 3, 6, 9]) / 2048)
@@ -171,6 +197,16 @@ def test_refusals(wrong, says):
         diffsem.dvbt_demod_reference_signals(*wrong, *dvbt_link.Mode().reference_signals())
     with pytest.raises(ValueError, match="constellation is 7.*MOD_QPSK"):
         diffsem.dvbt_demod_reference_signals(8, 2048, 1512, 7, 0, 3, 3, 0, 0)
+    right = dvbt_link.Mode().reference_signals()
+    swapped = (right[1], right[0], *right[2:])
+    with pytest.raises(ValueError, match="constellation is .*NH.*: give a member of gr-dtv's dvb_constellation_t"):
+        diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *swapped)
+    with pytest.raises(ValueError, match="ninput is '2048': give a whole number"):
+        diffsem.dvbt_demod_reference_signals(8, "2048", 1512, *right)
+    with pytest.raises(ValueError, match="scheme is 3: give a name"):
+        demodulator(scheme=3)
+    with pytest.raises(ValueError, match="soft is 'yes': give True or False"):
+        demodulator(soft="yes")
     with pytest.raises(ValueError, match="cell_id is -1: give 0 to 65535"):
         diffsem.dvbt_demod_reference_signals(8, 2048, 1512, *dvbt_link.Mode().reference_signals()[:6], 1, -1)
 
@@ -185,6 +221,9 @@ def test_refusals(wrong, says):
         ((1, 2048, 1705, 2048, 10), "cp_length is 2048"),
         ((1, 2048, 4000, 256, 10), "occupied_tones is 4000"),
         ((1, 2048, 1705, 256, float("nan")), "snr is nan"),
+        ((1, 2048, 1705, 256, "15"), "snr is '15': give dB"),
+        ((1, 2048.5, 1705, 256, 15), "fft_length is 2048.5: give a whole number"),
+        ((dtv.GI_1_8, 2048, 1705, 256, 10), "blocks is 2"),
     ],
 )
 def test_refusals_of_the_acquisition(wrong, says):

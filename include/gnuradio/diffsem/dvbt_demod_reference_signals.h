@@ -36,7 +36,10 @@ struct dvbt_settings {
  * the signal, made for the rate of a broadcast. With one, it is that of the prior over tiles of 16 symbols x 64 carriers,
  * such as `ofdm_grid/robust`: for recordings, since it takes more time (docs/dvbt.md).
  *
- * Tags on the output, as gr-dtv's: `symbol_index` (0 .. 67) on each symbol, `superframe_start` on the first one and on the first
+ * With \p soft a second output has the noise variance of each element of the payload (float; infinite where nothing is known): for
+ * `dvbt_soft_decoder`.
+ *
+ * Tags on the first output, as gr-dtv's: `symbol_index` (0 .. 67) on each symbol, `superframe_start` on the first one and on the first
  * after a loss. Tag `sync_start` on the input: symbols were lost before this one. They are seen to be lost without it too: by the
  * scattered pilots, and by the transmission parameters. A symbol with NaN or Inf leaves as zeros.
  *
@@ -53,13 +56,15 @@ public:
      * \param ninput   elements of an input item: 2048 (2k) or 8192
      * \param noutput  of an output item: 1512 or 6048
      * \param scheme   null: none
+     * \param soft     a second output: noise
      * \throws core::Error (ValueError in Python) naming the parameter, its value and the remedy
      */
     static sptr make(int itemsize,
                      int ninput,
                      int noutput,
                      const dvbt_settings& settings,
-                     scheme::sptr scheme = nullptr);
+                     scheme::sptr scheme = nullptr,
+                     bool soft = false);
 
     virtual uint64_t items_in() const = 0; //!< = items_out() + items_dropped() + what waits inside
     virtual uint64_t items_out() const = 0;

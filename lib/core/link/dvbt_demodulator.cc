@@ -18,6 +18,7 @@ constexpr std::uint64_t frame = DvbtLayout::symbols_per_frame;
 // Rows without parameters that can be read, after which all is looked for again; a place that is known is held longer.
 constexpr std::size_t patience = 3 * std::size_t(frame), long_patience = 40 * std::size_t(frame);
 constexpr float nothing = std::numeric_limits<float>::min();
+constexpr float least_noise = 1e-7f; // over the power, where none is measured
 
 } // namespace
 
@@ -26,7 +27,8 @@ DvbtDemodulator::DvbtDemodulator(const DvbtLayout& layout, DvbtChannel& channel)
       d_channel(channel),
       d_carriers(layout),
       d_rows(kept),
-      d_response(layout.carriers)
+      d_response(layout.carriers),
+      d_error(layout.carriers)
 {
     for (auto& row : d_rows)
         row.carriers.resize(layout.carriers);
@@ -95,7 +97,22 @@ void DvbtDemodulator::read_parameters(bool usable)
     }
 }
 
-bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol)
+void DvbtDemodulator::noise_of(const std::vector<std::size_t>& places,
+                               bool usable,
+                               float* noise) const
+{
+    double power = 0;
+    for (const auto k : places)
+        power += std::norm(d_response[k]);
+    const float least = least_noise * static_cast<float>(power / double(places.size()));
+    const float here = std::max(noise_var(), least);
+    for (std::size_t i = 0; i < places.size(); i++) {
+        const float v = (here + d_error[places[i]]) / std::norm(d_response[places[i]]);
+        noise[i] = usable && std::isfinite(v) ? v : std::numeric_limits<float>::infinity();
+    }
+}
+
+bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol, float* noise)
 {
     const std::uint64_t number = d_answered++;
     const Row& row = d_rows[number % kept];
@@ -104,7 +121,7 @@ bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol)
         d_channel.pass(back, d_response.data());
         return false;
     }
-    d_channel.estimate(back, d_response.data());
+    d_channel.estimate(back, d_response.data(), noise ? d_error.data() : nullptr);
     symbol.begins = !d_begun;
     symbol.index = place(number) % int(frame);
     symbol.usable = row.usable;
@@ -117,6 +134,8 @@ bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol)
                        (y.imag() * h.real() - y.real() * h.imag()) * scale);
         data[i] = row.usable && std::isfinite(x.real()) && std::isfinite(x.imag()) ? x : cfloat(0);
     }
+    if (noise)
+        noise_of(places, row.usable, noise);
     return true;
 }
 

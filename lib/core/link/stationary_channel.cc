@@ -378,7 +378,9 @@ void StationaryChannel::renew_frequency_filter()
         for (std::size_t j = 0; j < taps; j++) // E[column j, conj(carrier p)]
             cross(Eigen::Index(j)) =
                 d_bias * correlation(spacing * std::ptrdiff_t(j) - std::ptrdiff_t(p));
+        const auto told = cross;
         solver.solveInPlace(cross);
+        d_error[p] = std::max(1 - static_cast<float>(told.dot(cross).real()), 0.0f);
         for (std::size_t j = 0; j < taps; j++) {
             const complex w = std::conj(cross(Eigen::Index(j)));
             d_filter_re[p * taps + j] = static_cast<float>(w.real());
@@ -387,13 +389,25 @@ void StationaryChannel::renew_frequency_filter()
     }
 }
 
+// Of the `taps` that a carrier is estimated from.
+std::size_t StationaryChannel::first_column(std::size_t carrier) const
+{
+    constexpr std::size_t before = taps / 2 - 1;
+    return std::min(std::max(carrier / DvbtLayout::spacing, before) - before,
+                    d_layout.columns - taps);
+}
+
+std::size_t StationaryChannel::position(std::size_t carrier) const
+{
+    return carrier - DvbtLayout::spacing * first_column(carrier);
+}
+
 void StationaryChannel::over_frequency(cfloat* channel) const
 {
     constexpr std::size_t before = taps / 2 - 1, spacing = DvbtLayout::spacing;
     const std::size_t columns = d_layout.columns, carriers = d_layout.carriers;
     const auto one = [&](std::size_t k) {
-        const std::size_t from = std::min(std::max(k / spacing, before) - before, columns - taps);
-        const std::size_t at = (k - spacing * from) * taps;
+        const std::size_t from = first_column(k), at = position(k) * taps;
         float re = 0, im = 0;
         for (std::size_t j = 0; j < taps; j++) {
             const float w_re = d_filter_re[at + j], w_im = d_filter_im[at + j];
@@ -429,7 +443,7 @@ void StationaryChannel::over_frequency(cfloat* channel) const
         one(k);
 }
 
-void StationaryChannel::estimate(std::size_t back, cfloat* channel)
+void StationaryChannel::estimate(std::size_t back, cfloat* channel, float* error)
 {
     over_time(back);
     if (d_seen % every == 0)
@@ -442,6 +456,8 @@ void StationaryChannel::estimate(std::size_t back, cfloat* channel)
         renew_frequency_filter();
     }
     over_frequency(channel);
+    for (std::size_t k = 0; error && k < d_layout.carriers; k++)
+        error[k] = static_cast<float>(d_power) * d_error[position(k)];
 }
 
 } // namespace core

@@ -116,29 +116,55 @@ def broadcast(seconds, mode=None, seed=0):
     return Broadcast(samples, frozenset(p.tobytes() for p in packets), mode)
 
 
-def receive(samples, mode, acquisition="stock", reference="stock", snr_db=15.0, seconds=300.0, **options):
+def receive(samples, mode, acquisition="stock", reference="stock", soft=False, snr_db=15.0, seconds=300.0, **options):
     """Transport packets, uint8 [n, 188], of gr-dtv's receiver with one of its blocks, or both, taken from here.
 
-    acquisition, reference: "stock" or "ours". options: of our `dvbt_demod_reference_signals`."""
-    from gnuradio import blocks, dtv, fft, gr
+    acquisition, reference: "stock" or "ours". soft: with our decoder too, behind our reference.
+    options: of our `dvbt_demod_reference_signals`."""
+    from gnuradio import gr
+
+    tb = gr.top_block("dvbt receiver")
+    options |= {"soft": True} if soft else {}
+    cells = _front(tb, samples, mode, acquisition, reference, snr_db, options)
+    return _packets(tb, [cells], mode, soft, seconds)
+
+
+def payload(samples, mode, acquisition="stock", reference="stock", snr_db=15.0, seconds=300.0):
+    """What such a receiver's decoder is given: complex64 [symbols, carriers of payload]."""
+    from gnuradio import blocks, gr
+
+    tb, sink = gr.top_block("dvbt demodulator"), blocks.vector_sink_c(mode.layout.data_len)
+    tb.connect(_front(tb, samples, mode, acquisition, reference, snr_db, {}), sink)
+    run_limited(tb, seconds)
+    return np.array(sink.data(), np.complex64).reshape(-1, mode.layout.data_len)
+
+
+def _front(tb, samples, mode, acquisition, reference, snr_db, options):
+    """Connects a receiver up to the block that gives payload; this block."""
+    from gnuradio import blocks, dtv, fft
     from gnuradio.fft import window
 
     here = mode.layout
     ours = None if acquisition == reference == "stock" else importlib.import_module("gnuradio.diffsem")
     sync = {"stock": dtv, "ours": ours}[acquisition].dvbt_ofdm_sym_acquisition
     demod = {"stock": dtv, "ours": ours}[reference].dvbt_demod_reference_signals
-    tb = gr.top_block("dvbt receiver")
     front = [
         blocks.vector_source_c(samples, False),
         sync(1, here.fft_len, here.carriers, here.guard_len, snr_db),
         fft.fft_vcc(here.fft_len, True, window.rectangular(here.fft_len), True, 1),
         demod(8, here.fft_len, here.data_len, *mode.reference_signals(), **options),
     ]
-    return _packets(tb, [*front, *decoder(mode)], seconds)
+    tb.connect(*front)
+    return front[-1]
 
 
 def decoder(mode):
     """gr-dtv's blocks from demapper to descrambler."""
+    return [*hard_decoder(mode), *outer_decoder()]
+
+
+def hard_decoder(mode):
+    """gr-dtv's blocks from demapper to Viterbi decoder."""
     from gnuradio import blocks, dtv
 
     constellation, hierarchy, rate, _, size = mode.dtv()
@@ -149,25 +175,49 @@ def decoder(mode):
         dtv.dvbt_bit_inner_deinterleaver(n, constellation, hierarchy, size),
         blocks.vector_to_stream(1, n),
         dtv.dvbt_viterbi_decoder(constellation, hierarchy, rate, BLOCK),
+    ]
+
+
+def soft_decoder(mode):
+    """Ours in their place; its second input is the noise of each carrier."""
+    from gnuradio import diffsem
+
+    constellation, hierarchy, rate, _, size = mode.dtv()
+    return diffsem.dvbt_soft_decoder(mode.layout.data_len, constellation, hierarchy, rate, size)
+
+
+def outer_decoder():
+    """gr-dtv's blocks from the deinterleaver of octets to the descrambler."""
+    from gnuradio import dtv
+
+    return [
         dtv.dvbt_convolutional_deinterleaver(136, 12, 17),
         dtv.dvbt_reed_solomon_dec(2, 8, 0x11D, 255, 239, 8, 51, 8),
         dtv.dvbt_energy_descramble(8),
     ]
 
 
-def _packets(tb, parts, seconds):
-    """Runs the chain of blocks; its packets, uint8 [n, 188]."""
+def _packets(tb, cells, mode, soft, seconds):
+    """Runs a receiver from its decoder on; its packets, uint8 [n, 188].
+
+    cells: the block that gives payload and, with soft, the noise of each carrier; or one block for each of them."""
     from gnuradio import blocks
 
     sink = blocks.vector_sink_b()
-    tb.connect(*parts, sink)
+    if soft:
+        inner = soft_decoder(mode)
+        tb.connect((cells[0], 0), (inner, 0))
+        tb.connect((cells[-1], 2 - len(cells)), (inner, 1))
+        tb.connect(inner, *outer_decoder(), sink)
+    else:
+        tb.connect(cells[0], *decoder(mode), sink)
     run_limited(tb, seconds)
     return np.array(sink.data(), np.uint8).reshape(-1, PACKET)
 
 
-def genie(samples, mode, paths, seconds=300.0):
+def genie(samples, mode, paths, soft=False, noise_var=0.0, seconds=300.0):
     """The same with the true channel: each carrier divided by what it is in the middle of the symbol, the place of each
-    symbol known. Begins with the second superframe, as the others do at best."""
+    symbol known. Begins with the second superframe, as the others do at best. noise_var: of a sample, with soft."""
     from gnuradio import blocks, gr
 
     here = mode.layout
@@ -175,6 +225,7 @@ def genie(samples, mode, paths, seconds=300.0):
     count = (len(samples) - here.symbol) // here.symbol
     numbers = np.arange(SUPERFRAME, count)
     out = np.zeros((len(numbers), here.data_len), np.complex64)
+    var = np.zeros(out.shape, np.float32)
     low = here.fft_len // 2 - (here.carriers - 1) // 2
     advance = np.exp(-2j * np.pi * here.from_dc * -early / here.fft_len)
     for part in np.array_split(numbers, max(1, len(numbers) // 64)):
@@ -185,12 +236,16 @@ def genie(samples, mode, paths, seconds=300.0):
         for i, number in enumerate(part):
             data = here.data(number)
             out[number - SUPERFRAME] = (spectra[i, data] / h[i, data]).astype(np.complex64)
+            var[number - SUPERFRAME] = here.fft_len * noise_var / np.abs(h[i, data]) ** 2
     out /= _scale(mode)
+    var /= _scale(mode) ** 2
     tags = [_tag(i, "symbol_index", int(n % SYMBOLS)) for i, n in enumerate(numbers)]
     tags.append(_tag(0, "superframe_start", 0xAA))
     tb = gr.top_block("dvbt genie")
-    source = blocks.vector_source_c(out.ravel(), False, here.data_len, tags)
-    return _packets(tb, [source, *decoder(mode)], seconds)
+    cells = [blocks.vector_source_c(out.ravel(), False, here.data_len, tags)]
+    if soft:
+        cells.append(blocks.vector_source_f(var.ravel(), False, here.data_len))
+    return _packets(tb, cells, mode, soft, seconds)
 
 
 def _scale(mode):

@@ -10,6 +10,7 @@
 #include <gnuradio/diffsem/core/link/stationary_channel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -70,6 +71,9 @@ struct Run {
     int wrong = 0, points = 0;
     std::uint64_t losses = 0;
     float noise_var = 0;
+    double surprise = 0; // squared error over the variance that was said, summed over points
+    int known =
+        0; // elements of symbols that are not usable, of which something is said to be known
 };
 
 //! `meddle` has each spectrum before it goes in; false: it is lost.
@@ -85,13 +89,14 @@ Run run(int first,
     const MovingPaths paths({0, 1.8, 4.6, 14.6, 21, 45.7}, doppler, 5);
     Noise noise(0.01, 2);
     std::vector<cfloat> spectrum(layout.fft_len), data(layout.data[0].size());
+    std::vector<float> variance(data.size());
     Run out;
     std::vector<int> numbers;
     int next = -1; // number of the next symbol that comes out
     const auto take = [&] {
         while (demodulator.due()) {
             DvbtSymbol symbol;
-            if (!demodulator.pop(data.data(), symbol))
+            if (!demodulator.pop(data.data(), symbol, variance.data()))
                 continue;
             if (symbol.begins) // the latest superframe's
                 next = (numbers.back() / DvbtLayout::superframe) * DvbtLayout::superframe;
@@ -102,7 +107,10 @@ Run run(int first,
             for (std::size_t i = 0; i < places.size() && symbol.usable; i++, out.points++) {
                 const cfloat sent = DvbtSender::point(next, places[i]);
                 out.wrong += sent.real() * data[i].real() < 0 || sent.imag() * data[i].imag() < 0;
+                out.surprise += double(std::norm(data[i] - sent)) / variance[i];
             }
+            for (std::size_t i = 0; i < places.size() && !symbol.usable; i++)
+                out.known += !std::isinf(variance[i]);
             next++;
             out.symbols.push_back(symbol);
         }
@@ -146,6 +154,7 @@ void a_superframe_begins_it()
     CHECK_BELOW(double(whole.wrong) / whole.points, 0.01); // deep fades
     CHECK_EQUAL(whole.losses, 0u);
     CHECK_NEAR(whole.noise_var, 0.01, 0.003);
+    CHECK_NEAR(whole.surprise / whole.points, 1, 0.25);
 }
 
 // Offset of whole carriers, turn from symbol to symbol, steps of the window, clock.
@@ -189,6 +198,7 @@ void what_is_not_finite_costs_itself()
         8);
     CHECK_BELOW(double(bad.wrong) / bad.points, 0.01);
     CHECK_EQUAL(bad.losses, 0u);
+    CHECK_EQUAL(bad.known, 0);
 }
 
 void another_signal_gives_nothing()

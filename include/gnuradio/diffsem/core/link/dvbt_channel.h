@@ -24,8 +24,11 @@ public:
     virtual void restart() = 0;
     //! Null: a row that measures nothing.
     virtual void push(const cfloat* carriers, std::size_t phase) = 0;
-    //! The channel at the row that came `back` rows before the last one; each is asked for once, in order.
-    virtual void estimate(std::size_t back, cfloat* channel) = 0;
+    /*!
+     * The channel at the row that came `back` rows before the last one; each is asked for once, in order.
+     * \param error variance of what it says of each carrier; null: nobody asks
+     */
+    virtual void estimate(std::size_t back, cfloat* channel, float* error = nullptr) = 0;
     //! Nobody asks for it; but what is measured on the way goes on. \p scratch as `channel` above.
     virtual void pass(std::size_t back, cfloat* scratch) { estimate(back, scratch); }
     virtual float noise_var() const = 0; //!< of a received carrier; 0: not measured yet

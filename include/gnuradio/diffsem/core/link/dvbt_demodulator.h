@@ -48,8 +48,10 @@ public:
     /*!
      * Answers the oldest symbol that is due(). True: its payload, layout.data[index % 4].size() elements, is at \p data; false: it
      * comes before the first superframe.
+     * \param noise the variance of each element of the payload: (noise + error of the channel) / |channel|^2, infinite
+     *              where nothing is known; null: nobody asks
      */
-    bool pop(cfloat* data, DvbtSymbol& symbol);
+    bool pop(cfloat* data, DvbtSymbol& symbol, float* noise = nullptr);
 
     std::size_t waiting() const { return std::size_t(d_pushed - d_answered); } //!< symbols inside
     bool located() const { return d_located; } //!< symbols have their place in a superframe
@@ -65,6 +67,7 @@ private:
         std::vector<cfloat> carriers;
     };
     int place(std::uint64_t row) const; // in its superframe
+    void noise_of(const std::vector<std::size_t>& places, bool usable, float* noise) const;
     void read_parameters(bool usable);
 
     const DvbtLayout& d_layout;
@@ -73,6 +76,7 @@ private:
     DvbtTps d_tps;
     std::vector<Row> d_rows;
     std::vector<cfloat> d_response;
+    std::vector<float> d_error;
     std::uint64_t d_pushed = 0, d_answered = 0; // rows since the restart
     std::uint64_t d_first = 0;                  // place of row 0 in its superframe
     std::size_t d_silent = 0;                   // rows since parameters were read

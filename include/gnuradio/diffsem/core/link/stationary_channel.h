@@ -47,7 +47,7 @@ public:
      * The channel at the row that came \p back rows before the last one (back < rows), on all carriers; 0 where no row has
      * measured anything. Allocates nothing.
      */
-    void estimate(std::size_t back, cfloat* channel) override;
+    void estimate(std::size_t back, cfloat* channel, float* error = nullptr) override;
 
     float noise_var() const override;
     float doppler() const { return static_cast<float>(d_doppler); } //!< largest, cycles a symbol
@@ -82,6 +82,8 @@ private:
     TimeFilter time_filter(std::size_t back, std::size_t phase);
     void over_time(std::size_t back);
     void over_frequency(cfloat* channel) const;
+    std::size_t first_column(std::size_t carrier) const;
+    std::size_t position(std::size_t carrier) const;
     double share_of_delays() const;
 
     const DvbtLayout& d_layout;
@@ -104,6 +106,7 @@ private:
     std::vector<double> d_profile;
     std::vector<float> d_re, d_im;               // what the first filter gives, for each column
     std::vector<float> d_filter_re, d_filter_im; // positions x taps
+    std::array<float, positions> d_error{};      // of their answers, over d_power
     std::vector<std::complex<double>> d_turns;   // exp(-2j pi i / (3 bins)), i = 0 .. 3 bins - 1
     std::size_t d_until_renewed = 0;
 };
