@@ -3,7 +3,7 @@
  */
 #include <gnuradio/diffsem/core/link/channel_tracker.h>
 
-#include "base/vector_clones.h"
+#include "link/tracker_loops.h"
 
 #include <Eigen/Core>
 
@@ -30,12 +30,11 @@ constexpr double least_spare =
 constexpr double outside =
     4; // times the noise, from where energy outside of the window is believed
 constexpr double residue_margin =
-    1.3;                             // by which what is below the noise there is taken to be noise
-constexpr float empty = 9, far = 12; // distances from the points, over the noise; exp(-12) = 6e-6
+    1.3;                  // by which what is below the noise there is taken to be noise
+constexpr float far = 12; // distance from the points, over the noise; exp(-12) = 6e-6
 constexpr double floor_share =
     1e-9;                     // least noise over the channel's power: single precision has no more
 constexpr double leak = 1e-5; // of the basis, see DelayBasis
-constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float largest = std::numeric_limits<float>::max();
 
 double energy(const cfloat* x, std::size_t n)
@@ -46,87 +45,6 @@ double energy(const cfloat* x, std::size_t n)
 cfloat product(cfloat a, cfloat b)
 {
     return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
-}
-
-// |y - h x|^2 of the nearest points; infinite where nothing can be said, or nothing was sent.
-DIFFSEM_VECTOR_CLONES
-void distances(const cfloat* __restrict received,
-               const cfloat* __restrict here,
-               const cfloat* __restrict base,
-               const cfloat* __restrict known,
-               const cfloat* __restrict nearest,
-               const std::uint8_t* __restrict in_use,
-               float noise,
-               float error,
-               std::size_t n,
-               float* __restrict miss)
-{
-    for (std::size_t k = 0; k < n; k++) {
-        const float yr = received[k].real(), yi = received[k].imag();
-        const float hr = here[k].real(), hi = here[k].imag();
-        const float xr = nearest[k].real(), xi = nearest[k].imag();
-        const float dr = yr - (hr * xr - hi * xi), di = yi - (hr * xi + hi * xr);
-        const float far_off = dr * dr + di * di;
-        const bool data = (known[k].real() == 0) & (known[k].imag() == 0);
-        const bool estimated = (base[k].real() != 0) | (base[k].imag() != 0);
-        const bool nothing_sent = data & (yr * yr + yi * yi < far_off) &
-                                  (far_off > empty * (noise + error * (xr * xr + xi * xi)));
-        const bool believed = (in_use[k] != 0) & estimated & (far_off <= largest) & !nothing_sent;
-        miss[k] = believed ? far_off : infinity;
-    }
-}
-
-// y conj(x) - p h over the symbol's power, and E|y - h x|^2; 0 where nothing is believed.
-DIFFSEM_VECTOR_CLONES
-void looks_at(const cfloat* __restrict received,
-              const cfloat* __restrict here,
-              const cfloat* __restrict mean,
-              const float* __restrict power,
-              const float* __restrict expected,
-              const float* __restrict miss,
-              float unit,
-              std::size_t n,
-              cfloat* __restrict look,
-              float* __restrict distance)
-{
-    for (std::size_t k = 0; k < n; k++) {
-        const float yr = received[k].real(), yi = received[k].imag();
-        const float hr = here[k].real(), hi = here[k].imag();
-        const float xr = mean[k].real(), xi = mean[k].imag();
-        const float half = expected[k] / 2, scale = 1 / (unit > half ? unit : half);
-        const float dr = yr - (hr * xr - hi * xi), di = yi - (hr * xi + hi * xr);
-        const float spread = power[k] - (xr * xr + xi * xi);
-        const float apart = dr * dr + di * di + (hr * hr + hi * hi) * (spread > 0 ? spread : 0);
-        const bool believed = miss[k] <= largest;
-        const float re = (yr * xr + yi * xi - power[k] * hr) * scale;
-        const float im = (yi * xr - yr * xi - power[k] * hi) * scale;
-        look[k] = cfloat(believed ? re : 0, believed ? im : 0);
-        distance[k] = believed ? apart : 0;
-    }
-}
-
-// One symbol of the filters of a block, told >= 0; variances over the noise. growth: product of predicted variances times
-// told; misfit: sum of |innovation|^2 over them.
-DIFFSEM_VECTOR_CLONES
-void filter(const cfloat* __restrict seen,
-            const float* __restrict weight,
-            float told,
-            float q,
-            std::size_t r,
-            float* __restrict variance,
-            cfloat* __restrict state,
-            float* __restrict growth,
-            float* __restrict misfit)
-{
-    for (std::size_t i = 0; i < r; i++) {
-        const float before = variance[i] + q * weight[i], total = before * told + 1;
-        const float after = before / total, gain = after * told;
-        const float re = seen[i].real() - state[i].real(), im = seen[i].imag() - state[i].imag();
-        growth[i] *= total;
-        misfit[i] += (re * re + im * im) * told / total;
-        state[i] = cfloat(state[i].real() + gain * re, state[i].imag() + gain * im);
-        variance[i] = after;
-    }
 }
 
 } // namespace
@@ -255,16 +173,16 @@ void ChannelTracker::decide(const cfloat* received, const Looks& looks, float er
         d_mean[k] = d_nearest[k] = looks.known[k];
         d_power[k] = d_expected[k] = std::norm(looks.known[k]);
     }
-    distances(received,
-              d_here.data(),
-              d_base.data(),
-              looks.known,
-              d_nearest.data(),
-              looks.in_use,
-              noise,
-              error,
-              n,
-              d_miss.data());
+    tracker::distances(received,
+                       d_here.data(),
+                       d_base.data(),
+                       looks.known,
+                       d_nearest.data(),
+                       looks.in_use,
+                       noise,
+                       error,
+                       n,
+                       d_miss.data());
 }
 
 ChannelTracker::Seen
@@ -282,16 +200,16 @@ ChannelTracker::look(const cfloat* received, const Looks& looks, float error, cf
         }
     if (count)
         unit /= count;
-    looks_at(received,
-             d_here.data(),
-             d_mean.data(),
-             d_power.data(),
-             d_expected.data(),
-             d_miss.data(),
-             unit,
-             n,
-             d_look.data(),
-             d_distance.data());
+    tracker::looks_at(received,
+                      d_here.data(),
+                      d_mean.data(),
+                      d_power.data(),
+                      d_expected.data(),
+                      d_miss.data(),
+                      unit,
+                      n,
+                      d_look.data(),
+                      d_distance.data());
     const float near = far * float(d_noise + error * unit);
     if (worst > near)
         limit(near);
@@ -370,15 +288,15 @@ double ChannelTracker::likelihood(int symbols, float q)
     d_misfit.setZero(r);
     double sum = 0;
     for (int s = 0; s < symbols; s++) {
-        filter(d_seen.data() + s * r,
-               d_weight.data(),
-               d_told[s],
-               q,
-               r,
-               d_variance.data(),
-               d_state.data(),
-               d_growth.data(),
-               d_misfit.data());
+        tracker::filter(d_seen.data() + s * r,
+                        d_weight.data(),
+                        d_told[s],
+                        q,
+                        r,
+                        d_variance.data(),
+                        d_state.data(),
+                        d_growth.data(),
+                        d_misfit.data());
         if (s + 1 == symbols || !(d_growth.maxCoeff() < 1e18f)) { // few logarithms, and no overflow
             sum -= d_growth.log().sum();
             d_growth.setOnes();
