@@ -19,9 +19,9 @@ from gr_diffsem.eval import scheme_eval, scores
 from gr_diffsem.schemes import get
 
 SNR_DB = (0.0, 10.0, 20.0, 30.0)
-MEMBERS = ("full", "fast", "robust")
+MEMBERS = ("full", "fast", "mse_net", "robust")
 CLOSING_AT = (10.0, 20.0)
-TABLE = ("interpolation", "robust", "adaptive", "average", "bank", "fast", "full", "genie")
+TABLE = ("interpolation", "robust", "adaptive", "average", "bank", "mse_net", "fast", "full", "genie")
 
 
 def run(channels, seed, package):

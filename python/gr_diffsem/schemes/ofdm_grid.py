@@ -35,6 +35,12 @@ def fast():
     )
 
 
+def mse_net():
+    from ..models.grid_convolutions import GridConvolutions
+
+    return GridConvolutions(*TILE)
+
+
 @dataclass
 class GridBatch(measure.Batch):
     """Training pairs, the `grid_channel.Channels` that they are of, and the part [n, S, K] of a tile that is there."""
@@ -55,7 +61,7 @@ class OfdmGrid(Scheme):
     gain = "measured"
     operator = "mask"
     default = "full"
-    fallbacks = {"full": "robust", "fast": "full"}
+    fallbacks = {"full": "robust", "fast": "full", "mse_net": "robust"}
     cost_unit = "tile of 1,024 elements"
     snr_definition = "mean channel power over noise variance, both per observed element"
     snr_db = (0, 10, 20, 30)
@@ -71,6 +77,7 @@ class OfdmGrid(Scheme):
         return {
             "full": Network(full, "powers of delays and Dopplers in four rounds", 0.15, minutes=90, batch=64),
             "fast": Network(fast, "the same in two rounds", 0.15, minutes=30, batch=64),
+            "mse_net": Network(mse_net, "convolutions, one step, trained for squared error", 0.0, minutes=15, batch=64),
         }
 
     def training(self):
