@@ -283,7 +283,7 @@ def test_mimo_joint_finds_more_symbols(tmp_path):
 
 
 def test_a_moving_dvbt_receiver_keeps_what_the_stock_one_loses(tmp_path):
-    """One signal, TU6 at 50 Hz: stock beside ours, hard and soft. How many they miss is counted in tests/blocks/test_dvbt.py."""
+    """One signal, TU6 at 50 Hz: stock beside ours, hard and soft. tests/blocks/test_dvbt.py counts what they miss."""
     read = {name: f"tb.count_{name}.right()" for name in ("stock", "ours", "soft")}
     read["superframes"] = "tb.reference_ours.losses()"
     until = "min(tb.count_ours.right(), tb.count_soft.right()) > 300"

@@ -236,7 +236,9 @@ def genie(samples, mode, paths, soft=False, noise_var=0.0, seconds=300.0):
         for i, number in enumerate(part):
             data = here.data(number)
             out[number - SUPERFRAME] = (spectra[i, data] / h[i, data]).astype(np.complex64)
-            var[number - SUPERFRAME] = here.fft_len * noise_var / np.abs(h[i, data]) ** 2
+            if soft:
+                with np.errstate(over="ignore", divide="ignore"):  # a carrier that is not there
+                    var[number - SUPERFRAME] = here.fft_len * noise_var / np.abs(h[i, data]) ** 2
     out /= _scale(mode)
     var /= _scale(mode) ** 2
     tags = [_tag(i, "symbol_index", int(n % SYMBOLS)) for i, n in enumerate(numbers)]
