@@ -292,6 +292,7 @@ class DelayDoppler(nn.Module):
     def for_export(self):
         net = copy.deepcopy(self).eval()
         net.steps = (*self.steps[:-1], self.last)
+        net.spread.freeze()
         return net
 
     def tokens(self, layer, h):

@@ -14,7 +14,6 @@ class Spread(nn.Module):
 
     FEATURES = 9  # looks; then for the correlation's square and for its 4th power, which says how near a look has to
     # be: all looks, all of them saturated, those of the same symbol, of the same carrier
-    ONE = 1 / (1 + math.exp(-1))  # silu(1)
 
     def __init__(self, waves, symbols, carriers, channels, pooled, hidden):
         super().__init__()
@@ -25,13 +24,13 @@ class Spread(nn.Module):
         self.symbols, self.carriers = symbols, carriers
         self.pooled = nn.Linear(channels, pooled)
         self.first = nn.Linear(self.FEATURES + pooled + 1, hidden)
-        self.second, self.third = nn.Linear(hidden, hidden), nn.Linear(hidden, 1)
+        self.second, self.third = Along(hidden, hidden), Along(hidden, 1)
         nn.init.zeros_(self.third.weight)
         nn.init.zeros_(self.third.bias)
 
     def multiply_adds(self):
         k, s = self.carriers, self.symbols
-        hidden = self.second.in_features
+        hidden = self.first.out_features
         net = (hidden + 1) * self.FEATURES + hidden * (hidden + 1) + 2 * hidden + 1
         whole = self.pooled.weight.numel() + self.first.weight.numel() - hidden * self.FEATURES
         correlations = 2 * (self.cos_k.numel() + self.cos_s.numel())
@@ -63,14 +62,50 @@ class Spread(nn.Module):
 
     def correction(self, features, about):
         """The small network, of features [B, FEATURES, elements] and what is said of a whole tile: [B, 1, elements].
-        Elements lie along rows, so that matrices stand on the left. A row silu(1) goes along, which brings the later
-        layers' biases: to add them would be a pass over all elements."""
+        Elements lie along rows, so that matrices stand on the left. A row silu(1) goes along for `Along`."""
         each, whole = self.first.weight.split((self.FEATURES, about.shape[1]), 1)
         whole = nn.functional.linear(about, whole, self.first.bias)
         whole = nn.functional.pad(whole, (0, 1), value=1.0)[..., None]
         f = nn.functional.silu(nn.functional.pad(each, (0, 0, 0, 1)) @ features + whole)
-        second, third = (torch.cat((m.weight, m.bias[:, None] / self.ONE), 1) for m in (self.second, self.third))
-        return third @ f + self.third.weight @ nn.functional.silu(second @ f)
+        third = self.third.joined()
+        return third @ f + third[:, :-1] @ nn.functional.silu(self.second.joined() @ f)
+
+    def freeze(self):
+        """For a graph without the assembly of matrices."""
+        self.second, self.third = self.second.frozen(), self.third.frozen()
+
+
+class Along(nn.Linear):
+    """A layer of elements that lie along rows. Its bias is a column more of its matrix, for a row of silu(1) that goes
+    along with them: to add it would be a pass over all elements."""
+
+    ONE = 1 / (1 + math.exp(-1))  # silu(1)
+
+    def joined(self):
+        """The matrix [out, in + 1]."""
+        return torch.cat((self.weight, self.bias[:, None] / self.ONE), 1)
+
+    def frozen(self):
+        """The same with its matrix as it is used."""
+        return Joined(self.joined().detach())
+
+    def thawed(self, weight):
+        """{parameter: value} of a `frozen` layer's matrix; ValueError if it is no such layer's."""
+        wanted = (self.out_features, self.in_features + 1)
+        if tuple(weight.shape) != wanted:
+            raise ValueError(f"has shape {list(weight.shape)}, not {list(wanted)}")
+        return {"weight": weight[:, :-1].clone(), "bias": weight[:, -1] * self.ONE}
+
+
+class Joined(nn.Module):
+    """A frozen `Along`."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def joined(self):
+        return self.weight
 
 
 def fourth(c):
