@@ -125,7 +125,7 @@ def measure_wifi(args):
     parts = halves(args)
     for learned, other in (("even", "odd"), ("odd", "even"), ("even", "even")):
         packets = [p for f in parts[other] for p in wifi_truth.from_receiver(Capture(f), [])[0]]
-        where = Path(args.work) / learned / "site" / args.member
+        where = str(Path(args.work) / learned / "site" / args.member)
         methods = {n: TiledGrid(s, (1, 64)) for n, s in (("generic", f"ofdm_grid/{args.member}"), ("ours", where))}
         truth = np.stack([p.h for p in packets])
         for snr in (0.0, 5.0, 10.0, 15.0, 20.0):

@@ -16,7 +16,7 @@ from gnuradio import blocks, diffsem, digital, fft, gr, soapy
 from gr_diffsem.eval.flowgraph import run_limited
 from through_radio import radio
 
-FFT, CP, USED, OCTETS, COUNT = 128, 32, 50, 120, 60
+FFT, CP, USED, OCTETS, COUNT = 128, 32, 50, 120, 40
 RATE = 1e6  # 20 ppm of 50 MHz are an eighth of the carriers' spacing: a guard interval tells less than half
 PATHS = [0.9, 0, 0, 0.35j, 0, -0.2]
 CARRIERS = [k for k in range(-USED, USED + 1) if k]
@@ -65,7 +65,7 @@ def packets(air, arguments):
     return {"sent": COUNT, **{name: len(right & {bytes(p) for p in got}) for name, got in said.items()}}
 
 
-def grid(air, arguments, symbols=900):
+def grid(air, arguments, symbols=600):
     rng = np.random.default_rng(5)
     spectra = np.zeros((symbols, FFT), complex)
     used = np.arange(-48, 49) + FFT // 2
