@@ -41,6 +41,7 @@ public:
     bool start() override
     {
         d_begun = d_begins = false;
+        d_index = 0;
         d_decoder.begin();
         return gr::block::start();
     }
@@ -95,11 +96,13 @@ private:
     {
         get_tags_in_range(d_tags, 0, offset, offset + 1);
         bool begins = false;
-        for (const auto& tag : d_tags) {
+        for (const auto& tag : d_tags)
             begins = begins || pmt::eqv(tag.key, d_superframe_start);
+        if (begins)
+            d_index = 0;
+        for (const auto& tag : d_tags)
             if (pmt::eqv(tag.key, d_symbol_index) && pmt::is_integer(tag.value))
                 d_index = int(pmt::to_long(tag.value) & 1);
-        }
         if (begins && d_decoder.waiting()) {
             d_decoder.end();
             return false;

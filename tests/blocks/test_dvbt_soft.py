@@ -191,3 +191,19 @@ def test_a_moving_car_needs_less_power(constellation, snr):
 def test_refusals(wrong, says):
     with pytest.raises(ValueError, match=says):
         diffsem.dvbt_soft_decoder(*wrong)
+
+
+@pytest.mark.parametrize("level_db", [30, 50])
+def test_an_impulse_costs_its_own_symbol(level_db):
+    """And not the noise of the hundreds behind it: as many packets as by hard decisions, nearly all."""
+    sent = dvbt_link.broadcast(0.25)
+    paths = moving_paths.still([0.0, 6.0], np.array([1, 0.3j]))
+    rng = np.random.default_rng(4)
+    y = dvbt_link.faded(sent, paths, 30, rng)
+    most = dvbt_link.right(dvbt_link.receive(y, sent.mode, "ours", "ours", True), sent)
+    at, size = 380 * sent.mode.layout.symbol, sent.mode.layout.symbol
+    y[at : at + size] += 10 ** (level_db / 20) * np.sqrt(0.5) * (rng.standard_normal((size, 2)) @ [1, 1j])
+    hard, soft = (
+        dvbt_link.right(dvbt_link.receive(y, sent.mode, "ours", "ours", s), sent) for s in (False, True)
+    )
+    assert most > 500 and soft >= hard > most - 60

@@ -91,7 +91,7 @@ Y, V = np.ones((3, 4, 12), np.complex64), np.full((3, 4, 12), 0.1, np.float32)
         ({"y": Y, "noise_var": V[:2]}, "give one for each element, for each grid, or one"),
         ({"y": Y, "noise_var": 0 * V}, "not above 0 everywhere"),
         ({"y": Y * np.nan, "noise_var": V}, "y is not finite where noise_var is"),
-        ({"y": Y, "noise_var": V + np.inf}, "no grid has 8 looks"),
+        ({"y": Y, "noise_var": V + np.inf}, "no grid has 8 looks within 16 symbols x 64 carriers"),
         ({"y": Y * 0.01, "noise_var": V}, "weaker than their noise"),
         ({"y": np.array([None]), "noise_var": V}, "no .npz of looks"),
     ],
@@ -107,6 +107,37 @@ def test_a_wrong_file_is_named(tmp_path, arrays, said):
             looks.read(tmp_path / "x.npz")
     with pytest.raises(UserError, match="there is no such file"):
         looks.read(tmp_path / "other.npz")
+
+
+def test_what_was_adapted_goes_on_as_such(tmp_path, monkeypatch):
+    """The error before is that of the network it began from; without --from it does not go on."""
+    scheme = schemes.get("ofdm_grid")
+    few = scheme.batch(np.random.default_rng(1), 4, 0.0)
+    monkeypatch.setattr(type(scheme), "validation", lambda self: {"few": lambda snr_db: few})
+    site(10)[1].save(tmp_path / "site.npz")
+    words = ("ofdm_grid", "--member", "fast", "--batch", 3, "--device", "cpu", "--out", tmp_path / "out")
+    first = call(*words, "--minutes", 0.01, "--from", tmp_path / "site.npz")["networks"][0]
+    again = call(*words, "--minutes", 0.02, "--from", tmp_path / "site.npz", "--resume")["networks"][0]
+    assert again["kept_back_db"]["before"] == first["kept_back_db"]["before"] < -3
+    with pytest.raises(UserError, match="was adapted to 9 grids .*: give --from again, or --start"):
+        call(*words, "--minutes", 0.03, "--resume")
+    with pytest.raises(UserError, match="--batch is 1: give 2 or more"):
+        call(*words, "--from", tmp_path / "site.npz", "--batch", 1)
+
+
+def test_few_looks_in_a_large_grid():
+    """Every tile that is drawn has some; a grid of which no tile has enough is left out."""
+    noise_var = np.full((3, 1, 1000), np.inf, np.float32)
+    noise_var[:2, :, ::125] = 0.1
+    noise_var[2, :, 500:508] = 0.1
+    found = looks.checked(np.ones((3, 1, 1000), complex), noise_var, "", "x.npz")
+    assert len(found) == 1
+    assert (np.isfinite(found.draw(np.random.default_rng(0), 20, *SHAPE)[1]).sum((1, 2)) >= 1).all()
+
+
+def test_units_do_not_matter():
+    one, other = (looks.checked(g * Y.astype(complex), g * g * V.astype(float), "", "") for g in (1.0, 1e30))
+    assert np.allclose(one.y, other.y) and np.allclose(one.noise_var, other.noise_var)
 
 
 def test_larger_and_smaller_grids_become_tiles():

@@ -2,12 +2,13 @@
 """Looks of recordings made by our own transmitters: how far they are from the channel is what they say."""
 
 import argparse
+import os
 
 import numpy as np
 import pytest
 from gr_diffsem.base.errors import Failed, UserError
-from gr_diffsem.eval import lte_eval, recording_looks, wifi_eval
-from gr_diffsem.receivers.lte import lte_simulate
+from gr_diffsem.eval import lte_eval, lte_scores, recording_looks, wifi_eval
+from gr_diffsem.receivers.lte import lte_capture, lte_receiver, lte_simulate
 from gr_diffsem.receivers.lte.lte_pbch import Mib
 from gr_diffsem.receivers.lte.lte_simulate import Conditions, Station
 from gr_diffsem.receivers.wifi import wifi_simulate
@@ -64,6 +65,20 @@ def test_ports_of_a_cell_become_grids(tmp_path, lte):
     assert 15 < 10 * np.log10((np.abs(found.y[there]) ** 2).mean() / found.noise_var[there].mean()) < 30
 
 
+def test_each_of_four_ports_has_its_noise(tmp_path):
+    """The tones of ports 2 and 3 move from slot to slot."""
+    station = Station(identity=7, ports=4, mib=Mib(15, "normal", "1", 5))
+    path = tmp_path / "cell.sc16"
+    wifi_simulate.write(path, lte_simulate.recording(station, 3, Conditions(20), None, 4), "sc16")
+    got = lte_receiver.receive(lte_capture.Capture(path, None, 3.84e6), lte_scores.linear)
+    found = recording_looks.of_reception(got, "cell")
+    assert len(found) == 4
+    for looks in found:
+        there = np.isfinite(looks.noise_var)
+        snr_db = 10 * np.log10((np.abs(looks.y[there]) ** 2).mean() / looks.noise_var[there].mean())
+        assert snr_db == pytest.approx(20, abs=1.5), looks.source
+
+
 def test_eval_wifi_writes_looks_and_takes_schemes_over_the_grid(tmp_path, wifi):
     got = call(wifi_eval, wifi, "--looks", tmp_path / "x.npz")
     assert got["grids"] >= 8 and "x.npz" in wifi_eval.table(got)
@@ -73,6 +88,11 @@ def test_eval_wifi_writes_looks_and_takes_schemes_over_the_grid(tmp_path, wifi):
     assert robust < ls - 1
     with pytest.raises(UserError, match="--methods: .*ofdm_grid"):
         call(wifi_eval, wifi, "--methods", "ofdm_grid/nothing")
+    for name in ("photo_mmse/net", "mimo_chanest_16x64/diffusion"):
+        with pytest.raises(UserError, match=f"--methods {name}: its signals are .*; give a prior over 64 carriers"):
+            call(wifi_eval, wifi, "--methods", name)
+    with pytest.raises(UserError, match="leave one of them out"):
+        call(wifi_eval, wifi, "--looks", tmp_path / "x.npz", "--plot", tmp_path / "x.png")
 
 
 def test_other_recordings_are_refused(tmp_path):
@@ -82,6 +102,14 @@ def test_other_recordings_are_refused(tmp_path):
         recording_looks.read([tmp_path / "noise.dat"])
     with pytest.raises(UserError, match="there is no such file"):
         recording_looks.read([tmp_path / "nothing.npz"])
-    for path, said in (("x.png", "ends in .npz"), ("nowhere/x.npz", "is no folder")):
+    (tmp_path / "folder.npz").mkdir()
+    os.mkfifo(tmp_path / "pipe.npz")
+    for path, said in (
+        ("x.png", "ends in .npz"),
+        (".npz", "ends in .npz"),
+        ("nowhere/x.npz", "is no folder"),
+        ("folder.npz", "is a folder; give another name"),
+        ("pipe.npz", "is a pipe; give another name"),
+    ):
         with pytest.raises(UserError, match=said):
             call(wifi_eval, tmp_path / "noise.dat", "--looks", tmp_path / path)

@@ -19,6 +19,18 @@ constexpr std::uint64_t frame = DvbtLayout::symbols_per_frame;
 constexpr std::size_t patience = 3 * std::size_t(frame), long_patience = 40 * std::size_t(frame);
 constexpr float nothing = std::numeric_limits<float>::min();
 constexpr float least_noise = 1e-7f; // over the power, where none is measured
+constexpr double most_power = 1e24;  // of a carrier: beyond it single precision ends
+constexpr double strike = 30;        // over the usual power: an impulse, no fade comes up so fast
+constexpr std::size_t strikes = 3;   // in a row, behind which it is another gain
+constexpr double memory_power = 0.9; // of the usual power, a symbol
+
+double mean_power(const std::vector<cfloat>& x)
+{
+    double sum = 0;
+    for (const auto& v : x)
+        sum += std::norm(v);
+    return sum / double(x.size());
+}
 
 } // namespace
 
@@ -48,7 +60,26 @@ void DvbtDemodulator::restart()
     d_channel.restart();
     d_pushed = d_answered = 0;
     d_silent = 0;
+    d_power = 0;
+    d_struck = 0;
     d_located = d_begun = false;
+}
+
+/*
+ * What a symbol of this power has of an impulse, a carrier; 0 for none. An impulse in a running mean would be the noise of
+ * some hundred symbols behind it.
+ */
+double DvbtDemodulator::impulse(double power)
+{
+    const bool more = d_power > 0 && power > strike * d_power;
+    if (more && d_struck < strikes) {
+        d_struck++;
+        return power - d_power;
+    }
+    d_struck = 0;
+    d_power = more || !(d_power > 0) ? power
+                                     : memory_power * d_power + (1 - memory_power) * power;
+    return 0;
 }
 
 int DvbtDemodulator::place(std::uint64_t row) const
@@ -67,10 +98,13 @@ void DvbtDemodulator::push(const cfloat* spectrum)
         return;
     }
     Row& row = d_rows[d_pushed % kept];
-    row.usable = usable;
     if (usable)
         row.carriers = d_carriers.carriers();
-    d_channel.push(usable ? row.carriers.data() : nullptr, d_carriers.phase());
+    const double power = usable ? mean_power(row.carriers) : 0;
+    row.usable = usable && power < most_power;
+    row.impulse = row.usable ? static_cast<float>(impulse(power)) : 0;
+    d_channel.push(row.usable && !(row.impulse > 0) ? row.carriers.data() : nullptr,
+                   d_carriers.phase());
     d_pushed++;
     read_parameters(usable);
 }
@@ -98,17 +132,17 @@ void DvbtDemodulator::read_parameters(bool usable)
 }
 
 void DvbtDemodulator::noise_of(const std::vector<std::size_t>& places,
-                               bool usable,
+                               const Row& row,
                                float* noise) const
 {
     double power = 0;
     for (const auto k : places)
         power += std::norm(d_response[k]);
     const float least = least_noise * static_cast<float>(power / double(places.size()));
-    const float here = std::max(noise_var(), least);
+    const float here = std::max(noise_var(), least) + row.impulse;
     for (std::size_t i = 0; i < places.size(); i++) {
         const float v = (here + d_error[places[i]]) / std::norm(d_response[places[i]]);
-        noise[i] = usable && std::isfinite(v) ? v : std::numeric_limits<float>::infinity();
+        noise[i] = row.usable && std::isfinite(v) ? v : std::numeric_limits<float>::infinity();
     }
 }
 
@@ -135,7 +169,7 @@ bool DvbtDemodulator::pop(cfloat* data, DvbtSymbol& symbol, float* noise)
         data[i] = row.usable && std::isfinite(x.real()) && std::isfinite(x.imag()) ? x : cfloat(0);
     }
     if (noise)
-        noise_of(places, row.usable, noise);
+        noise_of(places, row, noise);
     return true;
 }
 

@@ -35,6 +35,15 @@ int whole(const char* name,
     return int(out);
 }
 
+bool yes_or_no(const char* name, const py::object& value)
+{
+    const std::string give = "give True or False";
+    const int out = whole(name, value, give);
+    if (out != 0 && out != 1)
+        throw py::value_error(std::string(name) + " is " + said(value) + ": " + give);
+    return out == 1;
+}
+
 // A member of this enumeration of gr-dtv, or its number: gr-dtv itself is not needed.
 int number(const char* name, const py::object& value, const char* enumeration)
 {
@@ -104,7 +113,7 @@ void bind_demodulator(py::module& m)
                                 whole("noutput", noutput),
                                 settings,
                                 scheme_or_none(scheme),
-                                whole("soft", soft, "give True or False") != 0);
+                                yes_or_no("soft", soft));
              }),
              py::arg("itemsize"),
              py::arg("ninput"),

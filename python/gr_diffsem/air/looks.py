@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks: noisy estimates of channels over grids of symbols and carriers, as a receiver makes them of a recording."""
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..base import regular_file
 from ..base.errors import UserError
 from . import grid_pilots
 
+TILE = (16, 64)  # symbols, carriers: what a prior over the grid sees at once
 WHAT = "y [grids, symbols, carriers] complex and noise_var of the same shape, infinite where nothing was measured"
 
 
@@ -40,8 +40,11 @@ class Looks:
         somewhere in a tile without looks beside it. Turned so that its phase says nothing of where it was cut."""
         y, noise_var = self.y[i], self.noise_var[i]
         size = np.minimum(y.shape, (symbols, carriers))
+        looks = np.argwhere(np.isfinite(noise_var))
         for _ in range(20):
-            take = rng.integers(np.subtract(y.shape, size) + 1)
+            # About one look or another; so that no place is left out, ends are drawn more often than they come.
+            take = looks[rng.integers(len(looks))] - rng.integers(size)
+            take = np.clip(take, 0, np.subtract(y.shape, size))
             part = tuple(slice(a, a + n) for a, n in zip(take, size, strict=True))
             if np.isfinite(noise_var[part]).sum() >= grid_pilots.FEWEST:
                 break
@@ -65,9 +68,10 @@ def read(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             y, noise_var = np.asarray(file["y"]), np.asarray(file["noise_var"])
-            source = str(file["source"]) if "source" in file else Path(path).name
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            source = np.asarray(file["source"]) if "source" in file else np.zeros(2)
+    except Exception as error:  # numpy raises many kinds for a broken file
         raise UserError(f"{path} is no .npz of looks ({error}): it needs {WHAT}") from None
+    source = str(source) if source.shape == () and source.dtype.kind == "U" else Path(path).name
     return checked(y, noise_var, source, path)
 
 
@@ -78,7 +82,7 @@ def checked(y, noise_var, source, path):
     if noise_var.shape == (len(y),):
         noise_var = noise_var[:, None, None]
     try:
-        noise_var = np.broadcast_to(noise_var, y.shape).astype(np.float32)
+        noise_var = np.broadcast_to(noise_var, y.shape).astype(float)
     except ValueError:
         shapes = f"{list(noise_var.shape)} beside y {list(y.shape)}"
         raise UserError(f"{path}: noise_var is {shapes}; give one for each element, for each grid, or one") from None
@@ -87,11 +91,20 @@ def checked(y, noise_var, source, path):
         raise UserError(f"{path}: noise_var is not above 0 everywhere; give the variance of each look's noise")
     if not np.isfinite(y[there]).all():
         raise UserError(f"{path}: y is not finite where noise_var is; give an infinite noise_var to what is no look")
-    enough = there.sum((1, 2)) >= grid_pilots.FEWEST
+    enough = np.array([within_tile(seen) >= grid_pilots.FEWEST for seen in there])
     if not enough.any():
-        raise UserError(f"{path}: no grid has {grid_pilots.FEWEST} looks; give grids that were seen at more elements")
-    y = np.where(there, y, 0).astype(np.complex64)
-    power = np.abs(y[enough]) ** 2 - np.where(there, noise_var, 0)[enough]
-    if power.sum() <= 0:
+        most = f"{grid_pilots.FEWEST} looks within {TILE[0]} symbols x {TILE[1]} carriers"
+        raise UserError(f"{path}: no grid has {most}; give grids that were seen at more elements")
+    y, noise_var = np.where(there, y, 0).astype(complex)[enough], noise_var[enough]
+    noise = np.where(there[enough], noise_var, 0)
+    power = np.mean(np.abs(y) ** 2)  # units are of no account, and single precision ends
+    if not np.isfinite(power) or power <= np.mean(noise):
         raise UserError(f"{path}: the looks are weaker than their noise; record with more gain, or check noise_var")
-    return Looks(y[enough], noise_var[enough], source)
+    return Looks((y / np.sqrt(power)).astype(np.complex64), (noise_var / power).astype(np.float32), source)
+
+
+def within_tile(seen):
+    """Most looks of a grid [S, K] that one tile has."""
+    run = np.pad(np.cumsum(np.cumsum(seen, 0), 1), ((1, 0), (1, 0)))
+    s, k = np.minimum(seen.shape, TILE)
+    return int((run[s:, k:] - run[:-s, k:] - run[s:, :-k] + run[:-s, :-k]).max())

@@ -96,7 +96,7 @@ def table(report):
         lines.append(f"{r['member']}: {how} -> {r['checkpoint']}")
         if "kept_back_db" in r:
             before, after = r["kept_back_db"]["before"], r["kept_back_db"]["after"]
-            advice = "" if after < before else ": keep the old network"
+            advice = ": keep the old network" if after >= before else ""
             lines.append(f"error at looks kept back: {after:.2f} dB, before {before:.2f}{advice}")
     return "\n".join([*lines, f"next: gr-diffsem export {report['networks'][0]['checkpoint']} models/NAME"])
 

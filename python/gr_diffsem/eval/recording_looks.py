@@ -12,6 +12,7 @@ import numpy as np
 
 from ..air import looks as looks_file
 from ..air.looks import Looks
+from ..base import regular_file
 from ..base.errors import Failed, UserError
 from ..receivers.lte import lte_capture, lte_receiver
 from ..receivers.wifi import phase_tracking, wifi_frontend, wifi_truth
@@ -27,7 +28,9 @@ def read(paths):
     """A list of `Looks`, one or more for each .npz or recording."""
     out = []
     for path in paths:
-        found = [looks_file.read(path)] if os.fspath(path).endswith(".npz") else of_recording(path)
+        if fault := regular_file.fault(path):
+            raise UserError(f"--from {path}: {fault}; give a recording, or an .npz of looks")
+        found = [looks_file.read(path)] if os.fspath(path).lower().endswith(".npz") else of_recording(path)
         for looks in found:
             n, symbols, carriers = looks.y.shape
             print(f"{looks.source}: {n} grids of {symbols} x {carriers}", file=sys.stderr)
@@ -37,11 +40,13 @@ def read(paths):
 
 def check(option, path):
     """UserError where looks cannot be written."""
-    if not str(path).endswith(".npz"):
+    if not os.path.basename(path).lower().removeprefix(".npz").endswith(".npz"):
         raise UserError(f"{option} {path}: give a name that ends in .npz")
     folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder) or os.path.isdir(path):
+    if not os.path.isdir(folder):
         raise UserError(f"{option} {path}: {folder} is no folder; make it first, or give another place")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{option} {path}: {regular_file.fault(path)}; give another name")
 
 
 def write(path, found):
@@ -63,17 +68,17 @@ def of_recording(path):
     try:
         capture = Capture(path)
         packets = wifi_truth.from_receiver(capture, [])[0]
-        said = "no 802.11 packet with a good FCS"
+        said = "none has a good FCS"
     except UserError as error:
         packets, said = [], str(error)
     if packets:
         return [of_packets(packets, os.path.basename(path))]
     try:
         return of_reception(lte_receiver.receive(lte_capture.Capture(path), lte_scores.linear), os.path.basename(path))
-    except Failed as error:
+    except UserError as error:
         raise Failed(
-            f"--from {path}: {said}, and no LTE cell ({error}); `gr-diffsem eval wifi` or `eval lte` take its format "
-            "and rate, and write looks with --looks"
+            f"--from {path}: no 802.11 packet ({said}), and no LTE cell ({error}); `gr-diffsem eval wifi` or `eval lte` "
+            "take its format and rate, and write looks with --looks"
         ) from None
 
 
@@ -111,10 +116,14 @@ def of_reception(reception, source):
     out = []
     for port in range(reception.ports):
         one = lte_scores.Port(reception, port)
+        if len(one.tones.rows) < 2 or not one.noise[one.tones.observed].any():
+            continue  # nobody knows how noisy its looks are
         seen = one.tones.observed
         level = np.where(seen, one.noise.sum(1, keepdims=True) / np.maximum(seen.sum(1, keepdims=True), 1), np.inf)
         whole = len(seen) // ROWS * ROWS or len(seen)
         shape = (-1, min(ROWS, whole), seen.shape[1])
         y, level = (x[:whole].reshape(shape) for x in (one.tones.values, level))
         out.append(looks_file.checked(y, level, f"{source}, port {port}", source))
+    if not out:
+        raise Failed(f"{source}: no port has reference signals in two slots; record 40 ms or more")
     return out

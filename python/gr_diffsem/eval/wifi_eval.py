@@ -76,6 +76,8 @@ def _check(args):
         plots.check("--plot", args.plot)
     if args.looks is not None:
         recording_looks.check("--looks", args.looks)
+        if args.plot is not None:
+            raise UserError("--looks evaluates nothing that --plot could show; leave one of them out")
 
 
 def make_estimators(names):
@@ -90,7 +92,15 @@ def make_estimators(names):
         handles = {name: diffsem.scheme(METHODS.get(name, name)) for name in names}
         estimators = {}
         for name, handle in handles.items():
-            over_grid = len(handle.info()["shape"]) == 2
+            info = handle.info()
+            over_grid = len(info["shape"]) == 2
+            fits = info["operator"] == "mask" and info["domain"] == "complex"
+            if not fits or not (over_grid or info["shape"] in ((), (N_FFT,))):
+                shape = " x ".join(map(str, info["shape"]))
+                raise UserError(
+                    f"--methods {name}: its signals are {info['domain']}, {shape}, measured by '{info['operator']}'; give "
+                    f"a prior over {N_FFT} carriers, or over symbols and carriers"
+                )
             ask, of = (_one_symbol, TiledGrid(handle, (1, N_FFT))) if over_grid else (_through_block, handle)
             estimators[name] = partial(ask, of)
             estimators[name].passes = PASSES.get(name, 1)
@@ -191,10 +201,10 @@ def run(args):
     def say(text):
         print(text, file=sys.stderr)
 
+    estimators = {} if args.looks else make_estimators(list(dict.fromkeys(args.methods)))
     packets = load_packets(args, say)
     if args.looks:
         return recording_looks.write(args.looks, [recording_looks.of_packets(packets, "802.11 packets")])
-    estimators = make_estimators(list(dict.fromkeys(args.methods)))
     floor = 10 * math.log10(sum(p.floor for p in packets) / len(packets))
     say(f"{len(packets)} packets; the reference channel's own error is {floor:.1f} dB")
     steps = len(packets) * (1 + len(args.snr) * (1 + len(estimators)))

@@ -46,7 +46,9 @@ class SiteTraining(GridTraining):
         if not grids:
             raise UserError(f"--from: {sum(map(len, args.looks))} grid of looks; give at least two")
         self.adapted_to = f"adapted to {grids} grids of noisy looks at " + ", ".join(x.source for x in args.looks)
-        self.before = self.now = self.kept_back()
+        if self.batch < 2:
+            raise UserError(f"--batch is {self.batch}: give 2 or more, half of which are looks")
+        self.before = self.now = None if self.resume else self.kept_back()
 
     def draw(self, rng):
         ours = self.batch // 2
@@ -67,6 +69,8 @@ class SiteTraining(GridTraining):
         error, power = (
             (training.square_error(x, clean, part) * part - doubt * part).sum() for x in (mean, torch.zeros_like(clean))
         )
+        if not power > 0:
+            return float("nan")  # the looks kept back hold nothing but noise
         return 10 * math.log10(max(float(error / power), 1e-12))
 
     def _validate(self, validation, writer):
@@ -80,7 +84,12 @@ class SiteTraining(GridTraining):
         return {**report, "kept_back_db": {"before": self.before, "after": self.now}}
 
     def facts(self):
-        return {**super().facts(), "adapted_to": self.adapted_to}
+        return {**super().facts(), "adapted_to": self.adapted_to, "kept_back_before": self.before}
+
+    def _load(self):
+        super()._load()
+        state = training.load_checkpoint(self.checkpoint)
+        self.before, self.now = state.get("kept_back_before", float("nan")), self.kept_back()
 
 
 def site_batch(looks, rng, n, shape):

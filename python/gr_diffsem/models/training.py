@@ -309,6 +309,8 @@ class Training:
                 f"{self.checkpoint} holds {state['scheme']}/{state['member']}, not {self.scheme.name}/"
                 f"{self.member}: give another --out, or leave out --resume"
             )
+        if state.get("adapted_to") and "adapted_to" not in self.facts():
+            raise UserError(f"{self.checkpoint} was {state['adapted_to']}: give --from again, or --start")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -130,13 +130,13 @@ def unbroken(of, cell, count):
     return int(lost[0]) if lost.size else count
 
 
-def slots(of, cell):
-    """Values of the tones that lie on the same carriers in every slot, and where more than one slot has them in a row:
-    complex [n, tones] of a slot and of the next."""
-    later = np.searchsorted(of.rows, of.rows + cell.prefix.symbols)
+def slots(of, cell, apart=1):
+    """Rows that have tones on the same carriers so many slots apart: (index of each [n], of the later one [n])."""
+    step = apart * cell.prefix.symbols
+    later = np.searchsorted(of.rows, of.rows + step)
     there = later < len(of.rows)
     here, later = np.flatnonzero(there), later[there]
-    next_one = of.rows[later] == of.rows[here] + cell.prefix.symbols
+    next_one = of.rows[later] == of.rows[here] + step
     here, later = here[next_one], later[next_one]
     alike = (of.observed[here] == of.observed[later]).all(1)
     return here[alike], later[alike]
@@ -177,8 +177,11 @@ def first_path(of):
 
 def own_noise(of, cell):
     """Noise of the recording itself at the tones of one port [R, C], 0 where none are: how much each differs from those
-    of the slots before and behind, common phase apart. What a channel changes in half a millisecond counts too."""
+    of the slots before and behind, common phase apart. What a channel changes in half a millisecond counts too; in a
+    whole one for ports 2 and 3, whose tones move from slot to slot."""
     here, later = slots(of, cell)
+    if not here.size:
+        here, later = slots(of, cell, 2)
     total, count = np.zeros(of.observed.shape), np.zeros(of.observed.shape)
     if here.size:
         h, g = of.values[here], of.values[later]

@@ -64,10 +64,12 @@ private:
     static constexpr std::size_t kept = 64; // rows
     struct Row {
         bool usable = false;
+        float impulse = 0; // power of it, a carrier
         std::vector<cfloat> carriers;
     };
     int place(std::uint64_t row) const; // in its superframe
-    void noise_of(const std::vector<std::size_t>& places, bool usable, float* noise) const;
+    void noise_of(const std::vector<std::size_t>& places, const Row& row, float* noise) const;
+    double impulse(double power);
     void read_parameters(bool usable);
 
     const DvbtLayout& d_layout;
@@ -80,6 +82,8 @@ private:
     std::uint64_t d_pushed = 0, d_answered = 0; // rows since the restart
     std::uint64_t d_first = 0;                  // place of row 0 in its superframe
     std::size_t d_silent = 0;                   // rows since parameters were read
+    double d_power = 0;                         // usual one, of a carrier
+    std::size_t d_struck = 0;                   // rows with an impulse, in a row
     bool d_located = false, d_begun = false, d_ended = false;
     std::uint64_t d_losses = 0;
 };
