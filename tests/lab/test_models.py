@@ -26,7 +26,7 @@ def test_shapes_and_what_is_exported(scheme, member):
     mean, log_variance = net(x, sigma)
     assert mean.shape == x.shape and log_variance.shape == sigma.shape
     exported = net.for_export()
-    if hasattr(net, "last"):  # of conjugate gradients there are more once it is trained
+    if hasattr(net, "steps"):  # of conjugate gradients there are more once it is trained
         net.steps = exported.steps
         mean, log_variance = net(x, sigma)
     again = exported(x, sigma)
