@@ -203,7 +203,5 @@ def test_an_impulse_costs_its_own_symbol(level_db):
     most = dvbt_link.right(dvbt_link.receive(y, sent.mode, "ours", "ours", True), sent)
     at, size = 380 * sent.mode.layout.symbol, sent.mode.layout.symbol
     y[at : at + size] += 10 ** (level_db / 20) * np.sqrt(0.5) * (rng.standard_normal((size, 2)) @ [1, 1j])
-    hard, soft = (
-        dvbt_link.right(dvbt_link.receive(y, sent.mode, "ours", "ours", s), sent) for s in (False, True)
-    )
+    hard, soft = (dvbt_link.right(dvbt_link.receive(y, sent.mode, "ours", "ours", s), sent) for s in (False, True))
     assert most > 500 and soft >= hard > most - 60

@@ -24,7 +24,7 @@ def test_a_minute_of_soak():
         assert branch["p99_ms"] <= ledger["limit_ms"], branch
     assert ledger["faults"] > 0 and ledger["bypassed"] > 0 and ledger["dropped"] > 0
     assert ledger["events"]["swap_failed"] > 0
-    # `make soak` holds the memory to 1 % after its warm-up; a minute is warm-up for the most part, and what a quarter of
-    # it has in use depends on the schemes that it has.
+    # `make soak` holds the memory to 1 % after its warm-up; a minute is warm-up for the most part, and what one quarter
+    # of it has in use depends on the schemes that it has.
     first, second, third, fourth = ledger["rss_quarters"]
     assert max(third, fourth) < 1.06 * max(first, second), ledger["rss_quarters"]

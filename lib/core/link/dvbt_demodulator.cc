@@ -77,8 +77,8 @@ double DvbtDemodulator::impulse(double power)
         return power - d_power;
     }
     d_struck = 0;
-    d_power = more || !(d_power > 0) ? power
-                                     : memory_power * d_power + (1 - memory_power) * power;
+    const double kept = more || !(d_power > 0) ? 0 : memory_power;
+    d_power = kept * d_power + (1 - kept) * power;
     return 0;
 }
 

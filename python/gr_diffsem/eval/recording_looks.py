@@ -77,8 +77,8 @@ def of_recording(path):
         return of_reception(lte_receiver.receive(lte_capture.Capture(path), lte_scores.linear), os.path.basename(path))
     except UserError as error:
         raise Failed(
-            f"--from {path}: no 802.11 packet ({said}), and no LTE cell ({error}); `gr-diffsem eval wifi` or `eval lte` "
-            "take its format and rate, and write looks with --looks"
+            f"--from {path}: no 802.11 packet ({said}), and no LTE cell ({error}); `gr-diffsem eval wifi` or "
+            "`eval lte` take its format and rate, and write looks with --looks"
         ) from None
 
 

@@ -98,8 +98,8 @@ def make_estimators(names):
             if not fits or not (over_grid or info["shape"] in ((), (N_FFT,))):
                 shape = " x ".join(map(str, info["shape"]))
                 raise UserError(
-                    f"--methods {name}: its signals are {info['domain']}, {shape}, measured by '{info['operator']}'; give "
-                    f"a prior over {N_FFT} carriers, or over symbols and carriers"
+                    f"--methods {name}: its signals are {info['domain']}, {shape}, measured by '{info['operator']}'; "
+                    f"give a prior over {N_FFT} carriers, or over symbols and carriers"
                 )
             ask, of = (_one_symbol, TiledGrid(handle, (1, N_FFT))) if over_grid else (_through_block, handle)
             estimators[name] = partial(ask, of)
