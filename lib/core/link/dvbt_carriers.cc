@@ -15,6 +15,7 @@ namespace {
 
 using complex = std::complex<double>;
 
+constexpr double most_power = 1e27; // of all carriers: its square has no place in single precision
 constexpr double two_pi = 6.283185307179586;
 constexpr std::size_t looks = 6;    // pairs of symbols by which the offset is told
 constexpr int most_step = 24;       // samples, of the window from one symbol to the next
@@ -59,7 +60,7 @@ bool DvbtCarriers::push(const cfloat* spectrum)
     for (std::size_t k = 0; k < d_layout.fft_len; k++)
         power += double(spectrum[k].real()) * spectrum[k].real() +
                  double(spectrum[k].imag()) * spectrum[k].imag();
-    const bool usable = std::isfinite(power) && power > 0;
+    const bool usable = power > 0 && power < most_power; // false for what is no number
     if (!d_known)
         return usable && find_offset(spectrum);
     d_count++;

@@ -19,7 +19,6 @@ constexpr std::uint64_t frame = DvbtLayout::symbols_per_frame;
 constexpr std::size_t patience = 3 * std::size_t(frame), long_patience = 40 * std::size_t(frame);
 constexpr float nothing = std::numeric_limits<float>::min();
 constexpr float least_noise = 1e-7f; // over the power, where none is measured
-constexpr double most_power = 1e24;  // of a carrier: beyond it single precision ends
 constexpr double strike = 30;        // over the usual power: an impulse, no fade comes up so fast
 constexpr std::size_t strikes = 3;   // in a row, behind which it is another gain
 constexpr double memory_power = 0.9; // of the usual power, a symbol
@@ -100,10 +99,9 @@ void DvbtDemodulator::push(const cfloat* spectrum)
     Row& row = d_rows[d_pushed % kept];
     if (usable)
         row.carriers = d_carriers.carriers();
-    const double power = usable ? mean_power(row.carriers) : 0;
-    row.usable = usable && power < most_power;
-    row.impulse = row.usable ? static_cast<float>(impulse(power)) : 0;
-    d_channel.push(row.usable && !(row.impulse > 0) ? row.carriers.data() : nullptr,
+    row.usable = usable;
+    row.impulse = usable ? static_cast<float>(impulse(mean_power(row.carriers))) : 0;
+    d_channel.push(usable && !(row.impulse > 0) ? row.carriers.data() : nullptr,
                    d_carriers.phase());
     d_pushed++;
     read_parameters(usable);
