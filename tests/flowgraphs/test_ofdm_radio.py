@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OFDM and its receivers through the simulated radio: carrier offset, 20 ppm of clock, noise and a 12-bit converter."""
 
-import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,24 +17,17 @@ from gr_diffsem.receivers.lte.lte_capture import Capture
 from gr_diffsem.receivers.lte.lte_pbch import Mib
 from gr_diffsem.receivers.lte.lte_simulate import Conditions, Station
 from gr_diffsem.receivers.wifi import wifi_capture, wifi_simulate, wifi_truth
+from simulated_radio import air, environment
 
 pytestmark = pytest.mark.timing
-ROOT = Path(__file__).parents[2]
-PLUGIN = Path(os.environ.get("BUILD_DIR", ROOT / "build")) / "cmake" / "tests" / "soapy"
-numbers = itertools.count()
 
 
 def run(script, *words):
     """What a script of this folder prints, with simulated radios to be found; AIR in its words is one of its own."""
-    assert (PLUGIN / "diffsemsim.so").exists(), (
-        f"no simulated radio in {PLUGIN}: apt install libsoapysdr-dev, make build"
-    )
-    env = {**os.environ, "SOAPY_SDR_PLUGIN_PATH": str(PLUGIN)}
-    env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
-    air = f"ofdm-{os.getpid()}-{next(numbers)}"
-    words = [air if w == "AIR" else str(w) for w in words]
+    name = air()
+    words = [name if w == "AIR" else str(w) for w in words]
     command = [sys.executable, str(Path(__file__).with_name(script)), *words]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return done.stdout
 

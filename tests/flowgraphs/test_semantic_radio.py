@@ -2,41 +2,21 @@
 """`gr-diffsem send` and `receive` over two simulated radios, each in a process of its own, with noise, carrier offset,
 clock error, gain and a 12-bit converter between; through SoapySDR, and through UHD, which opens a SoapySDR device."""
 
-import itertools
 import json
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from gr_diffsem.base import picture_files, picture_metrics
 from PIL import Image
+from simulated_radio import ROOT, air, environment
 
 pytestmark = pytest.mark.timing
 
 pytest.importorskip("gnuradio.diffsem")
-ROOT = Path(__file__).parents[2]
-PLUGIN = Path(os.environ.get("BUILD_DIR", ROOT / "build")) / "cmake" / "tests" / "soapy"
 FREQ = ("--freq", "433.92e6")
-numbers = itertools.count()
-
-
-def environment(behind=""):
-    """Where programs find the simulated radio of tests/soapy; behind: arguments for all of them (`snr=15,...`)."""
-    assert (PLUGIN / "diffsemsim.so").exists(), (
-        f"no simulated radio in {PLUGIN}: apt install libsoapysdr-dev, make build"
-    )
-    more = {"SOAPY_SDR_PLUGIN_PATH": str(PLUGIN), "DIFFSEMSIM": behind, "QT_QPA_PLATFORM": "offscreen"}
-    path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, **more, "PYTHONPATH": path}
-
-
-def air():
-    """A name that no other pair of radios has."""
-    return f"{os.getpid()}-{next(numbers)}"
 
 
 def command(*words):

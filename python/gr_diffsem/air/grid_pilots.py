@@ -3,6 +3,7 @@
 
 import numpy as np
 
+TILE = (16, 64)  # symbols, carriers: what a prior over the grid sees at once
 FEWEST = 8  # observed elements
 
 

@@ -10,7 +10,6 @@ from ..base import regular_file
 from ..base.errors import UserError
 from . import grid_pilots
 
-TILE = (16, 64)  # symbols, carriers: what a prior over the grid sees at once
 WHAT = "y [grids, symbols, carriers] complex and noise_var of the same shape, infinite where nothing was measured"
 
 
@@ -93,7 +92,7 @@ def checked(y, noise_var, source, path):
         raise UserError(f"{path}: y is not finite where noise_var is; give an infinite noise_var to what is no look")
     enough = np.array([within_tile(seen) >= grid_pilots.FEWEST for seen in there])
     if not enough.any():
-        most = f"{grid_pilots.FEWEST} looks within {TILE[0]} symbols x {TILE[1]} carriers"
+        most = f"{grid_pilots.FEWEST} looks within {grid_pilots.TILE[0]} symbols x {grid_pilots.TILE[1]} carriers"
         raise UserError(f"{path}: no grid has {most}; give grids that were seen at more elements")
     y, noise_var = np.where(there, y, 0).astype(complex)[enough], noise_var[enough]
     noise = np.where(there[enough], noise_var, 0)
@@ -106,5 +105,5 @@ def checked(y, noise_var, source, path):
 def within_tile(seen):
     """Most looks of a grid [S, K] that one tile has."""
     run = np.pad(np.cumsum(np.cumsum(seen, 0), 1), ((1, 0), (1, 0)))
-    s, k = np.minimum(seen.shape, TILE)
+    s, k = np.minimum(seen.shape, grid_pilots.TILE)
     return int((run[s:, k:] - run[:-s, k:] - run[s:, :-k] + run[:-s, :-k]).max())

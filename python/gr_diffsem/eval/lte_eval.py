@@ -56,9 +56,7 @@ def run(args):
     if args.picture is not None:
         plots.check("--picture", args.picture)
     if args.looks is not None:
-        recording_looks.check("--looks", args.looks)
-        if args.picture is not None:
-            raise UserError("--looks evaluates nothing that --picture could show; leave one of them out")
+        recording_looks.check(args.looks, ("--picture", args.picture))
     capture = Capture(args.capture, args.format, args.fs, args.inverted)
     methods = lte_scores.make_methods(dict.fromkeys(args.methods))
     try:

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from ..air import looks as looks_file
+from ..air.grid_pilots import TILE
 from ..air.looks import Looks
 from ..base import regular_file
 from ..base.errors import Failed, UserError
@@ -20,7 +21,7 @@ from ..receivers.wifi.wifi_capture import Capture
 from ..receivers.wifi.wifi_tables import N_FFT, USED
 from . import lte_scores
 
-ROWS = 16  # symbols of a grid
+ROWS = TILE[0]  # symbols of a grid
 MOST = 4000  # grids of a recording
 
 
@@ -28,8 +29,6 @@ def read(paths):
     """A list of `Looks`, one or more for each .npz or recording."""
     out = []
     for path in paths:
-        if fault := regular_file.fault(path):
-            raise UserError(f"--from {path}: {fault}; give a recording, or an .npz of looks")
         found = [looks_file.read(path)] if os.fspath(path).lower().endswith(".npz") else of_recording(path)
         for looks in found:
             n, symbols, carriers = looks.y.shape
@@ -38,8 +37,9 @@ def read(paths):
     return out
 
 
-def check(option, path):
-    """UserError where looks cannot be written."""
+def check(path, picture):
+    """UserError where looks cannot be written there; picture: (option, value) of what would show an evaluation."""
+    option = "--looks"
     if not os.path.basename(path).lower().removeprefix(".npz").endswith(".npz"):
         raise UserError(f"{option} {path}: give a name that ends in .npz")
     folder = os.path.dirname(os.path.abspath(path))
@@ -47,6 +47,8 @@ def check(option, path):
         raise UserError(f"{option} {path}: {folder} is no folder; make it first, or give another place")
     if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{option} {path}: {regular_file.fault(path)}; give another name")
+    if picture[1] is not None:
+        raise UserError(f"--looks evaluates nothing that {picture[0]} could show; leave one of them out")
 
 
 def write(path, found):
@@ -65,6 +67,8 @@ def table(report):
 
 def of_recording(path):
     """The `Looks` of a recording of Wi-Fi, or else of LTE, by its extension; UserError where it is neither."""
+    if fault := regular_file.fault(path):
+        raise UserError(f"--from {path}: {fault}; give a recording, or an .npz of looks")
     try:
         capture = Capture(path)
         packets = wifi_truth.from_receiver(capture, [])[0]

@@ -75,9 +75,7 @@ def _check(args):
     if args.plot is not None:
         plots.check("--plot", args.plot)
     if args.looks is not None:
-        recording_looks.check("--looks", args.looks)
-        if args.plot is not None:
-            raise UserError("--looks evaluates nothing that --plot could show; leave one of them out")
+        recording_looks.check(args.looks, ("--plot", args.plot))
 
 
 def make_estimators(names):

@@ -150,14 +150,7 @@ class Training:
 
     def begin_from(self, path):
         """Take the averaged weights of another training of the same network, or those of an exported one."""
-        if Path(path).suffix == ".onnx":
-            weights, self.start = onnx_start.read(path, self.net)
-        else:
-            state = load_checkpoint(path)
-            weights = state["average"]
-            self.start = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
-            self.start += f" (`{state['command']}`)" if state.get("command") else ""
-            self.start += f", from {state['start']}" if state.get("start") else ""
+        weights, self.start = weights_to_begin_from(path, self.net)
         weights = onnx_start.fitting(weights, self.net, path)
         self.net.load_state_dict(weights)
         self.average.load_state_dict(weights)
@@ -316,6 +309,18 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.elapsed, self.start = state["step"], state["elapsed"], state.get("start")
         self.code = {key: provenance.continued(state.get(key), now) for key, now in self.code.items()}
+
+
+def weights_to_begin_from(path, net):
+    """({name: tensor} under the names that `net` gives them, in words where it is from) of an exported .onnx or of a
+    checkpoint's average."""
+    if Path(path).suffix == ".onnx":
+        return onnx_start.read(path, net)
+    state = load_checkpoint(path)
+    words = f"{state['scheme']}/{state['member']} after {state.get('step')} steps"
+    words += f" (`{state['command']}`)" if state.get("command") else ""
+    words += f", from {state['start']}" if state.get("start") else ""
+    return state["average"], words
 
 
 def load_checkpoint(path):

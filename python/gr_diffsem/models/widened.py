@@ -51,18 +51,9 @@ def widened(old, net):
     return weights
 
 
-def read(path, net):
-    """(weights, words on where they are from) of an exported graph or of a checkpoint."""
-    if path.endswith(".onnx"):
-        return onnx_start.read(path, net)
-    state = training.load_checkpoint(path)
-    begun = f" (`{state['command']}`), from {state.get('start')}" if state.get("command") else ""
-    return state["average"], f"{state['scheme']}/{state['member']} after {state['step']} steps{begun}"
-
-
 def main(old, out):
     net = DelayDoppler()
-    weights, words = read(old, net)
+    weights, words = training.weights_to_begin_from(old, net)
     weights = onnx_start.fitting(widened(weights, net), net, old)
     torch.save({"scheme": "ofdm_grid", "member": "full", "average": weights, "step": 0, "start": words}, out)
 

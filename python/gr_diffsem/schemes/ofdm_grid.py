@@ -14,7 +14,7 @@ from ..air import grid_channel, grid_pilots, measure
 from ..models import grid_bank
 from .base import Claim, Network, Scheme, TestData
 
-TILE = (16, 64)  # symbols, carriers
+TILE = grid_pilots.TILE
 MEASURED = 48  # carriers of the test's grid, in the middle of the tile
 FASTEST = (0.001, 0.125)  # cycles a symbol period: 0.1 of the carrier spacing behind a guard interval of a quarter
 ROUNDING = 0.03  # of the error's power: what the order of additions may change, at most
