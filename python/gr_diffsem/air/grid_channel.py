@@ -24,17 +24,34 @@ RICE_DB = (0.0, 15.0)  # line of sight over all else
 
 
 @dataclass
-class Channels:
-    """n of them. response [n, S, K] complex64, E|H|^2 = 1; delays, powers [n, P] of the paths that fade (powers of a
-    channel, with the line of sight, sum to 1); doppler [n]; sight [n]: power of the line of sight, at the delay of the
-    first path and at the Doppler sight_doppler [n]."""
+class Profiles:
+    """What n channels are drawn from: delays, powers [n, P] of the paths that fade (powers of a channel, with the line
+    of sight, sum to 1); doppler [n]; sight [n]: power of the line of sight, at the delay of the first path and at the
+    Doppler sight_doppler [n]."""
 
-    response: np.ndarray
     delays: np.ndarray
     powers: np.ndarray
     doppler: np.ndarray
     sight: np.ndarray
     sight_doppler: np.ndarray
+
+    def rms(self):
+        """Rms delay spread [n], in symbols, of all that arrives."""
+        powers = self.powers.copy()
+        powers[:, 0] += self.sight
+        mean = (powers * self.delays).sum(1)
+        return np.sqrt((powers * (self.delays - mean[:, None]) ** 2).sum(1))
+
+    def of(self, which):
+        """Those at indices or of a mask."""
+        return Profiles(*(values[which] for values in vars(self).values()))
+
+
+@dataclass
+class Channels(Profiles):
+    """Profiles, and n draws from them: response [n, S, K] complex64, E|H|^2 = 1."""
+
+    response: np.ndarray
 
 
 def middle(carriers):
@@ -42,8 +59,8 @@ def middle(carriers):
     return np.arange(carriers) - carriers // 2
 
 
-def draw(rng, n, symbols, carriers, doppler=DOPPLER, kinds=KINDS):
-    """n `Channels` of the kinds, equally often; rms delay and Doppler uniform in their logarithms."""
+def profiles(rng, n, doppler=DOPPLER, kinds=KINDS):
+    """n `Profiles` of the kinds, equally often; rms delay and Doppler uniform in their logarithms."""
     kind = rng.integers(len(kinds), size=n)
     few = np.array([k == "few paths" for k in kinds])[kind]
     seen = np.array([k == "line of sight" for k in kinds])[kind]
@@ -62,18 +79,28 @@ def draw(rng, n, symbols, carriers, doppler=DOPPLER, kinds=KINDS):
     powers *= (1 - sight)[:, None]
     fastest = np.exp(rng.uniform(*np.log(doppler), n))
     sight_doppler = fastest * np.cos(2 * np.pi * rng.random(n))
-    delays = first + excess
+    return Profiles(first + excess, powers, fastest, sight, sight_doppler)
+
+
+def draw(rng, n, symbols, carriers, doppler=DOPPLER, kinds=KINDS):
+    """n `Channels`, as `profiles` draws them."""
+    return fade(rng, profiles(rng, n, doppler, kinds), symbols, carriers)
+
+
+def fade(rng, profiles, symbols, carriers):
+    """A draw of each of the `Profiles`: `Channels`."""
+    n = len(profiles.doppler)
     # Waves at equal angles, turned at random for each path, with independent complex Gaussian amplitudes.
     angles = 2 * np.pi * (np.arange(WAVES) / WAVES + rng.random((n, 1, 1)) / WAVES)
     time = np.arange(symbols) - (symbols - 1) / 2
-    turn = np.exp(2j * np.pi * fastest[:, None, None] * np.cos(angles).transpose(0, 2, 1) * time)  # [n, W, S]
+    turn = np.exp(2j * np.pi * profiles.doppler[:, None, None] * np.cos(angles).transpose(0, 2, 1) * time)  # [n, W, S]
     amplitudes = complex_noise32(rng, (n, PATHS, WAVES)) / np.sqrt(WAVES, dtype=np.float32)
-    gains = (amplitudes * np.sqrt(powers)[:, :, None]) @ turn.astype(np.complex64)
-    wave = np.exp(2j * np.pi * (sight_doppler[:, None] * time + rng.random((n, 1))))
-    gains[:, 0] += np.sqrt(sight)[:, None] * wave
-    phase = np.exp(-2j * np.pi * delays[:, :, None] * middle(carriers))
+    gains = (amplitudes * np.sqrt(profiles.powers)[:, :, None]) @ turn.astype(np.complex64)
+    wave = np.exp(2j * np.pi * (profiles.sight_doppler[:, None] * time + rng.random((n, 1))))
+    gains[:, 0] += np.sqrt(profiles.sight)[:, None] * wave
+    phase = np.exp(-2j * np.pi * profiles.delays[:, :, None] * middle(carriers))
     response = gains.transpose(0, 2, 1) @ phase.astype(np.complex64)
-    return Channels(response.astype(np.complex64), delays, powers, fastest, sight, sight_doppler)
+    return Channels(**vars(profiles), response=response.astype(np.complex64))
 
 
 def patterns(symbols=16, carriers=48):

@@ -58,14 +58,14 @@ class Difficulty:
         self.net = nn.Sequential(nn.Linear(symbols + carriers + 1, 64), nn.SiLU(), nn.Linear(64, 1)).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=3e-3)
 
-    def __call__(self, sigma, error):
-        """sigma [B, 1, S, K], error [B] of each tile -> log of what was to be expected [B], without gradient."""
+    def __call__(self, sigma, error, counts):
+        """sigma [B, 1, S, K], error and count [B] of each tile -> log of what was to be expected [B], no gradient."""
         seen = (sigma < delay_doppler.UNSEEN).to(sigma.dtype)[:, 0]
         level = (seen * torch.log(sigma[:, 0])).sum((1, 2)) / seen.sum((1, 2)).clamp(min=1)
         expected = self.net(torch.cat((seen.mean(2), seen.mean(1), level[:, None] / 3), 1))[:, 0]
-        unlikely = expected + (error.detach() * torch.exp(-expected)).clamp(max=100)
+        unlikely = expected + (error.detach() * torch.exp(-expected)).clamp(max=training.OUTLIER)
         self.optimiser.zero_grad(set_to_none=True)
-        unlikely.mean().backward()
+        (counts * unlikely).mean().backward()
         self.optimiser.step()
         return expected.detach()
 
@@ -83,12 +83,13 @@ class GridTraining(training.Training):
         return self.tensors(self.scheme.batch(rng, self.batch, self.network.prior_share))
 
     def tensors(self, batch):
-        """What `loss` takes: a `GridBatch` as tensors, the powers that it was drawn with, what each element counts, and
-        the variance of what is not known of `clean` (here nothing)."""
+        """What `loss` takes: a `GridBatch` as tensors, the powers that it was drawn with, what each element counts,
+        the variance of what is not known of `clean` (here nothing), and what each item counts."""
         self.scheme.check_batch(batch)
         powers = cells(batch.channels, self.net.waves) if self.in_rounds else np.zeros((self.batch, 0), np.float32)
         weight = torch.from_numpy(batch.part.astype(np.float32) + BESIDE)
-        return (*training.tensors(batch), torch.from_numpy(powers), weight, torch.zeros_like(weight))
+        counts = torch.from_numpy(batch.counts)
+        return (*training.tensors(batch), torch.from_numpy(powers), weight, torch.zeros_like(weight), counts)
 
     def answers(self, state, sigma, through):
         """As `rounds` gives them."""
@@ -97,18 +98,19 @@ class GridTraining(training.Training):
         mean, log_variance = self.net(state, sigma)
         return [], [mean], log_variance
 
-    def loss(self, clean, state, sigma, observed, powers, part, doubt):
+    def loss(self, clean, state, sigma, observed, powers, part, doubt, counts):
         alone = self.in_rounds and self.start is None and self.elapsed < POWERS_ALONE * self.seconds
         said, means, log_variance = self.answers(state, sigma, through=not alone)
         log_variance = log_variance.reshape(observed.shape)
         errors = [training.square_error(mean, clean, observed) - doubt for mean in means]
         likely = log_variance + (errors[-1].detach() * torch.exp(-log_variance)).clamp(max=training.OUTLIER)
-        spread = of_part(likely, part).mean()
+        spread = (counts * of_part(likely, part)).mean()
         if alone:
             return sum(cross_entropy(s, powers) for s in said), spread
         tiles = [of_part(error, part) for error in errors]
-        weight = torch.exp(-EQUAL * self.difficulty(sigma, tiles[-1]))
-        fits = [(weight * tile).clamp(max=100).mean() for tile in tiles]
+        weight = counts * torch.exp(-EQUAL * self.difficulty(sigma, tiles[-1], counts))
+        # Not clamped: a channel that is taken for its alias is one in a thousand, and makes half of the mean error.
+        fits = [(weight * tile).mean() for tile in tiles]
         return fits[-1] + EARLIER * sum(fits[:-1]), spread
 
 

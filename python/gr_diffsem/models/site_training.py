@@ -53,12 +53,12 @@ class SiteTraining(GridTraining):
     def draw(self, rng):
         ours = self.batch // 2
         simulated = self.scheme.batch(rng, self.batch - ours, self.network.prior_share)
-        clean, state, sigma, observed, _, part, doubt = self.tensors(simulated)
+        clean, state, sigma, observed, _, part, doubt, counts = self.tensors(simulated)
         site = site_batch(self.learned, rng, ours, self.scheme.shape)
         powers = torch.zeros(self.batch, 0)  # nobody knows those of a site
         both = zip((clean, state, sigma, observed, part, doubt), site, strict=True)
         clean, state, sigma, observed, part, doubt = (torch.cat(pair) for pair in both)
-        return clean, state, sigma, observed, powers, part, doubt
+        return clean, state, sigma, observed, powers, part, doubt, torch.cat((counts, torch.ones(ours)))
 
     def kept_back(self):
         """Error of the averaged network at looks that it does not learn from, dB over the channels' power."""

@@ -18,6 +18,10 @@ TILE = grid_pilots.TILE
 MEASURED = 48  # carriers of the test's grid, in the middle of the tile
 FASTEST = (0.001, 0.125)  # cycles a symbol period: 0.1 of the carrier spacing behind a guard interval of a quarter
 ROUNDING = 0.03  # of the error's power: what the order of additions may change, at most
+# Of a hundred channels five are as wide as these, and make most of the error: a quarter of those that are trained on
+# are, and count the less for it.
+WIDE = 0.04  # rms delay spread, symbols
+WIDE_SHARE = 0.25
 AVERAGE = (8000, 31)  # channels that the average statistics are taken from, and their seed
 
 
@@ -43,10 +47,12 @@ def mse_net():
 
 @dataclass
 class GridBatch(measure.Batch):
-    """Training pairs, the `grid_channel.Channels` that they are of, and the part [n, S, K] of a tile that is there."""
+    """Training pairs, the `grid_channel.Channels` that they are of, the part [n, S, K] of a tile that is there, and
+    what each item counts [n], 1 in the mean."""
 
     channels: grid_channel.Channels
     part: np.ndarray
+    counts: np.ndarray
 
 
 class OfdmGrid(Scheme):
@@ -96,10 +102,11 @@ class OfdmGrid(Scheme):
     def batch(self, rng, n, prior_share):
         observed, part = grid_pilots.draw(rng, n, *TILE)
         true, believed = draw_noise(rng, n)
-        channels = grid_channel.draw(rng, n, *TILE, doppler=FASTEST)
+        profiles, counts = more_wide_ones(rng, n)
+        channels = grid_channel.fade(rng, profiles, *TILE)
         batch = measure.observe(channels.response, true, believed, observed, rng)
         batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
-        return GridBatch(**vars(batch), channels=channels, part=part | batch.observed)
+        return GridBatch(**vars(batch), channels=channels, part=part | batch.observed, counts=counts)
 
     def validation(self):
         def of(pattern):
@@ -168,6 +175,18 @@ class OfdmGrid(Scheme):
             "0.228 behind it. The channel is constant within a symbol; Doppler above 0.13 cycles a symbol is not known "
             "to it, and the guard gives such tiles to `robust`."
         )
+
+
+def more_wide_ones(rng, n):
+    """(n `Profiles` of which WIDE_SHARE are wide, what each counts [n] so that their mean is that of all)."""
+    among = grid_channel.profiles(rng, 40 * n, FASTEST)
+    wide = among.rms() > WIDE
+    wanted = rng.random(n) < WIDE_SHARE
+    wanted &= np.cumsum(wanted) <= wide.sum()
+    which = np.empty(n, int)
+    which[wanted], which[~wanted] = np.flatnonzero(wide)[: wanted.sum()], np.flatnonzero(~wide)[: (~wanted).sum()]
+    usual = wide.mean()
+    return among.of(which), np.where(wanted, usual / WIDE_SHARE, (1 - usual) / (1 - WIDE_SHARE)).astype(np.float32)
 
 
 def in_tile(grid, rest):
