@@ -54,7 +54,8 @@ class semantic_decoder(gr.basic_block):
     scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
-    in a thread of the block's own. steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
+    in a thread of the block's own. A photograph that a learned code sent is inferred by that code's own package, where it
+    is found and the scheme is not ``linear``, and says so (``codec``). steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
     at the sender. queue_size: contents that may wait for inference. on_full: what happens to more of them: ``drop``
     (counted), as the air goes on, or ``wait``, as a file can (frames then wait in this block's message queue, which has
     no end: hold the file back too, as `gr-diffsem receive` does). realism
@@ -95,7 +96,7 @@ class semantic_decoder(gr.basic_block):
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gnuradio.diffsem.evaluation_budget import EvaluationBudget
-        from gr_diffsem.codec import content, frame_header, frames, passes
+        from gr_diffsem.codec import content, frame_header, frames, learned_code, passes
 
         from .diffsem_python import core
         from .diffsem_python import scheme as handle
@@ -131,6 +132,7 @@ class semantic_decoder(gr.basic_block):
         self._linear_preview = core.picture_estimator("linear") if preview else None
         self._threads = []
         self._inference = self._load(scheme, steps)
+        self._codes, self._by_code = learned_code.codes, {}
         for port in ("content", "stats"):
             self.message_port_register_out(pmt.intern(port))
         self.message_port_register_in(pmt.intern("frames"))
@@ -325,8 +327,9 @@ class semantic_decoder(gr.basic_block):
 
     def _best(self, p, arrived):
         """The best photograph that there is time for."""
-        now = self._inference
         plan = self._core.PicturePlan(p.data).describe()
+        bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
+        now, code = self._for(plan, bits)
         now.estimator.set_steps(now.steps)
         planned = now.estimator.max_evaluations
         affordable = now.budget.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
@@ -337,7 +340,6 @@ class semantic_decoder(gr.basic_block):
         now.budget.learn(*cost)
         if bypassed or info["linear"]:
             said["diffsem_bypassed"] = "deadline" if bypassed else info["reason"]
-        bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
         match = plan["scheme_hash"] in (0, now.hash & bits)
         if not match:
             log.warning(
@@ -349,7 +351,20 @@ class semantic_decoder(gr.basic_block):
             )
         spec = "linear" if "diffsem_bypassed" in said else now.spec
         said.update(scheme=spec, scheme_match=match, diffsem_planned=planned, diffsem_model=now.model)
+        if code:
+            said["codec"] = code
         return said, vector
+
+    def _for(self, plan, bits):
+        """(what makes this picture, "" or the learned code that sent it)."""
+        now, asked = self._inference, plan["scheme_hash"]
+        if not asked or asked == now.hash & bits or self._realism or not now.estimator.max_evaluations:
+            return now, ""
+        if (asked, bits) not in self._by_code:  # looked for once
+            name = next((n for n, h in self._codes().items() if asked == h & bits), "")
+            self._by_code[asked, bits] = (self._load(name, 0) if name else None), name
+        made, name = self._by_code[asked, bits]
+        return made or now, name
 
     def _photograph(self, p, estimator):
         """(what is said of it, octets, what the core says, what it cost: see EvaluationBudget.learn)."""

@@ -22,19 +22,30 @@ class semantic_encoder(gr.basic_block):
     design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
     hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
     sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of who
-    sends, 3 to 10 of A-Z, 0-9 and /, in every pass; "" = none.
+    sends, 3 to 10 of A-Z, 0-9 and /, in every pass; "" = none. codec: of photographs, ``linear``, or a package with an
+    encoder, such as ``jscc``: each picture then goes out by the better of both, as the sender simulates them, and a
+    receiver that has the package takes it.
 
     Port ``stats``: ``in``, ``out`` (frames), ``dropped`` (content that cannot be sent; the log says why). Encoding
     runs in the block's own thread. Raises ValueError naming the parameter, its value and the remedy.
     """
 
     def __init__(
-        self, cbr=1 / 48, uses=0, design_snr_db=5.0, scheme="", copies=1, carriers=48, frame_symbols=50, callsign=""
+        self,
+        cbr=1 / 48,
+        uses=0,
+        design_snr_db=5.0,
+        scheme="",
+        copies=1,
+        carriers=48,
+        frame_symbols=50,
+        callsign="",
+        codec="linear",
     ):
         gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
-        from gr_diffsem.codec import content, frames, picture_codec
+        from gr_diffsem.codec import content, frames, learned_code, picture_codec
 
-        self._codec, self._content, self._frames = picture_codec, content, frames
+        self._content, self._frames = content, frames
         if not 0 < cbr <= 4:
             raise ValueError(f"cbr is {cbr}: give channel uses per value, above 0 and up to 4, such as 1/48")
         if uses < 0:
@@ -49,6 +60,11 @@ class semantic_encoder(gr.basic_block):
         self._carriers, self._frame_symbols = int(carriers), int(frame_symbols)
         self._sign = content.call_sign(callsign)
         self._hash = scheme_hash(scheme)
+        try:
+            learned = learned_code.make(codec)
+        except learned_code.UserError as error:
+            raise ValueError(str(error)) from None
+        self._picture = (lambda *a, **b: learned.encode(*a, **b).encoded) if learned else picture_codec.encode
         self._next = 0
         self._in = self._out = self._dropped = 0
         self.message_port_register_in(pmt.intern("content"))
@@ -113,14 +129,14 @@ class semantic_encoder(gr.basic_block):
             raise ValueError(f"kind is '{kind}': give photograph, text or array")
         if len(shape) not in (2, 3) or values.dtype != np.uint8 or values.size != 3 * shape[0] * shape[1]:
             raise ValueError(f"shape is {shape} with {values.size} octets: a photograph has (H, W) and 3 H W octets")
-        made = self._codec.encode(
+        made = self._picture(
             values.reshape(shape[0], shape[1], 3),
             self._uses or int(values.size * self._cbr),
             self._design,
             self._hash,
-            self._carriers,
-            self._frame_symbols,
-            self._sign,
+            carriers=self._carriers,
+            frame_symbols=self._frame_symbols,
+            before=self._sign,
         )
         return made.digital, made.symbols
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..base import picture_files, regular_file
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
-from ..codec import content, frame_header, frame_layout, frames, picture_fit
+from ..codec import content, frame_header, frame_layout, frames, learned_code, picture_fit
 from . import ending, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
@@ -35,6 +35,11 @@ def add_arguments(parser):
         "--scheme",
         default="",
         help="package of photographs that the receiver is asked to infer with; its hash goes along",
+    )
+    parser.add_argument(
+        "--codec",
+        default=learned_code.LINEAR,
+        help=f"code of photographs: {learned_code.LINEAR}, or a package with an encoder, such as jscc (linear)",
     )
     parser.add_argument("--callsign", metavar="SIGN", help="goes along with everything, such as N0CALL/P")
     radio.add_arguments(parser, 0.0)
@@ -75,7 +80,7 @@ def _contents(args, skip):
     for path in args.files:
         if Path(path).suffix != ".npy":
             picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
-    scheme = _hash(args.scheme)
+    scheme, codec = _hash(args.scheme), _codec(args.codec)
     if args.callsign is not None and not args.callsign.strip():
         raise UserError("--callsign is empty: give one, or leave the option out")
     try:
@@ -93,7 +98,7 @@ def _contents(args, skip):
             continue
         for name, picture in picture_files.each(path, args.max_side, _say, skip):
             try:
-                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme, sign)
+                made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme, sign, codec)
             except UserError as e:
                 skip(str(e))
             else:
@@ -119,6 +124,13 @@ def _check(args):
         raise UserError("--carrier fills --lead and --tail: give one of them")
     if args.repeat == 0 and args.to.startswith("file:"):
         raise UserError("--repeat 0 --to file: would fill the disk; give a number of times")
+
+
+def _codec(spec):
+    try:
+        return learned_code.make(spec)
+    except UserError as e:
+        raise UserError(f"--{e}" if str(e).startswith("codec") else f"--codec {spec}: {e}") from None
 
 
 def _hash(scheme):

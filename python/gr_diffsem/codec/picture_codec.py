@@ -61,13 +61,15 @@ def encode(
     carriers=frames.CARRIERS,
     frame_symbols=frames.FRAME_SYMBOLS,
     before=b"",
+    sent=None,
 ):
     """A photograph for `uses` channel uses, headers and digital part included.
 
     image: uint8 [H, W, 3], sides 1 to 4096. design_snr_db: whole dB, -10 .. 21, at which the powers are
     best. scheme_hash: any integer, 16 bits of it are sent (8 with the smallest digital part). carriers,
-    frame_symbols: as frames.cut will be told. before: octets in front of the plan's, of content.call_sign. ContentError
-    if image or uses cannot be served; it names the smallest number of uses that can.
+    frame_symbols: as frames.cut will be told. before: octets in front of the plan's, of content.call_sign. sent: what
+    is sent in the picture's place, float [H, W, 3] about 0..1 (learned_code.py). ContentError if image or uses cannot
+    be served; it names the smallest number of uses that can.
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -80,7 +82,7 @@ def encode(
     design = int(round(design_snr_db))
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
-    spectrum = picture_transform.forward(image / 255.0 - 0.5)
+    spectrum = picture_transform.forward((image / 255.0 if sent is None else np.asarray(sent, float)) - 0.5)
     spent = {"carriers": carriers, "frame_symbols": frame_symbols, "before": len(before)}
     budget = _Budget(int(uses), **spent)
     plan = _best(spectrum, design, int(scheme_hash), budget)

@@ -14,15 +14,18 @@ FEW_USES = 10_000  #: with more of them there is always room for headers and sid
 MOST_USES = frame_header.MAX_TOTAL * frames.CARRIERS  #: channel uses that a header can number, and some more
 
 
-def code(name, picture, max_side, cbr, scheme_hash, before=b""):
+def code(name, picture, max_side, cbr, scheme_hash, before=b"", codec=None):
     """A picture at `cbr` channel uses a value -> picture_codec.Encoded; UserError names options with which it works.
-    before: octets of content.call_sign."""
+    before: octets of content.call_sign. codec: a learned_code.LearnedCode, or None for the linear one."""
     h, w = picture.shape[:2]
     side = largest_side(h, w, cbr)
     if side < max(h, w):
         raise UserError(f"{name}: {w} x {h} pixels are too many for --cbr {_short(cbr)}: give --max-side {side}")
     try:
-        return picture_codec.encode(picture, int(picture.size * cbr), scheme_hash=scheme_hash, before=before)
+        uses = int(picture.size * cbr)
+        if codec:
+            return codec.encode(picture, uses, scheme_hash=scheme_hash, before=before).encoded
+        return picture_codec.encode(picture, uses, scheme_hash=scheme_hash, before=before)
     except picture_codec.TooFewUses as error:
         remedy = more_uses(picture, max_side, cbr, error.needed, scheme_hash, before)
         raise UserError(f"{name}: {w} x {h} pixels are too few for --cbr {_short(cbr)}: {remedy}") from None

@@ -72,6 +72,10 @@ class Plan:
         except (ValueError, IndexError) as e:
             raise ContentError(f"digital: {len(digital)} octets that hold no picture: {e}") from None
 
+    def is_for(self, weights):
+        """Whether the picture was sent for the scheme whose hash this is (16 bits)."""
+        return self.scheme_hash == weights & (0xFF if self.block == BLOCKS[0] else 0xFFFF)
+
     @cached_property
     def zones(self):
         return make_zones(*self.shape, self.model)

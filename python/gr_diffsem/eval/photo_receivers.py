@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base import model_packages, picture_bands
 from ..base.errors import UserError, unknown
-from ..codec import picture_codec
+from ..codec import learned_code, picture_codec
 
 LINEAR = "linear"
 
@@ -67,7 +67,10 @@ def make(spec):
         raise _missing(spec, error) from None
     if folder.is_file() or model_packages.read_manifest(folder).get("signal", {}).get("domain") != "image":
         raise UserError(f"method {spec}: {folder} is no package of photographs; choose one of {', '.join(names())}")
-    return Photo(folder, model_packages.read_manifest(folder), member)
+    manifest = model_packages.read_manifest(folder)
+    if learned_code.encoder_of(manifest, member):
+        return Learned(spec, folder, manifest, member)
+    return Photo(folder, manifest, member)
 
 
 def _missing(spec, error):
@@ -88,6 +91,8 @@ class Photo:
     The twin, because an evaluation on symbols runs without GNU Radio, through which the core is reached; tests hold
     both to each other within 1e-4 of the picture's range (tests/python/test_photo_twin.py).
     """
+
+    code = None  # what sends its pictures: None, the linear code
 
     def __init__(self, folder, manifest, member=None):
         from ..reference import photo
@@ -116,3 +121,18 @@ class Photo:
 
     def __call__(self, plan, symbols, noise_var):
         return to_bytes(self.image(plan, symbols, noise_var))
+
+
+class Learned(Photo):
+    """The receiver of a learned code: its own pictures by its network, those that went by the linear code by the
+    receiver of that, as `receive` has it."""
+
+    def __init__(self, spec, folder, manifest, member):
+        super().__init__(folder, manifest, member)
+        self.code = learned_code.LearnedCode(spec)
+        self.other = make(learned_code.BEHIND_LINEAR)
+
+    def image(self, plan, symbols, noise_var, realism=0.0, seed=0):
+        """As Photo's."""
+        mine = super().image if plan.is_for(self.code.hash) else self.other.image
+        return mine(plan, symbols, noise_var, realism, seed)

@@ -114,13 +114,16 @@ class Evaluation:
         distances = {name: np.zeros(self.shape) for name in self.distances}
         return Trials(*(np.zeros(self.shape) for _ in range(3)), self.uses, distances=distances)
 
-    def send(self, picture):
-        """(photograph, its frames by the `linear` encoder)."""
+    def send(self, picture, code=None):
+        """(photograph, its frames) by a `LearnedCode`, or by the linear one."""
         from ..codec import picture_codec
 
         name, image = list(self.photographs.items())[picture]
         try:
-            encoded = picture_codec.encode(image, self.uses[picture])
+            if code:
+                encoded = code.encode(image, self.uses[picture]).encoded
+            else:
+                encoded = picture_codec.encode(image, self.uses[picture])
         except ValueError as error:
             raise UserError(f"{name} at --cbr {self.cbr:g}: {error}") from None
         return image, frames.cut(encoded.digital, encoded.symbols, picture)
@@ -202,16 +205,20 @@ class Evaluation:
         return out
 
     def semantic(self, names):
-        """`linear` and the schemes behind it, on the same received symbols: {name: Trials}."""
+        """`linear` and the schemes behind it, on the same received symbols; learned codes on symbols of their own
+        through the same channels: {name: Trials}."""
         out = {name: self._empty() for name in names}
         ours = {name: photo_receivers.make(self.receivers.get(name, name)) for name in names}
         for p, image_name in enumerate(self.photographs):
-            image, sent = self.send(p)
+            codes = {getattr(receiver, "code", None) for receiver in ours.values()}
+            sent = {code: self.send(p, code) for code in codes}
             for s in range(len(self.snr_db)):
                 for r in range(self.realisations):
-                    arrived = collected(self.through(sent, s, p, r))
+                    came = {code: collected(self.through(f, s, p, r)) for code, (_, f) in sent.items()}
                     for name, trials in out.items():
                         at = s, p, r
+                        code = getattr(ours[name], "code", None)
+                        image, arrived = sent[code][0], came[code]
                         shown = ours[name](*arrived) if arrived else self.blank[p]
                         trials.delivered[at] = bool(arrived)
                         trials.psnr[at] = picture_metrics.psnr(image, shown)

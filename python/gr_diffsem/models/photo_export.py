@@ -7,11 +7,11 @@ from ..base import picture_bands
 from .onnx_export import as_metadata, graph_of, save, session
 
 
-def photo_contract(scheme, network, facts):
+def photo_contract(scheme, network, facts, role="image_denoiser"):
     """What an .onnx says of itself, for a network of photographs: {metadata key: string}."""
     values = {
         "contract": "1",
-        "role": "image_denoiser",
+        "role": role,
         "shape": [3, None, None],
         "domain": "image",
         "multiple": picture_bands.MULTIPLE,
@@ -25,7 +25,7 @@ def photo_contract(scheme, network, facts):
     return as_metadata(values)
 
 
-def write(net, path, scheme, network, facts):
+def write(net, path, scheme, network, facts, role="image_denoiser"):
     """Write the .onnx, check it against torch at several sizes; returns the largest difference."""
     import torch
 
@@ -34,7 +34,7 @@ def write(net, path, scheme, network, facts):
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     sides = [picture_bands.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
     model = graph_of(net, example, ({0: batch, 2: sides[0], 3: sides[1]}, {0: batch}))
-    return save(model, photo_contract(scheme, network, facts), path, lambda file: compare(net, file))
+    return save(model, photo_contract(scheme, network, facts, role), path, lambda file: compare(net, file))
 
 
 def compare(net, path):

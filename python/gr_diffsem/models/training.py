@@ -242,7 +242,7 @@ class Training:
         rate = self.rate * (0.5 * (1 + math.cos(math.pi * done)) + 0.002)
         rate *= min(1.0, (self.step + 1) / 200)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         fit, spread = self.loss(*(part.to(self.device, non_blocking=True) for part in batch))
         self.optimiser.zero_grad(set_to_none=True)
         (fit + 0.3 * spread).backward()

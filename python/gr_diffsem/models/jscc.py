@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A learned code for photographs: a network in front of the linear code, and one behind its receiver, trained as one.
+
+The encoder E changes a picture before the linear code (codec/picture_codec.py) sends it:
+
+    x -> E(x) -> cosine transform -> powers, noise -> linear MMSE -> D -> x
+
+so that the coefficients that are sent carry what D makes more of than of the picture itself, as downscaling learned
+together with upscaling does (H. Kim et al., ECCV 2018), here with a channel between (Bourtsoulatze et al., IEEE TCCN
+2019). E(x) = x is the linear code itself. Training begins near it: with a compander, which evens out local contrast and
+is what a power spectrum of the whole picture lacks, and networks that leave its output as it is; so any receiver can
+show the picture. E is told the error that the linear receiver would make in each band, D the one that it made.
+
+`Link` is the linear code with its receiver, differentiable: every picture is a whole one with zones, powers and noise
+of its own. What it leaves out: the digital part's octets, and that strong coefficients take several slots.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..base import picture_bands, picture_transform
+from ..codec import zones
+from .photo import PhotoUNet
+
+RATIO = 1  # of zones.RATIOS: the finest zones
+BLOCK = zones.BLOCKS[-1]  # rows and columns of the coefficients that go digitally
+EXACT = 0.3  # variance of these, in units of x squared
+LEAST = picture_bands.SCALE**2 * 2.0 ** zones.LEVELS[0]  # of a zone, in these units
+STRONG = 4.0  # powers beyond it go in several slots, which fade apart
+
+
+class Compander(nn.Module):
+    """Local contrast to a power: a picture in three bands of detail, the upper two of which are multiplied by
+    (local activity / TYPICAL)^power, activity the smoothed root mean square of the band. A negative power makes quiet
+    parts louder and busy ones quieter.
+
+    A power spectrum knows no place: parts of little variance get as little power on the air as those of much, and at a
+    power budget the best amplitude of a Gaussian of variance s^2 goes with s^(1/2) (Lee and Petersen 1976), a power of
+    -1/2. The receiver finds the activity in what it got, whose contrast was s^(1 + power).
+    """
+
+    SCALES = (2, 8)  # of the bands' borders: pixels of a block that the smoothing begins with
+    TYPICAL, FAINT = 0.25, 1e-3  # activity that stays as it is; and its square that is not told from none
+
+    def __init__(self, power):
+        super().__init__()
+        self.power = nn.Parameter(torch.full((len(self.SCALES),), float(power)))
+        taps = torch.exp(-torch.arange(-6.0, 7.0) ** 2 / 8)  # Gaussian of deviation 2
+        self.register_buffer("taps", taps / taps.sum(), persistent=False)
+
+    def smooth(self, x, scale):
+        """Low pass by a Gaussian of twice `scale` pixels, on means of blocks of this size."""
+        channels, n = x.shape[1], self.taps.numel()
+        small = F.pad(F.avg_pool2d(x, scale), (n // 2,) * 4, mode="replicate")
+        for shape in ((n, 1), (1, n)):
+            small = F.conv2d(small, self.taps.view(1, 1, *shape).repeat(channels, 1, 1, 1), groups=channels)
+        return F.interpolate(small, scale_factor=scale, mode="bilinear", align_corners=False)
+
+    def forward(self, x):
+        """[B, 3, H, W] -> the same, H and W multiples of the larger scale."""
+        out = 0.0
+        for scale, power in zip(self.SCALES, self.power, strict=True):
+            low = self.smooth(x, scale)
+            detail = x - low
+            activity = self.smooth(detail.pow(2).mean(1, keepdim=True), scale) + self.FAINT
+            out = out + detail * torch.exp(power / 2 * torch.log(activity / self.TYPICAL**2))
+            x = low
+        return x + out
+
+
+class Half(nn.Module):
+    """One end of the code: a compander and, behind it, a PhotoUNet; its contract is the latter's."""
+
+    def __init__(self, power, **shape):
+        super().__init__()
+        self.compander = Compander(power)
+        self.net = PhotoUNet(**shape)
+
+    @property
+    def seen(self):
+        """Range of the levels in training."""
+        return self.net.seen
+
+    def multiply_adds(self):
+        """Per pixel, without the compander's few."""
+        return self.net.multiply_adds()
+
+    def for_export(self):
+        """Nothing to simplify."""
+        return self.eval()
+
+    def forward(self, x, level):
+        """As PhotoUNet's."""
+        return self.net(self.compander(x), level)
+
+
+POWER = -0.35  # of the encoder's companding, where training begins
+
+
+class PictureCode(nn.Module):
+    """Encoder and decoder, both told levels [B, 20] as PhotoUNet is."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = Half(POWER, widths=(32, 48, 64), depths=(1, 1, 1))
+        self.decoder = Half(-POWER / (1 + POWER), depths=(1, 3, 2))
+
+    def multiply_adds(self):
+        """Of the receiver, per pixel."""
+        return self.decoder.multiply_adds()
+
+
+class Link(nn.Module):
+    """The linear code of square pictures [B, 3, S, S], through noise, and its receiver."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.side = side
+        matrix = torch.from_numpy(picture_transform.dct_matrix(side))
+        colours = torch.from_numpy(picture_transform.COLOURS.astype("float32"))
+        index = torch.from_numpy(zones.zones(side, side, RATIO).index).long()
+        bands = F.one_hot(torch.from_numpy(picture_bands.band_index(side, side)).long(), 5).float()
+        low = torch.zeros(side, side, dtype=torch.bool)
+        low[: BLOCK[0], : BLOCK[1]] = True
+        frequency = torch.arange(side)
+        near = frequency[:, None] ** 2 + frequency**2
+        falling = 1 / torch.from_numpy(zones.radius(side, side)).float().clamp(min=1 / side**2)
+        for name, value in (
+            ("matrix", matrix), ("colours", colours), ("index", index), ("bands", bands / bands.sum((0, 1))),
+            ("low", low), ("lowest_first", torch.argsort(near.flatten().repeat(3), stable=True)), ("falling", falling),
+        ):  # fmt: skip
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, x):
+        """Pictures [B, 3, S, S] -> coefficients [B, 3, S, S], luma first."""
+        return self.matrix @ torch.einsum("kc,bchw->bkhw", self.colours, x) @ self.matrix.T
+
+    def inverse(self, c):
+        """And back."""
+        return torch.einsum("kc,bkhw->bchw", self.colours, self.matrix.T @ c @ self.matrix)
+
+    def levels(self, error, spectrum):
+        """What steers a net, [B, 20], from variances per coefficient."""
+        means = [torch.einsum("bkhw,hwn->bkn", v, self.bands) for v in (error, spectrum)]
+        halves = [torch.cat((m[:, 0], m[:, 1:].mean(1)), 1) for m in means]
+        return torch.sqrt(torch.cat(halves, 1) + 1e-9)
+
+    def spectrum(self, c):
+        """Variance of each coefficient as zones say it, in steps of 3 dB. Its gradient is that without steps."""
+        flat, where = c.pow(2).flatten(2), self.index.flatten()[None, None].expand(*c.shape[:2], -1)
+        beside = (~self.low).flatten().float()[None, None].expand_as(flat)
+        zero = flat.new_zeros(*flat.shape[:2], int(self.index.max()) + 1)
+        mean = zero.scatter_add(2, where, flat * beside) / zero.scatter_add(2, where, beside).clamp(min=1)
+        exact = torch.log2(mean.clamp(min=LEAST)).gather(2, where).view_as(c)
+        return torch.exp2(exact + (exact.round() - exact).detach())
+
+    def gains(self, c, power, slots, noise):
+        """Amplitude of each coefficient on the air, 0 where it is not sent: least squared error of a linear receiver
+        under a mean power of 1 in `slots` [B] (picture_plan.powers). noise [B]: that the sender plans for."""
+        ranked = torch.where(self.low, power.new_zeros(()), power).flatten(1)[:, self.lowest_first]
+        root, order = torch.sort(ranked.sqrt(), dim=1, descending=True, stable=True)
+        number = torch.arange(1, root.shape[1] + 1, device=c.device)
+        c_k = (slots[:, None] + noise[:, None] * number) / torch.cumsum(root, 1)
+        sent = (c_k * root > noise[:, None]) & (number <= slots[:, None])
+        last = (sent * number).amax(1, keepdim=True).clamp(min=1)
+        p = F.relu(c_k.gather(1, last - 1) * root - noise[:, None]) * (number <= last)
+        place = self.lowest_first[order]
+        p = torch.zeros_like(p).scatter(1, place, p).view_as(c)
+        spent = (c.pow(2) * p / power).sum((1, 2, 3))
+        return torch.sqrt(p / power * (slots / spent)[:, None, None, None] + 1e-20) * (p > 0)
+
+    def known(self, power, sent):
+        """What the receiver knows of the spectrum: `power` of what is sent, of the rest a mean of each colour that
+        falls with frequency (picture_plan.Plan.variances)."""
+        rest = ~(sent | self.low)
+        mean = (power * rest).sum((2, 3)) / rest.sum((2, 3)).clamp(min=1)
+        shape = (self.falling * rest).sum((2, 3)) / rest.sum((2, 3)).clamp(min=1)
+        weak = self.falling * (mean / shape.clamp(min=1e-9))[:, :, None, None]
+        least = torch.where(sent, power, torch.inf).amin((1, 2, 3))[:, None, None, None]
+        return torch.where(rest, torch.minimum(weak, least), power)
+
+    def expected(self, x, slots, noise):
+        """Levels [B, 20] that the sender tells the encoder: of the error behind the linear code of x."""
+        c = self(x)
+        power = self.spectrum(c)
+        gain = self.gains(c, power, slots, noise)
+        power = self.known(power, gain > 0)
+        return self.levels(self.left(c, power, gain, noise[:, None, None, None])[1], self.whole(c, power))
+
+    def whole(self, c, power):
+        """The spectrum with the lowest coefficients, whose power their values say."""
+        return torch.where(self.low, c.pow(2).detach() + EXACT, power)
+
+    def left(self, c, power, gain, noise):
+        """(weight of what arrived, error variance) of each coefficient. noise: of each coefficient's slots."""
+        v = noise / gain.pow(2).clamp(min=1e-12)
+        weight = torch.where(gain > 0, power / (power + v), power.new_zeros(()))
+        error = torch.where(gain > 0, weight * v.clamp(max=1e12), power)
+        return torch.where(self.low, 1.0, weight), torch.where(self.low, EXACT, error)
+
+    def through(self, x, slots, planned, noise, unit):
+        """Pictures -> (linear estimate, levels [B, 20], variance of its error [B, 3, S, S] as the receiver knows it).
+
+        slots [B]: real values that may be sent; planned [B]: noise that the sender plans for; noise [B, 2, 3, S, S]:
+        that each coefficient meets over its slots' mean power of 1, in one slot and in several, infinite where it is
+        lost; unit: standard normal.
+        """
+        c = self(x)
+        power = self.spectrum(c)
+        gain = self.gains(c, power, slots, planned)
+        noise = torch.where(gain.pow(2) * power > STRONG, noise[:, 1], noise[:, 0])
+        arrives = torch.isfinite(noise)
+        noise, power = torch.where(arrives, noise, 1.0), self.known(power, gain > 0)
+        gain = gain * arrives
+        weight, error = self.left(c, power, gain, noise)
+        deviation = torch.where(self.low, EXACT**0.5, noise.sqrt() / gain.clamp(min=1e-6))
+        estimate = weight * (c + torch.where(weight > 0, deviation, 0.0) * unit)
+        return self.inverse(estimate), self.levels(error, self.whole(c, power)), error

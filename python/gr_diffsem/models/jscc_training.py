@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trains a learned code of photographs (models/jscc.py) end to end: encoder, linear code, channel, receiver, decoder.
+
+Every item is a square of a photograph, reduced at random, and a whole picture for the link: any rate, noise, fading
+and loss that the semantic link's other receivers are trained on (models/link_photographs.py). The loss is the squared
+error over the error that the linear code leaves of the same picture through the same channel, so that every rate and
+noise level counts alike, plus a Gaussian likelihood of the error in every band (the mean held constant).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..air import symbol_channel
+from ..base.errors import UserError
+from ..base.picture_bands import SCALE
+from . import link_photographs, onnx_start, photo_data, training
+from .jscc import Link
+
+SIDE = 128  # of the squares that are trained on
+WIDEST = 3.0  # a square is reduced by at most this much
+OVERHEAD = (0.75, 0.97)  # share of the channel uses that is left beside the digital part
+DESIGN_DB = (0.0, 10.0)  # SNR that the sender plans for; half of the time 5 dB, the link's default
+DECODER_RATE = 0.4  # of the encoder's learning rate: it begins with trained weights
+SEVERAL = 4  # slots of a strong coefficient
+VALIDATION, CHECKED = 8, 192  # photographs, and the side of their squares
+AT = ((1 / 48, 5.0), (1 / 12, 5.0), (1 / 48, 15.0))  # CBR and SNR that are reported on
+
+
+def photograph_square(rng, photograph, side):
+    """A random square of a photograph, reduced to [3, side, side] in units of x."""
+    from PIL import Image
+
+    image = photo_data.augment(rng, photograph)
+    shorter = min(image.shape[:2])
+    wide = int(rng.uniform(min(side, shorter), min(WIDEST * side, shorter) + 1))
+    part = photo_data.part(rng, image, wide)
+    part = np.asarray(Image.fromarray(part).resize((side, side), Image.Resampling.BICUBIC))
+    return (SCALE * (part.astype(np.float32) / 255 - 0.5)).transpose(2, 0, 1)
+
+
+def draw_noise(rng, shape, snr_db=None, kind=None, loss=None):
+    """Noise over signal in the slots of coefficients of `shape`: float32 [2, *shape], each in one slot and in SEVERAL
+    together; inf: lost. Channel, estimate and loss as link_photographs.receive has them."""
+    snr = rng.uniform(*link_photographs.SNR_DB) if snr_db is None else snr_db
+    kind = rng.choice(["awgn", "awgn", "tdl", "tdl_c"]) if kind is None else kind
+    loss = (rng.uniform(0, link_photographs.LOSS) if rng.random() < 0.4 else 0.0) if loss is None else loss
+    noise, count = 10 ** (-snr / 10), int(rng.integers(4, 40))
+    h = symbol_channel.draw(kind, rng, count)
+    guess, error = symbol_channel.estimate(h, noise, rng, symbol_channel.ESTIMATE_TAPS.get(kind, 17))
+    precision = (np.abs(guess) ** 2 / (noise + error))[:, symbol_channel.DATA]
+    precision[rng.permutation(count)[: round(loss * count)]] = 0
+    precision = precision.astype(np.float32).ravel()
+    one = precision[rng.integers(precision.size, size=shape)]
+    others = [precision[rng.integers(precision.size, size=shape)] for _ in range(SEVERAL - 1)]
+    with np.errstate(divide="ignore"):
+        return 1 / np.stack((one, (one + sum(others)) / SEVERAL))
+
+
+class JsccTraining(training.Training):
+    """Training of a `PictureCode`."""
+
+    def __init__(self, scheme, member, network, args, folder):
+        super().__init__(scheme, member, network, args, folder)
+        if not args.images:
+            raise UserError(f"{scheme.name} is trained on photographs: give --images FOLDER")
+        photographs = photo_data.load(args.images)
+        held = args.validate and photo_data.load(args.validate)
+        if not held:
+            share = max(1, len(photographs) // 20) if len(photographs) > 1 else 0
+            held, photographs = photographs[-share:], photographs[: len(photographs) - share] or photographs
+        self.photographs, self.held = photographs, held[:: max(1, len(held) // VALIDATION)][:VALIDATION]
+        self.link = Link(SIDE).to(self.device)
+        for net in (self.net, self.average):
+            net.to(memory_format=torch.channels_last)
+        parts = [{"params": self.net.encoder.parameters()}]
+        parts += [{"params": self.net.decoder.parameters(), "share": DECODER_RATE}]
+        self.optimiser = torch.optim.AdamW(parts, lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.short = self.on_gpu or torch.cpu._is_avx512_bf16_supported()  # convolutions in bfloat16: twice as fast
+        self.average.eval()
+        for name in ("encoder", "decoder"):
+            getattr(self.average, name).net.seen = getattr(self.net, name).net.seen
+
+    def begin_from(self, path):
+        """Of another training; of a package of the same scheme; or the decoder alone, of a receiver behind the linear
+        code (models/photo_mmse/net.onnx)."""
+        if Path(path).suffix != ".onnx":
+            return super().begin_from(path)
+        beside = Path(path).with_name("encoder.onnx")
+        files = {"decoder": Path(path), "encoder": beside} if beside.is_file() else {"decoder": Path(path)}
+        for name, file in files.items():
+            for net in (self.net, self.average):
+                half = getattr(net, name)
+                half = half if beside.is_file() else half.net
+                weights, words = onnx_start.read(file, half)
+                half.load_state_dict(onnx_start.fitting(weights, half, file))
+            self.start = words if name == "decoder" else f"{self.start}, and its encoder"
+
+    def draw(self, rng):
+        """(pictures [B, 3, S, S], slots [B], noise planned for [B], noise [B, 2, 3, S, S], standard normal)."""
+        n, shape = self.batch, (3, SIDE, SIDE)
+        pictures = [
+            photograph_square(rng, self.photographs[rng.integers(len(self.photographs))], SIDE) for _ in range(n)
+        ]
+        cbr = np.exp(rng.uniform(*link_photographs.LOG_CBR, n))
+        slots = 2 * cbr * 3 * SIDE**2 * rng.uniform(*OVERHEAD, n)
+        planned = 10 ** (-np.where(rng.random(n) < 0.5, 5.0, rng.uniform(*DESIGN_DB, n)) / 10)
+        noise = np.stack([draw_noise(rng, shape) for _ in range(n)])
+        unit = rng.standard_normal((n, *shape), np.float32)
+        drawn = np.stack(pictures), slots, planned, noise, unit
+        return [torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in drawn]
+
+    def sent(self, net, link, x, slots, planned):
+        """The pictures that the linear code is given."""
+        return self.run_net(net.encoder, x, link.expected(x, slots, planned))[0]
+
+    def run_net(self, net, x, level):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short):
+            mean, log_variance = net(x.contiguous(memory_format=torch.channels_last), level)
+        return mean.float(), log_variance.float()
+
+    def loss(self, x, slots, planned, noise, unit):
+        """(relative squared error, likelihood of the bands' errors)."""
+        with torch.no_grad():
+            error = self.link.through(x, slots, planned, noise, unit)[2]
+            expected = error.mean((1, 2, 3)) + 1e-5
+        sent = self.sent(self.net, self.link, x, slots, planned)
+        estimate, level, _ = self.link.through(sent, slots, planned, noise, unit)
+        mean, log_variance = self.run_net(self.net.decoder, estimate, level)
+        fit = ((mean - x).pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
+        left = self.link((mean - x).detach()).pow(2)
+        actual = self.link.levels(left, left)[:, :10].pow(2) + 1e-7
+        spread = (log_variance + actual * torch.exp(-log_variance)).clamp(max=100).mean()
+        return fit, spread
+
+    def _validate(self, validation, writer):
+        """Gains in dB over the linear receiver, of the encoder's picture and of the photograph itself."""
+        link = Link(CHECKED).to(self.device)
+        words = []
+        for cbr, snr in AT:
+            gains = []
+            for i, photograph in enumerate(self.held):
+                rng = np.random.default_rng([9000, i])
+                x = torch.from_numpy(photograph_square(rng, photograph, CHECKED)[None])
+                noise = draw_noise(rng, x.shape[1:], snr, "awgn", 0.0)[None]
+                unit = rng.standard_normal(x.shape, np.float32)
+                slots, planned = torch.tensor([5.4 * cbr * CHECKED**2]), torch.tensor([10**-0.5])
+                given = [v.to(self.device) for v in (slots, planned, torch.from_numpy(noise), torch.from_numpy(unit))]
+                x = x.to(self.device)
+                with torch.no_grad():
+                    plain, level, _ = link.through(x, *given)
+                    behind = self.average.decoder(plain, level)[0]
+                    sent = self.sent(self.average, link, x, *given[:2])
+                    learned = self.average.decoder(*link.through(sent, *given)[:2])[0]
+                error = [(y.clamp(-2, 2) - x).pow(2).mean().item() for y in (plain, behind, learned)]
+                gains.append([10 * np.log10(error[0] / e) for e in error[1:]])
+            behind, learned = np.mean(gains, 0)
+            for name, value in (("decoder", behind), ("code", learned)):
+                writer.add_scalar(f"validation/{name}/{1 / cbr:.0f}_{snr:g}", value, self.step)
+            words.append(f"{learned:.2f} ({behind:.2f}) at 1/{1 / cbr:.0f} and {snr:g} dB")
+        return "dB above linear (without the encoder): " + ", ".join(words)
