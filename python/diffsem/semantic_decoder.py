@@ -54,13 +54,13 @@ class semantic_decoder(gr.basic_block):
     scheme's.
 
     scheme: ``linear``, ``photo_mmse``, ``photo_posterior``, or another package of photographs, run by the C++ core
-    in a thread of the block's own. A photograph that a learned code sent is inferred by that code's own package, where it
-    is found and the scheme is not ``linear``, and says so (``codec``). steps: evaluations of the net, 0: the scheme's own. carriers, frame_symbols: as
-    at the sender. queue_size: contents that may wait for inference. on_full: what happens to more of them: ``drop``
-    (counted), as the air goes on, or ``wait``, as a file can (frames then wait in this block's message queue, which has
-    no end: hold the file back too, as `gr-diffsem receive` does). realism
-    (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from it. patience: seconds of
-    silence that end a pass whose last frame was lost; 0: none does.
+    in a thread of the block's own. A photograph that a learned code sent is inferred by that code's own package,
+    where it is found and the scheme is not ``linear``, and says so (``codec``). steps: evaluations of the net, 0:
+    the scheme's own. carriers, frame_symbols: as at the sender. queue_size: contents that may wait for inference.
+    on_full: what happens to more of them: ``drop`` (counted), as the air goes on, or ``wait``, as a file can
+    (frames then wait in this block's message queue, which has no end: hold the file back too, as `gr-diffsem
+    receive` does). realism (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from
+    it. patience: seconds of silence that end a pass whose last frame was lost; 0: none does.
 
     preview: least seconds between two previews of a photograph whose pass goes on, 0: none. A preview is the linear
     picture of what came so far, marked ``partial`` (True), with ``frames_lost`` for what is still to come. It is made

@@ -45,7 +45,8 @@ class Compander(nn.Module):
 
     def __init__(self, power):
         super().__init__()
-        self.power = nn.Parameter(torch.full((len(self.SCALES),), float(power)))
+        # In the shape that it is multiplied in: an exported graph then keeps its name, and training can go on from it.
+        self.power = nn.Parameter(torch.full((1, len(self.SCALES), 1, 1), float(power)))
         taps = torch.exp(-torch.arange(-6.0, 7.0) ** 2 / 8)  # Gaussian of deviation 2
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
@@ -59,18 +60,21 @@ class Compander(nn.Module):
 
     def forward(self, x):
         """[B, 3, H, W] -> the same, H and W multiples of the larger scale."""
-        out = 0.0
-        for scale, power in zip(self.SCALES, self.power, strict=True):
+        details, activities = [], []
+        for scale in self.SCALES:
             low = self.smooth(x, scale)
-            detail = x - low
-            activity = self.smooth(detail.pow(2).mean(1, keepdim=True), scale) + self.FAINT
-            out = out + detail * torch.exp(power / 2 * torch.log(activity / self.TYPICAL**2))
+            details.append(x - low)
+            activities.append(self.smooth(details[-1].pow(2).mean(1, keepdim=True), scale))
             x = low
-        return x + out
+        louder = torch.log((torch.cat(activities, 1) + self.FAINT) / self.TYPICAL**2) / 2
+        gains = torch.exp(self.power * louder).split(1, 1)
+        return x + sum(detail * gain for detail, gain in zip(details, gains, strict=True))
 
 
 class Half(nn.Module):
     """One end of the code: a compander and, behind it, a PhotoUNet; its contract is the latter's."""
+
+    START_MAY_LACK = ("net.seen",)
 
     def __init__(self, power, **shape):
         super().__init__()
@@ -104,6 +108,7 @@ class PictureCode(nn.Module):
     def __init__(self):
         super().__init__()
         self.encoder = Half(POWER, widths=(32, 48, 64), depths=(1, 1, 1))
+        self.encoder.START_MAY_LACK = ("net.seen", "net.spread")  # nobody asks an encoder how sure it is
         self.decoder = Half(-POWER / (1 + POWER), depths=(1, 3, 2))
 
     def multiply_adds(self):
