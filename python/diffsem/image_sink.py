@@ -18,15 +18,20 @@ FIELDS = {
     **{"id": int, "kind": str, "scheme": str, "scheme_match": bool, "snr_db": float, "frames": int},
     **{"frames_lost": int, "evaluations": int, "seconds": float, "diffsem_planned": int, "diffsem_bypassed": str},
     **{"diffsem_age": float, "diffsem_model": str, "partial": bool, "domain": str, "mean_variance": float},
-    **{"callsign": str},
+    **{"callsign": str, "codec": str, "expected_psnr": float},
 }
+
+
+MAP = ".uncertainty.png"
 
 
 class image_sink(gr.basic_block):
     """PDUs of content in (port ``content``), two files for each: NUMBER_ID.png and NUMBER_ID.json.
 
-    The JSON says ``snr_db``, ``frames``, ``frames_lost``, ``evaluations``, ``scheme``, ``seconds``, ..., as the decoder
-    did. A text is written as NUMBER_ID.txt, an array as NUMBER_ID.npy. Previews (``partial``) are not written.
+    The JSON says ``snr_db``, ``frames``, ``frames_lost``, ``evaluations``, ``scheme``, ``seconds``, ..., as the
+    decoder did. Where the decoder gives a map of its uncertainty, it is written as NUMBER_ID.uncertainty.png, grey,
+    the brighter the less is known. A text is written as NUMBER_ID.txt, an array as NUMBER_ID.npy. Previews
+    (``partial``) are not written.
 
     folder: made if it is not there; what lies there already is not touched. keep: that many contents of its own remain,
     older ones are removed. written: called with (path of the file, dictionary) for each; failed: with the OSError where
@@ -67,7 +72,7 @@ class image_sink(gr.basic_block):
             if said.get("partial"):
                 self._counts["partial"] += 1
             else:
-                path = self._write(value, said)
+                path = self._write(value, said, deviation_of(message))
                 self._counts["out"] += 1
                 if isinstance(value, np.ndarray) and value.dtype == np.uint8:
                     self.last = (value, said)
@@ -80,7 +85,7 @@ class image_sink(gr.basic_block):
                 self._failed(e)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
 
-    def _write(self, value, said):
+    def _write(self, value, said, deviation=None):
         from gr_diffsem.base import jsonio
 
         text = jsonio.dumps(said) + "\n"  # before anything is written
@@ -94,11 +99,13 @@ class image_sink(gr.basic_block):
                 from PIL import Image
 
                 Image.fromarray(value).save(path)
+                if deviation is not None:
+                    Image.fromarray(deviation).save(path.with_suffix(MAP))
             else:
                 np.save(path, value)
             path.with_suffix(".json").write_text(text)
         except OSError:
-            for part in (path, path.with_suffix(".json")):
+            for part in (path, path.with_suffix(".json"), path.with_suffix(MAP)):
                 with contextlib.suppress(OSError):
                     part.unlink(missing_ok=True)
             raise
@@ -106,8 +113,8 @@ class image_sink(gr.basic_block):
         self._ours.append(path)
         while len(self._ours) > self._keep:
             old = self._ours.popleft()
-            old.unlink(missing_ok=True)
-            old.with_suffix(".json").unlink(missing_ok=True)
+            for part in (old, old.with_suffix(".json"), old.with_suffix(MAP)):
+                part.unlink(missing_ok=True)
         return path
 
 
@@ -150,6 +157,17 @@ def from_content(message):
     if octets.size == 0:
         raise ValueError("the picture has no pixels")
     return octets.reshape(*shape, 3), {**_kept(said), "shape": shape}
+
+
+def deviation_of(message):
+    """uint8 [H, W], the map of a PDU of content whose decoder gives one (semantic_decoder.DEVIATION_WHITE); None where
+    there is none, or one of another size."""
+    if not pmt.dict_has_key(pmt.car(message), pmt.intern("deviation")):
+        return None
+    said = plain(pmt.car(message))
+    shape, octets = list(shape_of(said, 0))[:2], np.asarray(said["deviation"])
+    fits = octets.dtype.kind in "iu" and len(shape) == 2 and octets.size == shape[0] * shape[1]
+    return octets.astype(np.uint8).reshape(shape) if fits else None
 
 
 def _kept(said):

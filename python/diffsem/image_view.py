@@ -3,10 +3,11 @@
 
 import threading
 
+import numpy as np
 import pmt
 from gnuradio import gr
 
-from .image_sink import from_content
+from .image_sink import deviation_of, from_content
 
 FRESH = 50  # milliseconds between two looks at what came
 PIXELS = 4  # enlarged by so much, a picture is one of a few pixels, and these are shown as they are
@@ -19,7 +20,8 @@ class image_view(gr.basic_block):
 
     labels: a caption for every panel. The caption says scheme, SNR, frames and evaluations beside it; with
     ``reference`` (path of the picture that is sent) PSNR too, where sizes agree. max_side: of the reference, as the
-    image_source has it.
+    image_source has it. Where a picture comes with a map of its uncertainty, it is shown beside it, the brighter the
+    less is known.
 
     ``widget()`` is a PyQt5 widget for a layout, made on the first call and on Qt's thread. Messages are kept by the
     flowgraph's thread and drawn by a timer of Qt's: neither waits for the other, and a picture that is overtaken by a
@@ -65,6 +67,9 @@ class image_view(gr.basic_block):
         """Keep a PDU of content for a panel, as if it had come in at its port."""
         try:
             shown = from_content(message)
+            deviation = deviation_of(message)
+            if deviation is not None:
+                shown = beside(shown[0], deviation), shown[1]
         except Exception:  # whatever it is, the block lives on
             shown = None
         with self._lock:
@@ -93,8 +98,11 @@ class image_view(gr.basic_block):
             words.append(f"{said['frames']} of {total} frames" + (" so far" if said.get("partial") else ""))
         if said.get("evaluations"):
             words.append(f"{said['evaluations']} evaluation{'s' if said['evaluations'] > 1 else ''}")
-        known = self._reference is not None and self._reference.shape == picture.shape
-        quality = f"   {picture_metrics.psnr(self._reference, picture):.2f} dB PSNR" if known else ""
+        h, w = said.get("shape", picture.shape[:2])
+        known = self._reference is not None and self._reference.shape == (h, w, 3)
+        quality = f"   {picture_metrics.psnr(self._reference, picture[:h, :w]):.2f} dB PSNR" if known else ""
+        if said.get("expected_psnr") is not None:
+            quality += f"   {said['expected_psnr']:.1f} dB expected"
         return f"{self._labels[panel]}{quality}\n{', '.join(words)}"
 
     def widget(self):
@@ -102,6 +110,12 @@ class image_view(gr.basic_block):
         if self._widget is None:
             self._widget = make_widget(self)
         return self._widget
+
+
+def beside(picture, deviation):
+    """A picture and its map [H, W] in one, the map to the right: wide pictures have it below."""
+    grey = np.repeat(deviation[..., None], 3, 2)
+    return np.concatenate((picture, grey), 1 if picture.shape[1] <= 1.2 * picture.shape[0] else 0)
 
 
 def load_reference(path, max_side):

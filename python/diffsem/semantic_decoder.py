@@ -18,6 +18,7 @@ log = logging.getLogger("gr_diffsem.semantic_decoder")
 TICK = 0.1
 MOST_STEPS = 1000
 COUNTS = "in out dropped undecoded overrun failed bypassed late previews skipped"
+DEVIATION_WHITE = 0.1  #: of the range of a pixel, what 255 of a map of its deviation stands for
 TRIAL = 192  #: pixels a side of the picture that costs are first measured on
 
 
@@ -62,6 +63,10 @@ class semantic_decoder(gr.basic_block):
     receive` does). realism (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from
     it. patience: seconds of silence that end a pass whose last frame was lost; 0: none does.
 
+    uncertainty: whether a photograph goes out with the standard deviation of its error at each pixel, ``deviation``, a
+    u8vector [H W] of which 255 is ``DEVIATION_WHITE`` of the range, and with the PSNR to be expected by it,
+    ``expected_psnr`` (dB). What a network says of its own error, spread as the picture's detail is.
+
     preview: least seconds between two previews of a photograph whose pass goes on, 0: none. A preview is the linear
     picture of what came so far, marked ``partial`` (True), with ``frames_lost`` for what is still to come. It is made
     in a thread of its own, only while no picture waits for inference or is in it, and only where it has a frame that
@@ -93,6 +98,7 @@ class semantic_decoder(gr.basic_block):
         deadline=0.0,
         overload="wait",
         on_full="drop",
+        uncertainty=False,
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gnuradio.diffsem.evaluation_budget import EvaluationBudget
@@ -120,7 +126,7 @@ class semantic_decoder(gr.basic_block):
         self._budget()
         self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))
-        self._realism = float(realism)
+        self._realism, self._uncertainty = float(realism), bool(uncertainty)
         self._counts = dict.fromkeys(COUNTS.split(), 0)
         self._lock = threading.Lock()
         self._passing = threading.RLock()  # what is collected: the handler's, and the worker's in silence
@@ -370,7 +376,8 @@ class semantic_decoder(gr.basic_block):
         """(what is said of it, octets, what the core says, what it cost: see EvaluationBudget.learn)."""
         began = time.monotonic()
         plan = self._core.PicturePlan(p.data).describe()
-        image, info = self._core.receive_picture(estimator, p.data, *self._analogue(p, plan["n_symbols"]))
+        arrived = self._analogue(p, plan["n_symbols"])
+        image, info = self._core.receive_picture(estimator, p.data, *arrived, self._uncertainty)
         said = {
             **self._frames_of(p),
             "kind": "photograph",
@@ -378,6 +385,9 @@ class semantic_decoder(gr.basic_block):
             "evaluations": info["evaluations"],
             "seconds": info["seconds"],
         }
+        if self._uncertainty:
+            said["expected_psnr"] = float(-10 * np.log10(max(np.mean(info["deviation"] ** 2), 1e-12)))
+            said["deviation"] = np.rint(255 * np.clip(info["deviation"] / DEVIATION_WHITE, 0, 1)).astype(np.uint8)
         vector = pmt.init_u8vector(image.size, image.ravel().tolist())
         pixels = plan["shape"][0] * plan["shape"][1]
         return said, vector, info, (pixels, info["evaluations"], time.monotonic() - began, info["net_seconds"])
@@ -405,8 +415,11 @@ class semantic_decoder(gr.basic_block):
 
     @staticmethod
     def _message(said, vector):
-        shape = said.get("shape")
-        d = pmt.to_pmt({name: value for name, value in said.items() if name != "shape"})
+        shape, deviation = said.get("shape"), said.get("deviation")
+        d = pmt.to_pmt({name: value for name, value in said.items() if name not in ("shape", "deviation")})
+        if deviation is not None:
+            octets = pmt.init_u8vector(deviation.size, deviation.ravel().tolist())
+            d = pmt.dict_add(d, pmt.intern("deviation"), octets)
         if shape is not None:
             d = pmt.dict_add(d, pmt.intern("shape"), pmt.init_u64vector(len(shape), list(shape)))
         return pmt.cons(d, vector)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <gnuradio/diffsem/core/picture/picture_receiver.h>
 
+#include "operators/local_activity.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace gr {
@@ -14,6 +17,7 @@ namespace core {
 namespace {
 
 constexpr std::size_t max_pixels = std::size_t(1) << 23;
+constexpr double deviation_exponent = 0.5; // of the local power; measured, bench/results.md
 constexpr float lost = std::numeric_limits<float>::infinity();
 
 void check(std::size_t n,
@@ -59,7 +63,8 @@ PictureInfo estimate_picture(Estimator& estimator,
                              const float* noise_var,
                              const float* spectrum,
                              float* image,
-                             float* variance)
+                             float* variance,
+                             float* deviation)
 {
     using clock = std::chrono::steady_clock;
     const auto began = clock::now();
@@ -75,7 +80,11 @@ PictureInfo estimate_picture(Estimator& estimator,
         {3, std::int64_t(rows), std::int64_t(columns)});
     estimator.set_context("spectrum", spectrum, n);
     ItemInfo item;
-    estimator.run(y, 1, noise_var, n, 0, image, variance, &item);
+    std::vector<float> own(deviation && !variance ? n : 0);
+    float* left = variance || !deviation ? variance : own.data();
+    estimator.run(y, 1, noise_var, n, 0, image, left, &item);
+    if (deviation)
+        picture_deviation(rows, columns, image, left, deviation);
     for (std::size_t i = 0; i < n; i++)
         image[i] = std::min(std::max(image[i] + 0.5f, 0.0f), 1.0f);
     PictureInfo info;
@@ -87,12 +96,31 @@ PictureInfo estimate_picture(Estimator& estimator,
     return info;
 }
 
+void picture_deviation(std::size_t rows,
+                       std::size_t columns,
+                       const float* image,
+                       const float* variance,
+                       float* deviation)
+{
+    const PhotoTransform transform(rows, columns);
+    std::vector<float> mean(transform.elements());
+    transform.forward(image, mean.data());
+    double total = 0;
+    for (std::size_t k = 0; k < mean.size(); k++)
+        total += double(variance[k]) / double(mean.size());
+    const std::vector<double> local =
+        local_activity(transform, std::move(mean), deviation_exponent);
+    for (std::size_t i = 0; i < local.size(); i++)
+        deviation[i] = float(std::sqrt(total * local[i]));
+}
+
 Picture receive_picture(Estimator& estimator,
                         const std::uint8_t* digital,
                         std::size_t octets,
                         const std::complex<float>* symbols,
                         const float* noise_var,
-                        std::size_t n_symbols)
+                        std::size_t n_symbols,
+                        bool deviation)
 {
     const PicturePlan plan = PicturePlan::parse(digital, octets);
     if (plan.n_symbols != n_symbols)
@@ -108,6 +136,7 @@ Picture receive_picture(Estimator& estimator,
     out.columns = plan.columns;
     out.scheme_hash = plan.scheme_hash;
     out.hash_bits = plan.block_rows == 1 ? 8 : 16;
+    out.deviation.resize(deviation ? plane : 0);
     out.info = estimate_picture(estimator,
                                 plan.rows,
                                 plan.columns,
@@ -116,7 +145,8 @@ Picture receive_picture(Estimator& estimator,
                                 m.noise_var.data(),
                                 spectrum.data(),
                                 image.data(),
-                                nullptr);
+                                nullptr,
+                                deviation ? out.deviation.data() : nullptr);
     out.pixels.resize(3 * plane);
     for (std::size_t i = 0; i < plane; i++)
         for (std::size_t c = 0; c < 3; c++) // to even, as NumPy rounds

@@ -76,8 +76,7 @@ void bind_photo(py::module& parent)
           py::arg("spectrum"),
           "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
           "Plan.variances.\n"
-          "Returns (image float32 [H, W, 3] in 0..1, variances of the coefficients after the first "
-          "step "
+          "Returns (image float32 [H, W, 3] in 0..1, variances of the coefficients' errors "
           "[3, H, W], a dict: evaluations, seconds, net_seconds (of those, with the network), "
           "linear (it "
           "failed), reason).");

@@ -148,7 +148,8 @@ void bind_picture(py::module& parent)
         [](core::Estimator& estimator,
            const py::bytes& digital,
            const array<std::complex<float>>& symbols,
-           const array<float>& noise_var) {
+           const array<float>& noise_var,
+           bool deviation) {
             check_size("noise_var", noise_var, std::size_t(symbols.size()));
             const auto data = to_octets(digital);
             core::Picture p;
@@ -157,7 +158,7 @@ void bind_picture(py::module& parent)
                 const auto* v = noise_var.data();
                 const auto n = std::size_t(symbols.size());
                 py::gil_scoped_release release;
-                p = core::receive_picture(estimator, data.data(), data.size(), s, v, n);
+                p = core::receive_picture(estimator, data.data(), data.size(), s, v, n, deviation);
             }
             py::dict said;
             said["evaluations"] = p.info.evaluations;
@@ -167,14 +168,18 @@ void bind_picture(py::module& parent)
             said["reason"] = p.info.reason;
             said["scheme_hash"] = p.scheme_hash;
             said["hash_bits"] = p.hash_bits;
-            return py::make_tuple(
-                to_array<std::uint8_t>(p.pixels, {py::ssize_t(p.rows), py::ssize_t(p.columns), 3}),
-                said);
+            const py::ssize_t rows = py::ssize_t(p.rows), columns = py::ssize_t(p.columns);
+            if (deviation)
+                said["deviation"] = to_array<float>(p.deviation, {rows, columns});
+            return py::make_tuple(to_array<std::uint8_t>(p.pixels, {rows, columns, 3}), said);
         },
         py::arg("estimator"),
         py::arg("digital"),
         py::arg("symbols"),
         py::arg("noise_var"),
+        py::arg("deviation") = false,
         "Octets, symbols [N] and their noise variances -> (photograph uint8 [H, W, 3], a dict: as "
-        "estimate_picture, and the scheme_hash that was sent in hash_bits bits).");
+        "estimate_picture, and the scheme_hash that was sent in hash_bits bits; with `deviation` "
+        "that "
+        "of each pixel's error, float32 [H, W] over a range of 1).");
 }

@@ -31,6 +31,8 @@ def add_arguments(parser):
     whole(parser, "--steps", most=1000, default=0, help="evaluations of the network; 0: the scheme's own")
     text = "experimental: 0, the posterior mean, to 1, a draw from it (0)"
     real(parser, "--realism", least=0, most=1, default=0.0, help=text)
+    text = "also write the standard deviation of each pixel's error, NAME.uncertainty.png: white is 0.1 of the range"
+    parser.add_argument("--uncertainty", action="store_true", help=text)
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
     whole(parser, "--count", default=0, help="end after so many pictures; 0: when interrupted")
     text = "end after so many seconds without a frame; 0: never"
@@ -78,6 +80,10 @@ def _tell(path, said):
         "SNR unknown" if snr is None else f"SNR {snr:.1f} dB",
         f"{said.get('frames', 0)} frames, {said.get('frames_lost', 0)} lost",
     ]
+    if said.get("codec"):
+        words.append(f"sent by {said['codec']}")
+    if said.get("expected_psnr") is not None:
+        words.append(f"{said['expected_psnr']:.1f} dB PSNR expected")
     if said.get("callsign"):
         words.append(f"de {said['callsign']}")
     if said.get("scheme_match") is False:

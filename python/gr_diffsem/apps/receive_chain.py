@@ -64,7 +64,13 @@ class Chain:
         every = args.preview or (window.PREVIEW if view else 0.0)
         full = "wait" if at.kind == "file" else "drop"  # a file has time, the air has not
         self.decoder = Decoder(
-            args.scheme, args.steps, queue_size=16, realism=args.realism, preview=every, on_full=full
+            args.scheme,
+            args.steps,
+            queue_size=16,
+            realism=args.realism,
+            preview=every,
+            on_full=full,
+            uncertainty=args.uncertainty,
         )
         if at.kind == "file":
             self._gate = _gate(gr, self._behind)

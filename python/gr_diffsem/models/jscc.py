@@ -47,7 +47,7 @@ class Compander(nn.Module):
         super().__init__()
         # In the shape that it is multiplied in: an exported graph then keeps its name, and training can go on from it.
         self.power = nn.Parameter(torch.full((1, len(self.SCALES), 1, 1), float(power)))
-        taps = torch.exp(-torch.arange(-6.0, 7.0) ** 2 / 8)  # Gaussian of deviation 2
+        taps = torch.exp(-(torch.arange(-6.0, 7.0) ** 2) / 8)  # Gaussian of deviation 2
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 
     def smooth(self, x, scale):

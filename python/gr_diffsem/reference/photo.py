@@ -22,6 +22,7 @@ from ..base.picture_transform import forward, inverse
 MOST_GAIN = 2.0  # of a draw over the mean
 SMOOTH = 1 / 24  # deviation of activity's low pass, in units of the Nyquist frequency
 LEAST_ACTIVITY = 1e-3  # over its mean
+NOISE, DEVIATION = 1.5, 0.5  # exponents of the local power: of a draw's noise, of a mean's error; both of variances
 TINY = 1e-20
 
 
@@ -43,11 +44,11 @@ class OnnxNet:
         return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
 
 
-def activity(mean):
-    """Where a picture has structure: float [H, W, 1] of mean square 1, from coefficients [3, H, W].
+def activity(mean, exponent):
+    """Where a picture has structure: shares of a variance, float [H, W] of mean 1, from coefficients [3, H, W].
 
-    The local power of what lies above an eighth of the Nyquist frequency, to the power 3/8 of its square: what a
-    posterior mean lacks is where it has some, not in the sky.
+    The local power of what lies above an eighth of the Nyquist frequency, to `exponent`: what a posterior mean lacks is
+    where it has some, not in the sky.
     """
     _, h, w = mean.shape
     from scipy import fft
@@ -57,9 +58,15 @@ def activity(mean):
     smooth = fft.idctn(fft.dctn(power, norm="ortho") * np.exp(-0.5 * (f / SMOOTH) ** 2), norm="ortho")
     floor = LEAST_ACTIVITY * smooth.mean()
     if floor <= 0:
-        return np.ones((h, w, 1))
-    local = np.maximum(smooth, floor) ** 0.75
-    return (local / np.sqrt(np.mean(local**2)))[..., None]
+        return np.ones((h, w))
+    local = np.maximum(smooth, floor) ** exponent
+    return local / local.mean()
+
+
+def deviation(mean, error):
+    """Standard deviation of a picture's error at each pixel, [H, W] in the units of its coefficients `mean` [3, H, W]:
+    the mean of the coefficients' error variances [3, H, W], spread as the root of the local power."""
+    return np.sqrt(error.mean() * activity(mean, DEVIATION))
 
 
 def detail(mean, error, kept, seen, step, seed=0):
@@ -80,7 +87,7 @@ def detail(mean, error, kept, seen, step, seed=0):
     drawn = philox.normals(h * w, step, [0], seed).reshape(h, w)
     grain = np.zeros(mean.shape, np.float32)
     grain[0] = noise[group] * drawn
-    out = forward(inverse(grain) * activity(mean))
+    out = forward(inverse(grain) * np.sqrt(activity(mean, NOISE))[..., None])
     out[0] += (gain[group] - 1) * mean[0]
     return out * kept
 

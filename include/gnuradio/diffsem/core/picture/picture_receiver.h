@@ -41,7 +41,8 @@ std::unique_ptr<Estimator> make_picture_estimator(std::shared_ptr<const Scheme> 
  * \param noise_var of n_k; infinite: lost; 0: exact
  * \param spectrum  E x_k^2
  * \param image     [3, rows, columns], RGB, clipped to 0..1
- * \param variance  of each coefficient, after the first step; may be null
+ * \param variance  of each coefficient's error, as the last step has it; may be null
+ * \param deviation [rows, columns], of a pixel's error in 0..1, as picture_deviation() spreads it; may be null
  * Throws Error for a size out of range and for values that are not what is said here.
  */
 PictureInfo estimate_picture(Estimator& estimator,
@@ -52,7 +53,19 @@ PictureInfo estimate_picture(Estimator& estimator,
                              const float* noise_var,
                              const float* spectrum,
                              float* image,
-                             float* variance);
+                             float* variance,
+                             float* deviation = nullptr);
+
+/*!
+ * Standard deviation of a picture's error at each pixel, [rows, columns]: the mean of the coefficients' variances,
+ * [3, rows, columns], spread as the square root of the picture's own local power. The errors of a whole-image transform
+ * lie anywhere; what a network leaves of them does not.
+ */
+void picture_deviation(std::size_t rows,
+                       std::size_t columns,
+                       const float* image,
+                       const float* variance,
+                       float* deviation);
 
 //! A received photograph.
 struct Picture {
@@ -60,6 +73,8 @@ struct Picture {
     std::vector<std::uint8_t> pixels; //!< [rows, columns, 3], RGB
     int scheme_hash = 0;              //!< of the scheme that the sender asked for, 0: none
     int hash_bits = 0;                //!< how many bits of it were sent
+    std::vector<float>
+        deviation; //!< [rows, columns] of picture_deviation(), where it was asked for
     PictureInfo info;
 };
 
@@ -68,6 +83,7 @@ struct Picture {
  * \param digital   octets of the photograph's digital part
  * \param symbols   analogue ones, as many as the plan in `digital` says
  * \param noise_var of each symbol; infinite or NaN: lost
+ * \param deviation whether Picture::deviation is made
  * Throws Error if the octets are no photograph's or the number of symbols is not theirs.
  */
 Picture receive_picture(Estimator& estimator,
@@ -75,7 +91,8 @@ Picture receive_picture(Estimator& estimator,
                         std::size_t octets,
                         const std::complex<float>* symbols,
                         const float* noise_var,
-                        std::size_t n_symbols);
+                        std::size_t n_symbols,
+                        bool deviation = false);
 
 } // namespace core
 } // namespace diffsem
