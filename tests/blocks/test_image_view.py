@@ -48,6 +48,17 @@ def test_the_newest_picture_of_each_port_is_drawn(app):
     widget.close()
 
 
+def test_a_map_of_uncertainty_stands_beside_its_picture(app):
+    """To the right of a high picture, below a wide one; a map of another size is left out."""
+    view = diffsem.image_view(["mine"])
+    for shape, number, shown in (((20, 16), 320, (20, 32)), ((20, 40), 800, (40, 40)), ((20, 16), 30, (20, 16))):
+        message = to_content(picture(7, shape), 0, "a")
+        said = pmt.dict_add(pmt.car(message), pmt.intern("deviation"), pmt.init_u8vector(number, [9] * number))
+        view.take(0, pmt.cons(said, pmt.cdr(message)))
+        assert view.fresh()[0][0].shape == (*shown, 3)
+    assert np.array_equal(view.latest[0][0], picture(7, (20, 16)))
+
+
 def test_caption_says_what_is_known(app, tmp_path):
     from PIL import Image
 

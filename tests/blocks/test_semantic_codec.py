@@ -7,7 +7,10 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import diffsem, gr
+from gr_diffsem.base import picture_files
 
+from gnuradio.diffsem.image_sink import deviation_of  # isort: skip
+from gnuradio.diffsem.semantic_decoder import DEVIATION_WHITE  # isort: skip
 from gnuradio.diffsem.semantic_encoder import plain  # isort: skip
 
 
@@ -132,6 +135,30 @@ def test_realism_is_a_draw_and_costs_psnr(sent):
     quality = [psnr(image, photograph(1)) for image in shown.values()]
     assert quality[0] > quality[1] + 0.1 and abs(quality[1] - quality[2]) < 0.5
     assert (shown["linear", 0.5] != shown["linear:seed=4", 0.5]).any()
+
+
+@pytest.mark.parametrize(("snr_db", "scheme"), [(0.0, "linear"), (15.0, "linear"), (5.0, "photo_mmse")])
+def test_a_map_says_where_the_picture_errs_and_by_how_much(tmp_path, snr_db, scheme):
+    """Its mean square is that of the error to 2 dB, and its brighter half holds more of that."""
+    picture = next(iter(picture_files.bundled(160, 1).values()))
+    sent = encoded([content(picture, id=5)], COUNT, **CBR)
+    (message,), _ = decoded([on_air(f, snr_db) for f in sent], 1, scheme=scheme, uncertainty=True)
+    image, said = image_of(message)
+    deviation = deviation_of(message)
+    assert deviation.shape == image.shape[:2]
+    assert abs(said["expected_psnr"] - psnr(image, picture)) < 2
+    error = np.mean((image / 255.0 - picture / 255.0) ** 2, -1)
+    stated = (deviation / 255 * DEVIATION_WHITE) ** 2
+    assert abs(10 * np.log10(stated.mean()) + said["expected_psnr"]) < 1
+    bright = deviation > np.median(deviation)
+    assert error[bright].mean() > 1.3 * error[~bright].mean()
+    sink = diffsem.image_sink(str(tmp_path), keep=1)
+    for _ in range(2):
+        sink.take(message)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0001_5.json", "0001_5.png", "0001_5.uncertainty.png"]
+    plain_message, _ = decoded([on_air(f, snr_db) for f in sent], 1, scheme=scheme)
+    assert deviation_of(plain_message[0]) is None
+    assert np.array_equal(image_of(plain_message[0])[0], image)
 
 
 def test_lost_frames_cost_quality_not_the_picture(sent):
