@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the map of a photograph's uncertainty is right: predicted over actual error variance of its pixels, by decile.
+"""Whether the map of a photograph's uncertainty is right: predicted over actual error variance, by decile.
 
     PYTHONPATH=python build/env/radio/bin/python bench/uncertainty.py --images DIR [--count 20]
 
