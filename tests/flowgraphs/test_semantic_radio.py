@@ -83,6 +83,13 @@ def test_a_photograph_crosses_two_radios(tmp_path, photograph, kind):
     assert json.loads(record.with_suffix(".sigmf-meta").read_text())["captures"][0]["core:frequency"] == 433.92e6
 
 
+def test_a_learned_code_crosses_two_radios(tmp_path, photograph):
+    cross(tmp_path, "soapy", "snr=12,offset=3000,ppm=20", ("--codec", "jscc"), ("--scheme", "photo_mmse"))
+    (image,), (said,) = pictures(tmp_path / "out")
+    assert said["codec"] == said["scheme"] == "jscc" and said["frames_lost"] == 0
+    assert picture_metrics.psnr(photograph, image) > 26
+
+
 def test_more_transmit_gain_is_more_snr(tmp_path, photograph):
     cross(tmp_path, "soapy", "snr=6,ppm=-10", sender=("--gain", 6))
     assert pictures(tmp_path / "out")[1][0]["snr_db"] == pytest.approx(12, abs=1)
