@@ -119,3 +119,15 @@ def test_biases_that_go_along_are_those_of_the_layers():
     f = torch.nn.functional.silu(spread.first(f))
     wanted = spread.third(f + torch.nn.functional.silu(spread.second(f))).transpose(1, 2)
     assert torch.allclose(spread.correction(features, about), wanted, atol=1e-5)
+
+
+def test_an_exported_network_states_no_more_than_the_calibrated_variance():
+    torch.manual_seed(3)
+    net = delay_doppler.DelayDoppler(delays=32, dopplers=7, steps=(3, 4), last=4, channels=16, hidden=16, blocks=1)
+    torch.nn.init.constant_(net.spread.third.bias, 2.0)  # what it says is anything up to exp(4)
+    batch = get("ofdm_grid").batch(np.random.default_rng(5), 8, 0.0)
+    x, sigma = grid_training.training.planes(batch.state), torch.from_numpy(batch.sigma[:, None])
+    with torch.no_grad():
+        (mean, said), (same, stated) = net(x, sigma), net.for_export()(x, sigma)
+    assert said.max() > 1 and said.min() < 0  # so that both sides of it are tried
+    assert torch.equal(stated, said.clamp(max=grid_variance.MOST)) and torch.equal(same, mean)

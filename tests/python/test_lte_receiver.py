@@ -178,6 +178,45 @@ def test_every_path_of_refusal_is_a_sentence(tmp_path, monkeypatch):
     assert "cell 301 (normal prefix) is there, but its broadcast channel cannot be read" in said(dumb)
 
 
+def test_what_is_no_cell_is_refused_before_its_broadcast_channel_is_tried(tmp_path, monkeypatch):
+    """A mirrored spectrum, in which the search takes much for cells."""
+    x = lte_simulate.recording(replace(ONE, identity=7), 4, Conditions(20), None, 3)
+    mirrored = Capture(written(tmp_path, x), None, 1.92e6, True)
+    assert len(lte_search.search(mirrored.samples(1.92e6, 0, 76800))) > 3
+    tried = []
+    monkeypatch.setattr(lte_receiver, "decode_frames", lambda *args: tried.append(args) or [])
+    with pytest.raises(Failed, match="no LTE cell found"):
+        lte_receiver.receive(mirrored, lte_scores.linear)
+    assert not tried
+
+
+@pytest.mark.parametrize(("uplink", "multicast"), [((), ()), ((2, 3, 7, 8), ()), ((), (1, 2, 3, 6, 7, 8))])
+def test_weak_reference_signals_are_heard(tmp_path, uplink, multicast):
+    """At -8 dB, and a moving channel; and what another cell sends is none."""
+    station = replace(ONE, uplink=uplink, multicast=multicast)
+    x = lte_simulate.recording(station, 8, Conditions(-8, spread=5e-7, doppler_hz=100), None, 1)
+    capture = Capture(written(tmp_path, x), None, 1.92e6)
+    for identity, there in ((301, True), (302, False)):
+        cell = lte_search.Cell(identity, NORMAL, 0.0, 0.0, time_division=bool(uplink))
+        grid = lte_frontend.spectra(capture, cell, 128, 6, 0, 79)
+        assert lte_frontend.heard(lte_frontend.tones(grid, cell, 6, 0), cell) == there
+
+
+def test_frames_that_are_observed_alike_are_estimated_together(tmp_path):
+    x = lte_simulate.recording(ONE, 4, Conditions(0), None, 1)
+    cell = lte_search.Cell(301, NORMAL, 0.0, 0.0)
+    grid = lte_frontend.spectra(Capture(written(tmp_path, x), None, 1.92e6), cell, 128, 6, 0, 39)
+    calls = []
+
+    def estimate(y, observed, noise_var):
+        calls.append(len(y))
+        return lte_scores.linear(y, observed, noise_var)
+
+    read = lte_receiver.decode_frames(grid, cell, 2, estimate)
+    assert [m.frame for *_, m in read] == [400, 401, 402, 403]
+    assert sum(calls) == 8 and len(calls) < 8
+
+
 @pytest.mark.parametrize("prefix", lte_tables.PREFIXES)
 def test_a_cell_that_alternates_with_the_uplink_is_read(tmp_path, prefix):
     """TDD, configuration 1: reference signals are taken where they are sent, and nowhere else."""

@@ -5,8 +5,9 @@ Channel estimates come from outside: an `estimate` is called with (y complex [n,
 variance) and gives the channel [n, S, K], as the estimators of `models.grid_bank` do.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -72,8 +73,11 @@ def find(capture, estimate):
         silent = silent and not np.any(x != x[:1])
         for cell in search(x - x.mean())[:CANDIDATES] if x.size else ():
             cell = replace(cell, start=cell.start + first / SEARCH_RATE)
+            grid = _grid(capture, cell)
+            if grid is not None and not lte_frontend.heard(lte_frontend.tones(grid, cell, MIDDLE, 0), cell):
+                continue  # a mirrored spectrum has several of these, and each broadcast channel takes long to try
             seen = seen or cell
-            if read := _broadcast(capture, cell, estimate):
+            if grid is not None and (read := _broadcast(capture, cell, grid, estimate)):
                 return read
     raise Failed(f"{capture.path}: " + _why(capture, seen, silent))
 
@@ -94,14 +98,19 @@ def _why(capture, seen, silent):
     return f"{name} is there, but its broadcast channel cannot be read; record with more gain, or another cell"
 
 
-def _broadcast(capture, cell, estimate):
-    """(Cell refined, ports, Mib) by the broadcast channel in the six middle resource blocks, or None."""
-    for _ in range(2):
-        count = lte_frontend.subframes(capture.seconds, cell, 10 * SEARCH_FRAMES)
-        if count < 1:
-            return None
-        grid = lte_frontend.spectra(capture, cell, FFT, MIDDLE, 0, count)
-        cell = lte_frontend.refined(grid, cell, MIDDLE)
+def _grid(capture, cell):
+    """The six middle resource blocks of the frames that are looked at, or None where there is no whole subframe."""
+    count = lte_frontend.subframes(capture.seconds, cell, 10 * SEARCH_FRAMES)
+    return lte_frontend.spectra(capture, cell, FFT, MIDDLE, 0, count) if count else None
+
+
+def _broadcast(capture, cell, grid, estimate):
+    """(Cell refined, ports, Mib) by the broadcast channel, or None. grid: of `_grid`."""
+    cell = lte_frontend.refined(grid, cell, MIDDLE)
+    grid = _grid(capture, cell)
+    if grid is None:
+        return None
+    cell = lte_frontend.refined(grid, cell, MIDDLE)
     read = []
     for ports in lte_pbch.PORTS:
         read += decode_frames(grid, cell, ports, estimate)
@@ -150,17 +159,31 @@ class Broadcast:
         return lte_pbch.from_ports(self.symbols[..., l, k], h[..., l, k])
 
 
+def _estimates(parts, estimate, noise):
+    """Of the tones of each port of each `Broadcast`: [parts][ports] of [R, C]. Those observed alike are given to
+    `estimate` together, as it makes its filters anew in each call."""
+    alike = defaultdict(list)
+    for part in parts:
+        for t in part.tones:
+            alike[t.observed.shape, t.observed.tobytes()].append(t)
+    found = {}
+    for tones in alike.values():
+        answers = estimate(np.stack([t.values for t in tones]), tones[0].observed, noise)
+        found |= {id(t): answer for t, answer in zip(tones, answers, strict=True)}
+    return [[found[id(t)] for t in part.tones] for part in parts]
+
+
 def decode_frames(grid, cell, ports, estimate):
     """[(ports, frame of the grid, Mib)] of each frame that decodes, alone or with the ones before it."""
     grid = middle(grid)
     seen = [lte_frontend.tones(grid, cell, MIDDLE, port) for port in range(ports)]
     noise = max(lte_frontend.mean_noise(seen, cell), 1e-12)
+    frames = -(-len(grid) // (20 * cell.prefix.symbols))
+    parts = [Broadcast.of(grid, seen, cell, frame) for frame in range(frames)]
+    parts = list(takewhile(lambda part: part and all(len(t.rows) > 1 for t in part.tones), parts))
     out, soft = [], []
-    for frame in range(-(-len(grid) // (20 * cell.prefix.symbols))):
-        part = Broadcast.of(grid, seen, cell, frame)
-        if part is None or not all(len(t.rows) > 1 for t in part.tones):
-            break
-        symbols, _ = part.matched([estimate(t.values[None], t.observed, noise)[0] for t in part.tones], cell)
+    for frame, (part, estimates) in enumerate(zip(parts, _estimates(parts, estimate, noise), strict=True)):
+        symbols, _ = part.matched(estimates, cell)
         soft.append(lte_pbch.soft_bits(np.repeat(symbols[None] / noise, 4, 0), cell.identity, cell.prefix, range(4)))
         # Up to four frames of one master information, whose last one is this one.
         for together in range(1, min(4, len(soft)) + 1):

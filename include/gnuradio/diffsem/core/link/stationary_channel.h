@@ -61,6 +61,7 @@ private:
     static constexpr std::size_t lags = 96;  // columns of the correlation
     static constexpr std::size_t bins = 192; // of delay
     static constexpr std::size_t positions = (taps - 1) * DvbtLayout::spacing + 1;
+    static constexpr double least_noise = 1e-7; // over the power: what single precision leaves
     struct Row {
         std::size_t phase = 0;
         bool measured = false;
