@@ -225,12 +225,12 @@ def test_usrp_receiver_hears_the_transmitter(tmp_path):
 PSNR = "{k: float(tb.view.caption(k, *v).split('dB PSNR')[0].split()[-1]) for k, v in tb.view.latest.items()}"
 
 
-def test_photo_loopback_shows_three_receivers(tmp_path):
-    """Both networks beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
+def test_photo_loopback_shows_four_receivers(tmp_path):
+    """Both networks and the learned code beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
     read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
     known = {**read, "evaluations": "tb.view.latest[2][1]['evaluations']"}
     said = "[tb.view.latest.get(k, (0, {}))[1] for k in range(3)]"
-    whole = f"all(x.get('frames_lost') == 0 for x in {said}) and tb.linear.counts()['out'] > 2"
+    whole = f"tb.view.latest.get(3, (0, {{}}))[1].get('frames_lost') == 0 and all(x.get('frames_lost') == 0 for x in {said}) and tb.linear.counts()['out'] > 2"
     same = f"len({{x['snr_db'] for x in {said}}}) == 1 and tb.lose.lost and {said}[0]['snr_db'] < 6"
     off = f"{same} and {said}[2]['evaluations'] == 0"
     steps = [
@@ -238,8 +238,9 @@ def test_photo_loopback_shows_three_receivers(tmp_path):
         {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 40, "until": off, "read": known},
     ]
     first, second = run_example("photo_loopback", tmp_path, steps)
-    linear, mmse, posterior = (first["psnr"][str(k)] for k in range(3))
+    linear, mmse, posterior, jscc = (first["psnr"][str(k)] for k in range(4))
     assert linear > 22 and mmse > linear + 0.3 and posterior > linear and first["lost"] == 0
+    assert jscc > mmse
     assert second["evaluations"] == 0 and second["psnr"]["2"] == second["psnr"]["0"] < linear
     assert second["lost"] >= 1 and second["snr"] < first["snr"] - 5
 
