@@ -65,7 +65,7 @@ class Spread(nn.Module):
         about = torch.cat((self.pooled(h.mean(1)), torch.log(noise) / 3), 1)
         prior = torch.log(1e3 * total + 1e-3) - 3 * math.log(10)
         rough = prior - torch.log(math.exp(-1.5) * features[:, 1:2] + 1)
-        return (rough + self.correction(torch.log(features) / 4, about)).reshape(-1, 1, s, k).clamp(-16, self.most)
+        return (rough + self.correction(torch.log(features) / 4, about)).reshape(-1, 1, s, k).clamp(-16.0, self.most)
 
     def correction(self, features, about):
         """The small network, of features [B, FEATURES, elements] and what is said of a whole tile: [B, 1, elements].
