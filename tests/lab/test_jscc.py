@@ -44,7 +44,7 @@ def photographs():
     return out
 
 
-@pytest.mark.parametrize(("cbr", "snr_db"), [(1 / 12, 0.0), (1 / 6, 10.0)])
+@pytest.mark.parametrize(("cbr", "snr_db"), [(1 / 48, 5.0), (1 / 12, 0.0), (1 / 6, 10.0)])
 def test_the_link_that_is_trained_through_is_the_link(photographs, cbr, snr_db):
     """Error of the linear receiver, and what it says of it, within a dB of the real encoder and receiver."""
     link, noise = jscc.Link(SIDE), 10 ** (-snr_db / 10)
@@ -58,7 +58,7 @@ def test_the_link_that_is_trained_through_is_the_link(photographs, cbr, snr_db):
         mean, error = picture_bands.proximal(0.0, power, z, v)
         real = np.mean((picture_transform.inverse(mean) - x[0].transpose(1, 2, 0)) ** 2)
         ours, level, stated = link.through(
-            torch.from_numpy(x), torch.tensor([2.0 * n]), torch.tensor([10**-0.5]),
+            torch.from_numpy(x), torch.tensor([sent.plan.model == 0]), torch.tensor([2.0 * n]), torch.tensor([10**-0.5]),
             torch.full((1, 2, 3, SIDE, SIDE), noise), torch.randn(1, 3, SIDE, SIDE),
         )  # fmt: skip
         made = (ours - torch.from_numpy(x)).pow(2).mean().item()
@@ -73,7 +73,7 @@ def test_the_link_has_a_gradient(photographs):
     link = jscc.Link(64)
     x = torch.from_numpy(photographs[0][100:164, 100:164].astype(np.float32) / 64 - 2).permute(2, 0, 1)[None]
     direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
-    given = torch.tensor([1500.0]), torch.tensor([0.3]), torch.full((1, 2, 3, 64, 64), 0.1), torch.randn(1, 3, 64, 64)
+    given = torch.tensor([False]), torch.tensor([1500.0]), torch.tensor([0.3]), torch.full((1, 2, 3, 64, 64), 0.1), torch.randn(1, 3, 64, 64)
 
     def error(picture):
         return (link.through(picture, *given)[0] - x).pow(2).mean()
@@ -84,11 +84,12 @@ def test_the_link_has_a_gradient(photographs):
     assert (gradient * direction).sum().abs() > 0
 
 
-def test_what_is_lost_comes_as_it_is_expected(photographs):
+@pytest.mark.parametrize("law", [False, True])
+def test_what_is_lost_comes_as_it_is_expected(photographs, law):
     link = jscc.Link(64)
     x = torch.from_numpy(photographs[0][:64, :64].astype(np.float32) / 64 - 2).permute(2, 0, 1)[None]
     lost = torch.full((1, 2, 3, 64, 64), torch.inf)
-    mean, level, error = link.through(x, torch.tensor([1500.0]), torch.tensor([0.3]), lost, torch.randn(1, 3, 64, 64))
+    mean, level, error = link.through(x, torch.tensor([law]), torch.tensor([1500.0]), torch.tensor([0.3]), lost, torch.randn(1, 3, 64, 64))
     assert torch.isfinite(mean).all() and torch.isfinite(level).all() and torch.isfinite(error).all()
     assert (link(mean)[0][:, 4:, 6:].abs() < 1e-4).all()  # only the lowest came, digitally
 

@@ -15,6 +15,8 @@ show the picture. E is told the error that the linear receiver would make in eac
 of its own. What it leaves out: the digital part's octets, and that strong coefficients take several slots.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ from ..codec import zones
 from .photo import PhotoUNet
 
 RATIO = 1  # of zones.RATIOS: the finest zones
-BLOCK = zones.BLOCKS[-1]  # rows and columns of the coefficients that go digitally
+BLOCKS = zones.BLOCKS[2], zones.BLOCKS[1]  # rows and columns of what goes digitally: beside zones, beside a power law
 EXACT = 0.3  # variance of these, in units of x squared
 LEAST = picture_bands.SCALE**2 * 2.0 ** zones.LEVELS[0]  # of a zone, in these units
 STRONG = 4.0  # powers beyond it go in several slots, which fade apart
@@ -124,18 +126,25 @@ class Link(nn.Module):
         self.side = side
         matrix = torch.from_numpy(picture_transform.dct_matrix(side))
         colours = torch.from_numpy(picture_transform.COLOURS.astype("float32"))
-        index = torch.from_numpy(zones.zones(side, side, RATIO).index).long()
+        rings = zones.zones(side, side, zones.PARAMETRIC)
+        index = [torch.from_numpy(grid.index).long() for grid in (zones.zones(side, side, RATIO), rings)]
         bands = F.one_hot(torch.from_numpy(picture_bands.band_index(side, side)).long(), 5).float()
-        low = torch.zeros(side, side, dtype=torch.bool)
-        low[: BLOCK[0], : BLOCK[1]] = True
+        low = torch.zeros(2, side, side, dtype=torch.bool)
+        for plane, (rows, columns) in zip(low, BLOCKS, strict=True):
+            plane[:rows, :columns] = True
         frequency = torch.arange(side)
         near = frequency[:, None] ** 2 + frequency**2
         falling = 1 / torch.from_numpy(zones.radius(side, side)).float().clamp(min=1 / side**2)
         for name, value in (
-            ("matrix", matrix), ("colours", colours), ("index", index), ("bands", bands / bands.sum((0, 1))),
-            ("low", low), ("lowest_first", torch.argsort(near.flatten().repeat(3), stable=True)), ("falling", falling),
+            ("matrix", matrix), ("colours", colours), ("zone", index[0]), ("ring", index[1]),
+            ("octave", torch.from_numpy(rings.octave).float()), ("bands", bands / bands.sum((0, 1))), ("lows", low),
+            ("lowest_first", torch.argsort(near.flatten().repeat(3), stable=True)), ("falling", falling),
         ):  # fmt: skip
             self.register_buffer(name, value, persistent=False)
+
+    def low(self, law):
+        """The coefficients that go digitally, [B, 1, S, S]."""
+        return self.lows[law.long()][:, None]
 
     def forward(self, x):
         """Pictures [B, 3, S, S] -> coefficients [B, 3, S, S], luma first."""
@@ -151,19 +160,42 @@ class Link(nn.Module):
         halves = [torch.cat((m[:, 0], m[:, 1:].mean(1)), 1) for m in means]
         return torch.sqrt(torch.cat(halves, 1) + 1e-9)
 
-    def spectrum(self, c):
-        """Variance of each coefficient as zones say it, in steps of 3 dB. Its gradient is that without steps."""
-        flat, where = c.pow(2).flatten(2), self.index.flatten()[None, None].expand(*c.shape[:2], -1)
-        beside = (~self.low).flatten().float()[None, None].expand_as(flat)
-        zero = flat.new_zeros(*flat.shape[:2], int(self.index.max()) + 1)
-        mean = zero.scatter_add(2, where, flat * beside) / zero.scatter_add(2, where, beside).clamp(min=1)
-        exact = torch.log2(mean.clamp(min=LEAST)).gather(2, where).view_as(c)
-        return torch.exp2(exact + (exact.round() - exact).detach())
+    def sums(self, c, low, index):
+        """(energy, number) of the coefficients of each zone, [B, 3, zones], without the digital ones."""
+        flat, where = c.pow(2).flatten(2), index.flatten()[None, None].expand(*c.shape[:2], -1)
+        beside = (~low).flatten(2).expand_as(flat).float()
+        zero = flat.new_zeros(*flat.shape[:2], int(index.max()) + 1)
+        return zero.scatter_add(2, where, flat * beside), zero.scatter_add(2, where, beside)
 
-    def gains(self, c, power, slots, noise):
+    def spectrum(self, c, law):
+        """Variance of each coefficient as the digital part says it, in steps of 3 dB; its gradient is that without
+        steps. law [B]: by a power law of rings, which costs few octets, in the place of zones."""
+        low = self.low(law)
+        energy, number = self.sums(c, low, self.zone)
+        mean = energy / number.clamp(min=1)
+        each = torch.log2(mean.clamp(min=LEAST))[:, :, self.zone]
+        each = each + (each.round() - each).detach()
+        ruled = self.power_law(*self.sums(c, low, self.ring))[:, :, self.ring]
+        return torch.exp2(torch.where(law[:, None, None, None], ruled, each))
+
+    def power_law(self, energy, number):
+        """log2 of the rings' variances by the likeliest power law, [B, 3, rings] (zones.fit_power_law)."""
+        weight = number.sqrt()
+        mean = energy / number.clamp(min=1) + LEAST
+        slopes = -(6 + torch.arange(8, device=energy.device)) / 32
+        shape = slopes[:, None] * self.octave
+        exact = torch.log2((weight[:, :, None] * mean[:, :, None] / torch.exp2(shape)).sum(3) / weight.sum(2)[..., None])
+        levels = (exact + 0.5).floor()[..., None] + shape
+        levels = levels.floor().clamp(min=math.log2(LEAST))
+        cost = (weight[:, :, None] * (levels * math.log(2) + mean[:, :, None] / torch.exp2(levels))).sum(3)
+        best = cost.argmin(2)[..., None, None].expand(*levels.shape[:2], 1, levels.shape[3])
+        level, exact = (v.gather(2, best)[:, :, 0] for v in (levels, (exact[..., None] + shape)))
+        return exact + (level - exact).detach()
+
+    def gains(self, c, power, low, slots, noise):
         """Amplitude of each coefficient on the air, 0 where it is not sent: least squared error of a linear receiver
         under a mean power of 1 in `slots` [B] (picture_plan.powers). noise [B]: that the sender plans for."""
-        ranked = torch.where(self.low, power.new_zeros(()), power).flatten(1)[:, self.lowest_first]
+        ranked = torch.where(low, power.new_zeros(()), power).flatten(1)[:, self.lowest_first]
         root, order = torch.sort(ranked.sqrt(), dim=1, descending=True, stable=True)
         number = torch.arange(1, root.shape[1] + 1, device=c.device)
         c_k = (slots[:, None] + noise[:, None] * number) / torch.cumsum(root, 1)
@@ -175,50 +207,50 @@ class Link(nn.Module):
         spent = (c.pow(2) * p / power).sum((1, 2, 3))
         return torch.sqrt(p / power * (slots / spent)[:, None, None, None] + 1e-20) * (p > 0)
 
-    def known(self, power, sent):
+    def known(self, power, sent, law):
         """What the receiver knows of the spectrum: `power` of what is sent, of the rest a mean of each colour that
-        falls with frequency (picture_plan.Plan.variances)."""
-        rest = ~(sent | self.low)
+        falls with frequency, or what the power law says (picture_plan.Plan.variances)."""
+        rest = ~(sent | self.low(law) | law[:, None, None, None])
         mean = (power * rest).sum((2, 3)) / rest.sum((2, 3)).clamp(min=1)
         shape = (self.falling * rest).sum((2, 3)) / rest.sum((2, 3)).clamp(min=1)
         weak = self.falling * (mean / shape.clamp(min=1e-9))[:, :, None, None]
         least = torch.where(sent, power, torch.inf).amin((1, 2, 3))[:, None, None, None]
         return torch.where(rest, torch.minimum(weak, least), power)
 
-    def expected(self, x, slots, noise):
+    def expected(self, x, law, slots, noise):
         """Levels [B, 20] that the sender tells the encoder: of the error behind the linear code of x."""
-        c = self(x)
-        power = self.spectrum(c)
-        gain = self.gains(c, power, slots, noise)
-        power = self.known(power, gain > 0)
-        return self.levels(self.left(c, power, gain, noise[:, None, None, None])[1], self.whole(c, power))
+        c, low = self(x), self.low(law)
+        power = self.spectrum(c, law)
+        gain = self.gains(c, power, low, slots, noise)
+        power = self.known(power, gain > 0, law)
+        return self.levels(self.left(power, low, gain, noise[:, None, None, None])[1], self.whole(c, power, low))
 
-    def whole(self, c, power):
+    def whole(self, c, power, low):
         """The spectrum with the lowest coefficients, whose power their values say."""
-        return torch.where(self.low, c.pow(2).detach() + EXACT, power)
+        return torch.where(low, c.pow(2).detach() + EXACT, power)
 
-    def left(self, c, power, gain, noise):
+    def left(self, power, low, gain, noise):
         """(weight of what arrived, error variance) of each coefficient. noise: of each coefficient's slots."""
         v = noise / gain.pow(2).clamp(min=1e-12)
         weight = torch.where(gain > 0, power / (power + v), power.new_zeros(()))
         error = torch.where(gain > 0, weight * v.clamp(max=1e12), power)
-        return torch.where(self.low, 1.0, weight), torch.where(self.low, EXACT, error)
+        return torch.where(low, 1.0, weight), torch.where(low, EXACT, error)
 
-    def through(self, x, slots, planned, noise, unit):
+    def through(self, x, law, slots, planned, noise, unit):
         """Pictures -> (linear estimate, levels [B, 20], variance of its error [B, 3, S, S] as the receiver knows it).
 
-        slots [B]: real values that may be sent; planned [B]: noise that the sender plans for; noise [B, 2, 3, S, S]:
+        law [B]: whether the spectrum is a power law; slots [B]: real values that may be sent; planned [B]: noise that the sender plans for; noise [B, 2, 3, S, S]:
         that each coefficient meets over its slots' mean power of 1, in one slot and in several, infinite where it is
         lost; unit: standard normal.
         """
-        c = self(x)
-        power = self.spectrum(c)
-        gain = self.gains(c, power, slots, planned)
+        c, low = self(x), self.low(law)
+        power = self.spectrum(c, law)
+        gain = self.gains(c, power, low, slots, planned)
         noise = torch.where(gain.pow(2) * power > STRONG, noise[:, 1], noise[:, 0])
         arrives = torch.isfinite(noise)
-        noise, power = torch.where(arrives, noise, 1.0), self.known(power, gain > 0)
+        noise, power = torch.where(arrives, noise, 1.0), self.known(power, gain > 0, law)
         gain = gain * arrives
-        weight, error = self.left(c, power, gain, noise)
-        deviation = torch.where(self.low, EXACT**0.5, noise.sqrt() / gain.clamp(min=1e-6))
+        weight, error = self.left(power, low, gain, noise)
+        deviation = torch.where(low, EXACT**0.5, noise.sqrt() / gain.clamp(min=1e-6))
         estimate = weight * (c + torch.where(weight > 0, deviation, 0.0) * unit)
-        return self.inverse(estimate), self.levels(error, self.whole(c, power)), error
+        return self.inverse(estimate), self.levels(error, self.whole(c, power, low)), error

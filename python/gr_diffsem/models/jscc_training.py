@@ -24,6 +24,7 @@ OVERHEAD = (0.75, 0.97)  # share of the channel uses that is left beside the dig
 DESIGN_DB = (0.0, 10.0)  # SNR that the sender plans for; half of the time 5 dB, the link's default
 DECODER_RATE = 0.4  # of the encoder's learning rate: it begins with trained weights
 SEVERAL = 4  # slots of a strong coefficient
+FEW, LAW = 1 / 30, (0.5, 0.9)  # share of pictures whose spectrum is a power law, above and below this CBR
 VALIDATION, CHECKED = 8, 192  # photographs, and the side of their squares
 AT = ((1 / 48, 5.0), (1 / 12, 5.0), (1 / 48, 15.0))  # CBR and SNR that are reported on
 
@@ -98,35 +99,37 @@ class JsccTraining(training.Training):
             self.start = words if name == "decoder" else f"{self.start}, and its encoder"
 
     def draw(self, rng):
-        """(pictures [B, 3, S, S], slots [B], noise planned for [B], noise [B, 2, 3, S, S], standard normal)."""
+        """(pictures [B, 3, S, S], whether their spectrum is a power law [B], slots [B], noise planned for [B], noise [B, 2, 3, S, S], standard normal)."""
         n, shape = self.batch, (3, SIDE, SIDE)
         pictures = [
             photograph_square(rng, self.photographs[rng.integers(len(self.photographs))], SIDE) for _ in range(n)
         ]
         cbr = np.exp(rng.uniform(*link_photographs.LOG_CBR, n))
+        law = rng.random(n) < np.where(cbr < FEW, LAW[1], LAW[0])
         slots = 2 * cbr * 3 * SIDE**2 * rng.uniform(*OVERHEAD, n)
         planned = 10 ** (-np.where(rng.random(n) < 0.5, 5.0, rng.uniform(*DESIGN_DB, n)) / 10)
         noise = np.stack([draw_noise(rng, shape) for _ in range(n)])
         unit = rng.standard_normal((n, *shape), np.float32)
-        drawn = np.stack(pictures), slots, planned, noise, unit
-        return [torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in drawn]
+        drawn = np.stack(pictures), law, slots, planned, noise, unit
+        types = (np.float32, bool, *[np.float32] * 4)
+        return [torch.from_numpy(np.ascontiguousarray(part, kind)) for part, kind in zip(drawn, types, strict=True)]
 
-    def sent(self, net, link, x, slots, planned):
+    def sent(self, net, link, x, law, slots, planned):
         """The pictures that the linear code is given."""
-        return self.run_net(net.encoder, x, link.expected(x, slots, planned))[0]
+        return self.run_net(net.encoder, x, link.expected(x, law, slots, planned))[0]
 
     def run_net(self, net, x, level):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short):
             mean, log_variance = net(x.contiguous(memory_format=torch.channels_last), level)
         return mean.float(), log_variance.float()
 
-    def loss(self, x, slots, planned, noise, unit):
+    def loss(self, x, *link):
         """(relative squared error, likelihood of the bands' errors)."""
         with torch.no_grad():
-            error = self.link.through(x, slots, planned, noise, unit)[2]
+            error = self.link.through(x, *link)[2]
             expected = error.mean((1, 2, 3)) + 1e-5
-        sent = self.sent(self.net, self.link, x, slots, planned)
-        estimate, level, _ = self.link.through(sent, slots, planned, noise, unit)
+        sent = self.sent(self.net, self.link, x, *link[:3])
+        estimate, level, _ = self.link.through(sent, *link)
         mean, log_variance = self.run_net(self.net.decoder, estimate, level)
         fit = ((mean - x).pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
         left = self.link((mean - x).detach()).pow(2)
@@ -145,13 +148,14 @@ class JsccTraining(training.Training):
                 x = torch.from_numpy(photograph_square(rng, photograph, CHECKED)[None])
                 noise = draw_noise(rng, x.shape[1:], snr, "awgn", 0.0)[None]
                 unit = rng.standard_normal(x.shape, np.float32)
-                slots, planned = torch.tensor([5.4 * cbr * CHECKED**2]), torch.tensor([10**-0.5])
-                given = [v.to(self.device) for v in (slots, planned, torch.from_numpy(noise), torch.from_numpy(unit))]
+                law, planned = torch.tensor([cbr < FEW]), torch.tensor([10**-0.5])
+                slots = torch.tensor([5.0 * cbr * CHECKED**2])
+                given = [v.to(self.device) for v in (law, slots, planned, torch.from_numpy(noise), torch.from_numpy(unit))]
                 x = x.to(self.device)
                 with torch.no_grad():
                     plain, level, _ = link.through(x, *given)
                     behind = self.average.decoder(plain, level)[0]
-                    sent = self.sent(self.average, link, x, *given[:2])
+                    sent = self.sent(self.average, link, x, *given[:3])
                     learned = self.average.decoder(*link.through(sent, *given)[:2])[0]
                 error = [(y.clamp(-2, 2) - x).pow(2).mean().item() for y in (plain, behind, learned)]
                 gains.append([10 * np.log10(error[0] / e) for e in error[1:]])
