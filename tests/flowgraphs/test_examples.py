@@ -226,11 +226,13 @@ PSNR = "{k: float(tb.view.caption(k, *v).split('dB PSNR')[0].split()[-1]) for k,
 
 
 def test_photo_loopback_shows_four_receivers(tmp_path):
-    """Both networks and the learned code beat `linear`; without its prior the third panel is `linear`; the SNR slider is the SNR."""
+    """Both networks and the learned code beat `linear`; without its prior the third panel is `linear`; the SNR slider
+    is the SNR."""
     read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
     known = {**read, "evaluations": "tb.view.latest[2][1]['evaluations']"}
     said = "[tb.view.latest.get(k, (0, {}))[1] for k in range(3)]"
-    whole = f"tb.view.latest.get(3, (0, {{}}))[1].get('frames_lost') == 0 and all(x.get('frames_lost') == 0 for x in {said}) and tb.linear.counts()['out'] > 2"
+    every = said.replace("range(3)", "range(4)")
+    whole = f"all(x.get('frames_lost') == 0 for x in {every}) and tb.linear.counts()['out'] > 2"
     same = f"len({{x['snr_db'] for x in {said}}}) == 1 and tb.lose.lost and {said}[0]['snr_db'] < 6"
     off = f"{same} and {said}[2]['evaluations'] == 0"
     steps = [

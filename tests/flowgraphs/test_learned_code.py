@@ -49,7 +49,7 @@ def test_the_receiver_takes_the_code_s_own_network(air, tmp_path, capsys):
 
 
 def test_the_sender_takes_the_better_code(code, monkeypatch):
-    """The learned one here; the linear one, for the receiver that was asked for, where the encoder spoils the picture."""
+    """The learned one here; where the encoder spoils the picture the linear one, for the receiver asked for."""
     uses = PICTURE.size // 8
     made = code.encode(PICTURE, uses, scheme_hash=0x1234)
     assert made.learned and made.gain_db > 0 and made.encoded.plan.is_for(code.hash)

@@ -184,7 +184,8 @@ class Link(nn.Module):
         mean = energy / number.clamp(min=1) + LEAST
         slopes = -(6 + torch.arange(8, device=energy.device)) / 32
         shape = slopes[:, None] * self.octave
-        exact = torch.log2((weight[:, :, None] * mean[:, :, None] / torch.exp2(shape)).sum(3) / weight.sum(2)[..., None])
+        scaled = weight[:, :, None] * mean[:, :, None] / torch.exp2(shape)
+        exact = torch.log2(scaled.sum(3) / weight.sum(2)[..., None])
         levels = (exact + 0.5).floor()[..., None] + shape
         levels = levels.floor().clamp(min=math.log2(LEAST))
         cost = (weight[:, :, None] * (levels * math.log(2) + mean[:, :, None] / torch.exp2(levels))).sum(3)
@@ -239,9 +240,9 @@ class Link(nn.Module):
     def through(self, x, law, slots, planned, noise, unit):
         """Pictures -> (linear estimate, levels [B, 20], variance of its error [B, 3, S, S] as the receiver knows it).
 
-        law [B]: whether the spectrum is a power law; slots [B]: real values that may be sent; planned [B]: noise that the sender plans for; noise [B, 2, 3, S, S]:
-        that each coefficient meets over its slots' mean power of 1, in one slot and in several, infinite where it is
-        lost; unit: standard normal.
+        law [B]: whether the spectrum is a power law; slots [B]: real values that may be sent; planned [B]: noise that
+        the sender plans for; noise [B, 2, 3, S, S]: that each coefficient meets over its slots' mean power of 1, in
+        one slot and in several, infinite where it is lost; unit: standard normal.
         """
         c, low = self(x), self.low(law)
         power = self.spectrum(c, law)

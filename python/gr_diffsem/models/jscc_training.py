@@ -99,7 +99,8 @@ class JsccTraining(training.Training):
             self.start = words if name == "decoder" else f"{self.start}, and its encoder"
 
     def draw(self, rng):
-        """(pictures [B, 3, S, S], whether their spectrum is a power law [B], slots [B], noise planned for [B], noise [B, 2, 3, S, S], standard normal)."""
+        """What `loss` takes: pictures [B, 3, S, S], and of the link, as `Link.through` names it, law, slots, planned,
+        noise and unit."""
         n, shape = self.batch, (3, SIDE, SIDE)
         pictures = [
             photograph_square(rng, self.photographs[rng.integers(len(self.photographs))], SIDE) for _ in range(n)
@@ -150,7 +151,8 @@ class JsccTraining(training.Training):
                 unit = rng.standard_normal(x.shape, np.float32)
                 law, planned = torch.tensor([cbr < FEW]), torch.tensor([10**-0.5])
                 slots = torch.tensor([5.0 * cbr * CHECKED**2])
-                given = [v.to(self.device) for v in (law, slots, planned, torch.from_numpy(noise), torch.from_numpy(unit))]
+                given = law, slots, planned, torch.from_numpy(noise), torch.from_numpy(unit)
+                given = [v.to(self.device) for v in given]
                 x = x.to(self.device)
                 with torch.no_grad():
                     plain, level, _ = link.through(x, *given)
