@@ -47,14 +47,16 @@ void Estimator::Impl::make_fallback()
                 d_fallback->set_conditions(t.input.name, t.each, t.items);
 }
 
-// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing.
+// Of an answer in the slot, whether the measurement refutes it. Elements of infinite noise say nothing. A draw lies off by
+// its own spread too, which where something is measured is no more than the noise.
 bool Estimator::Impl::contradicted(Item& item, std::size_t slot)
 {
+    const double off = drawing() ? 2 : 1;
     if (!d_op->keeps_elements_apart()) {
         item.missed = d_op->residual(d_y, d_noise, d_run->x, slot, d_scratch.data());
         const double count = double(item.measured);
         return std::isfinite(item.missed) && far_off(item.missed,
-                                                     count * item.info.noise_var / item.power,
+                                                     off * count * item.info.noise_var / item.power,
                                                      count * item.seen / item.power,
                                                      item.measured,
                                                      d_parts_of_x,
@@ -73,7 +75,7 @@ bool Estimator::Impl::contradicted(Item& item, std::size_t slot)
     }
     // An answer that is no number is a failure, and said to be one.
     return std::isfinite(energy) &&
-           contradicts(energy, item.measured, d_parts_of_x, d_options.noise_freedom);
+           contradicts(energy / off, item.measured, d_parts_of_x, d_options.noise_freedom);
 }
 
 // Another member answers it, or least squares.

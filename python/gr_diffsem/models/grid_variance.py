@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-# Log of the largest variance that an exported network states, over the channel's power. Trained are 4 at most, and a
-# few tiles in a thousand reach it: on training draws the error of what is said to be above this is this in the mean,
-# whatever is said, and few as they are they made the last decile of predictions twice what came true.
+# Log of the largest variance that an exported network states, over the channel's power. In training it may say up to 4,
+# and does so of a few tiles in a thousand; but on training draws the error of what is said to be above this is this in
+# the mean, whatever is said. Few as they are, they made the last decile of predictions nearly twice what came true.
 MOST = 0.2
 
 

@@ -140,6 +140,28 @@ void false_alarms()
     }
 }
 
+// A draw is off by its own spread beside the noise: what it is refuted by is twice the noise.
+void draws()
+{
+    Folder folder;
+    const Mixture one = gaussian(size);
+    const std::string spec =
+        write_package(folder, "drawn", one, gaussian_member) + ":sampler=posterior_draw,steps=10";
+    Estimator e(load_scheme(spec), {});
+    for (const bool far : {false, true}) {
+        Trials t = trials(one, 300, 0.1, 9);
+        for (float& told : t.told)
+            told /= far ? 20.0f : 3.0f;
+        std::vector<cfloat> drawn(t.y.size());
+        std::vector<ItemInfo> info(t.told.size());
+        e.draw(t.y.data(), info.size(), t.told.data(), 1, 0, drawn.data(), info.data());
+        std::size_t guarded = 0;
+        for (const ItemInfo& i : info)
+            guarded += i.guarded;
+        CHECK(far ? guarded == 300 : guarded <= 3);
+    }
+}
+
 // Signals ten times as strong as the prior says, and twice that the other way round: what answers is never far above
 // least squares, and says so.
 void wrong_priors()
@@ -413,6 +435,7 @@ int main()
 {
     tails();
     false_alarms();
+    draws();
     wrong_priors();
     fallbacks();
     elements();
