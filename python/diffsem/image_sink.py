@@ -164,10 +164,12 @@ def deviation_of(message):
     there is none, or one of another size."""
     if not pmt.dict_has_key(pmt.car(message), pmt.intern("deviation")):
         return None
-    said = plain(pmt.car(message))
-    shape, octets = list(shape_of(said, 0))[:2], np.asarray(said["deviation"])
-    fits = octets.dtype.kind in "iu" and len(shape) == 2 and octets.size == shape[0] * shape[1]
-    return octets.astype(np.uint8).reshape(shape) if fits else None
+    given = pmt.dict_ref(pmt.car(message), pmt.intern("deviation"), pmt.PMT_NIL)
+    if not pmt.is_u8vector(given):
+        return None
+    shape = list(shape_of(plain(pmt.car(message)), 0))[:2]
+    octets = np.array(pmt.u8vector_elements(given), np.uint8)
+    return octets.reshape(shape) if len(shape) == 2 and octets.size == shape[0] * shape[1] else None
 
 
 def _kept(said):

@@ -18,7 +18,7 @@ log = logging.getLogger("gr_diffsem.semantic_decoder")
 TICK = 0.1
 MOST_STEPS = 1000
 COUNTS = "in out dropped undecoded overrun failed bypassed late previews skipped"
-DEVIATION_WHITE = 0.1  #: of the range of a pixel, what 255 of a map of its deviation stands for
+DEVIATION_WHITE = 0.2  #: of the range of a pixel, what 255 of a map of its deviation stands for
 TRIAL = 192  #: pixels a side of the picture that costs are first measured on
 
 
@@ -139,6 +139,7 @@ class semantic_decoder(gr.basic_block):
         self._threads = []
         self._inference = self._load(scheme, steps)
         self._codes, self._by_code = learned_code.codes, {}
+        self._behind_linear = learned_code.BEHIND_LINEAR
         for port in ("content", "stats"):
             self.message_port_register_out(pmt.intern(port))
         self.message_port_register_in(pmt.intern("frames"))
@@ -347,6 +348,7 @@ class semantic_decoder(gr.basic_block):
         if bypassed or info["linear"]:
             said["diffsem_bypassed"] = "deadline" if bypassed else info["reason"]
         match = plan["scheme_hash"] in (0, now.hash & bits)
+        match = match and not (code and "diffsem_bypassed" in said)
         if not match:
             log.warning(
                 "content %d was sent for other weights than those of '%s' here (hash %x): set the scheme, or make both "
@@ -357,20 +359,34 @@ class semantic_decoder(gr.basic_block):
             )
         spec = "linear" if "diffsem_bypassed" in said else now.spec
         said.update(scheme=spec, scheme_match=match, diffsem_planned=planned, diffsem_model=now.model)
-        if code:
+        if code and "diffsem_bypassed" not in said:
             said["codec"] = code
+        elif not match:  # what its sender changed, a map of this receiver's own error does not know
+            said.pop("deviation", None)
+            said.pop("expected_psnr", None)
         return said, vector
 
     def _for(self, plan, bits):
         """(what makes this picture, "" or the learned code that sent it)."""
         now, asked = self._inference, plan["scheme_hash"]
-        if not asked or asked == now.hash & bits or self._realism or not now.estimator.max_evaluations:
+        if self._realism or not now.estimator.max_evaluations:
             return now, ""
         if (asked, bits) not in self._by_code:  # looked for once
-            name = next((n for n, h in self._codes().items() if asked == h & bits), "")
-            self._by_code[asked, bits] = (self._load(name, 0) if name else None), name
+            codes = self._codes()
+            name = next((n for n, h in codes.items() if asked and asked == h & bits), "")
+            # What went out by the linear code is not for the network of a learned one.
+            use = name or (self._behind_linear if now.hash in codes.values() else "")
+            self._by_code[asked, bits] = self._try_load(use), name
         made, name = self._by_code[asked, bits]
-        return made or now, name
+        return (made, name) if made else (now, "")
+
+    def _try_load(self, name):
+        """The inference of a package that nobody asked for by name, None where it cannot be had."""
+        try:
+            return self._load(name, 0) if name else None
+        except Exception as e:  # a package that is broken must not cost the picture
+            log.warning("pictures for %s are inferred without it: %.200s", name, e)
+            return None
 
     def _photograph(self, p, estimator):
         """(what is said of it, octets, what the core says, what it cost: see EvaluationBudget.learn)."""

@@ -150,6 +150,7 @@ def test_a_map_says_where_the_picture_errs_and_by_how_much(tmp_path, snr_db, sch
     error = np.mean((image / 255.0 - picture / 255.0) ** 2, -1)
     stated = (deviation / 255 * DEVIATION_WHITE) ** 2
     assert abs(10 * np.log10(stated.mean()) + said["expected_psnr"]) < 1
+    assert np.mean(deviation == 255) < 0.05
     bright = deviation > np.median(deviation)
     assert error[bright].mean() > 1.3 * error[~bright].mean()
     sink = diffsem.image_sink(str(tmp_path), keep=1)

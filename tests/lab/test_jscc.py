@@ -69,10 +69,10 @@ def test_the_link_that_is_trained_through_is_the_link(photographs, cbr, snr_db):
 
 
 def test_the_link_has_a_gradient(photographs):
-    """To the picture, through powers, spectrum and normalisation: as a difference quotient has it, in sum."""
+    """To the picture, through powers, spectrum and normalisation. Steps of 3 dB make the error jump, and the gradient
+    goes by what it would be without them: along itself the error falls, by about as much as it says."""
     link = jscc.Link(64)
     x = torch.from_numpy(photographs[0][100:164, 100:164].astype(np.float32) / 64 - 2).permute(2, 0, 1)[None]
-    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     sender = torch.tensor([False]), torch.tensor([1500.0]), torch.tensor([0.3])
     given = *sender, torch.full((1, 2, 3, 64, 64), 0.1), torch.randn(1, 3, 64, 64)
 
@@ -81,8 +81,11 @@ def test_the_link_has_a_gradient(photographs):
 
     x.requires_grad_(True)
     (gradient,) = torch.autograd.grad(error(x * 1.1), x)
-    assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
-    assert (gradient * direction).sum().abs() > 0
+    assert torch.isfinite(gradient).all()
+    with torch.no_grad():
+        step = 0.1 * error(x * 1.1) / gradient.pow(2).sum()
+        fallen = error(x * 1.1) - error(x * 1.1 - step * gradient)
+    assert 0.3 < fallen / (0.1 * error(x * 1.1)) < 1.7
 
 
 @pytest.mark.parametrize("law", [False, True])
@@ -131,7 +134,6 @@ def test_it_is_trained_and_exported_and_its_sender_takes_the_better_code(tmp_pat
     code = learned_code.LearnedCode(package)
     image = photographs[0]
     made = code.encode(image, 25_000)
-    assert made.learned == (made.gain_db > 0)
     assert made.encoded.plan.is_for(code.hash) == made.learned
     with pytest.raises(UserError, match="no encoder"):
         learned_code.make("photo_mmse")

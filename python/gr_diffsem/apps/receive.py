@@ -31,7 +31,7 @@ def add_arguments(parser):
     whole(parser, "--steps", most=1000, default=0, help="evaluations of the network; 0: the scheme's own")
     text = "experimental: 0, the posterior mean, to 1, a draw from it (0)"
     real(parser, "--realism", least=0, most=1, default=0.0, help=text)
-    text = "also write the standard deviation of each pixel's error, NAME.uncertainty.png: white is 0.1 of the range"
+    text = "also write the standard deviation of each pixel's error, NAME.uncertainty.png: white is 0.2 of the range"
     parser.add_argument("--uncertainty", action="store_true", help=text)
     parser.add_argument("--chanest", default="ofdm_chanest", help="scheme of the channel estimate (ofdm_chanest)")
     whole(parser, "--count", default=0, help="end after so many pictures; 0: when interrupted")

@@ -102,7 +102,8 @@ def _contents(args, skip):
             except UserError as e:
                 skip(str(e))
             else:
-                yield name, f"{picture.shape[1]} x {picture.shape[0]}", made.digital, made.symbols
+                by = f", by {codec.name if made.plan.is_for(codec.hash) else learned_code.LINEAR}" if codec else ""
+                yield name, f"{picture.shape[1]} x {picture.shape[0]}{by}", made.digital, made.symbols
 
 
 def _array(path, domain, sign):

@@ -23,7 +23,7 @@ def code(name, picture, max_side, cbr, scheme_hash, before=b"", codec=None):
         raise UserError(f"{name}: {w} x {h} pixels are too many for --cbr {_short(cbr)}: give --max-side {side}")
     try:
         uses = int(picture.size * cbr)
-        if codec:
+        if codec:  # `Sent`, whose encoded part says by its hash which code it is
             return codec.encode(picture, uses, scheme_hash=scheme_hash, before=before).encoded
         return picture_codec.encode(picture, uses, scheme_hash=scheme_hash, before=before)
     except picture_codec.TooFewUses as error:

@@ -26,18 +26,19 @@ def _deep_unet():
 
 @dataclass(frozen=True)
 class PhotoClaim:
-    """A gain over `linear` on the same symbols, in dB of PSNR (or in `unit`); holds if >= gate."""
+    """A gain over `over` on the same symbols, in dB of PSNR (or in `unit`); holds if >= gate."""
 
     name: str
     gate: float
     goal: float | None = None
     unit: str = "dB"
+    over: str = "linear"
 
 
 def photo_claim(claim):
     """A `PhotoClaim` of a manifest (a dict) as a line."""
     goal = f" (goal {claim['goal']:g})" if claim["goal"] else ""
-    return f"{claim['name']}: at least {claim['gate']:+g} {claim['unit']} over `linear`{goal}"
+    return f"{claim['name']}: at least {claim['gate']:+g} {claim['unit']} over `{claim.get('over', 'linear')}`{goal}"
 
 
 class Photographs(Scheme):
