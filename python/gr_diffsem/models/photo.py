@@ -146,14 +146,15 @@ class PhotoUNet(nn.Module):
     def widened(self, weights):
         """Weights for this net of one that was told octaves only: it says the same at first."""
         weights, own = dict(weights), self.state_dict()
-        first, last = weights["embed.0.weight"], weights["spread.2.weight"]
-        if len(last) == len(own["spread.2.weight"]):
-            return weights
+        first, last = (weights.get(name) for name in ("embed.0.weight", "spread.2.weight"))
+        if first is None or last is None or len(last) == len(own["spread.2.weight"]):
+            return weights  # what is not of its kind is refused elsewhere
         weights["embed.0.weight"] = torch.zeros_like(own["embed.0.weight"])
         weights["embed.0.weight"][:, : first.shape[1]] = first
         parent = self.joined.argmax(0)
-        for name in ("spread.2.weight", "spread.2.bias"):
-            weights[name] = weights[name][parent]
+        if len(last) == OCTAVES.count:
+            for name in ("spread.2.weight", "spread.2.bias"):
+                weights[name] = weights[name][parent]
         return {name: value for name, value in weights.items() if name != "seen"}
 
     def _known(self, features):
