@@ -16,6 +16,7 @@ SCALE = 4.0
 MULTIPLE = 8  # a network's rows and columns come in multiples of this
 LOG_VARIANCE = (-16.0, 8.0)  # what a network says of its error is held within these
 WINDOW = 9  # coefficients a side over which `completed` takes the error to be what a network was told
+LEAST_SHARE = 0.02  # of the way to what the structure says, that a network is taken to have gone
 TINY = 1e-20
 
 
@@ -112,14 +113,17 @@ def completed(m, e, mean, variance, bands, window=WINDOW):
     frequency, E = `around`(e). So it went the share a = 1 - variance / E of the way from m to what the picture's structure
     says, which is right for a coefficient of error E. The structure's own variance is then s = E (1 - a) / a, and
     a coefficient of error e should have gone e / (e + s): further where less was known, hardly where more was, and not at
-    all where it is exact. Where the net says that it knows less than before, nothing is taken from it.
+    all where it is exact. Where the net says that it knows less than before it is trusted less, and not at all from twice
+    the error on.
     """
     h, w = e.shape[1:]
     told = bands.means(e)
-    share = 1 - np.divide(variance, told, out=np.ones_like(told), where=told > TINY)
-    share = bands.per_coefficient(share.clip(0, 1), h, w)
+    rise = np.divide(variance, told, out=np.full_like(told, 2), where=told > TINY)
+    share = bands.per_coefficient((1 - rise).clip(LEAST_SHARE, 1), h, w)
+    trust = bands.per_coefficient((2 - rise).clip(0, 1), h, w)
     other = (1 - share) * around(e, window)
     total = share * e + other
-    far = np.divide(e, total, out=np.zeros_like(total), where=(total > TINY) & (share > 0))
-    left = np.where(share > 0, far * other, e)
+    far = np.divide(e, total, out=np.zeros_like(total), where=total > TINY)
+    left = e + trust * (far * other - e)
+    far = trust * far
     return (m + far * (mean - m)).astype(np.float32), left.astype(np.float32)

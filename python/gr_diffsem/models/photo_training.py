@@ -21,8 +21,8 @@ from .training import Training
 CROPS, CROPS_ON_GPU = (96, 8), (data.SMALLEST, 6)
 FAST_BFLOAT16 = torch.cpu._is_avx512_bf16_supported()  # a CPU then multiplies in it twice as fast
 VALIDATION = 12  # photographs
-DEEPEST = 3  # evaluations that a training state may have behind it
-OUTLIER = 4.0  # squared error over what the input had
+DEEPEST = 2  # evaluations that a training state may have behind it
+OUTLIER = 2.0  # squared error over what the input had
 PART = 224  # side of the square of a photograph that such states are made from: they are costly
 
 
@@ -42,9 +42,9 @@ class Whole:
 
 
 def _held_back(ratio):
-    """Squared errors over what was expected, beyond OUTLIER as their root: one square can be a thousand times the others,
-    and has to be learned from all the same."""
-    return torch.where(ratio < OUTLIER, ratio, OUTLIER * (2 * (ratio.clamp(min=OUTLIER) / OUTLIER).sqrt() - 1))
+    """Squared errors over what was expected, beyond OUTLIER as their logarithm: one square can be a thousand times the
+    others, and has to be learned from all the same, but not alone."""
+    return torch.where(ratio < OUTLIER, ratio, OUTLIER * (1 + torch.log(ratio.clamp(min=OUTLIER) / OUTLIER)))
 
 
 class PhotoTraining(Training):

@@ -91,10 +91,10 @@ class PhotoPosterior(Photographs):
     )
     # steps and inflation: chosen on photographs of the training set
     plan = {"type": "proximal", "steps": 2, "inflation": 16.0, "final": True}
-    link_share = 0.35  # of what is trained on
+    link_share = 0.4  # of what is trained on
 
     def networks(self):
-        return {"prior": Network(_prior_unet, "image prior", 0.4, minutes=70, batch=16, rate=6e-4)}
+        return {"prior": Network(_prior_unet, "image prior", 0.25, minutes=60, batch=16, rate=2e-4)}
 
     def choices(self, member):
         return {**super().choices(member), "sampler": {"type": "posterior_mean"}}
