@@ -12,6 +12,7 @@ namespace core {
 namespace {
 
 constexpr double tiny = 1e-20;
+constexpr double least_share = 0.02; // of the way, that a network is taken to have gone
 constexpr double right_angle = 1.5707963267948966;
 
 // Index of what a plane of n is continued by past its edges: itself, mirrored.
@@ -95,19 +96,21 @@ void PictureBands::complete(
     const float* e, const std::vector<double>& of, std::size_t window, float* far, float* left)
 {
     const std::size_t plane = d_rows * d_columns;
-    std::vector<double> share = means(e);
-    for (std::size_t i = 0; i < share.size(); i++)
-        share[i] = share[i] > tiny ? std::min(std::max(1 - of[i] / share[i], 0.0), 1.0) : 0.0;
+    std::vector<double> rise = means(e);
+    for (std::size_t i = 0; i < rise.size(); i++)
+        rise[i] = rise[i] > tiny ? of[i] / rise[i] : 2.0;
     for (std::size_t colour = 0; colour < 3; colour++) {
         const std::size_t begin = colour * plane;
         d_plane.assign(e + begin, e + begin + plane);
         look_around(window);
         for (std::size_t k = 0; k < plane; k++) {
-            const double error = e[begin + k], a = share[band(begin + k)];
+            const double error = e[begin + k], risen = rise[band(begin + k)];
+            const double a = std::min(std::max(1 - risen, least_share), 1.0);
+            const double trust = std::min(std::max(2 - risen, 0.0), 1.0);
             const double other = (1 - a) * d_plane[k], total = a * error + other;
-            const double way = a > 0 && total > tiny ? error / total : 0;
-            far[begin + k] = float(way);
-            left[begin + k] = float(a > 0 ? way * other : error);
+            const double way = total > tiny ? error / total : 0;
+            far[begin + k] = float(trust * way);
+            left[begin + k] = float(error + trust * (way * other - error));
         }
     }
 }

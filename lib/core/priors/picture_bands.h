@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Frequency bands of a photograph's cosine transform, and what a network's word for them says of each coefficient. The twin
- * is gr_diffsem/base/picture_bands.py.
+ * Frequency bands of a photograph's cosine transform, and what a network's word for them says of each coefficient.
+ * The twin is gr_diffsem/base/picture_bands.py.
  */
 #pragma once
 
@@ -40,13 +40,14 @@ public:
     std::vector<double> means(const float* variance) const;
 
     /*!
-     * What an answer to coefficients m with errors of variance e is worth for each, since a network knows of e only means:
-     * its correction is multiplied by `far`, and what is then left is `left`. of: the variance that it states, of each band.
-     * window: coefficients a side, odd, over which e looks alike to it.
+     * What an answer to coefficients m with errors of variance e is worth for each, since a network knows of e only
+     * means: its correction is multiplied by `far`, and what is then left is `left`. of: the variance that it states, of
+     * each band. window: coefficients a side, odd, over which e looks alike to it.
      *
-     * It was told the mean of e over a band, and sees it as E, the mean over coefficients of like frequency. So it went the
-     * share a = 1 - of / mean of the way to what the picture's structure says, which is right for e = E. The structure's own
-     * variance is then s = E (1 - a) / a, and a coefficient should go e / (e + s) of that way.
+     * It was told the mean of e over a band, and sees it as E, the mean over coefficients of like frequency. So it went
+     * the share a = 1 - of / mean of the way to what the picture's structure says, which is right for e = E. The
+     * structure's own variance is then s = E (1 - a) / a, and a coefficient should go e / (e + s) of that way. Where it
+     * says that it knows less than before it is trusted less, and not at all from twice the error on.
      */
     void complete(const float* e,
                   const std::vector<double>& of,

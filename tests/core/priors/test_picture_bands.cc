@@ -91,6 +91,8 @@ void bounds()
     CHECK_NEAR(far[5], 1.0, 1e-6);
     CHECK_NEAR(left[5], 0.5, 1e-6);
     complete(3.0); // it knows less than before
+    CHECK_NEAR(far[5], 0.5, 1e-6);
+    complete(5.0);
     CHECK_EQUAL(far[5], 0.0f);
     CHECK_EQUAL(left[5], 2.0f);
     complete(0.0); // it knows all
