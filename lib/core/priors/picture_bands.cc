@@ -92,8 +92,11 @@ void PictureBands::look_around(std::size_t window)
     along(d_rows, d_columns, d_columns, 1);
 }
 
-void PictureBands::complete(
-    const float* e, const std::vector<double>& of, std::size_t window, float* far, float* left)
+void PictureBands::complete(const float* e,
+                            const std::vector<double>& of,
+                            std::size_t window,
+                            float* far,
+                            float* left)
 {
     const std::size_t plane = d_rows * d_columns;
     std::vector<double> rise = means(e);

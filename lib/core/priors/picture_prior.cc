@@ -54,16 +54,20 @@ double positive(const OnnxFile& file, const char* key, double most)
 }
 
 // A whole number that need not be there.
-std::size_t
-whole(const OnnxFile& file, const char* key, std::size_t otherwise, std::size_t least, std::size_t most)
+std::size_t whole(const OnnxFile& file,
+                  const char* key,
+                  std::size_t otherwise,
+                  std::size_t least,
+                  std::size_t most)
 {
     if (file.meta(key).empty())
         return otherwise;
     const Json json = meta_json(file, key);
     const double value = json.is_number() ? json.as_double() : -1;
     if (!(value >= double(least)) || value > double(most) || value != std::floor(value))
-        throw Error(file.path + ": " + key + " is '" + file.meta(key) + "'. Give a whole number in " +
-                    std::to_string(least) + " .. " + std::to_string(most));
+        throw Error(file.path + ": " + key + " is '" + file.meta(key) +
+                    "'. Give a whole number in " + std::to_string(least) + " .. " +
+                    std::to_string(most));
     return std::size_t(value);
 }
 
@@ -116,8 +120,7 @@ public:
     }
     // image [3, rows, columns] and level in units of the net; mean replaces image. The picture is continued by its
     // last row and column, and the answer cut.
-    void
-    operator()(float* image, const std::vector<float>& level, std::vector<float>& log_variance)
+    void operator()(float* image, const std::vector<float>& level, std::vector<float>& log_variance)
     {
         auto* in = d_run.input_as<float>(0);
         for (std::size_t c = 0; c < 3; c++)

@@ -16,7 +16,9 @@ SCALE = 4.0
 MULTIPLE = 8  # a network's rows and columns come in multiples of this
 LOG_VARIANCE = (-16.0, 8.0)  # what a network says of its error is held within these
 WINDOW = 9  # coefficients a side over which `completed` takes the error to be what a network was told
-LEAST_SHARE = 0.02  # of the way to what the structure says, that a network is taken to have gone
+LEAST_SHARE = 0.1  # of the way to what the structure says, that a network is taken to have gone
+MOST_FURTHER = 3.0  # times the error of its like that a coefficient's counts when it goes further
+MOST_RISE = 4.0  # times the error that it was told, from which on a network is trusted less; from twice it not at all
 TINY = 1e-20
 
 
@@ -93,7 +95,8 @@ def proximal(mean, variance, z, v):
 
 
 def around(x, window=WINDOW):
-    """Means of planes [3, H, W], none negative, over windows of an odd number of coefficients a side; past an edge they are mirrored."""
+    """Means of planes [3, H, W], none negative, over windows of an odd number of coefficients a side; past an edge they
+    are mirrored."""
     for axis in (1, 2):
         n = x.shape[axis]
         reach = min(window // 2, n)
@@ -106,24 +109,25 @@ def around(x, window=WINDOW):
 
 
 def completed(m, e, mean, variance, bands, window=WINDOW):
-    """(mean, variance) of coefficients [3, H, W] from a net's answer to (m, e): its mean, and its variance in each of the
-    `bands` [count].
+    """(mean, variance) of coefficients [3, H, W] from a net's answer to (m, e): its mean, and its variance in each of
+    the `bands` [count].
 
     The net was told the mean of e over a band and sees it in its picture about as the mean over coefficients of like
-    frequency, E = `around`(e). So it went the share a = 1 - variance / E of the way from m to what the picture's structure
-    says, which is right for a coefficient of error E. The structure's own variance is then s = E (1 - a) / a, and
-    a coefficient of error e should have gone e / (e + s): further where less was known, hardly where more was, and not at
-    all where it is exact. Where the net says that it knows less than before it is trusted less, and not at all from twice
-    the error on.
+    frequency, E = `around`(e). So it went the share a = 1 - variance / E of the way from m to what the picture's
+    structure says, which is right for a coefficient of error E. The structure's own variance is then s = E (1 - a) / a,
+    and a coefficient of error e should have gone e / (e + s): further where less was known, hardly where more was, and
+    not at all where it is exact. Where the net says that it knows much less than it was told it is out of its depth,
+    and nothing is taken from it.
     """
     h, w = e.shape[1:]
     told = bands.means(e)
-    rise = np.divide(variance, told, out=np.full_like(told, 2), where=told > TINY)
+    rise = np.divide(variance, told, out=np.full_like(told, 2 * MOST_RISE), where=told > TINY)
     share = bands.per_coefficient((1 - rise).clip(LEAST_SHARE, 1), h, w)
-    trust = bands.per_coefficient((2 - rise).clip(0, 1), h, w)
-    other = (1 - share) * around(e, window)
-    total = share * e + other
-    far = np.divide(e, total, out=np.zeros_like(total), where=total > TINY)
-    left = e + trust * (far * other - e)
-    far = trust * far
-    return (m + far * (mean - m)).astype(np.float32), left.astype(np.float32)
+    trust = bands.per_coefficient((2 - rise / MOST_RISE).clip(0, 1), h, w)
+    alike = around(e, window)
+    other = (1 - share) * alike
+    further = np.minimum(e, MOST_FURTHER * alike)
+    total = share * further + other
+    far = np.divide(further, total, out=np.zeros_like(total), where=total > TINY)
+    left = e + trust * (np.divide(e * other, share * e + other, out=np.zeros_like(total), where=total > TINY) - e)
+    return (m + trust * far * (mean - m)).astype(np.float32), left.astype(np.float32)
