@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The prior of photographs where `photo_mmse` was trained, and where it was not: `linear`, both schemes, the same samples.
+"""The prior of photographs where `photo_mmse` was trained, and where it was not: both and `linear` on the same samples.
 
-    build/env/radio/bin/python bench/photo_prior.py [--images DIR] [--count N] [--only NAME ...] [--save DIR] [--json FILE]
+    build/env/radio/bin/python bench/photo_prior.py [--images DIR] [--count N] [--only NAME ...] [--save DIR]
 
 Where it was trained: the semantic link, noise variances per coefficient as its receiver states them. Where it was not:
-octaves of the picture lost whole, a burst that takes more than half of the symbols, an interferer on a quarter of the carriers,
-and two other linear codes: `chunks` (the spectrum in 8 x 8 chunks, each scaled by the fourth root of its variance, the
-weakest left out) and `plain` (the lowest frequencies, all scaled alike).
+octaves of the picture lost whole, a burst that takes more than half of the symbols, an interferer on some of the
+carriers, and two other linear codes: `chunks` (the spectrum in 8 x 8 chunks, each scaled by the fourth root of its
+variance, the weakest left out) and `plain` (the lowest frequencies, all scaled alike).
 
 Prints PSNR of `linear` and of each scheme, the difference of both schemes with a 95 % interval (bootstrap over
-pictures), and how true the prior's variances are: coefficients in ten equal groups by the variance stated, what was stated over the
-squared error of each group, the least and the largest.
+pictures), and how true the prior's variances are: coefficients in ten equal groups by the variance stated, what was
+stated over the squared error of each group, the least and the largest.
 """
 
 import argparse

@@ -48,8 +48,8 @@ def test_window_means_are_those_of_a_plain_loop():
 
 
 def observed(seed=2, s=0.8):
-    """(x, m, e, a net's mean, the variance of it in its band) where half of the coefficients have a tenth of the error: the
-    net does what is best for one that is told the mean of e only."""
+    """(x, m, e, a net's mean, the variance of it in its band) where half of the coefficients have a tenth of the error:
+    the net does what is best for one that is told the mean of e only."""
     rng = np.random.default_rng(seed)
     shape = (3, 60, 80)
     e = np.where(rng.random(shape) < 0.5, 1.0, 0.1)
@@ -70,16 +70,20 @@ def test_completed_is_the_posterior_mean_of_each_coefficient():
         assert np.mean(left[at]) == pytest.approx(best, rel=0.06)
 
 
-def test_completed_takes_nothing_from_a_net_that_knows_less_than_before():
+def test_completed_has_bounds():
     x, m, e, mean, variance = observed()
     one = picture_bands.Bands((), 1)
     whole, left = picture_bands.completed(m, e, mean, variance + 10, one)
-    assert np.allclose(whole, m, atol=1e-6) and np.allclose(left, e)
+    assert np.allclose(whole, m, atol=1e-6) and np.allclose(left, e), "a net that is out of its depth"
     whole, left = picture_bands.completed(m, np.full_like(e, 0.5), mean, np.full(2, 0.2), one)
     assert np.allclose(whole, mean, atol=1e-5) and np.allclose(left, 0.2), "where all are alike: its own word"
     e[:, :9, :9] = 0
     whole, left = picture_bands.completed(m, e, mean, variance, one)
     assert np.allclose(whole[e == 0], m[e == 0]) and not left[e == 0].any(), "what is exact stays"
+    alone = np.full_like(e, 1e-6)
+    alone[:, 30, 40] = 1
+    whole, _ = picture_bands.completed(m, alone, mean, np.full(2, alone.mean()), one)
+    assert (np.abs(whole - m) <= 3 * np.abs(mean - m) + 1e-5).all(), "nothing goes far beyond what the net said"
 
 
 def test_random_noise_is_of_every_kind():

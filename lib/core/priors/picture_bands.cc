@@ -12,7 +12,10 @@ namespace core {
 namespace {
 
 constexpr double tiny = 1e-20;
-constexpr double least_share = 0.02; // of the way, that a network is taken to have gone
+constexpr double least_share = 0.1; // of the way, that a network is taken to have gone
+constexpr double most_further = 3;  // times the error of its like that a coefficient's counts
+constexpr double most_rise =
+    4; // times what it was told; then it is trusted less, from twice it not at all
 constexpr double right_angle = 1.5707963267948966;
 
 // Index of what a plane of n is continued by past its edges: itself, mirrored.
@@ -101,7 +104,7 @@ void PictureBands::complete(const float* e,
     const std::size_t plane = d_rows * d_columns;
     std::vector<double> rise = means(e);
     for (std::size_t i = 0; i < rise.size(); i++)
-        rise[i] = rise[i] > tiny ? of[i] / rise[i] : 2.0;
+        rise[i] = rise[i] > tiny ? of[i] / rise[i] : 2 * most_rise;
     for (std::size_t colour = 0; colour < 3; colour++) {
         const std::size_t begin = colour * plane;
         d_plane.assign(e + begin, e + begin + plane);
@@ -109,11 +112,13 @@ void PictureBands::complete(const float* e,
         for (std::size_t k = 0; k < plane; k++) {
             const double error = e[begin + k], risen = rise[band(begin + k)];
             const double a = std::min(std::max(1 - risen, least_share), 1.0);
-            const double trust = std::min(std::max(2 - risen, 0.0), 1.0);
-            const double other = (1 - a) * d_plane[k], total = a * error + other;
-            const double way = total > tiny ? error / total : 0;
-            far[begin + k] = float(trust * way);
-            left[begin + k] = float(error + trust * (way * other - error));
+            const double trust = std::min(std::max(2 - risen / most_rise, 0.0), 1.0);
+            const double other = (1 - a) * d_plane[k];
+            const double further = std::min(error, most_further * d_plane[k]);
+            const double total = a * further + other, whole = a * error + other;
+            const double remains = whole > tiny ? error * other / whole : 0;
+            far[begin + k] = float(total > tiny ? trust * further / total : 0);
+            left[begin + k] = float(error + trust * (remains - error));
         }
     }
 }

@@ -46,8 +46,8 @@ public:
      *
      * It was told the mean of e over a band, and sees it as E, the mean over coefficients of like frequency. So it went
      * the share a = 1 - of / mean of the way to what the picture's structure says, which is right for e = E. The
-     * structure's own variance is then s = E (1 - a) / a, and a coefficient should go e / (e + s) of that way. Where it
-     * says that it knows less than before it is trusted less, and not at all from twice the error on.
+     * structure's own variance is then s = E (1 - a) / a, and a coefficient should go e / (e + s) of that way; e counts
+     * three times E at most. Where a network says that it knows much less than it was told it is trusted less.
      */
     void complete(const float* e,
                   const std::vector<double>& of,

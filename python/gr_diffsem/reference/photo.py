@@ -28,8 +28,8 @@ TINY = 1e-20
 
 
 class OnnxNet:
-    """An exported net, run by onnxruntime: (image [H, W, 3], levels [2 n]) -> (mean [H, W, 3], log variance [n]), with n
-    `bands`. window: over how many coefficients a side its answer is `completed` for each; 0: it stands as it is."""
+    """An exported net, run by onnxruntime: (image [H, W, 3], levels [2 n]) -> (mean [H, W, 3], log variance [n]), with
+    n `bands`. window: over how many coefficients a side its answer is `completed` for each; 0: it stands as it is."""
 
     def __init__(self, path, threads=1):
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

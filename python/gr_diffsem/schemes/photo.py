@@ -2,9 +2,9 @@
 """Photographs whose cosine transform came with unequal noise, or not at all: two receivers.
 
 `photo_posterior` is an image prior: it was trained on photographs and random noise spectra, the semantic link as
-one case among them, and meets whatever left the noise only through the operator transform x gains x mask. `photo_mmse`
-is one net behind the linear receiver of the semantic link, trained on what that link leaves. Both are networks of one kind
-(models/photo.py) under the same contract.
+one case among them, and meets whatever left the noise only through the operator transform x gains x mask.
+`photo_mmse` is one net behind the linear receiver of the semantic link, trained on what that link leaves. Both are
+networks of one kind (models/photo.py) under the same contract.
 """
 
 from dataclasses import dataclass

@@ -90,14 +90,21 @@ void bounds()
     complete(0.5); // all alike: the network's word
     CHECK_NEAR(far[5], 1.0, 1e-6);
     CHECK_NEAR(left[5], 0.5, 1e-6);
-    complete(3.0); // it knows less than before
+    complete(3.0); // it was told too little
+    CHECK_NEAR(far[5], 1.0, 1e-6);
+    CHECK_NEAR(left[5], 1.8, 1e-6);
+    complete(12.0); // it is out of its depth
     CHECK_NEAR(far[5], 0.5, 1e-6);
-    complete(5.0);
+    complete(20.0);
     CHECK_EQUAL(far[5], 0.0f);
     CHECK_EQUAL(left[5], 2.0f);
     complete(0.0); // it knows all
     CHECK_EQUAL(far[5], 1.0f);
     CHECK_EQUAL(left[5], 0.0f);
+    e.assign(n, 1e-6f); // one among many that are known
+    e[4 * columns + 1] = 1;
+    complete(0.02);
+    CHECK_BELOW(far[4 * columns + 1], 3.2);
     e.assign(n, 0.0f); // nothing was unknown
     complete(0.5);
     CHECK_EQUAL(far[5], 0.0f);
