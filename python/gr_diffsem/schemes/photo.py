@@ -90,7 +90,7 @@ class PhotoPosterior(Photographs):
         "`linear` receiver leaves"
     )
     # steps and inflation: chosen on photographs of the training set
-    plan = {"type": "proximal", "steps": 2, "inflation": 16.0, "final": True}
+    plan = {"type": "proximal", "steps": 2, "inflation": 4.0, "final": True}
     link_share = 0.4  # of what is trained on
 
     def networks(self):
