@@ -140,7 +140,7 @@ def test_realism_gives_back_the_energy_that_the_mean_lacks(nets, pictures):
         )
         assert mean[4] < 0.3 * true[4] and abs(np.log(draw[4] / true[4])) < 0.7 * abs(np.log(mean[4] / true[4]))
         assert np.allclose(draw[5:], mean[5:], rtol=1e-3), "colours are left alone"
-        assert psnr(images[0], x) > psnr(images[2], x) + 0.3
+        assert psnr(images[0], x) > psnr(images[2], x) + 0.2
 
 
 @pytest.mark.parametrize("name", NETS)
