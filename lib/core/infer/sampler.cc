@@ -54,7 +54,7 @@ void SamplerRun::evaluate(int step)
         throw std::runtime_error("stopped");
     estimate.want_variance = step == 0 || levels.measured();
     denoiser->denoise(x, now, *workspace, estimate);
-    if (step == 0) {
+    if (step == 0 || levels.measured()) { // of the answer itself, where each step says what it left
         has_variance = estimate.has_variance;
         if (has_variance)
             std::copy(estimate.variance.begin(),

@@ -4,9 +4,10 @@
 #include <gnuradio/diffsem/core/onnx/ort.h>
 
 #include "onnx/onnx_sidecar.h"
+#include "operators/dct.h"
+#include "priors/picture_bands.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace core {
 
 namespace {
 
-constexpr std::size_t bands = 10; // five of luma, five of both other colours
+constexpr std::size_t most_rings = 32, most_sectors = 16, most_window = 65;
 constexpr float least_log_variance = -16, most_log_variance = 8; // a net's word is held within
 
 std::size_t rounded_up(std::size_t n, std::size_t multiple)
@@ -52,7 +53,40 @@ double positive(const OnnxFile& file, const char* key, double most)
     return json.as_double();
 }
 
-std::vector<OrtTensor> inputs(std::int64_t rows, std::int64_t columns)
+// A whole number that need not be there.
+std::size_t whole(const OnnxFile& file,
+                  const char* key,
+                  std::size_t otherwise,
+                  std::size_t least,
+                  std::size_t most)
+{
+    if (file.meta(key).empty())
+        return otherwise;
+    const Json json = meta_json(file, key);
+    const double value = json.is_number() ? json.as_double() : -1;
+    if (!(value >= double(least)) || value > double(most) || value != std::floor(value))
+        throw Error(file.path + ": " + key + " is '" + file.meta(key) +
+                    "'. Give a whole number in " + std::to_string(least) + " .. " +
+                    std::to_string(most));
+    return std::size_t(value);
+}
+
+BandShape shape_of(const OnnxFile& file)
+{
+    BandShape shape;
+    const Json edges = meta_json(file, "diffsem.band_edges");
+    for (std::size_t i = 0; edges.is_array() && i < edges.size(); i++)
+        if (edges.items()[i].is_number())
+            shape.edges.push_back(edges.items()[i].as_double());
+    if (shape.edges.empty() || shape.edges.size() >= most_rings ||
+        !std::is_sorted(shape.edges.begin(), shape.edges.end()))
+        throw Error(file.path + ": diffsem.band_edges is '" + file.meta("diffsem.band_edges") +
+                    "'. Give up to " + std::to_string(most_rings - 1) + " rising numbers");
+    shape.sectors = whole(file, "diffsem.band_sectors", 1, 1, most_sectors);
+    return shape;
+}
+
+std::vector<OrtTensor> inputs(std::int64_t rows, std::int64_t columns, std::size_t bands)
 {
     return {{"x", ElemType::float32, {1, 3, rows, columns}},
             {"level", ElemType::float32, {1, std::int64_t(2 * bands)}}};
@@ -66,45 +100,27 @@ public:
          std::size_t rows,
          std::size_t columns,
          std::size_t multiple,
-         const std::vector<double>& edges)
+         std::size_t bands)
         : d_rows(rows),
           d_columns(columns),
           d_wide_rows(rounded_up(std::max<std::size_t>(rows, 16), multiple)),
           d_wide_columns(rounded_up(std::max<std::size_t>(columns, 16), multiple)),
-          d_band(rows * columns),
           d_run(session,
-                inputs(std::int64_t(d_wide_rows), std::int64_t(d_wide_columns)),
+                inputs(std::int64_t(d_wide_rows), std::int64_t(d_wide_columns), bands),
                 {{"mean",
                   ElemType::float32,
                   {1, 3, std::int64_t(d_wide_rows), std::int64_t(d_wide_columns)}},
                  {"log_variance", ElemType::float32, {1, std::int64_t(bands)}}},
                 1)
     {
-        for (std::size_t i = 0; i < rows; i++)
-            for (std::size_t j = 0; j < columns; j++) {
-                const double f = std::sqrt(std::pow(double(i) / double(rows), 2) +
-                                           std::pow(double(j) / double(columns), 2));
-                std::size_t band = 0;
-                while (band < edges.size() && f >= edges[band])
-                    band++;
-                d_band[i * columns + j] = std::uint8_t(band);
-            }
     }
     bool fits(std::size_t rows, std::size_t columns) const
     {
         return rows == d_rows && columns == d_columns;
     }
-    std::size_t band(std::size_t k) const
-    {
-        const std::size_t plane = d_rows * d_columns;
-        return d_band[k % plane] + (k < plane ? 0 : bands / 2);
-    }
-
     // image [3, rows, columns] and level in units of the net; mean replaces image. The picture is continued by its
     // last row and column, and the answer cut.
-    void operator()(float* image,
-                    const std::array<float, 2 * bands>& level,
-                    std::array<float, bands>& log_variance)
+    void operator()(float* image, const std::vector<float>& level, std::vector<float>& log_variance)
     {
         auto* in = d_run.input_as<float>(0);
         for (std::size_t c = 0; c < 3; c++)
@@ -123,17 +139,24 @@ public:
                 std::copy(from, from + d_columns, image + (c * d_rows + i) * d_columns);
             }
         const auto* v = d_run.output_as<float>(1);
-        std::copy(v, v + bands, log_variance.begin());
+        log_variance.assign(v, v + level.size() / 2);
     }
 
 private:
     std::size_t d_rows, d_columns, d_wide_rows, d_wide_columns;
-    std::vector<std::uint8_t> d_band; // 0..4 of each coefficient of a plane
     OrtRun d_run;
 };
 
+// What belongs to one size of picture.
+struct Sized {
+    Pass pass;
+    PictureBands bands;
+    PhotoTransform transform;
+};
+
 struct PictureWorkspace : public Workspace {
-    std::unique_ptr<Pass> pass; // of the last size
+    std::unique_ptr<Sized> sized; // of the last size
+    std::vector<float> level, log_variance, error, far, change;
 };
 
 class PicturePrior : public Prior
@@ -144,13 +167,9 @@ public:
         check_contract(file, true);
         d_multiple = std::size_t(positive(file, "diffsem.multiple", 256));
         d_scale = float(positive(file, "diffsem.scale", 1000));
-        const Json edges = meta_json(file, "diffsem.band_edges");
-        for (std::size_t i = 0; edges.is_array() && i < edges.size(); i++)
-            if (edges.items()[i].is_number())
-                d_edges.push_back(edges.items()[i].as_double());
-        if (d_edges.size() != bands / 2 - 1 || !std::is_sorted(d_edges.begin(), d_edges.end()))
-            throw Error(file.path + ": diffsem.band_edges is '" + file.meta("diffsem.band_edges") +
-                        "'. Give four rising numbers");
+        d_shape = shape_of(file);
+        d_window = whole(file, "diffsem.window", 0, 0, most_window);
+        const std::size_t bands = d_shape.count();
         constexpr auto any = TensorInfo::dynamic;
         check_tensor(file, file.inputs, 0, "x", {any, 3, any, any});
         check_tensor(file, file.inputs, 1, "level", {any, std::int64_t(2 * bands)});
@@ -163,12 +182,13 @@ public:
         ort.run_limit *= 10; // a run is a whole picture
         d_session = OrtSession::create(file, ort);
         const std::int64_t side = std::int64_t(rounded_up(16, d_multiple));
-        const auto found = d_session->probe(inputs(side, side), {"mean", "log_variance"}, 1);
+        const auto found = d_session->probe(inputs(side, side, bands), {"mean", "log_variance"}, 1);
         if (found[0].elements(1) != std::size_t(3 * side * side) || found[1].elements(1) != bands ||
             found[0].type != ElemType::float32 || found[1].type != ElemType::float32)
             throw Error(file.path + ": its outputs at " + std::to_string(side) + " x " +
                         std::to_string(side) +
-                        " pixels are not float32 [1, 3, rows, columns] and [1, 10]");
+                        " pixels are not float32 [1, 3, rows, columns] and [1, " +
+                        std::to_string(bands) + "]");
         d_traits.learned = true;
         d_traits.domain = Domain::real;
         d_traits.shape = {3, -1, -1};
@@ -190,14 +210,16 @@ public:
         const Unknown* spectrum = w.context ? w.context->find("spectrum") : nullptr;
         if (!spectrum || spectrum->x.elements() != x.elements())
             throw std::runtime_error("the picture came without its spectrum");
-        if (!w.pass || !w.pass->fits(rows, columns)) {
-            w.pass.reset(); // its memory first
-            w.pass = std::make_unique<Pass>(d_session, rows, columns, d_multiple, d_edges);
+        if (!w.sized || !w.sized->pass.fits(rows, columns)) {
+            w.sized.reset(); // its memory first
+            w.sized.reset(new Sized{Pass(d_session, rows, columns, d_multiple, d_shape.count()),
+                                    PictureBands(d_shape, rows, columns),
+                                    PhotoTransform(rows, columns)});
         }
         out.set_batch(x.batch());
         out.has_variance = true;
         for (std::size_t b = 0; b < x.batch(); b++)
-            one(x.item(b), sigma, b, spectrum->x.item(0), *w.pass, out);
+            one(x.item(b), sigma, b, spectrum->x.item(0), w, out);
     }
 
 private:
@@ -205,41 +227,62 @@ private:
              const Sigma& sigma,
              std::size_t b,
              const float* spectrum,
-             Pass& pass,
+             PictureWorkspace& w,
              Estimate& out) const
     {
-        const std::size_t n = out.mean.elements();
-        std::array<double, 2 * bands> sum{};
-        std::array<double, bands> count{};
-        for (std::size_t k = 0; k < n; k++) {
-            const std::size_t band = pass.band(k);
-            sum[band] += double(sigma.at(b, k)) * sigma.at(b, k);
-            sum[bands + band] += spectrum[k];
-            count[band] += 1;
-        }
-        std::array<float, 2 * bands> level;
-        for (std::size_t i = 0; i < 2 * bands; i++)
-            level[i] = d_scale * float(std::sqrt(sum[i] / std::max(count[i % bands], 1.0)));
+        const std::size_t n = out.mean.elements(), bands = d_shape.count();
+        const PictureBands& of = w.sized->bands;
+        w.error.resize(n);
+        for (std::size_t k = 0; k < n; k++)
+            w.error[k] = float(double(sigma.at(b, k)) * sigma.at(b, k));
+        w.level.clear();
+        for (const float* variance : {static_cast<const float*>(w.error.data()), spectrum})
+            for (const double mean : of.means(variance))
+                w.level.push_back(d_scale * float(std::sqrt(mean)));
         float* mean = out.mean.item(b);
         for (std::size_t i = 0; i < n; i++)
             mean[i] = d_scale * x[i];
-        std::array<float, bands> log_variance, tau;
-        pass(mean, level, log_variance);
+        w.sized->pass(mean, w.level, w.log_variance);
+        std::vector<double> tau(bands);
         for (std::size_t i = 0; i < bands; i++)
-            tau[i] = std::exp(std::min(std::max(log_variance[i], least_log_variance),
+            tau[i] = std::exp(std::min(std::max(w.log_variance[i], least_log_variance),
                                        most_log_variance)) /
                      (d_scale * d_scale);
         for (std::size_t k = 0; k < n; k++) {
             mean[k] /= d_scale;
-            out.variance[b * n + k] = tau[pass.band(k)];
+            out.variance[b * n + k] = float(tau[of.band(k)]);
         }
+        if (d_window)
+            complete(x, tau, w, mean, &out.variance[b * n]);
+    }
+
+    // For each coefficient what the network said for its band.
+    void complete(const float* x,
+                  const std::vector<double>& tau,
+                  PictureWorkspace& w,
+                  float* mean,
+                  float* variance) const
+    {
+        const std::size_t n = w.error.size();
+        w.far.resize(n);
+        w.change.resize(n);
+        w.sized->bands.complete(w.error.data(), tau, d_window, w.far.data(), variance);
+        for (std::size_t i = 0; i < n; i++)
+            w.change[i] = mean[i] - x[i];
+        w.sized->transform.forward(w.change.data(), w.change.data());
+        for (std::size_t k = 0; k < n; k++)
+            w.change[k] *= w.far[k];
+        w.sized->transform.inverse(w.change.data(), w.change.data());
+        for (std::size_t i = 0; i < n; i++)
+            mean[i] = x[i] + w.change[i];
     }
 
     Traits d_traits;
     std::shared_ptr<const OrtSession> d_session;
     std::size_t d_multiple = 1;
     float d_scale = 1;
-    std::vector<double> d_edges;
+    BandShape d_shape;
+    std::size_t d_window = 0; // 0: the answer stands as it is
 };
 
 } // namespace

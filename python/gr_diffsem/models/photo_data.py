@@ -19,7 +19,8 @@ from ..base.picture_bands import SCALE
 from ..base.picture_transform import forward
 
 SMALLEST = 160  # pixels along the shorter side of a photograph that can be used
-LONGEST = 512  # pixels along the longer side; what is larger is reduced
+LONGEST = 800  # pixels along the longer side; what is larger is reduced
+MOST_SIDE = 400  # of the part of a larger photograph that is drawn from
 
 
 def load(folder):
@@ -50,23 +51,33 @@ def load(folder):
 
 
 @lru_cache(maxsize=64)
-def _zones(h, w, ratio):
+def _zones(h, w, ratio, parts=0):
     def axis(n):
+        if parts:
+            return np.arange(n) * parts // n
         return np.ceil(np.log(np.arange(n) + 1) / np.log(ratio)).astype(int)
 
     rows, columns = axis(h), axis(w)
     return (rows[:, None] * (columns.max() + 1) + columns).ravel()
 
 
-def spectrum(c, ratio=1.5):
-    """Coarse power spectrum of coefficients [3, H, W]: means over geometric zones, in steps of 3 dB."""
-    index = _zones(*c.shape[1:], ratio)
+def spectrum(c, ratio=1.5, parts=0):
+    """Coarse power spectrum of coefficients [3, H, W]: means over geometric zones, or over so many equal parts of each
+    axis, in steps of 3 dB."""
+    index = _zones(*c.shape[1:], ratio, parts)
     count = np.maximum(np.bincount(index), 1)
     out = np.empty_like(c)
     for k, plane in enumerate(c):
         mean = np.bincount(index, plane.ravel() ** 2) / count
         out[k] = (2.0 ** np.round(np.log2(mean + 1e-7)))[index].reshape(plane.shape)
     return out
+
+
+def draw_spectrum(rng, c):
+    """What is told of a photograph's spectrum: in one of several ways."""
+    if rng.random() < 0.2:
+        return spectrum(c, parts=int(rng.integers(6, 24)))
+    return spectrum(c, ratio=float(rng.choice((1.5, 1.5, 1.75, 2.25, 3.0))))
 
 
 def draw_noise(rng, power):
@@ -79,25 +90,67 @@ def draw_noise(rng, power):
     v = faint * 10 ** rng.uniform(-2.2, 0.8) * (power / faint) ** tilt
     if rng.random() < 0.4:  # unequal noise, as from fading
         v = v * np.exp(rng.uniform(0.3, 1.5) * rng.standard_normal(shape, np.float32))
-    if rng.random() < 0.8:  # the faintest coefficients are not observed
+    if rng.random() < 0.3:  # some have much more of it
+        v[rng.random(shape, np.float32) < rng.uniform(0, 0.7)] *= 10 ** rng.uniform(0.5, 3.5)
+    if rng.random() < 0.7:  # the faintest coefficients are not observed
         v[power < faint] = np.inf
+    elif rng.random() < 0.7:  # or the highest frequencies, whatever they hold
+        v[:, _frequency(*shape[1:]) > 2 ** rng.uniform(-3.5, 0)] = np.inf
     if rng.random() < 0.5:  # some others neither
-        v[rng.random(shape, np.float32) < rng.uniform(0, 0.5)] = np.inf
+        v[rng.random(shape, np.float32) < rng.uniform(0, 0.85)] = np.inf
+    if rng.random() < 0.4:  # nor a whole region, or with much more noise
+        for _ in range(rng.integers(1, 3)):
+            v[draw_region(rng, shape)] *= rng.choice((np.inf, np.inf, 10 ** rng.uniform(1, 3)))
     if rng.random() < 0.7:  # and the lowest are exact
         v[:, :4, :6] = 1e-6
     return v
 
 
+def _frequency(h, w):
+    return np.hypot(np.arange(h)[:, None] / h, np.arange(w) / w)
+
+
+def draw_region(rng, shape):
+    """A region of the plane of frequencies, of all colours or some: bool [3, H, W]. A ring, a stripe along an axis, a
+    rectangle or a sector."""
+    _, h, w = shape
+    rows, columns = np.broadcast_arrays(np.arange(h)[:, None] / h, np.arange(w) / w)
+
+    def between(f):
+        low = 2 ** rng.uniform(-5, -0.5)
+        return (f >= low) & (f < low * 2 ** rng.uniform(0.2, 2))
+
+    kind = rng.integers(5)
+    if kind == 0:
+        inside = between(_frequency(h, w))
+    elif kind == 1:
+        inside = between(rows)
+    elif kind == 2:
+        inside = between(columns)
+    elif kind == 3:
+        inside = between(rows) & between(columns)
+    else:
+        angle, middle = np.arctan2(rows, columns), rng.uniform(0, np.pi / 2)
+        inside = (np.abs(angle - middle) < rng.uniform(0.05, 0.4)) & (_frequency(h, w) > 2 ** rng.uniform(-5, -2))
+    colours = np.array(((1, 1, 1), (1, 1, 1), (1, 0, 0), (0, 1, 1))[rng.integers(4)], bool)
+    return colours[:, None, None] & inside
+
+
 def observe(rng, photograph):
     """One training pair: (truth [H, W, 3] in units of x, z, v, spectrum [3, H, W])."""
+    return next(observations(rng, photograph))
+
+
+def observations(rng, photograph):
+    """What `observe` gives, again and again, of one copy of the photograph."""
     image = augment(rng, photograph)
     x = SCALE * (image.astype(np.float32) / 255 - 0.5)
     c = forward(x)
-    power = spectrum(c)
-    v = draw_noise(rng, power).astype(np.float32)
-    finite = np.where(np.isfinite(v), v, 0)
-    z = c + np.sqrt(finite) * rng.standard_normal(c.shape, np.float32)
-    return x, z, v, power
+    while True:
+        power = draw_spectrum(rng, c)
+        v = draw_noise(rng, power).astype(np.float32)
+        finite = np.where(np.isfinite(v), v, 0)
+        yield x, c + np.sqrt(finite) * rng.standard_normal(c.shape, np.float32), v, power
 
 
 def augment(rng, photograph):

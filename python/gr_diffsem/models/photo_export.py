@@ -7,8 +7,9 @@ from ..base import picture_bands
 from .onnx_export import as_metadata, graph_of, save, session
 
 
-def photo_contract(scheme, network, facts, role="image_denoiser"):
+def photo_contract(net, scheme, network, facts, role="image_denoiser"):
     """What an .onnx says of itself, for a network of photographs: {metadata key: string}."""
+    bands = bands_of(net)
     values = {
         "contract": "1",
         "role": role,
@@ -16,7 +17,9 @@ def photo_contract(scheme, network, facts, role="image_denoiser"):
         "domain": "image",
         "multiple": picture_bands.MULTIPLE,
         "scale": picture_bands.SCALE,
-        "band_edges": list(picture_bands.EDGES),
+        "band_edges": list(bands.edges),
+        "band_sectors": bands.sectors,
+        "window": getattr(net, "window", 0),
         "trained_on": facts,
         "licence": scheme.licence,
         "claims": scheme.claims_json(),
@@ -25,16 +28,21 @@ def photo_contract(scheme, network, facts, role="image_denoiser"):
     return as_metadata(values)
 
 
+def bands_of(net):
+    """What its levels are of: octaves unless it says otherwise."""
+    return getattr(net, "bands", picture_bands.OCTAVES)
+
+
 def write(net, path, scheme, network, facts, role="image_denoiser"):
     """Write the .onnx, check it against torch at several sizes; returns the largest difference."""
     import torch
 
     net = net.for_export()
-    example = {"x": torch.randn(2, 3, 48, 64), "level": torch.rand(2, 20) + 0.1}
+    example = {"x": torch.randn(2, 3, 48, 64), "level": torch.rand(2, 2 * bands_of(net).count) + 0.1}
     batch = torch.export.Dim("batch", min=1, max=1 << 16)
     sides = [picture_bands.MULTIPLE * torch.export.Dim(name, min=2, max=1 << 12) for name in ("rows", "columns")]
     model = graph_of(net, example, ({0: batch, 2: sides[0], 3: sides[1]}, {0: batch}))
-    return save(model, photo_contract(scheme, network, facts, role), path, lambda file: compare(net, file))
+    return save(model, photo_contract(net, scheme, network, facts, role), path, lambda file: compare(net, file))
 
 
 def compare(net, path):
@@ -43,7 +51,9 @@ def compare(net, path):
 
     graph = session(path)
     rng = np.random.default_rng(0)
-    least, largest = net.seen[:, :20].clamp(-3, 3).numpy()  # of log(level^2) / 4
+    bands = bands_of(net).count
+    begin = net.seen.shape[1] - 3 * bands  # the bands' own features come last
+    least, largest = net.seen[:, begin : begin + 2 * bands].clamp(-3, 3).numpy()  # of log(level^2) / 4
     worst = 0.0
     for n, h, w in ((1, 16, 40), (3, 64, 64), (2, 128, 72)):
         x = rng.standard_normal((n, 3, h, w)).astype(np.float32)

@@ -24,7 +24,7 @@ class Pool:
         self.data.close()
 
     def next(self):
-        """The next batch: (truth, input [B, 3, S, S], level [B, 20])."""
+        """The next batch: (truth, input [B, 3, S, S], level [B, L])."""
         batch = self.training.batch
         while self.came < FIRST * batch or self.used + batch > MOST_USES * self.came:
             self._enter(self.data.next())
@@ -34,7 +34,7 @@ class Pool:
         self.used += batch
         rows = torch.from_numpy(self.rng.integers(min(self.came, len(self.parts[0])), size=batch))
         truth, x, level = (part[rows.to(part.device)] for part in self.parts)
-        return turned(truth), turned(x), level
+        return turned(truth), turned(x), turned_levels(level, self.training.net.bands.sectors)
 
     def _enter(self, item):
         crops = self.training.take(self.rng, item)
@@ -53,4 +53,12 @@ def turned(x):
     for i, part in enumerate(x.chunk(8)):
         part = part.flip([axis for bit, axis in ((1, 2), (2, 3)) if i & bit])
         eighths.append(part.transpose(2, 3) if i & 4 else part)
+    return torch.cat(eighths)
+
+
+def turned_levels(level, sectors):
+    """Levels [B, L] of what `turned` makes: where rows and columns change places, so do a ring's sectors."""
+    eighths = []
+    for i, part in enumerate(level.chunk(8)):
+        eighths.append(part.unflatten(1, (-1, sectors)).flip(2).flatten(1) if i & 4 else part)
     return torch.cat(eighths)

@@ -10,6 +10,7 @@ import torch
 
 from ..base import picture_bands, picture_transform
 from ..base.errors import UserError
+from ..reference import photo
 from . import photo_data as data
 from .batches import Data
 from .photo_pool import Pool
@@ -18,28 +19,39 @@ from .training import Training
 # (side of a crop, crops of one degraded photograph): what a CPU can afford; and so that crops of a photograph of
 # BSDS500's size cover it once, and mid-size structure is seen whole.
 CROPS, CROPS_ON_GPU = (96, 8), (data.SMALLEST, 6)
+FAST_BFLOAT16 = torch.cpu._is_avx512_bf16_supported()  # a CPU then multiplies in it twice as fast
 VALIDATION = 12  # photographs
-DEEPEST = 3  # evaluations that a training state may have behind it
+DEEPEST = 2  # evaluations that a training state may have behind it
+OUTLIER = 2.0  # squared error over what the input had
 PART = 224  # side of the square of a photograph that such states are made from: they are costly
 
 
-def evaluate(net, image, level):
-    """The net on a whole picture: [H, W, 3], [20] -> mean [H, W, 3], log variance [10]."""
-    h, w, _ = image.shape
-    where = net.shares.device
-    x, level = (
-        torch.from_numpy(picture_bands.padded(image, net.multiple)).to(where),
-        torch.from_numpy(level)[None].to(where),
-    )
-    with torch.no_grad():
-        mean, log_variance = net(x, level)
-    return mean[0, :, :h, :w].cpu().numpy().transpose(1, 2, 0), log_variance[0].cpu().numpy()
+class Whole:
+    """A net on whole pictures, as `reference.photo` asks one: ([H, W, 3], [L]) -> mean [H, W, 3], log variance [n]."""
+
+    def __init__(self, net):
+        self.net, self.bands, self.window = net, net.bands, net.window
+
+    def __call__(self, image, level):
+        h, w, _ = image.shape
+        where = self.net.shares.device
+        x = torch.from_numpy(picture_bands.padded(image, self.net.multiple)).to(where)
+        with torch.no_grad():
+            mean, log_variance = self.net(x, torch.from_numpy(level)[None].to(where))
+        return mean[0, :, :h, :w].cpu().numpy().transpose(1, 2, 0), log_variance[0].cpu().numpy()
+
+
+def _held_back(ratio):
+    """Squared errors over what was expected, beyond OUTLIER as their logarithm: one square can be a thousand times the
+    others, and has to be learned from all the same, but not alone."""
+    return torch.where(ratio < OUTLIER, ratio, OUTLIER * (1 + torch.log(ratio.clamp(min=OUTLIER) / OUTLIER)))
 
 
 class PhotoTraining(Training):
     """Training on random squares of whole degraded photographs."""
 
     WARM_UP = 200  # steps before states of the sampler are trained on
+    EVALUATE_EVERY = 300.0  # whole photographs take a while
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
@@ -57,8 +69,8 @@ class PhotoTraining(Training):
             net.to(memory_format=torch.channels_last)
         self.average.eval().seen = self.net.seen
         torch.backends.cudnn.benchmark = True  # every batch has one shape
-        index = torch.from_numpy(picture_bands.band_index(self.crop, self.crop)).long()
-        one = torch.nn.functional.one_hot(index, 5).float()
+        index = torch.from_numpy(self.net.bands.index(self.crop, self.crop)).long()
+        one = torch.nn.functional.one_hot(index, self.net.bands.each).float()
         shares = one / one.sum((0, 1))
         transform = (
             torch.from_numpy(picture_transform.dct_matrix(self.crop)),
@@ -82,7 +94,7 @@ class PhotoTraining(Training):
         return 0, [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def take(self, rng, item):
-        """Crops (truth, input [n, 3, S, S], level [n, 20]) of what was drawn; the early net makes no states."""
+        """Crops (truth, input [n, 3, S, S], level [n, L]) of what was drawn; the early net makes no states."""
         again, parts = item
         if again:
             parts = [part.numpy() for part in parts]
@@ -94,25 +106,24 @@ class PhotoTraining(Training):
         follow them in a sampler."""
         x, z, v, power = seen
         m, e = picture_bands.proximal(0.0, power, z, v)
-        inflation = 2 ** rng.uniform(0, 3)
+        inflation = self.scheme.plan["inflation"] * 2 ** rng.uniform(-1.5, 1.5)
         for _ in range(again):
-            mean, log_variance = evaluate(self.net, picture_transform.inverse(m), picture_bands.levels(e, power))
-            tau = picture_bands.per_coefficient(np.exp(log_variance.clip(*picture_bands.LOG_VARIANCE)), *x.shape[:2])
-            m, e = picture_bands.proximal(picture_transform.forward(mean), tau, z, inflation * v)
+            mean, left = photo.answer(Whole(self.net), m, e, power)
+            m, e = picture_bands.proximal(mean, left, z, inflation * v)
         return x, picture_transform.inverse(m), e, power
 
     def cut(self, rng, x, m, e, power):
         """Random crops of a pair."""
-        level = picture_bands.levels(e, power)[None]
+        level = self.net.bands.levels(e, power)[None]
         return *data.cuts(rng, (x, m), self.crop, self.cuts), np.repeat(level, self.cuts, 0)
 
     def loss(self, truth, x, level):
         """(relative squared error, likelihood of the bands' errors)."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_gpu or FAST_BFLOAT16):
             mean, log_variance = self.net(x.contiguous(memory_format=torch.channels_last), level)
         error, log_variance = mean.float() - truth, log_variance.float()
-        expected = (level[:, :10] ** 2 * self.net.shares).sum(1) + 1e-5
-        fit = (error.pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
+        expected = (level[:, : self.net.bands.count] ** 2 * self.net.shares).sum(1) + 1e-5
+        fit = _held_back(error.pow(2).mean((1, 2, 3)) / expected).mean()
         matrix, colours, shares = self.transform
         planes = torch.einsum("kc,bchw->bkhw", colours, error.detach())
         power = (matrix @ planes @ matrix.T).pow(2)
@@ -122,14 +133,15 @@ class PhotoTraining(Training):
         return fit, spread
 
     def _validate(self, validation, writer):
-        """Gain in dB over the Gaussian estimate, whole photographs, noise fixed by a seed."""
+        """Gain in dB over the Gaussian estimate, by the scheme's plan, whole photographs, noise fixed by a seed."""
         if not self.pairs:
             for i, photograph in enumerate(self.held):
                 rng = np.random.default_rng([9000, i])
-                self.pairs.append(self.pair(rng, next(iter(self.scheme.observations(rng, photograph)))))
-        gains = []
-        for x, m, e, power in self.pairs:
-            mean, _ = evaluate(self.average, m, picture_bands.levels(e, power))
-            gains.append(10 * np.log10(np.mean((m - x) ** 2) / np.mean((mean - x) ** 2)))
+                self.pairs.append(next(iter(self.scheme.observations(rng, photograph))))
+        gains, plan = [], self.scheme.plan
+        for x, *known in self.pairs:
+            linear = photo.posterior(None, *known, 0)
+            mean = photo.posterior(Whole(self.average), *known, plan["steps"], plan["inflation"], plan["final"])
+            gains.append(10 * np.log10(np.mean((linear - x) ** 2) / np.mean((mean - x) ** 2)))
         writer.add_scalar("validation/gain_db", np.mean(gains), self.step)
         return f"{np.mean(gains):.3f} dB above the Gaussian estimate ({min(gains):.2f} .. {max(gains):.2f})"

@@ -151,6 +151,8 @@ class Training:
     def begin_from(self, path):
         """Take the averaged weights of another training of the same network, or those of an exported one."""
         weights, self.start = weights_to_begin_from(path, self.net)
+        if hasattr(self.net, "widened"):  # of a smaller one of its kind
+            weights = self.net.widened(weights)
         weights = onnx_start.fitting(weights, self.net, path)
         self.net.load_state_dict(weights)
         self.average.load_state_dict(weights)

@@ -127,7 +127,7 @@ def photographs(source, scheme, folder, count):
     def posterior(net, z, v, spectrum):
         return photo.posterior(net, z, v, spectrum, plan["steps"], plan["inflation"], plan["final"])
 
-    feeds = []
+    feeds, first = [], session(source)
 
     def net_of(run):
         def net(image, level):
@@ -137,9 +137,10 @@ def photographs(source, scheme, folder, count):
             mean, log_variance = run(["mean", "log_variance"], feed)
             return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
 
+        net.bands, net.window = photo.told(first)
         return net
 
-    fp32 = net_of(session(source).run)
+    fp32 = net_of(first.run)
     for _, *known in observed(chosen[::2], 1):
         posterior(fp32, *known)
     calibration = list(feeds)

@@ -11,12 +11,13 @@ place of chosen: the level of a step follows from z, v and what the net says of 
 Pixels are x = SCALE (image - 1/2), image in 0..1; variances are in units of x squared, [3, H, W].
 """
 
+import json
 import os
 
 import numpy as np
 
 from ..base import philox
-from ..base.picture_bands import LOG_VARIANCE, band_index, levels, padded, per_coefficient, proximal
+from ..base.picture_bands import EDGES, LOG_VARIANCE, OCTAVES, Bands, band_index, completed, padded, proximal
 from ..base.picture_transform import forward, inverse
 
 MOST_GAIN = 2.0  # of a draw over the mean
@@ -27,7 +28,8 @@ TINY = 1e-20
 
 
 class OnnxNet:
-    """An exported net, run by onnxruntime: (image [H, W, 3], levels [20]) -> (mean [H, W, 3], log variance [10])."""
+    """An exported net, run by onnxruntime: (image [H, W, 3], levels [2 n]) -> (mean [H, W, 3], log variance [n]), with
+    n `bands`. window: over how many coefficients a side its answer is `completed` for each; 0: it stands as it is."""
 
     def __init__(self, path, threads=1):
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -36,12 +38,23 @@ class OnnxNet:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.bands, self.window = told(self.session)
 
     def __call__(self, image, level):
         h, w, _ = image.shape
         feeds = {"x": padded(image), "level": level[None].astype(np.float32)}
         mean, log_variance = self.session.run(["mean", "log_variance"], feeds)
         return mean[0, :, :h, :w].transpose(1, 2, 0), log_variance[0]
+
+
+def told(session):
+    """(bands, window) of an exported net, from its metadata."""
+    found = session.get_modelmeta().custom_metadata_map
+    edges, sectors, window = (
+        json.loads(found.get(f"diffsem.{key}", json.dumps(default)))
+        for key, default in (("band_edges", EDGES), ("band_sectors", 1), ("window", 0))
+    )
+    return Bands(tuple(edges), sectors), window
 
 
 def activity(mean, exponent):
@@ -92,6 +105,31 @@ def detail(mean, error, kept, seen, step, seed=0):
     return out * kept
 
 
+def inferred(net, z, v, spectrum, evaluations, inflation=1.0, final=True):
+    """(mean, its variance, variance that the last proximal step found), of each coefficient [3, H, W].
+
+    What `posterior` says of its arguments. Without a final step the variance is the net's word.
+    """
+    before = spectrum
+    m, e = proximal(0.0, spectrum, z, v)
+    for i in range(evaluations):
+        mean, before = answer(net, m, e, spectrum)
+        if i + 1 == evaluations and not final:
+            return mean, before, before
+        m, e = proximal(mean, before, z, inflation * v)
+    return m, e, before
+
+
+def answer(net, m, e, spectrum):
+    """(mean, variance) of coefficients [3, H, W], where a net sees m with errors of variance e."""
+    bands = getattr(net, "bands", OCTAVES)
+    image, log_variance = net(inverse(m), bands.levels(e, spectrum))
+    mean, variance = forward(image), np.exp(log_variance.clip(*LOG_VARIANCE))
+    if getattr(net, "window", 0):
+        return completed(m, e, mean, variance, bands, net.window)
+    return mean, bands.per_coefficient(variance, *m.shape[1:])
+
+
 def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, realism=0.0, seed=0):
     """The photograph given its noisy coefficients: [H, W, 3] in units of x.
 
@@ -104,15 +142,8 @@ def posterior(net, z, v, spectrum, evaluations, inflation=1.0, final=True, reali
     """
     if realism and not final:
         raise ValueError(f"realism = {realism:g}: a regression (final = False) has no posterior to draw from; take 0")
-    variance = spectrum
-    m, e = proximal(0.0, spectrum, z, v)
-    for i in range(evaluations):
-        mean, log_variance = net(inverse(m), levels(e, spectrum))
-        if i + 1 == evaluations and not final:
-            return mean
-        variance = per_coefficient(np.exp(log_variance.clip(*LOG_VARIANCE)), *z.shape[1:])
-        m, e = proximal(forward(mean), variance, z, inflation * v)
+    m, e, before = inferred(net, z, v, spectrum, evaluations, inflation, final)
     if realism:
-        kept = e / np.maximum(variance, TINY)
+        kept = e / np.maximum(before, TINY)
         m = m + realism * detail(m, e, kept, np.isfinite(v[0]), evaluations + 1, seed)
     return inverse(m)
