@@ -132,8 +132,8 @@ def test_a_package_that_was_not_trained_yet(monkeypatch, tmp_path):
 
 def test_a_broken_package_is_left_out_alone(another):
     (another / "manifest.json").write_text("[]")
-    assert photo_receivers.names() == ["linear", "photo_mmse", "photo_posterior"]
-    assert list(semantic_link.chosen(None))[-1] == "photo_posterior"
+    assert photo_receivers.names() == ["linear", "photo_mmse", "photo_posterior", "jscc"]
+    assert list(semantic_link.chosen(None))[-1] == "jscc"
 
 
 def test_the_knob_of_realism_is_of_the_posterior_that_was_asked_for(another):

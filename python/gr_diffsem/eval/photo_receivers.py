@@ -17,7 +17,8 @@ LINEAR = "linear"
 
 
 def packages():
-    """{name: folder} of the packages of photographs: those of the shipped schemes first, then the others by name."""
+    """{name: folder} of the packages of photographs: those of the shipped schemes first, learned codes behind the
+    receivers of the linear one, then the others by name."""
     from .. import schemes
 
     found = {}
@@ -29,6 +30,7 @@ def packages():
         if image:
             found[name] = folder
     order = sorted(name for name, scheme in schemes.shipped().items() if scheme.domain == "image" and name in found)
+    order.sort(key=lambda name: bool(learned_code.encoder_of(model_packages.read_manifest(found[name]))))
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
 
 
