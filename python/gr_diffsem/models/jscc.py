@@ -60,6 +60,10 @@ class Compander(nn.Module):
             small = F.conv2d(small, self.taps.view(1, 1, *shape).repeat(channels, 1, 1, 1), groups=channels)
         return F.interpolate(small, scale_factor=scale, mode="bilinear", align_corners=False)
 
+    def multiply_adds(self):
+        """Of the smoothing, per pixel: three colours and their activity, along both axes."""
+        return sum(2 * self.taps.numel() * 4 / scale**2 for scale in self.SCALES)
+
     def forward(self, x):
         """[B, 3, H, W] -> the same, H and W multiples of the larger scale."""
         details, activities = [], []
@@ -89,8 +93,8 @@ class Half(nn.Module):
         return self.net.seen
 
     def multiply_adds(self):
-        """Per pixel, without the compander's few."""
-        return self.net.multiply_adds()
+        """Per pixel."""
+        return round(self.compander.multiply_adds() + self.net.multiply_adds())
 
     def for_export(self):
         """Nothing to simplify."""
