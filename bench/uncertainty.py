@@ -10,7 +10,7 @@ squared error. `flat` is what one number for the whole picture would have: the s
 import argparse
 
 import numpy as np
-from gr_diffsem.base import console, picture_bands, picture_files, picture_transform
+from gr_diffsem.base import console, picture_files, picture_transform
 from gr_diffsem.eval import photo_receivers
 from gr_diffsem.models import link_photographs
 from gr_diffsem.reference import photo
@@ -21,20 +21,11 @@ SCHEMES = ("linear", "photo_mmse", "photo_posterior")
 
 def known(scheme, z, v, spectrum):
     """(mean, error variance) of the coefficients [3, H, W] behind a scheme."""
-    mean, error = picture_bands.proximal(0.0, spectrum, z, v)
     if scheme == photo_receivers.LINEAR:
-        return mean, error
+        return photo.inferred(None, z, v, spectrum, 0)[:2]
     receiver = photo_receivers.make(scheme)
-    final = receiver.plan.get("final", True)
-    for step in range(receiver.plan["steps"]):
-        answer, log_variance = receiver.net(picture_transform.inverse(mean), picture_bands.levels(error, spectrum))
-        bands = np.exp(log_variance.clip(*picture_bands.LOG_VARIANCE))
-        variance = picture_bands.per_coefficient(bands, *z.shape[1:])
-        mean = picture_transform.forward(answer)
-        if step + 1 == receiver.plan["steps"] and not final:
-            return mean, variance
-        mean, error = picture_bands.proximal(mean, variance, z, receiver.plan["inflation"] * v)
-    return mean, error
+    steps, inflation = (receiver.plan[key] for key in ("steps", "inflation"))
+    return photo.inferred(receiver.net, z, v, spectrum, steps, inflation, receiver.plan.get("final", True))[:2]
 
 
 def deciles(predicted, actual):

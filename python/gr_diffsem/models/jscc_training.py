@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from ..air import symbol_channel
-from ..base.errors import UserError
 from ..base.picture_bands import SCALE
 from . import link_photographs, onnx_start, photo_data, training
 from .jscc import Link
@@ -64,14 +63,7 @@ class JsccTraining(training.Training):
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
-        if not args.images:
-            raise UserError(f"{scheme.name} is trained on photographs: give --images FOLDER")
-        photographs = photo_data.load(args.images)
-        held = args.validate and photo_data.load(args.validate)
-        if not held:
-            share = max(1, len(photographs) // 20) if len(photographs) > 1 else 0
-            held, photographs = photographs[-share:], photographs[: len(photographs) - share] or photographs
-        self.photographs, self.held = photographs, held[:: max(1, len(held) // VALIDATION)][:VALIDATION]
+        self.photographs, self.held = photo_data.divided(args, scheme.name, VALIDATION)
         self.link = Link(SIDE).to(self.device)
         for net in (self.net, self.average):
             net.to(memory_format=torch.channels_last)

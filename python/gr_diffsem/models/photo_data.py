@@ -50,6 +50,19 @@ def load(folder):
     return photographs
 
 
+def divided(args, scheme, most):
+    """(photographs to train on, at most so many that are held back) of the options --images and --validate; without
+    the latter a twentieth of the former is held back."""
+    if not args.images:
+        raise UserError(f"{scheme} is trained on photographs: give --images FOLDER")
+    photographs = load(args.images)
+    held = args.validate and load(args.validate)
+    if not held:
+        share = max(1, len(photographs) // 20) if len(photographs) > 1 else 0
+        held, photographs = photographs[-share:], photographs[: len(photographs) - share] or photographs
+    return photographs, held[:: max(1, len(held) // most)][:most]
+
+
 @lru_cache(maxsize=64)
 def _zones(h, w, ratio, parts=0):
     def axis(n):

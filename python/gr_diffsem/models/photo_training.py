@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from ..base import picture_bands, picture_transform
-from ..base.errors import UserError
 from ..reference import photo
 from . import photo_data as data
 from .batches import Data
@@ -55,14 +54,7 @@ class PhotoTraining(Training):
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
-        if not args.images:
-            raise UserError(f"{scheme.name} is trained on photographs: give --images FOLDER")
-        photographs = data.load(args.images)
-        held = args.validate and data.load(args.validate)
-        if not held:
-            share = max(1, len(photographs) // 20) if len(photographs) > 1 else 0
-            held, photographs = photographs[-share:], photographs[: len(photographs) - share] or photographs
-        self.photographs, self.held = photographs, held[:: max(1, len(held) // VALIDATION)][:VALIDATION]
+        self.photographs, self.held = data.divided(args, scheme.name, VALIDATION)
         self.pairs = []  # what validation measures on
         self.crop, self.cuts = CROPS_ON_GPU if self.on_gpu else CROPS
         for net in (self.net, self.average):
