@@ -16,6 +16,7 @@ of its own. What it leaves out: the digital part's octets, and that strong coeff
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -120,6 +121,18 @@ class PictureCode(nn.Module):
     def multiply_adds(self):
         """Of the receiver, per pixel."""
         return self.decoder.multiply_adds()
+
+
+class Arrived(NamedTuple):
+    """What a receiver has of pictures [B, 3, S, S]: the linear estimate, its levels [B, 20], the variance of each
+    coefficient's error; and each coefficient with noise, the noise's variance (infinite: not observed), the spectrum."""
+
+    picture: torch.Tensor
+    level: torch.Tensor
+    error: torch.Tensor
+    seen: torch.Tensor
+    noise: torch.Tensor
+    spectrum: torch.Tensor
 
 
 class Link(nn.Module):
@@ -241,12 +254,13 @@ class Link(nn.Module):
         error = torch.where(gain > 0, weight * v.clamp(max=1e12), power)
         return torch.where(low, 1.0, weight), torch.where(low, EXACT, error)
 
-    def through(self, x, law, slots, planned, noise, unit):
-        """Pictures -> (linear estimate, levels [B, 20], variance of its error [B, 3, S, S] as the receiver knows it).
+    def through(self, x, law, slots, planned, noise, unit, doubt=None):
+        """Pictures -> `Arrived`.
 
         law [B]: whether the spectrum is a power law; slots [B]: real values that may be sent; planned [B]: noise that
         the sender plans for; noise [B, 2, 3, S, S]: that each coefficient meets over its slots' mean power of 1, in
-        one slot and in several, infinite where it is lost; unit: standard normal.
+        one slot and in several, infinite where it is lost; unit: standard normal. doubt: what the receiver takes the
+        noise for, over what it is.
         """
         c, low = self(x), self.low(law)
         power = self.spectrum(c, law)
@@ -255,7 +269,11 @@ class Link(nn.Module):
         arrives = torch.isfinite(noise)
         noise, power = torch.where(arrives, noise, 1.0), self.known(power, gain > 0, law)
         gain = gain * arrives
-        weight, error = self.left(power, low, gain, noise)
+        believed = noise if doubt is None else noise * doubt
+        weight, error = self.left(power, low, gain, believed)
         deviation = torch.where(low, EXACT**0.5, noise.sqrt() / gain.clamp(min=1e-6))
-        estimate = weight * (c + torch.where(weight > 0, deviation, 0.0) * unit)
-        return self.inverse(estimate), self.levels(error, self.whole(c, power, low)), error
+        seen = c + torch.where(weight > 0, deviation, 0.0) * unit
+        left = torch.where(gain > 0, believed / gain.pow(2).clamp(min=1e-12), torch.inf)
+        spectrum = self.whole(c, power, low)
+        level, left = self.levels(error, spectrum), torch.where(low, EXACT, left)
+        return Arrived(self.inverse(weight * seen), level, error, seen, left, spectrum)

@@ -58,6 +58,42 @@ def draw_noise(rng, shape, snr_db=None, kind=None, loss=None):
         return 1 / np.stack((one, (one + sum(others)) / SEVERAL))
 
 
+def drawn(rng, photographs, n):
+    """n items: pictures [n, 3, S, S], and of the link, as `Link.through` names it, law, slots, planned, noise, unit."""
+    shape = (3, SIDE, SIDE)
+    pictures = [photograph_square(rng, photographs[rng.integers(len(photographs))], SIDE) for _ in range(n)]
+    cbr = np.exp(rng.uniform(*link_photographs.LOG_CBR, n))
+    law = rng.random(n) < np.where(cbr < FEW, LAW[1], LAW[0])
+    slots = 2 * cbr * 3 * SIDE**2 * rng.uniform(*OVERHEAD, n)
+    planned = 10 ** (-np.where(rng.random(n) < 0.5, 5.0, rng.uniform(*DESIGN_DB, n)) / 10)
+    noise = np.stack([draw_noise(rng, shape) for _ in range(n)])
+    unit = rng.standard_normal((n, *shape), np.float32)
+    parts = np.stack(pictures), law, slots, planned, noise, unit
+    types = (np.float32, bool, *[np.float32] * 4)
+    return [torch.from_numpy(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, types, strict=True)]
+
+
+def fixed(rng, photograph, side, cbr, snr_db):
+    """One item of a validation picture in AWGN, as `drawn` has them."""
+    x = photograph_square(rng, photograph, side)[None]
+    noise = draw_noise(rng, x.shape[1:], snr_db, "awgn", 0.0)[None]
+    unit = rng.standard_normal(x.shape, np.float32)
+    slots = torch.tensor([5.0 * cbr * side**2])
+    planned = torch.tensor([10**-0.5])
+    return [torch.from_numpy(x), torch.tensor([cbr < FEW]), slots, planned, *map(torch.from_numpy, (noise, unit))]
+
+
+def read_halves(code, folder, decoder="net.onnx"):
+    """Weights of an exported code's `encoder` and `decoder` into a `PictureCode`; in words, where they are from."""
+    said = []
+    for name, file in (("encoder", "encoder.onnx"), ("decoder", decoder)):
+        half, path = getattr(code, name), Path(folder) / file
+        weights, words = onnx_start.read(path, half)
+        half.load_state_dict(onnx_start.fitting(weights, half, path))
+        said.append(words)
+    return said[1]
+
+
 class JsccTraining(training.Training):
     """Training of a `PictureCode`."""
 
@@ -91,21 +127,8 @@ class JsccTraining(training.Training):
             self.start = words if name == "decoder" else f"{self.start}, and its encoder"
 
     def draw(self, rng):
-        """What `loss` takes: pictures [B, 3, S, S], and of the link, as `Link.through` names it, law, slots, planned,
-        noise and unit."""
-        n, shape = self.batch, (3, SIDE, SIDE)
-        pictures = [
-            photograph_square(rng, self.photographs[rng.integers(len(self.photographs))], SIDE) for _ in range(n)
-        ]
-        cbr = np.exp(rng.uniform(*link_photographs.LOG_CBR, n))
-        law = rng.random(n) < np.where(cbr < FEW, LAW[1], LAW[0])
-        slots = 2 * cbr * 3 * SIDE**2 * rng.uniform(*OVERHEAD, n)
-        planned = 10 ** (-np.where(rng.random(n) < 0.5, 5.0, rng.uniform(*DESIGN_DB, n)) / 10)
-        noise = np.stack([draw_noise(rng, shape) for _ in range(n)])
-        unit = rng.standard_normal((n, *shape), np.float32)
-        drawn = np.stack(pictures), law, slots, planned, noise, unit
-        types = (np.float32, bool, *[np.float32] * 4)
-        return [torch.from_numpy(np.ascontiguousarray(part, kind)) for part, kind in zip(drawn, types, strict=True)]
+        """See `drawn`."""
+        return drawn(rng, self.photographs, self.batch)
 
     def sent(self, net, link, x, law, slots, planned):
         """The pictures that the linear code is given."""
@@ -119,10 +142,10 @@ class JsccTraining(training.Training):
     def loss(self, x, *link):
         """(relative squared error, likelihood of the bands' errors)."""
         with torch.no_grad():
-            error = self.link.through(x, *link)[2]
+            error = self.link.through(x, *link).error
             expected = error.mean((1, 2, 3)) + 1e-5
         sent = self.sent(self.net, self.link, x, *link[:3])
-        estimate, level, _ = self.link.through(sent, *link)
+        estimate, level, *_ = self.link.through(sent, *link)
         mean, log_variance = self.run_net(self.net.decoder, estimate, level)
         fit = ((mean - x).pow(2).mean((1, 2, 3)) / expected).clamp(max=30).mean()
         left = self.link((mean - x).detach()).pow(2)
@@ -138,16 +161,9 @@ class JsccTraining(training.Training):
             gains = []
             for i, photograph in enumerate(self.held):
                 rng = np.random.default_rng([9000, i])
-                x = torch.from_numpy(photograph_square(rng, photograph, CHECKED)[None])
-                noise = draw_noise(rng, x.shape[1:], snr, "awgn", 0.0)[None]
-                unit = rng.standard_normal(x.shape, np.float32)
-                law, planned = torch.tensor([cbr < FEW]), torch.tensor([10**-0.5])
-                slots = torch.tensor([5.0 * cbr * CHECKED**2])
-                given = law, slots, planned, torch.from_numpy(noise), torch.from_numpy(unit)
-                given = [v.to(self.device) for v in given]
-                x = x.to(self.device)
+                x, *given = (part.to(self.device) for part in fixed(rng, photograph, CHECKED, cbr, snr))
                 with torch.no_grad():
-                    plain, level, _ = link.through(x, *given)
+                    plain, level, *_ = link.through(x, *given)
                     behind = self.average.decoder(plain, level)[0]
                     sent = self.sent(self.average, link, x, *given[:3])
                     learned = self.average.decoder(*link.through(sent, *given)[:2])[0]
