@@ -11,6 +11,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .latent_pictures import LatentPictures, latent_of
 from .semantic_encoder import plain, scheme_hash
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
@@ -147,11 +148,11 @@ class semantic_decoder(gr.basic_block):
 
     def set_scheme(self, scheme):
         """Live: contents that come out from now on; as at construction, and on an error all stays as it was."""
-        self._inference = self._load(scheme, self._inference.steps)
+        self._inference, self._by_code = self._load(scheme, self._inference.steps), {}
 
     def set_steps(self, steps):
         """Live, as set_scheme."""
-        self._inference = self._load(self._inference.given, steps)
+        self._inference, self._by_code = self._load(self._inference.given, steps), {}
 
     def _load(self, scheme, steps):
         spec = scheme if isinstance(scheme, str) else scheme.spec()
@@ -163,8 +164,16 @@ class semantic_decoder(gr.basic_block):
             spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
             use = self._scheme(spec)
         estimator = self._core.picture_estimator(use, int(steps))
-        model = self._core.scheme_info(use)["content_hash"][:12]
-        made = _Inference(scheme, int(steps), spec, estimator, scheme_hash(use), model, self._budget())
+        info = self._core.scheme_info(use)
+        latent, weights = latent_of(info), scheme_hash(use)
+        if latent and self._realism:
+            raise ValueError(f"realism is {self._realism:g}: {spec} has no draws that its decoder knows; give 0")
+        if latent:  # it answers to what its code's sender asks for
+            decoder = self._scheme(latent.code)
+            weights = scheme_hash(decoder)
+            decoder = self._core.picture_estimator(decoder)
+            estimator = LatentPictures(self._core, latent, estimator, decoder)
+        made = _Inference(scheme, int(steps), spec, estimator, weights, info["content_hash"][:12], self._budget())
         if made.budget.cuts and estimator.max_evaluations:
             self._try_out(made)
         return made
@@ -342,7 +351,7 @@ class semantic_decoder(gr.basic_block):
         affordable = now.budget.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
         bypassed = planned and not affordable
         if affordable:
-            now.estimator.set_steps(affordable)
+            getattr(now.estimator, "cut", now.estimator.set_steps)(affordable)
         said, vector, info, cost = self._photograph(p, self._linear if bypassed else now.estimator)
         now.budget.learn(*cost)
         if bypassed or info["linear"]:
@@ -371,6 +380,8 @@ class semantic_decoder(gr.basic_block):
         now, asked = self._inference, plan["scheme_hash"]
         if self._realism or not now.estimator.max_evaluations:
             return now, ""
+        if isinstance(now.estimator, LatentPictures) and asked == now.hash & bits:
+            return now, now.estimator.latent.code
         if (asked, bits) not in self._by_code:  # looked for once
             codes = self._codes()
             name = next((n for n, h in codes.items() if asked and asked == h & bits), "")
@@ -393,7 +404,11 @@ class semantic_decoder(gr.basic_block):
         began = time.monotonic()
         plan = self._core.PicturePlan(p.data).describe()
         arrived = self._analogue(p, plan["n_symbols"])
-        image, info = self._core.receive_picture(estimator, p.data, *arrived, self._uncertainty)
+        if isinstance(estimator, LatentPictures):
+            fades = p.fades if p.fades is None else p.fades[: plan["n_symbols"]]
+            image, info = estimator.receive(p.data, *arrived, fades, self._uncertainty)
+        else:
+            image, info = self._core.receive_picture(estimator, p.data, *arrived, self._uncertainty)
         said = {
             **self._frames_of(p),
             "kind": "photograph",

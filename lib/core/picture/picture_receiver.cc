@@ -64,7 +64,8 @@ PictureInfo estimate_picture(Estimator& estimator,
                              const float* spectrum,
                              float* image,
                              float* variance,
-                             float* deviation)
+                             float* deviation,
+                             bool clip)
 {
     using clock = std::chrono::steady_clock;
     const auto began = clock::now();
@@ -86,7 +87,7 @@ PictureInfo estimate_picture(Estimator& estimator,
     if (deviation)
         picture_deviation(rows, columns, image, left, deviation);
     for (std::size_t i = 0; i < n; i++)
-        image[i] = std::min(std::max(image[i] + 0.5f, 0.0f), 1.0f);
+        image[i] = clip ? std::min(std::max(image[i] + 0.5f, 0.0f), 1.0f) : image[i] + 0.5f;
     PictureInfo info;
     info.evaluations = item.steps;
     info.net_seconds = item.seconds;

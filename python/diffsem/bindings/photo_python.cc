@@ -18,7 +18,9 @@ static py::tuple estimate_picture(core::Estimator& estimator,
                                   const planes& y,
                                   const planes& gains,
                                   const planes& noise_var,
-                                  const planes& spectrum)
+                                  const planes& spectrum,
+                                  bool clip,
+                                  bool deviation)
 {
     for (const auto* a : {&y, &gains, &noise_var, &spectrum})
         if (a->ndim() != 3 || a->shape(0) != 3 || a->shape(1) != y.shape(1) ||
@@ -27,9 +29,10 @@ static py::tuple estimate_picture(core::Estimator& estimator,
     const auto h = y.shape(1), w = y.shape(2);
     planes variance({py::ssize_t(3), h, w});
     std::vector<float> image(std::size_t(y.size()));
+    py::array_t<float> spread({h, w});
     core::PictureInfo info;
     {
-        float* left = variance.mutable_data();
+        float *left = variance.mutable_data(), *each = deviation ? spread.mutable_data() : nullptr;
         py::gil_scoped_release release;
         info = core::estimate_picture(estimator,
                                       std::size_t(h),
@@ -39,7 +42,9 @@ static py::tuple estimate_picture(core::Estimator& estimator,
                                       noise_var.data(),
                                       spectrum.data(),
                                       image.data(),
-                                      left);
+                                      left,
+                                      each,
+                                      clip);
     }
     py::array_t<float> pixels({h, w, py::ssize_t(3)});
     for (py::ssize_t i = 0; i < h * w; i++)
@@ -51,6 +56,8 @@ static py::tuple estimate_picture(core::Estimator& estimator,
     said["net_seconds"] = info.net_seconds;
     said["linear"] = info.linear;
     said["reason"] = info.reason;
+    if (deviation)
+        said["deviation"] = spread;
     return py::make_tuple(pixels, variance, said);
 }
 
@@ -74,12 +81,14 @@ void bind_photo(py::module& parent)
           py::arg("gains"),
           py::arg("noise_var"),
           py::arg("spectrum"),
+          py::arg("clip") = true,
+          py::arg("deviation") = false,
           "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
           "Plan.variances.\n"
-          "Returns (image float32 [H, W, 3] in 0..1, variances of the coefficients' errors "
+          "Returns (image float32 [H, W, 3] in 0..1, without `clip` about that, variances of the coefficients' errors "
           "[3, H, W], a dict: evaluations, seconds, net_seconds (of those, with the network), "
           "linear (it "
-          "failed), reason).");
+          "failed), reason, and where it was asked for deviation [H, W] of a pixel's error).");
     py::class_<core::CostModel>(
         m, "CostModel", "What an evaluation takes: the 90 % quantile of the last runs.")
         .def(py::init<>())
@@ -103,8 +112,11 @@ void bind_photo(py::module& parent)
             d["content_hash"] = loaded->info().content_hash;
             d["package"] = loaded->info().package;
             d["steps"] = loaded->info().steps;
+            d["manifest"] = loaded->info().manifest_json;
+            d["member"] = loaded->info().member;
             return d;
         },
         py::arg("scheme"),
-        "image (whether it is of photographs), content_hash, package and steps of a scheme.");
+        "image (whether it is of photographs), content_hash, package, steps, manifest (JSON) and "
+        "member of a scheme.");
 }

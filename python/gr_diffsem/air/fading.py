@@ -31,12 +31,13 @@ class Fading:
 KINDS = {
     "tdl": Fading("A", (0.6, 1.5), "TDL-A, 30 to 75 ns at 20 MS/s"),
     "tdl_c": Fading("C", (1.5, 1.5), "TDL-C, 75 ns at 20 MS/s"),
+    "rayleigh": Fading("A", 0.0, "one Rayleigh path, another each frame"),
     "short": Fading("A", 1.0, "TDL-A, 50 ns RMS at 20 MS/s (1 sample, last path at 9.7)"),
     "medium": Fading("B", 1.5, "TDL-B, 75 ns RMS at 20 MS/s (1.5 samples, last path at 7.2)"),
     "long": Fading("B", 3.0, "TDL-B, 150 ns RMS at 20 MS/s (3 samples, last path at 14.4)"),
 }
 PACKET_LINK = ("short", "medium", "long")  #: what the packet link of `eval ofdm_link` is measured in
-SEMANTIC_LINK = ("awgn", "tdl", "tdl_c")  #: and the semantic link; awgn: one path and a random phase
+SEMANTIC_LINK = ("awgn", "rayleigh", "tdl", "tdl_c")  #: and the semantic link; awgn: one path and a random phase
 LONGEST = 16.0  #: samples, where a drawn path would lie behind the prefix
 
 

@@ -52,6 +52,7 @@ class Collector:
         self.key = (header.id, header.total, header.digital)
         self.size = header.digital
         self.order, self.borders = frames.deal(header.total, carriers, frame_symbols)
+        self.carriers = carriers
         self.count = self.borders.size - 1
         self.block = digital_part.uses(digital_part.SIZES[self.size])
         self.digital_uses = frames.digital_symbols(self.block, self.count, carriers, frame_symbols)
@@ -218,6 +219,12 @@ class Collector:
         variance[seen] = 1 / weight[seen]
         rest = self.order[self.digital_uses :]
         return data, value[rest], variance[rest]
+
+    def fades(self):
+        """Which carrier of which frame each analogue symbol came on, int [N]: symbols of one faded alike."""
+        at = self.order[self.digital_uses :]
+        frame = np.searchsorted(self.borders, at, side="right") - 1
+        return frame * self.carriers + (at - self.borders[frame]) % self.carriers
 
 
 def collect(received, carriers=frames.CARRIERS, frame_symbols=frames.FRAME_SYMBOLS):

@@ -27,7 +27,7 @@ STRANDS = 6  #: contents that are collected at the same time
 @dataclass
 class Known:
     """What is known of a content: octets of its digital part, symbols [N], their noise variances (infinite: lost), the
-    call sign of its sender or ""."""
+    call sign of its sender or "", which symbols faded alike (Collector.fades; None: not known)."""
 
     id: int
     data: bytes
@@ -37,6 +37,7 @@ class Known:
     frames: int
     frames_lost: int
     call_sign: str = ""
+    fades: np.ndarray | None = None
 
 
 class Strand:
@@ -225,4 +226,5 @@ def _known(collector, data, snrs):
         log.warning("content %d dropped: %s", collector.key[0], e)
         return None
     snr_db = float(np.mean(snrs)) if snrs else np.nan
-    return Known(collector.key[0], inner, symbols, noise_var, snr_db, collector.received, lost, call_sign)
+    came = collector.received, lost, call_sign, collector.fades()
+    return Known(collector.key[0], inner, symbols, noise_var, snr_db, *came)

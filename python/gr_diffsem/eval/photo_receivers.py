@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a picture of received symbols: `linear`, or a scheme behind it. All take (plan, symbols, noise_var).
+"""What makes a picture of received symbols: `linear`, or a scheme behind it. All take (plan, symbols, noise_var, fades)
+as photo_trials.collected gives them.
 
 The schemes are the model packages of the domain `image` that are found: nothing here knows one by name.
 """
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import model_packages, picture_bands
+from ..base import model_packages, picture_bands, picture_transform
 from ..base.errors import UserError, unknown
-from ..codec import learned_code, picture_codec
+from ..codec import latent_receiver, learned_code, picture_codec
 
 LINEAR = "linear"
 
@@ -30,8 +31,15 @@ def packages():
         if image:
             found[name] = folder
     order = sorted(name for name, scheme in schemes.shipped().items() if scheme.domain == "image" and name in found)
-    order.sort(key=lambda name: bool(learned_code.encoder_of(model_packages.read_manifest(found[name]))))
+    order.sort(key=lambda name: _behind(model_packages.read_manifest(found[name])))
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+
+
+def _behind(manifest):
+    """0: behind the linear code; 1: a learned code; 2: a denoiser of one's latents."""
+    if latent_receiver.denoises(manifest):
+        return 2
+    return int(bool(learned_code.encoder_of(manifest)))
 
 
 def names():
@@ -54,7 +62,7 @@ def to_bytes(image):
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def linear(plan, symbols, noise_var):
+def linear(plan, symbols, noise_var, fades=None):
     """Linear MMSE with the plan's Gaussian prior and the noise of every symbol."""
     return to_bytes(picture_codec.linear(plan, symbols, noise_var)[0])
 
@@ -70,6 +78,9 @@ def make(spec):
     if folder.is_file() or model_packages.read_manifest(folder).get("signal", {}).get("domain") != "image":
         raise UserError(f"method {spec}: {folder} is no package of photographs; choose one of {', '.join(names())}")
     manifest = model_packages.read_manifest(folder)
+    latent = latent_receiver.Latent.of(manifest, member)
+    if latent:
+        return Denoised(latent, folder, manifest, member)
     if learned_code.encoder_of(manifest, member):
         return Learned(spec, folder, manifest, member)
     return Photo(folder, manifest, member)
@@ -112,17 +123,23 @@ class Photo:
         """Whether there is a posterior to draw from: a regression has none."""
         return self.plan.get("final", True)
 
-    def image(self, plan, symbols, noise_var, realism=0.0, seed=0):
+    def image(self, plan, symbols, noise_var, fades=None, realism=0.0, seed=0):
         """Image float [H, W, 3] about 0..1, not clipped."""
         from ..reference import photo
 
         how = self.plan
         seen = picture_codec.observation(plan, symbols, noise_var)
-        x = photo.posterior(self.net, *seen, how["steps"], how["inflation"], self.draws, realism, seed)
+        x = photo.posterior(self.net, *seen, how["steps"], how["inflation"], how.get("final", True), realism, seed)
         return x / picture_bands.SCALE + 0.5
 
-    def __call__(self, plan, symbols, noise_var):
-        return to_bytes(self.image(plan, symbols, noise_var))
+    def coefficients(self, z, v, spectrum):
+        """(mean, variance) [3, H, W] of an observation."""
+        from ..reference import photo
+
+        return photo.inferred(self.net, z, v, spectrum, self.plan["steps"], self.plan["inflation"], self.plan.get("final", True))[:2]
+
+    def __call__(self, *arrived):
+        return to_bytes(self.image(*arrived))
 
 
 class Learned(Photo):
@@ -134,7 +151,32 @@ class Learned(Photo):
         self.code = learned_code.LearnedCode(spec)
         self.other = make(learned_code.BEHIND_LINEAR)
 
-    def image(self, plan, symbols, noise_var, realism=0.0, seed=0):
+    def image(self, plan, *arrived, **how):
         """As Photo's."""
         mine = super().image if plan.is_for(self.code.hash) else self.other.image
-        return mine(plan, symbols, noise_var, realism, seed)
+        return mine(plan, *arrived, **how)
+
+
+class Denoised(Photo):
+    """A denoiser of the latents that a learned code sends, or of its pictures; what went by the linear code is left to
+    the receiver of that."""
+
+    def __init__(self, latent, folder, manifest, member):
+        super().__init__(folder, manifest, member)
+        self.latent, self.decoder = latent, make(latent.code)
+        if not isinstance(self.decoder, Learned):
+            raise UserError(f"method {folder.name}: '{latent.code}' is no learned code: train and export it")
+        self.code = self.decoder.code
+
+    @property
+    def draws(self):
+        """What a posterior of latents draws, a decoder of means was not trained on."""
+        return False
+
+    def image(self, plan, symbols, noise_var, fades=None, realism=0.0, seed=0):
+        """As Photo's; there is no draw."""
+        if not plan.is_for(self.code.hash):
+            return self.decoder.other.image(plan, symbols, noise_var)
+        both = self.coefficients, self.decoder.coefficients
+        mean, _ = latent_receiver.receive(self.latent, plan, symbols, noise_var, fades, *both)
+        return picture_transform.inverse(mean) / picture_bands.SCALE + 0.5

@@ -16,6 +16,7 @@ from ..base.errors import UserError
 from ..codec import collector, frames
 from . import photo_receivers, webp_ladder, webp_link
 
+REFERENCE_CODES = ("photo_mmse", "jscc")  # receivers that every other one is compared with where they are asked for
 CLASSICAL = ("webp", "webp_ldpc", "webp_capacity")
 CHANNELS = SEMANTIC_LINK
 SNR_DEFINITION = "Es/N0 per data carrier behind the FFT, averaged over the fading"
@@ -57,12 +58,13 @@ class Evaluation:
     channel: one of CHANNELS. loss: share of frames lost. chain: (frames, snr_db, channel, loss, rng) -> list of
     Received. save: called with (method, snr_db, name, picture, realisation). tick: called after each step.
     distances: {name: (picture, picture) -> number}, reported beside PSNR and MS-SSIM. receivers: {method: what
-    photo_receivers.make takes}, where that is not the method's name.
+    photo_receivers.make takes}, where that is not the method's name. misstated_db: by how much the SNR that receivers
+    of pictures are told lies above the true one. csi: whether they are told each symbol's noise; else its mean.
     """
 
     def __init__(
         self, photographs, cbr, snr_db, channel, loss, chain, realisations, seed, save=None, tick=None,
-        distances=None, receivers=None
+        distances=None, receivers=None, misstated_db=0.0, csi=True
     ):  # fmt: skip
         self.photographs, self.cbr, self.snr_db = photographs, cbr, list(snr_db)
         self.channel, self.loss, self.chain = channel, loss, chain
@@ -71,6 +73,7 @@ class Evaluation:
         self.tick = tick or (lambda text: None)
         self.distances = distances or {}
         self.receivers = receivers or {}
+        self.misstated_db, self.csi = misstated_db, csi
         self.uses = [budget(*image.shape[:2], cbr)[0] for image in photographs.values()]
         self.blank = [webp_ladder.mean_colour(image) for image in photographs.values()]
         self.blank_psnr = [picture_metrics.psnr(a, b) for a, b in zip(photographs.values(), self.blank, strict=True)]
@@ -210,15 +213,15 @@ class Evaluation:
         out = {name: self._empty() for name in names}
         ours = {name: photo_receivers.make(self.receivers.get(name, name)) for name in names}
         for p, image_name in enumerate(self.photographs):
-            codes = {getattr(receiver, "code", None) for receiver in ours.values()}
-            sent = {code: self.send(p, code) for code in codes}
+            codes = {key_of(code): code for code in (getattr(receiver, "code", None) for receiver in ours.values())}
+            sent = {key: self.send(p, code) for key, code in codes.items()}
             for s in range(len(self.snr_db)):
                 for r in range(self.realisations):
-                    came = {code: collected(self.through(f, s, p, r)) for code, (_, f) in sent.items()}
+                    came = {key: self.told(collected(self.through(f, s, p, r))) for key, (_, f) in sent.items()}
                     for name, trials in out.items():
                         at = s, p, r
-                        code = getattr(ours[name], "code", None)
-                        image, arrived = sent[code][0], came[code]
+                        key = key_of(getattr(ours[name], "code", None))
+                        image, arrived = sent[key][0], came[key]
                         shown = ours[name](*arrived) if arrived else self.blank[p]
                         trials.delivered[at] = bool(arrived)
                         trials.psnr[at] = picture_metrics.psnr(image, shown)
@@ -226,6 +229,16 @@ class Evaluation:
                         self.save(name, self.snr_db[s], image_name, shown, r)
                 self.tick(f"{image_name} {self.snr_db[s]:g} dB")
         return out
+
+    def told(self, arrived):
+        """What arrived, with the noise that receivers are told."""
+        if not arrived or (self.csi and not self.misstated_db):
+            return arrived
+        plan, symbols, noise_var, fades = arrived
+        here = np.isfinite(noise_var)
+        if not self.csi and here.any():
+            noise_var = np.where(here, 1 / np.mean(1 / noise_var[here]), noise_var).astype(np.float32)
+        return plan, symbols, noise_var * np.float32(10 ** (-self.misstated_db / 10)), fades
 
     def run(self, names, snr_known):
         """{method: Trials}."""
@@ -241,13 +254,19 @@ class Evaluation:
         return {name: out[name] for name in names}
 
 
+def key_of(code):
+    """What two receivers of one learned code have in common; None: the linear code."""
+    return code and code.hash
+
+
 def methods():
     """Names of everything that can be compared."""
     return [*CLASSICAL, *photo_receivers.names()]
 
 
 def collected(received):
-    """Received frames -> (plan, symbols, noise_var) of their picture, or None when the digital part is broken."""
+    """Received frames -> (plan, symbols, noise_var, fades) of their picture (Collector.fades), or None when the digital
+    part is broken."""
     from ..codec import content, picture_codec
 
     found = collector.collect(received)
@@ -260,7 +279,7 @@ def collected(received):
         plan = picture_codec.Plan.from_bytes(content.opened(data)[1])
     except picture_codec.ContentError:
         return None
-    return plan, symbols[: plan.n_symbols], noise_var[: plan.n_symbols]
+    return plan, *(part[: plan.n_symbols] for part in (symbols, noise_var, found.fades()))
 
 
 def symbols_chain(sent, snr_db, channel, loss, rng):
@@ -317,12 +336,14 @@ def report(evaluation, trials):
     """One object of the JSON report."""
     uses = {name: t.uses for name, t in trials.items()}
     assert all(u == evaluation.uses for u in uses.values()), f"channel uses differ: {uses}"
-    reference = {name: trials[name] for name in ("linear", "webp", "webp_ldpc") if name in trials}
+    reference = {name: trials[name] for name in ("linear", "webp", "webp_ldpc", *REFERENCE_CODES) if name in trials}
     return {
         "images": len(evaluation.photographs),
         "cbr": evaluation.cbr,
         "channel": evaluation.channel,
         "loss": evaluation.loss,
+        "misstated_db": evaluation.misstated_db,
+        "csi": evaluation.csi,
         "realisations": evaluation.realisations,
         "seed": evaluation.seed,
         "snr_db": evaluation.snr_db,

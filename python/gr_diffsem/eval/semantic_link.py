@@ -33,6 +33,10 @@ def add_arguments(parser):
     real(parser, "--snr", "dB", least=-30, most=60, nargs="+", default=[-5, 0, 5, 10, 15], metavar="dB")
     parser.add_argument("--channel", default="awgn", help="|".join(photo_trials.CHANNELS))
     real(parser, "--loss", least=0, below=1, default=0.0, metavar="P", help="share of frames lost besides")
+    text = "dB by which the SNR that receivers of pictures are told lies above the true one (0)"
+    real(parser, "--misstated", "dB", least=-30, most=30, default=0.0, metavar="dB", help=text)
+    text = "receivers of pictures are told the mean noise in place of each symbol's: |h| is not known"
+    parser.add_argument("--no-csi", action="store_true", help=text)
     parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
     parser.add_argument(
         "--methods",
@@ -91,7 +95,7 @@ def run(args):
             part = f"cbr-{text.replace('/', '-')}" if len(ratios) > 1 else ""
             run = photo_trials.Evaluation(
                 pictures, cbr, args.snr, args.channel, args.loss, chain, args.realisations, args.seed,
-                folder and saver(folder, part), tick, distances, receivers,
+                folder and saver(folder, part), tick, distances, receivers, args.misstated, not args.no_csi,
             )  # fmt: skip
             run.ladders = ladders
             reports.append(photo_trials.report(run, run.run(methods, args.channel == "awgn")))

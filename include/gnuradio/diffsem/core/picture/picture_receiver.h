@@ -40,7 +40,7 @@ std::unique_ptr<Estimator> make_picture_estimator(std::shared_ptr<const Scheme> 
  * \param gains     g_k; 0: not measured
  * \param noise_var of n_k; infinite: lost; 0: exact
  * \param spectrum  E x_k^2
- * \param image     [3, rows, columns], RGB, clipped to 0..1
+ * \param image     [3, rows, columns], RGB in 0..1, where `clip` is true held within it
  * \param variance  of each coefficient's error, as the last step has it; may be null
  * \param deviation [rows, columns], of a pixel's error in 0..1, as picture_deviation() spreads it; may be null
  * Throws Error for a size out of range and for values that are not what is said here.
@@ -54,7 +54,8 @@ PictureInfo estimate_picture(Estimator& estimator,
                              const float* spectrum,
                              float* image,
                              float* variance,
-                             float* deviation = nullptr);
+                             float* deviation = nullptr,
+                             bool clip = true);
 
 /*!
  * Standard deviation of a picture's error at each pixel, [rows, columns]: the mean of the coefficients' variances,

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of a learned code through a denoiser and the code's decoder, both in the core: what semantic_decoder asks in
+the place of one estimator."""
+
+import json
+import time
+
+import numpy as np
+
+
+def latent_of(info):
+    """The gr_diffsem.codec.latent_receiver.Latent of a scheme (core.scheme_info), None where it has none; ValueError."""
+    from gr_diffsem.codec.latent_receiver import Latent
+
+    manifest = json.loads(info["manifest"])
+    return Latent.of(manifest, info["member"]) if "members" in manifest else None
+
+
+class LatentPictures:
+    """Has what semantic_decoder uses of a core.Estimator of photographs, and `cut` and `receive` of its own.
+
+    denoiser, decoder: core.Estimators, used by nobody else.
+    """
+
+    def __init__(self, core, latent, denoiser, decoder):
+        self._core, self.latent, self._denoiser, self._decoder = core, latent, denoiser, decoder
+        self._alone = False
+
+    @property
+    def max_evaluations(self):
+        """Of both networks."""
+        return self._denoiser.max_evaluations * self.latent.passes + self._decoder.max_evaluations
+
+    def set_steps(self, steps):
+        """Evaluations of the denoiser each time it is asked, 0: the scheme's own; everything is done again."""
+        self._denoiser.set_steps(steps)
+        self._alone = False
+
+    def cut(self, evaluations):
+        """No more than so many evaluations: the decoder alone where not all can be had."""
+        self._alone = evaluations < self.max_evaluations
+
+    def receive(self, data, symbols, noise_var, fades, uncertainty):
+        """As core.receive_picture: (pixels uint8 [H, W, 3], what is said of them)."""
+        from gr_diffsem.base import picture_bands, picture_transform
+        from gr_diffsem.codec import latent_receiver, picture_codec
+
+        began, told = time.monotonic(), []
+        plan = picture_codec.Plan.from_bytes(data)
+
+        def ask(estimator):
+            def answer(z, v, spectrum):
+                seen = np.isfinite(v)
+                y, noise = (np.where(seen, part, fill) for part, fill in ((z, 0), (v, np.inf)))
+                image, variance, info = self._core.estimate_picture(
+                    estimator, y / picture_bands.SCALE, seen, noise / picture_bands.SCALE**2,
+                    spectrum / picture_bands.SCALE**2, clip=False, deviation=uncertainty,
+                )  # fmt: skip
+                told.append((info, image))
+                mean = picture_transform.forward(picture_bands.SCALE * (image.astype(np.float64) - 0.5))
+                return mean, picture_bands.SCALE**2 * variance
+
+            return answer
+
+        denoise, decode = ask(self._denoiser), ask(self._decoder)
+        if self._alone:
+            decode(*picture_codec.observation(plan, symbols, noise_var))
+        else:
+            latent_receiver.receive(self.latent, plan, symbols, noise_var, fades, denoise, decode)
+        infos, last = [info for info, _ in told], told[-1]
+        said = {
+            "evaluations": sum(info["evaluations"] for info in infos),
+            "net_seconds": sum(info["net_seconds"] for info in infos),
+            "linear": any(info["linear"] for info in infos),
+            "reason": next((info["reason"] for info in infos if info["linear"]), ""),
+            "seconds": time.monotonic() - began,
+        }
+        if uncertainty:
+            said["deviation"] = last[0]["deviation"]
+        return np.rint(255 * np.clip(last[1], 0, 1)).astype(np.uint8), said
