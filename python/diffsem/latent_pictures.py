@@ -19,11 +19,13 @@ def latent_of(info):
 class LatentPictures:
     """Has what semantic_decoder uses of a core.Estimator of photographs, and `cut` and `receive` of its own.
 
-    denoiser, decoder: core.Estimators, used by nobody else.
+    denoiser, decoder, linear: core.Estimators, used by nobody else; `linear` is for what went by the linear code.
+    code_hash: of the package whose latents these are.
     """
 
-    def __init__(self, core, latent, denoiser, decoder):
-        self._core, self.latent, self._denoiser, self._decoder = core, latent, denoiser, decoder
+    def __init__(self, core, latent, code_hash, denoiser, decoder, linear):
+        self._core, self.latent, self._code_hash = core, latent, code_hash
+        self._denoiser, self._decoder, self._linear = denoiser, decoder, linear
         self._alone = False
 
     @property
@@ -62,12 +64,15 @@ class LatentPictures:
 
             return answer
 
-        denoise, decode = ask(self._denoiser), ask(self._decoder)
+        coded, given = plan.is_for(self._code_hash), (self.latent, plan, symbols, noise_var, fades)
+        last = ask(self._decoder if coded else self._linear)
         if self._alone:
-            decode(*picture_codec.observation(plan, symbols, noise_var))
+            last(*picture_codec.observation(plan, symbols, noise_var))
+        elif coded:
+            latent_receiver.receive(*given, ask(self._denoiser), last)
         else:
-            latent_receiver.receive(self.latent, plan, symbols, noise_var, fades, denoise, decode)
-        infos, last = [info for info, _ in told], told[-1]
+            latent_receiver.receive_linear(*given, last)
+        infos = [info for info, _ in told]
         said = {
             "evaluations": sum(info["evaluations"] for info in infos),
             "net_seconds": sum(info["net_seconds"] for info in infos),
@@ -76,5 +81,5 @@ class LatentPictures:
             "seconds": time.monotonic() - began,
         }
         if uncertainty:
-            said["deviation"] = last[0]["deviation"]
-        return np.rint(255 * np.clip(last[1], 0, 1)).astype(np.uint8), said
+            said["deviation"] = infos[-1]["deviation"]
+        return np.rint(255 * np.clip(told[-1][1], 0, 1)).astype(np.uint8), said

@@ -135,12 +135,12 @@ class semantic_decoder(gr.basic_block):
         self._queue, self._waits = queue.Queue(queue_size), on_full == "wait"
         self._preview, self._looked, self._ended = float(preview), 0.0, 0
         self._previews = queue.Queue(1)
+        self._codes, self._by_code = learned_code.codes, {}
+        self._behind_linear = learned_code.BEHIND_LINEAR
         self._linear = core.picture_estimator("linear")
         self._linear_preview = core.picture_estimator("linear") if preview else None
         self._threads = []
         self._inference = self._load(scheme, steps)
-        self._codes, self._by_code = learned_code.codes, {}
-        self._behind_linear = learned_code.BEHIND_LINEAR
         for port in ("content", "stats"):
             self.message_port_register_out(pmt.intern(port))
         self.message_port_register_in(pmt.intern("frames"))
@@ -169,10 +169,9 @@ class semantic_decoder(gr.basic_block):
         if latent and self._realism:
             raise ValueError(f"realism is {self._realism:g}: {spec} has no draws that its decoder knows; give 0")
         if latent:  # it answers to what its code's sender asks for
-            decoder = self._scheme(latent.code)
-            weights = scheme_hash(decoder)
-            decoder = self._core.picture_estimator(decoder)
-            estimator = LatentPictures(self._core, latent, estimator, decoder)
+            weights = scheme_hash(self._scheme(latent.code))
+            others = [self._core.picture_estimator(name) for name in (latent.code, self._behind_linear)]
+            estimator = LatentPictures(self._core, latent, weights, estimator, *others)
         made = _Inference(scheme, int(steps), spec, estimator, weights, info["content_hash"][:12], self._budget())
         if made.budget.cuts and estimator.max_evaluations:
             self._try_out(made)
@@ -380,8 +379,10 @@ class semantic_decoder(gr.basic_block):
         now, asked = self._inference, plan["scheme_hash"]
         if self._realism or not now.estimator.max_evaluations:
             return now, ""
-        if isinstance(now.estimator, LatentPictures) and asked == now.hash & bits:
-            return now, now.estimator.latent.code
+        if isinstance(now.estimator, LatentPictures):
+            mine = asked == now.hash & bits
+            if mine or asked not in {h & bits for h in self._codes().values()}:
+                return now, now.estimator.latent.code if mine else ""
         if (asked, bits) not in self._by_code:  # looked for once
             codes = self._codes()
             name = next((n for n, h in codes.items() if asked and asked == h & bits), "")

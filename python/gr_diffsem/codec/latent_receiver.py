@@ -62,15 +62,25 @@ def denoises(manifest):
 
 
 def receive(latent, plan, symbols, noise_var, fades, denoise, decode):
-    """(mean, variance) of the picture's coefficients. fades: as symbol_noise.likeliest has it."""
-    noise = symbol_noise.likeliest(plan, symbols, noise_var, latent.noise, fades)
-    for _ in range(latent.passes - 1):
-        mean, variance = denoise(*picture_codec.observation(plan, symbols, noise))
-        noise = symbol_noise.refined(plan, symbols, noise_var, latent.noise, mean, variance, fades)
-    z, v, spectrum = picture_codec.observation(plan, symbols, noise)
+    """(mean, variance) of the coefficients of a picture that the code sent. fades: as symbol_noise.likeliest has it."""
+    z, v, spectrum = _observed(latent, plan, symbols, noise_var, fades, denoise)
     first, last = (decode, denoise) if latent.after else (denoise, decode)
     mean, _ = first(z, v, spectrum)
     return last(*as_observation(mean, v, spectrum), spectrum)
+
+
+def receive_linear(latent, plan, symbols, noise_var, fades, receiver):
+    """The same of one that went by the linear code, whose receiver says what the noise is found by."""
+    return receiver(*_observed(latent, plan, symbols, noise_var, fades, receiver))
+
+
+def _observed(latent, plan, symbols, noise_var, fades, ask):
+    """picture_codec.observation under the noise that is known, or found."""
+    noise = symbol_noise.likeliest(plan, symbols, noise_var, latent.noise, fades)
+    for _ in range(latent.passes - 1):
+        mean, variance = ask(*picture_codec.observation(plan, symbols, noise))
+        noise = symbol_noise.refined(plan, symbols, noise_var, latent.noise, mean, variance, fades)
+    return picture_codec.observation(plan, symbols, noise)
 
 
 def as_observation(mean, v, spectrum):

@@ -158,8 +158,8 @@ class Learned(Photo):
 
 
 class Denoised(Photo):
-    """A denoiser of the latents that a learned code sends, or of its pictures; what went by the linear code is left to
-    the receiver of that."""
+    """A denoiser of the latents that a learned code sends, or of its pictures; what went by the linear code is for the
+    receiver of that, under the noise that is found as for latents."""
 
     def __init__(self, latent, folder, manifest, member):
         super().__init__(folder, manifest, member)
@@ -175,8 +175,9 @@ class Denoised(Photo):
 
     def image(self, plan, symbols, noise_var, fades=None, realism=0.0, seed=0):
         """As Photo's; there is no draw."""
-        if not plan.is_for(self.code.hash):
-            return self.decoder.other.image(plan, symbols, noise_var)
-        both = self.coefficients, self.decoder.coefficients
-        mean, _ = latent_receiver.receive(self.latent, plan, symbols, noise_var, fades, *both)
+        given = self.latent, plan, symbols, noise_var, fades
+        if plan.is_for(self.code.hash):
+            mean, _ = latent_receiver.receive(*given, self.coefficients, self.decoder.coefficients)
+        else:
+            mean, _ = latent_receiver.receive_linear(*given, self.decoder.other.coefficients)
         return picture_transform.inverse(mean) / picture_bands.SCALE + 0.5
