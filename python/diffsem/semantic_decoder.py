@@ -168,6 +168,8 @@ class semantic_decoder(gr.basic_block):
         latent, weights = latent_of(info), scheme_hash(use)
         if latent and self._realism:
             raise ValueError(f"realism is {self._realism:g}: {spec} has no draws that its decoder knows; give 0")
+        if latent and latent.code not in self._codes():
+            raise ValueError(f"scheme {spec} denoises what '{latent.code}' sends, which is no learned code here")
         if latent:  # it answers to what its code's sender asks for
             weights = scheme_hash(self._scheme(latent.code))
             others = [self._core.picture_estimator(name) for name in (latent.code, self._behind_linear)]

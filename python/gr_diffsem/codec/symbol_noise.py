@@ -14,7 +14,7 @@ from ..base.picture_bands import SCALE
 KINDS = ("told", "scaled", "estimated")  #: every variance is known; up to one factor; nothing is known
 ROUNDS = 12  #: of Fisher scoring
 FAINTEST = 0.1  #: of a frame's or a picture's noise: less is not believed of one fade
-LEAST = 1e-3  #: nor of all symbols, over their power
+LEAST = 1e-4  #: nor of all symbols, whose power was 1 when they were sent
 BELIEF = 4  #: slots that the whole's noise counts for in a fade's
 
 
@@ -52,6 +52,7 @@ class _Slots:
         stated = self.told[self.here].astype(np.float64) / 2
         self.noise = stated if kind == "scaled" else np.full(stated.shape, stated.mean() if stated.size else 1.0)
         self.by_fade = kind == "estimated"
+        self.floor = LEAST / (2 * max(self.noise.mean() if stated.size else 1.0, 1e-12))  # of a factor
 
     def _groups(self, fades):
         if not self.by_fade or fades is None:
@@ -64,19 +65,17 @@ class _Slots:
 
     def fitted(self, power, signal, fades):
         """Factors of the noise by Fisher scoring, from `power` of slots whose signal has the variance `signal`."""
-        power_of_all = power.mean() if power.size else 1.0
-        floor = LEAST * power_of_all / max(self.noise.mean() if self.noise.size else 1.0, 1e-12)
-
         def score(factor, groups, count, belief, whole):
             weight = (self.noise / (signal + factor[groups] * self.noise)) ** 2
             gain = self._sums(weight * (power - signal) / self.noise, groups, count)
             return (gain + belief / whole) / (self._sums(weight, groups, count) + belief / whole**2)
 
-        one = np.full(1, max(power_of_all / max(2 * self.noise.mean(), 1e-12), floor)) if power.size else np.ones(1)
-        nobody = np.zeros(self.noise.size, int)
-        for _ in range(ROUNDS if power.size else 0):
-            one = np.maximum(score(one, nobody, 1, 0.0, 1.0), floor)
         groups, count = self._groups(fades)
+        if not power.size:
+            return self._applied(np.ones(count), groups)
+        one = np.maximum([np.mean(power / self.noise) / 2], self.floor)
+        for _ in range(ROUNDS):
+            one = np.maximum(score(one, np.zeros_like(groups), 1, 0.0, 1.0), self.floor)
         each = np.full(count, one[0])
         for _ in range(ROUNDS if count > 1 else 0):
             each = np.maximum(score(each, groups, count, BELIEF, one[0]), FAINTEST * one[0])
@@ -85,11 +84,11 @@ class _Slots:
     def mean(self, left, fades):
         """Factors that make `left` of slots the noise, in the mean."""
         groups, count = self._groups(fades)
-        whole = max(float((left / self.noise).mean()) if left.size else 1.0, LEAST)
+        whole = max(float((left / self.noise).mean()) if left.size else 1.0, self.floor)
         number = 2 * np.bincount(groups, minlength=count)
         belief = BELIEF if count > 1 else 0
         each = (self._sums(left / self.noise, groups, count) + belief * whole) / np.maximum(number + belief, 1)
-        return self._applied(np.maximum(each, LEAST), groups)
+        return self._applied(np.maximum(each, self.floor), groups)
 
     def _applied(self, factors, groups):
         out = np.full(self.told.shape, np.inf, np.float32)
