@@ -227,19 +227,23 @@ PSNR = "{k: float(tb.view.caption(k, *v).split('dB PSNR')[0].split()[-1]) for k,
 
 def test_photo_loopback_shows_four_receivers(tmp_path):
     """Both networks and the learned code beat `linear`; without its prior the third panel is `linear`; the SNR slider
-    is the SNR."""
+    is the SNR. What the learned code sent is denoised by the scheme that is chosen."""
     read = {"psnr": PSNR, "snr": "tb.view.latest[0][1]['snr_db']", "lost": "tb.lose.lost"}
     known = {**read, "evaluations": "tb.view.latest[2][1]['evaluations']"}
     said = "[tb.view.latest.get(k, (0, {}))[1] for k in range(3)]"
     every = said.replace("range(3)", "range(4)")
     whole = f"all(x.get('frames_lost') == 0 for x in {every}) and tb.linear.counts()['out'] > 2"
     same = f"len({{x['snr_db'] for x in {said}}}) == 1 and tb.lose.lost and {said}[0]['snr_db'] < 6"
+    chosen = f"{every}[3].get('scheme') == 'latent_dnsc' and {every}[0]['snr_db'] > 9 and {every}[3]['snr_db'] > 9"
+    last = {"psnr": PSNR, "scheme": "tb.view.latest[3][1]['scheme']"}
     off = f"{same} and {said}[2]['evaluations'] == 0"
     steps = [
         {"set": {"snr_db": 12.0, "loss": 0.0}, "seconds": 40, "until": whole, "read": read},
         {"set": {"snr_db": 4.0, "loss": 0.3, "prior": False}, "seconds": 40, "until": off, "read": known},
+        {"set": {"snr_db": 12.0, "loss": 0.0, "denoiser": "latent_dnsc"}, "seconds": 40, "until": chosen, "read": last},
     ]
-    first, second = run_example("photo_loopback", tmp_path, steps)
+    first, second, third = run_example("photo_loopback", tmp_path, steps)
+    assert third["scheme"] == "latent_dnsc" and third["psnr"]["3"] > third["psnr"]["0"]
     linear, mmse, posterior, jscc = (first["psnr"][str(k)] for k in range(4))
     assert linear > 22 and mmse > linear + 0.3 and posterior > linear and first["lost"] == 0
     assert jscc > linear  # one picture at 12 dB, where it need not be ahead of photo_mmse: bench/results.md

@@ -90,6 +90,17 @@ def test_a_learned_code_crosses_two_radios(tmp_path, photograph):
     assert picture_metrics.psnr(photograph, image) > 26
 
 
+@pytest.mark.parametrize("name", ["cddm", "latent_dnsc", "latent_ednsc", "latent_onestep", "djscc_csi"])
+def test_what_a_learned_code_sent_is_denoised_behind_two_radios(tmp_path, photograph, name):
+    cross(tmp_path, "soapy", "snr=12,offset=3000,ppm=20", ("--codec", "jscc"), ("--scheme", name, "--uncertainty"))
+    (image,) = [np.asarray(Image.open(f)) for f in (tmp_path / "out").glob("*[0-9].png")]
+    (said,) = [json.loads(f.read_text()) for f in (tmp_path / "out").glob("*.json")]
+    assert (said["codec"], said["scheme"], said["scheme_match"]) == ("jscc", name, True) and said["frames_lost"] == 0
+    assert said["evaluations"] >= 2 and picture_metrics.psnr(photograph, image) > 25.5
+    assert abs(said["expected_psnr"] - picture_metrics.psnr(photograph, image)) < 6
+    assert len(list((tmp_path / "out").glob("*.uncertainty.png"))) == 1
+
+
 def test_more_transmit_gain_is_more_snr(tmp_path, photograph):
     cross(tmp_path, "soapy", "snr=6,ppm=-10", sender=("--gain", 6))
     assert pictures(tmp_path / "out")[1][0]["snr_db"] == pytest.approx(12, abs=1)
