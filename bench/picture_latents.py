@@ -61,7 +61,8 @@ def main():
             rows.append(row)
             for key, places in (("ms_ssim", 3), (features, 3)):
                 rows.append([f"- {key}", *(f"{scores[name][key][s]:.{places}f}" for name in METHODS)])
-        print(f"\nCBR {args.cbr}, {snr:g} dB, {args.count} photographs; PSNR of jscc, and what others have over it, dB\n")
+        where = f"CBR {args.cbr}, {snr:g} dB, {args.count} photographs"
+        print(f"\n{where}; PSNR of jscc, and what others have over it, dB\n")
         print(*console.plain(["channel, told", *METHODS], rows), sep="\n")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def latent_of(info):
-    """The gr_diffsem.codec.latent_receiver.Latent of a scheme (core.scheme_info), None where it has none; ValueError."""
+    """The Latent (gr_diffsem.codec.latent_receiver) of a scheme by core.scheme_info, None where it has none."""
     from gr_diffsem.codec.latent_receiver import Latent
 
     manifest = json.loads(info["manifest"])

@@ -64,6 +64,10 @@ class semantic_decoder(gr.basic_block):
     receive` does). realism (experimental; linear and photo_posterior): 0, the posterior's mean, to 1, a draw from
     it. patience: seconds of silence that end a pass whose last frame was lost; 0: none does.
 
+    A scheme that denoises a learned code's latents (``cddm``, ``latent_onestep``, ``djscc_csi``; ``latent_ednsc``,
+    which needs no SNR, ``latent_dnsc``, which needs no channel state) brings the code's own decoder with it; where a deadline
+    does not leave time for both, the decoder alone answers.
+
     uncertainty: whether a photograph goes out with the standard deviation of its error at each pixel, ``deviation``, a
     u8vector [H W] of which 255 is ``DEVIATION_WHITE`` of the range, and with the PSNR to be expected by it,
     ``expected_psnr`` (dB). What a network says of its own error, spread as the picture's detail is.

@@ -199,7 +199,7 @@ def test_what_a_net_is_given_is_the_linear_answer_in_other_units():
             frames.cut(encoded.digital, encoded.symbols, 1), 8.0, "tdl", 0.2, np.random.default_rng(5)
         )
     )
-    z, v, spectrum = picture_codec.observation(*got)
+    z, v, spectrum = picture_codec.observation(*got[:3])
     x = photo.posterior(None, z, v, spectrum, 0)
     assert (
         picture_metrics.psnr(photo_receivers.to_bytes(x / picture_bands.SCALE + 0.5), photo_receivers.linear(*got)) > 45

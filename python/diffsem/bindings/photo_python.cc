@@ -85,7 +85,8 @@ void bind_photo(py::module& parent)
           py::arg("deviation") = false,
           "All [3, H, W], as gr_diffsem.codec.picture_codec.measurement gives them, and "
           "Plan.variances.\n"
-          "Returns (image float32 [H, W, 3] in 0..1, without `clip` about that, variances of the coefficients' errors "
+          "Returns (image float32 [H, W, 3] in 0..1, without `clip` about that, variances of the "
+          "coefficients' errors "
           "[3, H, W], a dict: evaluations, seconds, net_seconds (of those, with the network), "
           "linear (it "
           "failed), reason, and where it was asked for deviation [H, W] of a pixel's error).");

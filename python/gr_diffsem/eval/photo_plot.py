@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PSNR against SNR, as a picture. Colours after Okabe and Ito: told apart by colour-blind eyes too."""
+"""PSNR against SNR and rate, as a picture. Colours after Okabe and Ito: told apart by colour-blind eyes too."""
 
 import fractions
 
@@ -29,17 +29,20 @@ def styles(methods):
 
 
 def psnr_against_snr(reports, path):
-    """One panel for each report of `eval semantic_link`: means, with each WebP mode by itself behind them."""
+    """One panel for each report of `eval semantic_link`: means, with each WebP mode by itself behind them; of several
+    rates one more, against the rate at the SNR in the middle."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
-    size = (6.2 * len(reports), 4.8)
-    figure, axes = plt.subplots(1, len(reports), figsize=size, squeeze=False)
+    panels = len(reports) + (len(reports) > 1)
+    figure, axes = plt.subplots(1, panels, figsize=(6.2 * panels, 4.8), squeeze=False)
     style = styles([name for report in reports for name in report["methods"]])
-    for axis, report in zip(axes[0], reports, strict=True):
+    if len(reports) > 1:
+        _against_rate(axes[0, -1], reports, style)
+    for axis, report in zip(axes[0], reports, strict=False):
         snr_db = report["snr_db"]
         modes = report["methods"].get("webp", {}).get("by_mode_psnr_db", {})
         for i, psnr_db in enumerate(modes.values()):
@@ -52,6 +55,8 @@ def psnr_against_snr(reports, path):
             axis.plot(snr_db, scores["psnr_db"], line, color=colour, marker=marker, markersize=5, label=label)
         cbr = fractions.Fraction(report["cbr"]).limit_denominator(1000)
         lost = f", {report['loss']:.0%} of frames lost" if report["loss"] else ""
+        lost += f", SNR told {report['misstated_db']:+g} dB" if report.get("misstated_db") else ""
+        lost += "" if report.get("csi", True) else ", no CSI"
         axis.set(
             title=f"CBR {cbr}, {report['channel']}{lost}, {report['images']} photographs",
             xlabel="SNR per data carrier, Es/N0 (dB)",
@@ -61,3 +66,20 @@ def psnr_against_snr(reports, path):
     figure.tight_layout()
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _against_rate(axis, reports, style):
+    """PSNR at the SNR in the middle against the channel uses for each pixel and colour."""
+    reports = sorted(reports, key=lambda report: report["cbr"])
+    middle = len(reports[0]["snr_db"]) // 2
+    for name in reports[0]["methods"]:
+        label, colour, marker, line = style[name]
+        psnr_db = [report["methods"][name]["psnr_db"][middle] for report in reports]
+        axis.plot([r["cbr"] for r in reports], psnr_db, line, color=colour, marker=marker, markersize=5, label=label)
+    axis.set_xscale("log", base=2)
+    axis.set(
+        title=f"{reports[0]['snr_db'][middle]:g} dB, {reports[0]['channel']}",
+        xlabel="channel uses per pixel and colour",
+        ylabel="PSNR (dB)",
+    )
+    axis.legend(fontsize=8, loc="lower right")

@@ -35,6 +35,12 @@ def packages():
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
 
 
+def of_latents(name):
+    """Whether the package of this name denoises what a learned code sent."""
+    folder = packages().get(name)
+    return bool(folder) and latent_receiver.denoises(model_packages.read_manifest(folder))
+
+
 def _behind(manifest):
     """0: behind the linear code; 1: a learned code; 2: a denoiser of one's latents."""
     if latent_receiver.denoises(manifest):
@@ -136,7 +142,8 @@ class Photo:
         """(mean, variance) [3, H, W] of an observation."""
         from ..reference import photo
 
-        return photo.inferred(self.net, z, v, spectrum, self.plan["steps"], self.plan["inflation"], self.plan.get("final", True))[:2]
+        how = self.plan["steps"], self.plan["inflation"], self.plan.get("final", True)
+        return photo.inferred(self.net, z, v, spectrum, *how)[:2]
 
     def __call__(self, *arrived):
         return to_bytes(self.image(*arrived))

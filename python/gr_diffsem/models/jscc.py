@@ -125,7 +125,7 @@ class PictureCode(nn.Module):
 
 class Arrived(NamedTuple):
     """What a receiver has of pictures [B, 3, S, S]: the linear estimate, its levels [B, 20], the variance of each
-    coefficient's error; and each coefficient with noise, the noise's variance (infinite: not observed), the spectrum."""
+    coefficient's error; and the coefficients with noise, its variance (infinite: not observed), the spectrum."""
 
     picture: torch.Tensor
     level: torch.Tensor

@@ -139,7 +139,7 @@ def per_coefficient(link, values):
 
 
 def completed(link, picture, error, mean, log_variance):
-    """`picture_bands.completed` of a net's answer (a picture) to a picture with this error: (coefficients, variance)."""
+    """`picture_bands.completed` of a net's answer to a picture with this error: (coefficients, variance)."""
     m, e = link(picture), error.expand_as(picture)
     variance = log_variance.clamp(*picture_bands.LOG_VARIANCE).exp()
     told = link.levels(e, e)[:, :10].pow(2)
