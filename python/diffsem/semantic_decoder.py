@@ -65,8 +65,8 @@ class semantic_decoder(gr.basic_block):
     it. patience: seconds of silence that end a pass whose last frame was lost; 0: none does.
 
     A scheme that denoises a learned code's latents (``cddm``, ``latent_onestep``, ``djscc_csi``; ``latent_ednsc``,
-    which needs no SNR, ``latent_dnsc``, which needs no channel state) brings the code's own decoder with it; where a deadline
-    does not leave time for both, the decoder alone answers.
+    which needs no SNR, ``latent_dnsc``, which needs no channel state) brings the code's own decoder with it; where a
+    deadline does not leave time for both, the decoder alone answers.
 
     uncertainty: whether a photograph goes out with the standard deviation of its error at each pixel, ``deviation``, a
     u8vector [H W] of which 255 is ``DEVIATION_WHITE`` of the range, and with the PSNR to be expected by it,

@@ -164,7 +164,8 @@ def measures(args):
 
 def chosen(given):
     """{method: what its receiver is made from}: those asked for with their yardsticks (the module's text); without
-    asking, all whose model is there but denoisers of latents. In the order of photo_trials.methods(), then others as they were given."""
+    asking, all whose model is there but denoisers of latents. In the order of photo_trials.methods(), then others as
+    they were given."""
     wanted = {}
     for spec in given or [name for name in photo_trials.methods() if not photo_receivers.of_latents(name)]:
         name = photo_receivers.name_of(spec)
