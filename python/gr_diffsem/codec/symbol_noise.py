@@ -65,6 +65,7 @@ class _Slots:
 
     def fitted(self, power, signal, fades):
         """Factors of the noise by Fisher scoring, from `power` of slots whose signal has the variance `signal`."""
+
         def score(factor, groups, count, belief, whole):
             weight = (self.noise / (signal + factor[groups] * self.noise)) ** 2
             gain = self._sums(weight * (power - signal) / self.noise, groups, count)

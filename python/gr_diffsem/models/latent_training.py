@@ -59,8 +59,8 @@ class LatentTraining(training.Training):
         self.short = self.on_gpu or FAST_BFLOAT16
 
     def facts(self):
-        """Which code it was trained for."""
-        return {**super().facts(), "code": self.code_from}
+        """And the code that it was trained for."""
+        return {**super().facts(), "behind": self.code_from}
 
     def draw(self, rng):
         """What `jscc_training.drawn` gives, and what the receiver takes the noise for, over what it is."""

@@ -152,6 +152,9 @@ def table(report):
     return "\n".join(lines)
 
 
+TOLD = "version", "scheme_file", "start", "behind", "device", "command"  # what a card says where a checkpoint has it
+
+
 def trained_on(scheme, state):
     """The card's facts about a training."""
     return {
@@ -161,5 +164,5 @@ def trained_on(scheme, state):
         "minutes": round(state.get("elapsed", 0) / 60, 1),
         "steps": state.get("step"),
         "batch": state.get("batch"),
-        **{name: state[name] for name in ("version", "scheme_file", "start", "device", "command") if state.get(name)},
+        **{name: state[name] for name in TOLD if state.get(name)},
     }
