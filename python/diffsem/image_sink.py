@@ -22,9 +22,6 @@ FIELDS = {
 }
 
 
-MAP = ".uncertainty.png"
-
-
 class image_sink(gr.basic_block):
     """PDUs of content in (port ``content``), two files for each: NUMBER_ID.png and NUMBER_ID.json.
 
@@ -87,6 +84,7 @@ class image_sink(gr.basic_block):
 
     def _write(self, value, said, deviation=None):
         from gr_diffsem.base import jsonio
+        from gr_diffsem.base.picture_files import UNCERTAINTY
 
         text = jsonio.dumps(said) + "\n"  # before anything is written
         stem = f"{self._next:04d}_{said.get('id', 0)}"
@@ -100,12 +98,12 @@ class image_sink(gr.basic_block):
 
                 Image.fromarray(value).save(path)
                 if deviation is not None:
-                    Image.fromarray(deviation).save(path.with_suffix(MAP))
+                    Image.fromarray(deviation).save(path.with_suffix(UNCERTAINTY))
             else:
                 np.save(path, value)
             path.with_suffix(".json").write_text(text)
         except OSError:
-            for part in (path, path.with_suffix(".json"), path.with_suffix(MAP)):
+            for part in (path, path.with_suffix(".json"), path.with_suffix(UNCERTAINTY)):
                 with contextlib.suppress(OSError):
                     part.unlink(missing_ok=True)
             raise
@@ -113,7 +111,7 @@ class image_sink(gr.basic_block):
         self._ours.append(path)
         while len(self._ours) > self._keep:
             old = self._ours.popleft()
-            for part in (old, old.with_suffix(".json"), old.with_suffix(MAP)):
+            for part in (old, old.with_suffix(".json"), old.with_suffix(UNCERTAINTY)):
                 part.unlink(missing_ok=True)
         return path
 

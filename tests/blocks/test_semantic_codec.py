@@ -157,6 +157,7 @@ def test_a_map_says_where_the_picture_errs_and_by_how_much(tmp_path, snr_db, sch
     for _ in range(2):
         sink.take(message)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0001_5.json", "0001_5.png", "0001_5.uncertainty.png"]
+    assert [p.name for p in picture_files.files(tmp_path)] == ["0001_5.png"]  # the map is none to be sent
     plain_message, _ = decoded([on_air(f, snr_db) for f in sent], 1, scheme=scheme)
     assert deviation_of(plain_message[0]) is None
     assert np.array_equal(image_of(plain_message[0])[0], image)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio.diffsem import core
-from gr_diffsem.base import picture_bands
+from gr_diffsem.base import picture_bands, picture_transform
 from gr_diffsem.codec import picture_codec
 from gr_diffsem.reference import operators, photo
 
@@ -170,3 +170,16 @@ def test_what_photographs_cannot_have_is_refused(keys, words):
 def test_an_estimator_of_vectors_is_none_of_photographs():
     with pytest.raises(ValueError, match="picture_estimator"):
         core.Estimator("linear")
+
+
+@pytest.mark.parametrize("name", ["linear", "photo_posterior"])
+def test_the_map_of_uncertainty_is_that_of_the_twin(name):
+    plan, symbols, noise = scene()
+    y, gains, _, v = picture_codec.measurement(plan, symbols, noise)
+    spec = name if name == "linear" else str(MODELS / name)
+    estimator = core.picture_estimator(spec)
+    image, variance, info = core.estimate_picture(estimator, y, gains, v, plan.variances, clip=False, deviation=True)
+    mean = picture_transform.forward(image.astype(np.float64) - 0.5)
+    np.testing.assert_allclose(info["deviation"], photo.deviation(mean, variance), rtol=1e-4)
+    clipped = core.estimate_picture(estimator, y, gains, v, plan.variances)
+    assert "deviation" not in clipped[2] and np.array_equal(clipped[0], image.clip(0, 1))

@@ -20,6 +20,7 @@ SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     *(".gif", ".jp2", ".avif", ".heic", ".heif"),
 )
+UNCERTAINTY = ".uncertainty.png"  # ending of a map beside a received picture
 #: A camera's raw files begin with a small preview, which Pillow takes for the picture.
 CAMERA = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".raf", ".srw")
 LEAST = 16  #: pixels a side
@@ -112,6 +113,11 @@ def _open(path, say):
         raise UserError(f"{kind}, which needs a plugin to be read: {remedy}, or save it as JPEG") from None
 
 
+def _is_picture(name):
+    """By its name; what `receive --uncertainty` wrote beside a picture is none."""
+    return Path(name).suffix.lower() in SUFFIXES and not name.endswith(UNCERTAINTY)
+
+
 def files(path):
     """The picture files of a folder, by name, or the one file; UserError where there are none."""
     path = Path(path)
@@ -120,7 +126,7 @@ def files(path):
             raise UserError(f"{path}: there is no such folder, and no such file")
         if not path.is_dir():
             return [path]
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in path.iterdir() if _is_picture(p.name))
     except OSError as error:
         raise UserError(f"{path}: cannot be opened ({error.strerror})") from None
     if not found:
@@ -130,7 +136,7 @@ def files(path):
 
 def left_out(path):
     """A sentence about what lies in a folder and is no picture by its name, or None."""
-    names = sorted(e.name for e in os.scandir(path) if Path(e.name).suffix.lower() not in SUFFIXES)
+    names = sorted(e.name for e in os.scandir(path) if not _is_picture(e.name))
     some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"{path}: left out, no pictures by their names: {some}" if names else None
 

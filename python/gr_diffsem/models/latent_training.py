@@ -49,7 +49,7 @@ class LatentTraining(training.Training):
         if found is None:
             raise UserError(f"{scheme.name} denoises what {scheme.code} sends: train and export that first")
         self.coder = PictureCode().to(self.device).eval().requires_grad_(False)
-        self.code_from = jscc_training.read_halves(self.coder, found)
+        self.code_from = jscc_training.read_halves(self.coder, found).split(", from ")[0]
         for half in (self.coder.encoder, self.coder.decoder):
             half.net.seen[0].fill_(-torch.inf)
             half.net.seen[1].fill_(torch.inf)
