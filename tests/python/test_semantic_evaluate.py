@@ -309,3 +309,19 @@ def test_too_small_and_too_large_for_the_ratio():
         uses, total = photo_trials.budget(*size, cbr)
         assert 0 <= size[0] * size[1] * 3 * cbr - uses < 96 + 96
         assert uses == 48 * total + 96 * frames.frame_count(48 * total)
+
+
+def test_curves_against_the_rate_stand_beside_those_against_the_snr(tmp_path):
+    from gr_diffsem.eval import photo_plot
+    from PIL import Image
+
+    def report(cbr, first):
+        methods = {"linear": {"psnr_db": [first, first + 3]}, "photo_mmse": {"psnr_db": [first + 1, first + 4]}}
+        said = {"channel": "awgn", "loss": 0.0, "images": 2, "misstated_db": 5.0, "csi": False}
+        return {"cbr": cbr, "snr_db": [0.0, 10.0], "methods": methods, **said}
+
+    widths = []
+    for reports in ([report(1 / 48, 20.0)], [report(1 / 12, 24.0), report(1 / 48, 20.0)]):
+        photo_plot.psnr_against_snr(reports, tmp_path / "plot.png")
+        widths.append(Image.open(tmp_path / "plot.png").width)
+    assert widths[1] == pytest.approx(3 * widths[0], rel=0.02)
