@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Maps of path gain over parts of real cities, by tracing rays with sionna-rt (Hoydis et al., arXiv 2303.11103).
 
-Each map is a square of CELLS x CELLS cells around one base station on a street or a roof, 1.5 m above the ground, with
+Each map is a square of CELLS x CELLS cells, 1.5 m above the ground, with one base station above the roofs near it, and
 the heights of the buildings. The cities are triangle models that come with sionna-rt; `munich` and `etoile` are trained
 on, `florence` is held out. A cell no ray reaches is at FLOOR. The same scene, count and seed give the same maps.
 
@@ -30,7 +30,8 @@ FLOOR = -130.0  #: dB of path gain, below which a receiver hears nothing
 GROUND = 1.0  #: metres; what is higher is built on
 RECEIVER = 1.5  #: metres above the ground
 TRAIN, HELD_OUT = ("munich", "etoile"), "florence"
-RAYS, DEPTH = 2_000_000, 8
+RAYS, DEPTH = 3_000_000, 8
+MARGIN, TALLEST = 8, 30.0  # cells from the edge, and metres of a building, where a base station stands
 PACKAGE = "sionna-rt==2.2.0"
 
 
@@ -97,11 +98,10 @@ class City:
             x, y, height = self.heights(middle, step)
             if 0.25 < np.mean(height < GROUND) < 0.95:
                 break
-        inner = height[8:-8, 8:-8]
-        roof = rng.random() < 0.5
-        places = np.argwhere((inner >= GROUND) & (inner < 30) if roof else inner < GROUND)
-        row, column = places[rng.integers(len(places))] + 8
-        above = height[row, column] + rng.uniform(3, 8) if roof else rng.uniform(10, 35)
+        places = np.argwhere(height[MARGIN:-MARGIN, MARGIN:-MARGIN] < TALLEST)
+        row, column = places[rng.integers(len(places))] + MARGIN
+        around = height[row - 5 : row + 6, column - 5 : column + 6].clip(0, TALLEST).max()
+        above = max(around + rng.uniform(4, 15), 25.0)
         if "sender" in self.scene.transmitters:
             self.scene.remove("sender")
         position = [float(v) for v in (x[row, column], y[row, column], above)]

@@ -105,7 +105,7 @@ class Kriging:
         self._factor = np.linalg.cholesky(matrix)
         t = trend(sites.places, self.transmitter)
         self._white_trend = solve_triangular(self._factor, t, lower=True)
-        self._gram = np.linalg.inv(self._white_trend.T @ self._white_trend)
+        self._gram = np.linalg.inv(self._white_trend.T @ self._white_trend + 1e-9 * np.eye(t.shape[1]))
         white = solve_triangular(self._factor, value, lower=True)
         self.coefficients = self._gram @ self._white_trend.T @ white
         self._weights = cho_solve((self._factor, True), value - t @ self.coefficients)
@@ -132,6 +132,20 @@ class Kriging:
             known = np.einsum("ij,ij->i", white, white)
             variance[part] = self.covariance.amplitude**2 - known + np.einsum("ij,jk,ik->i", rest, self._gram, rest)
         return mean, np.sqrt(variance.clip(1e-6))
+
+    def predict_raster(self, raster):
+        """The same over a `Raster`: two arrays [rows, columns]."""
+        shape = (raster.rows, raster.columns)
+        return [part.reshape(shape) for part in self.predict(raster.centres().reshape(-1, 2))]
+
+    def words(self):
+        """What was fitted, as a sentence."""
+        k = self.covariance
+        text = f"{k.amplitude:.1f} dB over {k.length:.0f} m, {k.nugget:.1f} dB at one place"
+        if self.transmitter is None:
+            return f"{text}; no transmitter stands out"
+        exponent = -self.coefficients[1] / 10
+        return f"{text}; power falls by the distance to the power of {exponent:.1f} from the transmitter"
 
     def noise_of(self, sites):
         """Variance [M] in dB^2 that a measured site has around the field."""
@@ -231,7 +245,7 @@ def _negative(x, metres, sites, value, t):
     except np.linalg.LinAlgError:
         return 1e12, np.zeros_like(x)
     white = solve_triangular(factor, t, lower=True)
-    gram = white.T @ white
+    gram = white.T @ white + 1e-9 * np.eye(t.shape[1])  # all sites at one distance: the slope is nothing
     inverse = cho_solve((factor, True), np.eye(len(value)))
     side = inverse @ t
     project = inverse - side @ np.linalg.solve(gram, side.T)

@@ -11,14 +11,36 @@ from .kriging import likeliest_transmitter, trend
 NEIGHBOURS, POWER = 12, 2.0
 
 
-class InverseDistance:
+class _Simple:
+    """What both say of themselves. `deviation`: dB, one for all places."""
+
+    def predict(self, places):
+        """(mean [N], standard deviation [N]) in dB at places [N, 2]."""
+        return self.mean(places), np.full(len(places), self.deviation)
+
+    def predict_raster(self, raster):
+        """The same over a `Raster`: two arrays [rows, columns]."""
+        shape = (raster.rows, raster.columns)
+        return [part.reshape(shape) for part in self.predict(raster.centres().reshape(-1, 2))]
+
+    def noise_of(self, sites):
+        """Variance [M] of measured sites beyond `deviation`, which is theirs already: none."""
+        return np.zeros(len(sites))
+
+    def words(self):
+        """What was fitted, as a sentence."""
+        return f"misses its own sites by {self.deviation:.1f} dB"
+
+
+class InverseDistance(_Simple):
     """Means of the NEIGHBOURS nearest sites with weights 1 / distance^POWER."""
 
     def __init__(self, sites):
         self.sites = sites
-        self.deviation = float(np.sqrt(np.mean((self._mean(sites.places, True) - sites.value) ** 2)))
+        self.deviation = float(np.sqrt(np.mean((self.mean(sites.places, True) - sites.value) ** 2)))
 
-    def _mean(self, places, leave_out=False):
+    def mean(self, places, leave_out=False):
+        """[N] dB at places [N, 2]; leave_out: the nearest site, which is the place itself, does not count."""
         from scipy.spatial import cKDTree
 
         few = min(NEIGHBOURS + leave_out, len(self.sites))
@@ -29,16 +51,8 @@ class InverseDistance:
         weight = 1 / np.maximum(metres, 0.1) ** POWER
         return (weight * self.sites.value[index]).sum(1) / weight.sum(1)
 
-    def predict(self, places):
-        """(mean [N], standard deviation [N]) in dB at places [N, 2]."""
-        return self._mean(places), np.full(len(places), self.deviation)
 
-    def noise_of(self, sites):
-        """Its deviation is that of measured sites already."""
-        return np.zeros(len(sites))
-
-
-class LogDistance:
+class LogDistance(_Simple):
     """b0 + b1 log10 of the distance to the transmitter [2], None: where that fits best; least squares."""
 
     def __init__(self, sites, transmitter=None):
@@ -51,11 +65,6 @@ class LogDistance:
         left = sites.value - t @ self.coefficients
         self.deviation = float(np.sqrt(np.sum(left**2) / max(len(sites) - 4, 1)))
 
-    def predict(self, places):
-        """(mean [N], standard deviation [N]) in dB at places [N, 2]."""
-        return trend(places, self.transmitter) @ self.coefficients, np.full(len(places), self.deviation)
-
-    def noise_of(self, sites):
-        """Its deviation is that of measured sites already."""
-        return np.zeros(len(sites))
-
+    def mean(self, places):
+        """[N] dB at places [N, 2]."""
+        return trend(places, self.transmitter) @ self.coefficients
