@@ -72,7 +72,8 @@ def cells_of(samples, site, cells):
 
 def folds(places, block, seed):
     """[M] fold of each site: the fold of its block. Raises UserError where there are too few blocks."""
-    blocks, index = np.unique(np.floor(places / block).astype(int), axis=0, return_inverse=True)
+    square = np.floor((places - places.min(0)) / block).astype(int)
+    blocks, index = np.unique(square, axis=0, return_inverse=True)
     if len(blocks) < FEWEST_BLOCKS:
         raise UserError(
             f"--block {block:g}: the sites lie in {len(blocks)} blocks, {FEWEST_BLOCKS} are needed: give less"

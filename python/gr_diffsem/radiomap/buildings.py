@@ -39,18 +39,21 @@ def read(path):
 
 def raster_of(rings, plane, raster):
     """[rows, columns] metres: the height of the highest building over the middle of each cell, 0 where there is none."""
-    from PIL import Image, ImageDraw
+    from matplotlib.path import Path as Outline
 
-    image = Image.new("F", (raster.columns, raster.rows), 0.0)
-    pen = ImageDraw.Draw(image)
-    for ring, height in sorted(rings, key=lambda building: building[1]):
+    found, centres = np.zeros((raster.rows, raster.columns)), raster.centres()
+    for ring, height in rings:
         metres = plane.to_metres(ring[:, 1], ring[:, 0])
-        column = (metres[:, 0] - raster.west) / raster.step - 0.5
-        row = raster.rows - (metres[:, 1] - raster.south) / raster.step - 0.5
-        if column.max() < 0 or row.max() < 0 or column.min() > raster.columns or row.min() > raster.rows:
-            continue
-        pen.polygon(list(zip(column.tolist(), row.tolist(), strict=True)), fill=float(height))
-    return np.asarray(image, np.float64)
+        column = (metres[:, 0] - raster.west) / raster.step
+        row = raster.rows - (metres[:, 1] - raster.south) / raster.step
+        part = tuple(
+            slice(max(int(np.floor(along.min())), 0), max(int(np.ceil(along.max())), 0)) for along in (row, column)
+        )
+        box = centres[part]
+        if box.size:
+            inside = Outline(metres).contains_points(box.reshape(-1, 2)).reshape(box.shape[:2])
+            found[part] = np.maximum(found[part], height * inside)
+    return found
 
 
 def height_of(tags):

@@ -153,8 +153,8 @@ class Kriging:
 
     def draws(self, raster, count, rng):
         """[count, rows, columns] dB: draws of the field given the sites, by Matheron's rule (Journel and Huijbregts
-        1978): a draw of the prior on the raster, corrected by kriging of what it says at the sites against what was
-        measured. A site counts where its cell's middle is, and the trend's coefficients are at their mean."""
+        1978): a draw of the prior on the raster, and universal kriging of what it lacks at the sites. A site counts
+        where its cell's middle is."""
         from scipy.linalg import cho_solve
 
         centres = raster.centres().reshape(-1, 2)
@@ -163,17 +163,19 @@ class Kriging:
         places = centres[at]
         matrix = self.covariance.between(places, places)
         matrix[np.diag_indices(len(at))] += self._noise
-        factor = np.linalg.cholesky(matrix)
-        prior = _fields(self.covariance, raster, count, rng).reshape(count, -1)
-        measured = self._value - trend(places, self.transmitter) @ self.coefficients
+        factor = (np.linalg.cholesky(matrix), True)
+        drawn = _fields(self.covariance, raster, count, rng).reshape(count, -1)
         noise = rng.standard_normal((count, len(at))) * np.sqrt(self._noise)
-        weights = cho_solve((factor, True), (measured - prior[:, at] - noise).T)
-        drawn = np.empty((count, len(centres)))
+        lacking = (self._value - drawn[:, at] - noise).T
+        t = trend(places, self.transmitter)
+        side = cho_solve(factor, t)
+        b = np.linalg.lstsq(t.T @ side, side.T @ lacking, rcond=None)[0]
+        weights = cho_solve(factor, lacking - t @ b)
         for start in range(0, len(centres), 8192):
             part = slice(start, start + 8192)
             cross = self.covariance.between(centres[part], places)
-            drawn[:, part] = (trend(centres[part], self.transmitter) @ self.coefficients)[None] + (cross @ weights).T
-        return (drawn + prior).reshape(count, raster.rows, raster.columns)
+            drawn[:, part] += (trend(centres[part], self.transmitter) @ b + cross @ weights).T
+        return drawn.reshape(count, raster.rows, raster.columns)
 
 
 def likeliest_transmitter(places, value, covariance=None, sites=None):
@@ -328,16 +330,27 @@ def _sites_as_gaussian(covariance, sites, transmitter):
 
 
 def _fields(covariance, raster, count, rng):
-    """[count, rows, columns]: draws of the field on a raster by circulant embedding (Dietrich and Newsam 1997); what of
-    the spectrum is negative, where the raster is small beside the length, is left out."""
-    rows, columns = 2 * raster.rows, 2 * raster.columns
-    down = np.minimum(np.arange(rows), rows - np.arange(rows))[:, None] * raster.step
-    across = np.minimum(np.arange(columns), columns - np.arange(columns)) * raster.step
-    kernel = covariance.amplitude**2 * np.exp(-np.hypot(down, across) / covariance.length)
-    root = np.sqrt(np.fft.fft2(kernel).real.clip(0) / (rows * columns))
+    """[count, rows, columns]: fields whose differences between cells are those of the process, by intrinsic embedding
+    (Stein 2002) in a torus of twice the raster's diagonal:
+
+        a^2 exp(-r / l) = phi(r) + c0 - c2 r^2,   phi(R) = phi'(R) = 0
+
+    phi is embedded, a plane of random slope (variance 2 c2 along each axis) makes up for c2 r^2, and c0, which all cells
+    have in common, is left to what the field is measured at. So the length may be far beyond the raster."""
+    half = int(np.ceil(np.hypot(raster.rows, raster.columns)))
+    reach, power = half * raster.step, covariance.amplitude**2
+    offset = np.minimum(np.arange(2 * half), 2 * half - np.arange(2 * half)) * raster.step
+    metres = np.hypot(offset[:, None], offset)
+    end = power * np.exp(-reach / covariance.length)
+    bend = end / (2 * covariance.length * reach)
+    kernel = power * np.exp(-metres / covariance.length) + bend * metres**2 - end - bend * reach**2
+    spectrum = np.fft.fft2(np.where(metres < reach, kernel, 0)).real.clip(0)
+    root = np.sqrt(spectrum) / (2 * half)
     out = np.empty((count, raster.rows, raster.columns))
     for i in range(0, count, 2):  # real and imaginary part are two draws
-        white = rng.standard_normal((2, rows, columns))
+        white = rng.standard_normal((2, 2 * half, 2 * half))
         field = np.fft.fft2(root * (white[0] + 1j * white[1]))[: raster.rows, : raster.columns]
         out[i : i + 2] = np.stack((field.real, field.imag))[: count - i]
-    return out
+    slope = np.sqrt(2 * bend) * rng.standard_normal((count, 2))
+    centred = raster.centres() - raster.centres().mean((0, 1))
+    return out + np.einsum("ki,rci->krc", slope, centred)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS = 20  # of expectation and maximisation; each halves what is left at least
+ROUNDS = 30  # of expectation and maximisation
 SPREAD = 4.0  #: dB, the deviation of repeated samples where there are none to measure it by
 
 
@@ -51,7 +51,7 @@ def gather(places, value, censored, side, error=None):
     hidden = mean(censored.astype(float))
     level, spread = mean(value), _spread(value[~censored], index[~censored])
     if censored.any():
-        level = _expected(value, censored, index, count, level, spread)
+        level, spread = _expected(value, censored, index, count, level, spread)
         bound = np.full(len(count), -np.inf)
         np.maximum.at(bound, index[censored], value[censored])
         level = np.where(hidden >= 0.5, bound, level)
@@ -80,11 +80,16 @@ def _spread(value, index):
 
 
 def _expected(value, censored, index, count, level, spread):
-    """Means of sites whose censored samples are normal and known not to be above `value`."""
+    """(means, spread) of sites whose censored samples are normal and known not to be above `value`."""
     from scipy.stats import norm
 
+    free = max(len(value) - len(count), 1)
     for _ in range(ROUNDS):
-        at = (value - level[index]) / max(spread, 0.5)
-        below = level[index] - spread * np.exp(norm.logpdf(at) - norm.logcdf(at))
-        level = np.bincount(index, np.where(censored, below, value), len(count)) / count
-    return level
+        at = (value - level[index]) / spread
+        ratio = np.exp(norm.logpdf(at) - norm.logcdf(at))
+        taken = np.where(censored, level[index] - spread * ratio, value)
+        hidden = np.where(censored, spread**2 * (1 - ratio * (at + ratio)), 0)  # variance that is not seen
+        level = np.bincount(index, taken, len(count)) / count
+        if free >= 10:
+            spread = max(float(np.sqrt(np.sum((taken - level[index]) ** 2 + hidden) / free)), 0.5)
+    return level, spread
