@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 MOST = 6.0  # of a correction, in standard deviations of kriging
-RATIO = 2.5  # of the logarithm of the variance beside kriging's
+RATIO = 4.0  # of the logarithm of the variance beside kriging's
 
 
 def _conv(into, out, side=3, **more):

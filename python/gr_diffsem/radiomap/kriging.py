@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FIT_MOST = 350  #: sites that parameters are fitted to
-ROUNDS = 12  # of expectation propagation
+ROUNDS, SETTLED = 12, 0.05  # of expectation propagation; dB that a site moves when it ends
 NEAREST = 10.0  #: metres from the transmitter, within which log-distance is constant
 SMALLEST = 0.05  # dB^2, of noise
 
@@ -324,8 +324,11 @@ def _sites_as_gaussian(covariance, sites, transmitter):
         new_spread = (1 / left - ratio * (z + ratio) / (left * width) ** 2).clip(1e-9)
         precision = (1 / new_spread - left).clip(1e-6)
         word = (new_mean / new_spread - cavity * left) / precision
+        moved = np.abs(word - value[hidden]).max()
         variance[hidden] = 1 / (0.5 / variance[hidden] + 0.5 * precision)
         value[hidden] = 0.5 * value[hidden] + 0.5 * word
+        if moved < SETTLED:
+            break
     return variance, value
 
 
