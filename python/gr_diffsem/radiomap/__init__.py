@@ -6,5 +6,7 @@
 * ``sites``          samples that lie together as one site, with the uncertainty that their number leaves
 * ``kriging``        Gaussian process: mean, deviation and draws, censored samples by expectation propagation
 * ``simple_maps``    inverse distance, and log-distance with a transmitter that is known or found
+* ``buildings``      their heights on a raster, from GeoJSON or OpenStreetMap
+* ``map_units``      what a network of maps is shown; ``city_samples``: samples of a traced city, to train and measure it
 * ``geotiff``        a raster with its place on the Earth
 """

@@ -5,7 +5,7 @@
 
 (Gudmundson 1991 for the covariance of shadowing; Rasmussen and Williams 2006, chapters 2 and 5, for the rest). The
 trend t is a constant, or log-distance to a transmitter that is known or searched for, where that is likelier by more
-than its parameters cost (Schwarz 1978). Its coefficients b have a flat prior (universal kriging, R&W 2.42).
+than a search costs (twice the parameters' own cost of Schwarz 1978) and falls as power can. Its coefficients b have a flat prior (universal kriging, R&W 2.42).
 
 g_i is what an error of a site's position makes of the field, 2 a^2 (1 - E exp(-|d| / l)), d the error: without a
 stated error it is part of n. A censored site, known only not to be above a bound, has the likelihood
@@ -18,6 +18,8 @@ import numpy as np
 
 FIT_MOST = 350  #: sites that parameters are fitted to
 ROUNDS, SETTLED = 12, 0.05  # of expectation propagation; dB that a site moves when it ends
+SEARCHED = 50  #: sites from which a transmitter can be told from chance
+SLOPES = (-65.0, -12.0)  # dB a decade that power falls by around a transmitter
 NEAREST = 10.0  #: metres from the transmitter, within which log-distance is constant
 SMALLEST = 0.05  # dB^2, of noise
 
@@ -86,12 +88,14 @@ class Kriging:
 
     def _search(self, few):
         """Take log-distance to the likeliest transmitter into the trend, if that is worth its three parameters."""
+        if len(few) < SEARCHED:
+            return
         before = _likelihood(self.covariance, few, None)
         found = likeliest_transmitter(few.places, _imputed(self.covariance, few, None), self.covariance, few)
         covariance = _fit(few, found, self.covariance)
         slope = _solve(covariance, few, found, _imputed(covariance, few, found))[1]
         gained = _likelihood(covariance, few, found) - before
-        if gained > 1.5 * np.log(len(few)) and slope[1] < 0:  # power falls with distance
+        if gained > 3 * np.log(len(few)) and SLOPES[0] < slope[1] < SLOPES[1]:
             self.transmitter, self.covariance = found, covariance
 
     def _condition(self):
