@@ -8,10 +8,16 @@ answer cut off at the floor of -130 dB; the same where a receiver hears anything
 stated interval of 90 %.
 
     build/env/radio/bin/python bench/radiomap.py [--maps 40] [--json FILE] [--picture docs/images/radiomap.png]
+
+`--walk examples` writes what examples/city_walk.grc plays: the amplitude a receiver has in each second of a ride of one of
+these maps, and its GPS receiver's NMEA, wrong by a few metres.
 """
 
 import argparse
+import functools
+import itertools
 import json
+import operator
 import sys
 import time
 
@@ -19,13 +25,15 @@ import numpy as np
 from gr_diffsem.air import traced_maps
 from gr_diffsem.eval import map_methods
 from gr_diffsem.radiomap import map_units
-from gr_diffsem.radiomap.city_samples import cut, raster, sampled
+from gr_diffsem.radiomap.city_samples import cut, raster, route, sampled
+from gr_diffsem.radiomap.local_plane import Plane
 
 SHARES = (0.01, 0.05, 0.10)
 NOISE = 1.0  # dB
 Z90 = 1.6448536269514722
 BLIND = ", no buildings"
 GATE = 0.8  # of kriging's error
+FLORENCE = Plane(43.77, 11.25)
 
 
 def methods():
@@ -112,6 +120,33 @@ def picture(path, arrays, share, seed, index):
     pyplot.close(figure)
 
 
+def sentence(clock, latitude, longitude):
+    """NMEA's GGA at `clock` seconds, degrees; a dilution of 0.8."""
+    time = f"{clock // 3600:02d}{clock // 60 % 60:02d}{clock % 60:02d}.00"
+    parts = [
+        f"{int(abs(v)):0{width}d}{abs(v) % 1 * 60:08.5f},{letters[v < 0]}"
+        for v, width, letters in ((latitude, 2, "NS"), (longitude, 3, "EW"))
+    ]
+    body = f"GPGGA,{time},{parts[0]},{parts[1]},1,08,0.8,50.0,M,,M,,"
+    return f"${body}*{functools.reduce(operator.xor, body.encode()):02X}"
+
+
+def ride(folder, arrays, index, seconds=900, seed=3):
+    """Write city_walk.f32 and city_walk.nmea: a cell a second, 30 dBm sent, 0 dBFS at -60 dBm."""
+    rng = np.random.default_rng(seed)
+    gain, height, step = cut(arrays, index, 0, 0)
+    cells = list(itertools.islice(route(rng, height < traced_maps.GROUND), seconds))
+    places = raster(step).centres()[tuple(np.array(cells).T)]
+    drift = np.zeros(2)
+    with open(f"{folder}/city_walk.nmea", "w", encoding="ascii") as file:
+        for second, place in enumerate(places):
+            drift = 0.95 * drift + rng.normal(0, 1.0, 2)  # 3.2 m along each axis
+            latitude, longitude = FLORENCE.to_degrees(place + drift)
+            file.write(sentence(36_000 + second, float(latitude), float(longitude)) + "\r\n")
+    amplitude = 10 ** ((np.array([gain[cell] for cell in cells]) + 90) / 20)
+    amplitude.astype("<f4").tofile(f"{folder}/city_walk.f32")
+
+
 def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -119,9 +154,13 @@ def main():
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json")
     parser.add_argument("--picture")
-    parser.add_argument("--index", type=int, default=3, help="which map is shown in the picture")
+    parser.add_argument("--walk", metavar="FOLDER")
+    parser.add_argument("--index", type=int, default=3, help="which map is shown in the picture, or ridden through")
     args = parser.parse_args()
     arrays = traced_maps.load(traced_maps.HELD_OUT)
+    if args.walk:
+        ride(args.walk, arrays, args.index)
+        return
     if args.picture:
         picture(args.picture, arrays, 0.05, args.seed, args.index)
         return

@@ -25,7 +25,8 @@ from .channel_bank import cache_folder
 
 VERSION = 1
 CELLS = 80  #: of a side; 64 are taken out of it
-STEPS = (4.0, 6.0, 8.0, 10.0)  #: metres a cell
+STEPS = (4.0, 6.0, 8.0, 10.0)  #: metres a cell of what is trained on
+MEASURED = (4.0,)  #: of what is held out
 FLOOR = -130.0  #: dB of path gain, below which a receiver hears nothing
 GROUND = 1.0  #: metres; what is higher is built on
 RECEIVER = 1.5  #: metres above the ground
@@ -88,10 +89,10 @@ class City:
         height = 1000 - np.array(hit.t).reshape(x.shape)
         return x, y, np.where(np.isfinite(height), height, 0).clip(0)
 
-    def draw(self, rng):
-        """One map: (gain in dB, height, step, (row, column, metres))."""
+    def draw(self, rng, steps):
+        """One map, of one of `steps` metres a cell: (gain in dB, height, step, (row, column, metres))."""
         room = np.min(self.high - self.low) / CELLS
-        step = float(rng.choice([s for s in STEPS if s < room]))
+        step = float(rng.choice([s for s in steps if s < room]))
         half = CELLS * step / 2
         while True:
             middle = rng.uniform(self.low + half, self.high - half)
@@ -124,8 +125,9 @@ class City:
 def make(scene, seed, seconds, most):
     """The arrays of `load`, float16, of as many maps as the time allows, `most` at the most."""
     city, began, maps = City(scene), time.monotonic(), []
+    steps = MEASURED if scene == HELD_OUT else STEPS
     while len(maps) < most and time.monotonic() - began < seconds:
-        maps.append(city.draw(np.random.default_rng([seed, len(maps)])))
+        maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps))
         if len(maps) % 10 == 0:
             print(f"{scene}: {len(maps)} maps, {time.monotonic() - began:.0f} s", flush=True)
     names = ("gain", "height", "step", "transmitter")
@@ -139,8 +141,11 @@ def main():
     parser.add_argument("--maps", type=int, default=1500, help="of a city at the most; a fifth of them held out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", help="folder; the default is DIFFSEM_CACHE, else build/cache of the checkout")
+    parser.add_argument("--scenes", nargs="+", default=(HELD_OUT, *TRAIN), choices=(HELD_OUT, *TRAIN))
     args = parser.parse_args()
     for i, scene in enumerate((HELD_OUT, *TRAIN)):
+        if scene not in args.scenes:
+            continue
         share, most = (0.2, args.maps // 5) if scene == HELD_OUT else (0.4, args.maps)
         arrays = make(scene, args.seed + i, 60 * args.minutes * share, most)
         path = file_of(scene, args.out)

@@ -99,15 +99,4 @@ class MapTraining(training.Training):
         weight = observed.to(mean.dtype) / observed.to(mean.dtype).mean()
         error = (mean - clean) ** 2
         likelihood = log_variance + (error.detach() / log_variance.exp()).clamp(max=50)
-        # Of maps that kriging knows well a decibel counts for more, as far as the square root.
-        scale = (sigma.pow(2) * weight).mean((1, 2), keepdim=True).sqrt()
-        return (weight * error / scale.clamp(min=0.05)).mean(), (weight * likelihood).mean()
-
-
-def rmse(net, batch):
-    """(root mean squared error of the net, of its input) over the outdoor cells, dB."""
-    clean, state, sigma, observed, *condition = training.tensors(batch)
-    with torch.no_grad():
-        mean, _ = net(state, sigma, *condition)
-    errors = [float(((answer - clean) ** 2)[observed].mean().sqrt()) for answer in (mean, state)]
-    return [map_units.SCALE * error for error in errors]
+        return (weight * error).mean(), (weight * likelihood).mean()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples of a traced city: some of its outdoor cells, as somebody would measure them."""
 
+import itertools
+
 import numpy as np
 
 from ..air import traced_maps
@@ -14,22 +16,30 @@ def cut(arrays, index, row, column):
     return arrays["gain"][part].astype(float), arrays["height"][part].astype(float), float(arrays["step"][index])
 
 
-def walk(rng, outdoor, count):
-    """Indices of `count` different outdoor cells along a walk that turns seldom."""
-    seen, cells = set(), np.argwhere(outdoor)
+def route(rng, outdoor, lost=0.0):
+    """Yield (row, column) for ever: outdoor cells along a walk that turns seldom. lost: the chance that it goes on from
+    anywhere else, each step."""
+    cells = np.argwhere(outdoor)
     at, heading = cells[rng.integers(len(cells))], rng.uniform(0, 2 * np.pi)
-    for _ in range(60 * count):
-        seen.add(tuple(at))
-        if len(seen) >= count:
-            break
+    while True:
+        yield tuple(at)
         heading += rng.normal(0, 0.15)
         ahead = np.round(at + 1.2 * np.array([np.sin(heading), np.cos(heading)])).astype(int)
         if (ahead >= 0).all() and (ahead < outdoor.shape).all() and outdoor[tuple(ahead)]:
             at = ahead
         else:
             heading = rng.uniform(0, 2 * np.pi)
-        if rng.random() < 0.002:
+        if rng.random() < lost:
             at = cells[rng.integers(len(cells))]
+
+
+def walk(rng, outdoor, count):
+    """Indices of up to `count` different outdoor cells along a walk."""
+    seen = set()
+    for at in itertools.islice(route(rng, outdoor, 0.002), 60 * count):
+        seen.add(at)
+        if len(seen) >= count:
+            break
     return np.array([r * outdoor.shape[1] + c for r, c in seen])
 
 
