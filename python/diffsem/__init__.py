@@ -19,6 +19,7 @@ from .pdu_zmq_sink import pdu_zmq_sink as pdu_zmq_sink
 from .pdu_zmq_source import pdu_zmq_source as pdu_zmq_source
 from .pilots import pilots as pilots
 from .publish_stats import publish_stats as publish_stats
+from .rssi_logger import rssi_logger as rssi_logger
 from .semantic_decoder import semantic_decoder as semantic_decoder
 from .semantic_encoder import semantic_encoder as semantic_encoder
 from .semantic_rx import semantic_rx as semantic_rx

@@ -299,11 +299,25 @@ def test_a_moving_dvbt_receiver_keeps_what_the_stock_one_loses(tmp_path):
     assert min(got["ours"], got["soft"]) > 300 and got["superframes"] == 0, got
 
 
+def test_a_ride_through_a_city_becomes_a_map(tmp_path, monkeypatch, capsys):
+    """Each second of the ride is a row with its place, and the map of them has less error than the samples' spread."""
+    from gr_diffsem.apps import cli
+
+    monkeypatch.setenv("WALK_FOLDER", str(tmp_path))
+    step = {"set": {}, "seconds": 60, "until": "tb.logger.counts()['rows'] >= 300", "read": {"rows": "tb.logger.counts()"}}
+    got = run_example("city_walk", tmp_path, [step])[-1]["rows"]
+    assert got["rows"] >= 300 and got["without_fix"] <= 2 and got["dropped"] == 0
+    words = ["radiomap", tmp_path / "city_walk_log.csv", "--floor", "-97", "--resolution", "10", "--out", tmp_path / "map"]
+    assert cli.main([*map(str, words), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["samples"] >= 298 and 0 < said["censored"] < said["samples"]
+
+
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
     tested |= {"ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
-    tested |= {"mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
+    tested |= {"city_walk", "mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested

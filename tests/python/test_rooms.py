@@ -57,6 +57,7 @@ def copy(tmp_path_factory):
         ("gr_diffsem/codec/frames.py", "def late():\n    from ..air import symbol_channel", "each room knows only"),
         ("gr_diffsem/receivers/wifi/wifi_phy.py", "from ...models import mlp", "each room knows only"),
         ("diffsem/publish_stats.py", "from gr_diffsem.apps import top", "the blocks use base and codec"),
+        ("gr_diffsem/radiomap/sites.py", "from ..models import classical", "each room knows only"),
         ("gr_diffsem/package/info.py", "def late():\n    import gnuradio.blocks", "only eval and apps use GNU Radio"),
         ("gr_diffsem/apps/top.py", "from ..reference import plans", "the twin is an oracle"),
         ("gr_diffsem/base/signal.py", "from . import philox, picture_bands\n", None),

@@ -33,6 +33,7 @@ COMMANDS = {
     "send": ("apps.send", "radio", "send photographs, arrays, texts: to ZeroMQ, a file, a radio"),
     "receive": ("apps.receive", "radio", "receive them into a folder"),
     "channel": ("apps.channel", "radio", "an air between the two: fading, noise, offset, loss"),
+    "radiomap": ("apps.radiomap", "radio", "a map of power, with its uncertainty, from samples of a walk"),
     "top": ("apps.top", "radio", "what the blocks of a running flowgraph are doing"),
     "bench": ("apps.bench", "radio", "how fast the blocks are"),
     "demo": ("apps.demo", "radio", "a table and pictures in two minutes"),
@@ -44,6 +45,7 @@ EVALUATIONS = {
     "ofdm_link": ("eval.ofdm_link", "a coded OFDM link over simulated channels"),
     "semantic_link": ("eval.semantic_link", "photographs over the air, against WebP"),
     "semantic_sync": ("eval.semantic_sync", "synchronisation and headers of the semantic link, at low SNR"),
+    "radiomap": ("eval.radiomap_eval", "radio maps of real walks and drives, blocks of space held out"),
     "impair": ("apps.impair", "a picture through what real radios do to samples, against floors"),
 }
 SCHEME_EVALUATION = "eval.scheme_eval"

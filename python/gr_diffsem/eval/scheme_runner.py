@@ -47,6 +47,22 @@ def stated(variance, said):
     return variance if said["has_variance"] and np.isfinite(variance).any() else None
 
 
+def estimate_maps(spec, y, noise_var, condition):
+    """(mean, variance) [R, N] of a real scheme on y [R, N] whose elements have noise of their own, noise_var [R, N].
+
+    condition: {name: array [R, ...]}. Raises UserError when the scheme cannot be had, or an item not be inferred.
+    """
+    try:
+        mean, variance, said = _module().scheme(spec).estimate(y, noise_var, condition=condition)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    failed = np.array(said["bypassed"]) & ~np.array(said["guarded"])
+    if failed.any():
+        reasons = ", ".join(sorted({text for text in said["reason"] if text}))
+        raise UserError(f"{spec} bypassed {int(failed.sum())} items ({reasons})")
+    return mean, variance
+
+
 def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
     """(means, variances, info) of a scheme of several unknowns, in the core: dicts by the unknowns' names.
 
