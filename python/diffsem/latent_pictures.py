@@ -31,6 +31,12 @@ class LatentPictures:
     @property
     def max_evaluations(self):
         """Of both networks."""
+        return self.planned(True)
+
+    def planned(self, coded):
+        """Evaluations of a picture that the code sent, or of one that went by the linear code."""
+        if not coded:
+            return self.latent.passes * self._linear.max_evaluations
         return self._denoiser.max_evaluations * self.latent.passes + self._decoder.max_evaluations
 
     def set_steps(self, steps):
@@ -38,9 +44,9 @@ class LatentPictures:
         self._denoiser.set_steps(steps)
         self._alone = False
 
-    def cut(self, evaluations):
-        """No more than so many evaluations: the decoder alone where not all can be had."""
-        self._alone = evaluations < self.max_evaluations
+    def leave_alone(self):
+        """One network alone, until set_steps(): the code's decoder, or the receiver of the linear code."""
+        self._alone = True
 
     def receive(self, data, symbols, noise_var, fades, uncertainty):
         """As core.receive_picture: (pixels uint8 [H, W, 3], what is said of them)."""
@@ -67,7 +73,7 @@ class LatentPictures:
         coded, given = plan.is_for(self._code_hash), (self.latent, plan, symbols, noise_var, fades)
         last = ask(self._decoder if coded else self._linear)
         if self._alone:
-            last(*picture_codec.observation(plan, symbols, noise_var))
+            latent_receiver.receive_alone(*given, last)
         elif coded:
             latent_receiver.receive(*given, ask(self._denoiser), last)
         else:

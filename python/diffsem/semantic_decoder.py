@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pmt
@@ -65,8 +65,8 @@ class semantic_decoder(gr.basic_block):
     it. patience: seconds of silence that end a pass whose last frame was lost; 0: none does.
 
     A scheme that denoises a learned code's latents (``cddm``, ``latent_onestep``, ``djscc_csi``; ``latent_ednsc``,
-    which needs no SNR, ``latent_dnsc``, which needs no channel state) brings the code's own decoder with it; where a
-    deadline does not leave time for both, the decoder alone answers.
+    which needs no SNR, ``latent_dnsc``, which needs no channel state) brings the code's own decoder with it; where
+    there is time for some of the evaluations (``fewer_steps``) the decoder alone answers, and says so by ``scheme``.
 
     uncertainty: whether a photograph goes out with the standard deviation of its error at each pixel, ``deviation``, a
     u8vector [H W] of which 255 is ``DEVIATION_WHITE`` of the range, and with the PSNR to be expected by it,
@@ -189,7 +189,7 @@ class semantic_decoder(gr.basic_block):
         from gr_diffsem.codec.passes import Known
 
         grey = np.random.default_rng(0).integers(0, 256, (TRIAL, TRIAL, 3), np.uint8)
-        sent = picture_codec.encode(grey, TRIAL * TRIAL // 4)
+        sent = picture_codec.encode(grey, TRIAL * TRIAL // 4, scheme_hash=made.hash)  # what it is the receiver of
         known = Known(0, sent.digital, sent.symbols, np.full(sent.symbols.size, 0.1, np.float32), 10.0, 1, 0)
         for _ in range(2):
             cost = self._photograph(known, made.estimator)[-1]
@@ -352,11 +352,15 @@ class semantic_decoder(gr.basic_block):
         bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
         now, code = self._for(plan, bits)
         now.estimator.set_steps(now.steps)
-        planned = now.estimator.max_evaluations
+        latent = isinstance(now.estimator, LatentPictures)
+        planned = now.estimator.planned(bool(code)) if latent else now.estimator.max_evaluations
         affordable = now.budget.evaluations(planned, plan["shape"][0] * plan["shape"][1], arrived)
         bypassed = planned and not affordable
-        if affordable:
-            getattr(now.estimator, "cut", now.estimator.set_steps)(affordable)
+        alone = latent and 0 < affordable < planned
+        if alone:
+            now.estimator.leave_alone()
+        elif affordable and not latent:
+            now.estimator.set_steps(affordable)
         said, vector, info, cost = self._photograph(p, self._linear if bypassed else now.estimator)
         now.budget.learn(*cost)
         if bypassed or info["linear"]:
@@ -371,7 +375,7 @@ class semantic_decoder(gr.basic_block):
                 now.spec,
                 plan["scheme_hash"],
             )
-        spec = "linear" if "diffsem_bypassed" in said else now.spec
+        spec = "linear" if "diffsem_bypassed" in said else (code or now.spec) if alone else now.spec
         said.update(scheme=spec, scheme_match=match, diffsem_planned=planned, diffsem_model=now.model)
         if code and "diffsem_bypassed" not in said:
             said["codec"] = code
@@ -385,18 +389,24 @@ class semantic_decoder(gr.basic_block):
         now, asked = self._inference, plan["scheme_hash"]
         if self._realism or not now.estimator.max_evaluations:
             return now, ""
-        if isinstance(now.estimator, LatentPictures):
-            mine = asked == now.hash & bits
-            if mine or asked not in {h & bits for h in self._codes().values()}:
-                return now, now.estimator.latent.code if mine else ""
         if (asked, bits) not in self._by_code:  # looked for once
-            codes = self._codes()
-            name = next((n for n, h in codes.items() if asked and asked == h & bits), "")
-            # What went out by the linear code is not for the network of a learned one.
-            use = name or (self._behind_linear if now.hash in codes.values() else "")
-            self._by_code[asked, bits] = self._try_load(use), name
+            self._by_code[asked, bits] = self._look_for(now, asked, bits)
         made, name = self._by_code[asked, bits]
         return (made, name) if made else (now, "")
+
+    def _look_for(self, now, asked, bits):
+        codes = self._codes()
+        name = next((n for n, h in codes.items() if asked and asked == h & bits), "")
+        if isinstance(now.estimator, LatentPictures):
+            if name == now.estimator.latent.code:
+                return now, name
+            if not name:  # by that receiver, under the noise that is found
+                said = {"hash": scheme_hash(self._scheme(self._behind_linear)), "spec": self._behind_linear}
+                said["model"] = self._core.scheme_info(self._scheme(self._behind_linear))["content_hash"][:12]
+                return replace(now, **said), ""
+        # What went out by the linear code is not for the network of a learned one.
+        use = name or (self._behind_linear if now.hash in codes.values() else "")
+        return self._try_load(use), name
 
     def _try_load(self, name):
         """The inference of a package that nobody asked for by name, None where it cannot be had."""

@@ -48,9 +48,23 @@ def test_each_fade_is_found_when_nothing_is_told(sent):
 def test_what_is_told_does_not_matter_where_nothing_is_believed(sent):
     fades, y = np.arange(sent.symbols.size) % FADES, noisy(sent, 0.5)
     rng = np.random.default_rng(2)
-    tellings = [np.full(y.size, 0.5, np.float32), rng.uniform(0.01, 5, y.size).astype(np.float32)]
+    tellings = [np.full(y.size, 0.5, np.float32), rng.uniform(0.01, 5, FADES).astype(np.float32)[fades]]
     a, b = (symbol_noise.likeliest(sent.plan, y, told, "estimated", fades) for told in tellings)
     np.testing.assert_allclose(a, b, rtol=1e-3)
+
+
+def test_what_is_known_to_be_hit_stays_so(sent):
+    """Of one fade it is believed how its symbols compare: an impulse on some of them costs those alone."""
+    fades = np.arange(sent.symbols.size) % FADES
+    hit = (np.arange(sent.symbols.size) // FADES) % 8 == 0
+    true = np.where(hit, 50.0, 0.1)
+    y = noisy(sent, true)
+    y[5], stated = 1e18, true.astype(np.float32)
+    stated[5] = 1e36
+    found = symbol_noise.likeliest(sent.plan, y, stated, "estimated", fades)
+    usual = (~hit) & (fades != fades[5])
+    assert abs(db(np.median(found[usual]) / 0.1)) < 2.5 and abs(db(np.median(found[hit]) / 50.0)) < 2.5
+    assert found[5] > 1e30
 
 
 def test_the_lost_stay_lost_and_say_nothing(sent):

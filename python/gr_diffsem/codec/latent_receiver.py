@@ -30,11 +30,11 @@ class Latent:
     @classmethod
     def of(cls, manifest, member=None):
         """Of a manifest's member, None where it denoises no latents; UserError where its keys are not these."""
-        members, name = manifest["members"], member or manifest.get("default")
-        said = members[name].get("latent") if isinstance(members.get(name), dict) else None
+        found = _member(manifest, member)
+        said = found.get("latent") if isinstance(found, dict) else None
         if said is None:
             return None
-        where = f"members.{name}.latent"
+        where = f"members.{member or manifest['default']}.latent"
         if not isinstance(said, dict) or not isinstance(said.get("code"), str) or not set(said) <= {*KEYS}:
             raise UserError(f"{where} is {str(said)[:80]}: give an object with 'code', a package, and {KEYS[1:]}")
         latent = cls(**said)
@@ -57,8 +57,13 @@ KEYS = ("code", "noise", "after")
 
 def denoises(manifest):
     """Whether a manifest's default member says that it denoises latents."""
-    member = manifest["members"].get(manifest.get("default"))
-    return isinstance(member, dict) and member.get("latent") is not None
+    return isinstance(_member(manifest), dict) and _member(manifest).get("latent") is not None
+
+
+def _member(manifest, name=None):
+    """A manifest's member, None where there is none, whatever the manifest is."""
+    members, name = manifest.get("members"), name or manifest.get("default")
+    return members.get(name) if isinstance(members, dict) and isinstance(name, str) else None
 
 
 def receive(latent, plan, symbols, noise_var, fades, denoise, decode):
@@ -72,6 +77,12 @@ def receive(latent, plan, symbols, noise_var, fades, denoise, decode):
 def receive_linear(latent, plan, symbols, noise_var, fades, receiver):
     """The same of one that went by the linear code, whose receiver says what the noise is found by."""
     return receiver(*_observed(latent, plan, symbols, noise_var, fades, receiver))
+
+
+def receive_alone(latent, plan, symbols, noise_var, fades, receiver):
+    """The same by the code's decoder, or the receiver of the linear code, asked once: the noise is the spectrum's word."""
+    noise = symbol_noise.likeliest(plan, symbols, noise_var, latent.noise, fades)
+    return receiver(*picture_codec.observation(plan, symbols, noise))
 
 
 def _observed(latent, plan, symbols, noise_var, fades, ask):

@@ -3,7 +3,8 @@
 
 A slot (half a symbol) is y = g x + n, and the spectrum that came digitally says E (g x)^2 = S. So y has the variance
 S + v, and faint slots, whose S is small, say what v is. `likeliest` is the maximum of that likelihood by Fisher
-scoring, for all symbols up to one factor, or for each fade, the symbols of one carrier of one frame. Once a picture was
+scoring, for all symbols up to one factor, or for each fade, the symbols of one carrier of one frame, of which only that is
+believed how their variances compare with each other: what an impulse hit is known to be worse. Once a picture was
 inferred, `refined` is a step of expectation maximisation: v is what is left of y behind it, and what it is unsure of.
 """
 
@@ -13,7 +14,7 @@ from ..base.picture_bands import SCALE
 
 KINDS = ("told", "scaled", "estimated")  #: every variance is known; up to one factor; nothing is known
 ROUNDS = 12  #: of Fisher scoring
-FAINTEST = 0.1  #: of a frame's or a picture's noise: less is not believed of one fade
+FAINTEST = 0.1  #: of the picture's noise: less is not believed of one fade
 LEAST = 1e-4  #: nor of all symbols, whose power was 1 when they were sent
 BELIEF = 4  #: slots that the whole's noise counts for in a fade's
 
@@ -23,26 +24,26 @@ def likeliest(plan, symbols, told, kind, fades=None):
     as stated, infinite: lost, which stays. kind: one of KINDS. fades int [N]: which symbols faded alike; None: all."""
     if kind == "told":
         return told
-    slots = _Slots(plan, symbols, told, kind)
+    slots = _Slots(plan, symbols, told, kind, fades)
     gain, coefficient = plan.gains[slots.rank], plan.order[slots.rank]
-    return slots.fitted(slots.value**2, gain**2 * plan.variances.reshape(-1)[coefficient], fades)
+    return slots.fitted(slots.value**2, gain**2 * plan.variances.reshape(-1)[coefficient])
 
 
 def refined(plan, symbols, told, kind, mean, variance, fades=None):
     """The same once the coefficients are known as mean, variance [3, H, W], in units of x (picture_bands.SCALE)."""
     if kind == "told":
         return told
-    slots = _Slots(plan, symbols, told, kind)
+    slots = _Slots(plan, symbols, told, kind, fades)
     gain, coefficient = plan.gains[slots.rank], plan.order[slots.rank]
     left = (slots.value - gain / SCALE * mean.reshape(-1)[coefficient]) ** 2
-    return slots.mean(left + (gain / SCALE) ** 2 * variance.reshape(-1)[coefficient], fades)
+    return slots.mean(left + (gain / SCALE) ** 2 * variance.reshape(-1)[coefficient])
 
 
 class _Slots:
     """Both slots [2, K] of the K symbols that arrived: value, rank among the coefficients that are sent, and the noise
     that is taken for one, up to a factor."""
 
-    def __init__(self, plan, symbols, told, kind):
+    def __init__(self, plan, symbols, told, kind, fades):
         symbols, self.told = np.asarray(symbols), np.asarray(told)
         self.here = np.isfinite(self.told) & np.isfinite(symbols)
         here = symbols[self.here]
@@ -50,20 +51,19 @@ class _Slots:
         places = plan.places[self.here]
         self.rank = plan.slots[np.stack((places, plan.n_symbols + places))]
         stated = self.told[self.here].astype(np.float64) / 2
-        self.noise = stated if kind == "scaled" else np.full(stated.shape, stated.mean() if stated.size else 1.0)
         self.by_fade = kind == "estimated"
-        self.floor = LEAST / (2 * max(self.noise.mean() if stated.size else 1.0, 1e-12))  # of a factor
-
-    def _groups(self, fades):
-        if not self.by_fade or fades is None:
-            return np.zeros(self.noise.size, int), 1
-        fades = np.asarray(fades)[self.here]
-        return fades, int(fades.max(initial=0)) + 1
+        self.fades = np.asarray(fades)[self.here] if self.by_fade and fades is not None else np.zeros(stated.size, int)
+        self.noise = stated
+        if self.by_fade and stated.size:  # over what is usual in its fade
+            precision = 1 / np.maximum(stated, 1e-30)
+            usual = np.bincount(self.fades, precision) / np.maximum(np.bincount(self.fades), 1)
+            self.noise = stated * usual[self.fades]
+        self.floor = LEAST / (2 * max(np.median(self.noise) if stated.size else 1.0, 1e-12))  # of a factor
 
     def _sums(self, values, groups, count):
         return np.bincount(groups, values.sum(0), count)
 
-    def fitted(self, power, signal, fades):
+    def fitted(self, power, signal):
         """Factors of the noise by Fisher scoring, from `power` of slots whose signal has the variance `signal`."""
 
         def score(factor, groups, count, belief, whole):
@@ -71,7 +71,7 @@ class _Slots:
             gain = self._sums(weight * (power - signal) / self.noise, groups, count)
             return (gain + belief / whole) / (self._sums(weight, groups, count) + belief / whole**2)
 
-        groups, count = self._groups(fades)
+        groups, count = self.fades, int(self.fades.max(initial=0)) + 1
         if not power.size:
             return self._applied(np.ones(count), groups)
         one = np.maximum([np.mean(power / self.noise) / 2], self.floor)
@@ -82,14 +82,14 @@ class _Slots:
             each = np.maximum(score(each, groups, count, BELIEF, one[0]), FAINTEST * one[0])
         return self._applied(each, groups)
 
-    def mean(self, left, fades):
+    def mean(self, left):
         """Factors that make `left` of slots the noise, in the mean."""
-        groups, count = self._groups(fades)
+        groups, count = self.fades, int(self.fades.max(initial=0)) + 1
         whole = max(float((left / self.noise).mean()) if left.size else 1.0, self.floor)
         number = 2 * np.bincount(groups, minlength=count)
         belief = BELIEF if count > 1 else 0
         each = (self._sums(left / self.noise, groups, count) + belief * whole) / np.maximum(number + belief, 1)
-        return self._applied(np.maximum(each, self.floor), groups)
+        return self._applied(np.maximum(each, max(self.floor, FAINTEST * whole)), groups)
 
     def _applied(self, factors, groups):
         out = np.full(self.told.shape, np.inf, np.float32)

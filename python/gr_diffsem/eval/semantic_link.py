@@ -35,7 +35,7 @@ def add_arguments(parser):
     real(parser, "--loss", least=0, below=1, default=0.0, metavar="P", help="share of frames lost besides")
     text = "dB by which the SNR that receivers of pictures are told lies above the true one (0)"
     real(parser, "--misstated", "dB", least=-30, most=30, default=0.0, metavar="dB", help=text)
-    text = "receivers of pictures are told the mean noise in place of each symbol's: |h| is not known"
+    text = "receivers of pictures are told one noise for all equalised symbols (harmonic mean) in place of each one's"
     parser.add_argument("--no-csi", action="store_true", help=text)
     parser.add_argument("--chain", default="symbols", help="symbols: fast; gnuradio: the whole receiver, on samples")
     parser.add_argument(
@@ -262,6 +262,8 @@ def one_table(report):
     fading = report["channel"] != "awgn"
     cbr = fractions.Fraction(report["cbr"]).limit_denominator(1000)
     lost = f", {report['loss']:.0%} of frames lost" if report["loss"] else ""
+    lost += f", SNR told {report['misstated_db']:+g} dB" if report["misstated_db"] else ""
+    lost += "" if report["csi"] else ", told the mean noise alone"
     lines = [
         f"CBR {cbr}, {report['channel']}{lost}: {report['images']} photographs x {report['realisations']}, "
         f"{next(iter(methods.values()))['channel_uses']} channel uses in all, chain {report['chain']}"
@@ -281,7 +283,7 @@ def one_table(report):
             if more:
                 rows[-1] += [f"{scores['all_snr'][k]:.2f}" for k in ("psnr_db", "psnr_p5_db")]
         lines += ["", title, *console.table(["", *(columns if more else columns[: len(snrs)])], rows)]
-    for base in ("webp", "webp_ldpc", "linear"):
+    for base in ("webp", "webp_ldpc", "linear", *photo_trials.REFERENCE_CODES):
         rows = [(n, s[f"over_{base}"]) for n, s in methods.items() if f"over_{base}" in s and not n.startswith("webp")]
         if not rows:
             continue

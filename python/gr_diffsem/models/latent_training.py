@@ -39,7 +39,7 @@ def steps_denoiser():
 
 
 class LatentTraining(training.Training):
-    """Training of a denoiser; scheme: schemes/latents.py."""
+    """Training of a denoiser; scheme: schemes/_latents.py."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)

@@ -259,7 +259,7 @@ def table(report):
         mark = "*" if name == report.get("default") else " "
         nouns = "; ".join(
             f"{key} {_short(member[key])}"
-            for key in ("unknowns", "prior", "operator", "start", "guidance", "sampler", "plan", "codec")
+            for key in ("unknowns", "prior", "operator", "start", "guidance", "sampler", "plan", "codec", "latent")
             if key in member
         )
         lines += [f" {mark}{name}: {member.get('title') or ''}", f"    {nouns}"]

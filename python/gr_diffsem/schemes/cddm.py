@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoising of latents in several steps, each symbol's noise known: the noise that |h| leaves is the condition."""
 
-from .latents import Latents, several_steps
+from ._latents import Latents, several_steps
 
 
 class Cddm(Latents):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoising after the code: of its pictures, with the channel's state as the condition."""
 
-from .latents import Latents
+from ._latents import Latents
 
 
 class DjsccCsi(Latents):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoising of latents without channel state: what a carrier of a frame left of its symbols is found from them."""
 
-from .latents import Latents
+from ._latents import Latents
 
 
 class LatentDnsc(Latents):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Equalising and denoising of latents at an unknown SNR."""
 
-from .latents import Latents, several_steps
+from ._latents import Latents, several_steps
 
 
 class LatentEdnsc(Latents):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoising of latents in one step."""
 
-from .latents import Latents
+from ._latents import Latents
 
 
 class LatentOnestep(Latents):
