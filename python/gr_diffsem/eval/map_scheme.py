@@ -26,7 +26,10 @@ class SchemeMap:
         self.kriging = Kriging(sites, "search" if transmitter is None else transmitter)
         self.raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
         self._middle = map_units.middle_of(sites)
+        # Below the floor there is nothing to tell apart: the network has seen maps that end there.
+        self._floor = float(sites.value[sites.censored].min()) if sites.censored.any() else -np.inf
         mean, deviation = self.kriging.predict_raster(self.raster)
+        mean = np.maximum(mean, self._floor)
         answer, self._spread = self._infer(spec, mean, deviation, heights)
         self._mean, self._correction = answer, answer - mean
         self._factor = np.log(self._spread / deviation)
@@ -55,6 +58,7 @@ class SchemeMap:
     def predict(self, places):
         """(mean [N], standard deviation [N]) in dB of the field at places [N, 2]."""
         mean, deviation = self.kriging.predict(places)
+        mean = np.maximum(mean, self._floor)
         return mean + self._between(self._correction, places), deviation * np.exp(self._between(self._factor, places))
 
     def _between(self, field, places):

@@ -2,8 +2,8 @@
 """A small U-Net that corrects kriging's map, knowing where buildings are.
 
 What it gives is a correction in units of kriging's own standard deviation, and the logarithm of how much less or more
-than that remains: with the last layer at zero, where training begins, its answer is kriging's. It works on 32 x 32 cells
-of four and two octaves below.
+than that remains: with the last layer at zero, where training begins, its answer is kriging's. It works on 32 x 32
+cells of four and two octaves below.
 """
 
 import copy
@@ -38,7 +38,8 @@ class Residual(nn.Module):
 
 
 class MapNet(nn.Module):
-    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), step [B] metres a cell -> mean, log variance."""
+    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), step [B] metres a cell -> mean,
+    log variance."""
 
     def __init__(self, widths=(32, 48, 64), hidden=32):
         super().__init__()

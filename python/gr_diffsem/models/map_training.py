@@ -9,7 +9,6 @@ step of training, so the pairs are made once and kept; turning and flipping make
 import os
 
 import numpy as np
-import torch
 
 from ..air import channel_bank, traced_maps
 from ..air.measure import ConditionedBatch

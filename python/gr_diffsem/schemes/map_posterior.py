@@ -12,7 +12,7 @@ import numpy as np
 
 from ..air import traced_maps
 from ..radiomap import map_units
-from .base import Claim, Network, Scheme, TestData
+from .base import Network, Scheme, TestData
 
 PAIRS, TEST_PAIRS, TEST_SEED = 2400, 120, 77
 SHARES = (0.01, 0.05, 0.10)  #: of outdoor cells sampled, in the test
