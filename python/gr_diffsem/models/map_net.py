@@ -45,7 +45,7 @@ class MapNet(nn.Module):
         super().__init__()
         outer, middle, inner = widths
         self.enter = _conv(16, outer)
-        self.code = nn.Linear(1, hidden)
+        self.told = nn.Linear(1, hidden)
         self.outer = nn.ModuleList([Residual(outer, hidden) for _ in range(2)])
         self.down = _conv(outer, middle, stride=2)
         self.middle = nn.ModuleList([Residual(middle, hidden) for _ in range(2)])
@@ -78,7 +78,7 @@ class MapNet(nn.Module):
         return copy.deepcopy(self).eval()
 
     def forward(self, x, sigma, height, step):
-        code = F.silu(self.code(torch.log(step / 6)[:, None]))
+        code = F.silu(self.told(torch.log(step / 6)[:, None]))
         planes = torch.stack((x, torch.log(sigma), height, (height < 0).to(x.dtype)), 1)
         h = self.enter(F.pixel_unshuffle(planes, 2))
         for part in self.outer:
