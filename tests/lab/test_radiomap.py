@@ -50,7 +50,7 @@ def test_a_network_begins_as_kriging():
     with torch.no_grad():
         mean, log_variance = net(x, sigma, torch.full_like(x, -1.0), torch.tensor([4.0, 10.0]))
     assert torch.equal(mean, x) and torch.allclose(log_variance, 2 * torch.log(sigma), atol=1e-6)
-    assert net.multiply_adds() < 150e6
+    assert net.multiply_adds() < 200e6
 
 
 def test_pairs_are_kriged_samples_of_a_city(city):
@@ -71,9 +71,3 @@ def test_a_walk_stays_on_the_streets(city):
     outdoor = city["height"][0] < traced_maps.GROUND
     cells = city_samples.walk(np.random.default_rng(1), outdoor, 100)
     assert len(set(cells)) == len(cells) == 100 and outdoor.ravel()[cells].all()
-
-
-@pytest.mark.parametrize("which", range(map_units.TURNS))
-def test_what_is_turned_is_turned_back(which):
-    part = np.random.default_rng(1).standard_normal((2, 5, 5))
-    assert np.array_equal(map_units.turned_back(map_units.turned(part, which), which), part)

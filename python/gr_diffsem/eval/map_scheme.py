@@ -40,19 +40,11 @@ class SchemeMap:
         y, variance = map_units.to_units(mean, deviation, self._middle)
         shape, starts, part = mean.shape, *_tiles(mean.shape)
         cut = [np.stack([_padded(a, *at) for at in starts]) for a in (y, variance, height)]
-        answers = [self._turned_answer(spec, cut, which) for which in range(map_units.TURNS)]
-        got = np.mean([mean for mean, _ in answers], 0)
-        got, spread = map_units.to_db(got, np.mean([variance for _, variance in answers], 0), self._middle)
+        n = len(starts)
+        told = {"height": cut[2], "metres": np.full(n, self.raster.step, np.float32)}
+        got = scheme_runner.estimate_maps(spec, cut[0].reshape(n, -1), cut[1].reshape(n, -1), told)
+        got, spread = map_units.to_db(*(part.reshape(n, SIDE, SIDE) for part in got), self._middle)
         return [_joined(part, field, starts, shape) for field in (got, spread)]
-
-    def _turned_answer(self, spec, cut, which):
-        """(mean, variance) [tiles, 64, 64] of the scheme, asked with the tiles turned and answered as they were: a city
-        has no up, and the mean over all turns has less error."""
-        n = len(cut[0])
-        y, variance, height = (np.ascontiguousarray(map_units.turned(part, which), np.float32) for part in cut)
-        told = {"height": height, "step": np.full(n, self.raster.step, np.float32)}
-        parts = scheme_runner.estimate_maps(spec, y.reshape(n, -1), variance.reshape(n, -1), told)
-        return [map_units.turned_back(part.reshape(n, SIDE, SIDE), which) for part in parts]
 
     def words(self):
         """What was fitted, as a sentence."""

@@ -38,7 +38,7 @@ class Residual(nn.Module):
 
 
 class MapNet(nn.Module):
-    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), step [B] metres a cell -> mean,
+    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), metres [B] a cell -> mean,
     log variance."""
 
     def __init__(self, widths=(32, 48, 64), hidden=32):
@@ -77,8 +77,8 @@ class MapNet(nn.Module):
         """Itself, to be exported."""
         return copy.deepcopy(self).eval()
 
-    def forward(self, x, sigma, height, step):
-        code = F.silu(self.told(torch.log(step / 6)[:, None]))
+    def forward(self, x, sigma, height, metres):
+        code = F.silu(self.told(torch.log(metres.clamp(min=0.1) / 6)[:, None]))
         planes = torch.stack((x, torch.log(sigma), height, (height < 0).to(x.dtype)), 1)
         h = self.enter(F.pixel_unshuffle(planes, 2))
         for part in self.outer:

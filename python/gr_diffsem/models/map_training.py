@@ -80,7 +80,7 @@ def batch_of(pairs, rng, n, blind=BLIND):
     known[rng.random(n) < blind] = map_units.UNKNOWN
     sigma = np.sqrt(take(variance).astype(np.float32)).clip(SIGMA)
     planes = (take(part).astype(np.float32) for part in (truth, x))
-    condition = {"height": known, "step": step[chosen].astype(np.float32)}
+    condition = {"height": known, "metres": step[chosen].astype(np.float32)}
     return ConditionedBatch(*planes, sigma, take(outdoor), condition=condition)
 
 

@@ -40,8 +40,3 @@ def turned(part, which):
     """One of the TURNS turned and flipped versions of [..., 64, 64]."""
     part = np.rot90(part, which % 4, (-2, -1))
     return part[..., ::-1] if which >= 4 else part
-
-
-def turned_back(part, which):
-    """What turned() made of [..., 64, 64], as it was."""
-    return np.rot90(part[..., ::-1] if which >= 4 else part, -(which % 4), (-2, -1))
