@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a map of a city that no training has seen is worth, drawn from 1, 5 and 10 % of its outdoor cells.
 
-Each traced map of Florence (`gr_diffsem.air.traced_maps`) gives a square of 64 x 64 cells; the same samples, with 1 dB of
-noise, go to all methods. Told is the root mean squared error over the outdoor cells that were not sampled, truth and
-answer cut off at the floor of -130 dB; the same where a receiver hears anything; and the share of those cells inside the
-stated interval of 90 %.
+Each traced map of Florence (`gr_diffsem.air.traced_maps`) gives a square of 64 x 64 cells; the same samples, with 1 dB
+of noise, go to all methods. Told is the root mean squared error over the outdoor cells that were not sampled, truth and
+answer cut off at the floor of -130 dB; the same where a receiver hears anything; and the share of those cells inside
+the stated interval of 90 %.
 
     build/env/radio/bin/python bench/radiomap.py [--maps 40] [--json FILE] [--picture docs/images/radiomap.png]
 
-`--walk examples` writes what examples/city_walk.grc plays: the amplitude a receiver has in each second of a ride of one of
-these maps, and its GPS receiver's NMEA, wrong by a few metres.
+`--walk examples` writes what examples/city_walk.grc plays: the amplitude a receiver has in each second of a ride through
+one of these maps, and its GPS receiver's NMEA, wrong by a few metres.
 """
 
 import argparse
@@ -131,7 +131,7 @@ def sentence(clock, latitude, longitude):
     return f"${body}*{functools.reduce(operator.xor, body.encode()):02X}"
 
 
-def ride(folder, arrays, index, seconds=900, seed=3):
+def ride(folder, arrays, index, seconds=900, seed=10):
     """Write city_walk.f32 and city_walk.nmea: a cell a second, 30 dBm sent, 0 dBFS at -60 dBm."""
     rng = np.random.default_rng(seed)
     gain, height, step = cut(arrays, index, 0, 0)
@@ -168,7 +168,9 @@ def main():
     for share in SHARES:
         parts = measured(arrays, share, min(args.maps, len(arrays["step"])), args.seed)
         report[share] = {name: scores(part) for name, part in parts.items()}
-        print(f"\n{100 * share:g} % of the outdoor cells\n\n| method | RMSE | of kriging's | heard cells | in 90 % | s |")
+        print(
+            f"\n{100 * share:g} % of the outdoor cells\n\n| method | RMSE | of kriging's | heard cells | in 90 % | s |"
+        )
         print("|---|---|---|---|---|---|")
         for name, said in report[share].items():
             ratio = said["rmse_db"] / report[share]["kriging"]["rmse_db"]

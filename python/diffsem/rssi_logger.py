@@ -18,8 +18,8 @@ class rssi_logger(gr.sync_block):
     """Complex samples in; PATH.csv and PATH.geojson are written, a row each `interval` seconds of samples.
 
     path: without ending. rate: samples a second. band: (low, high) in Hz from the carrier; None: all. calibration: dB
-    added to dBFS (10 log10 of mean |x|^2), so that rows are dBm where it is known. floor: dB at and below which a row is
-    marked `censored`. tag: key of a stream tag (`snr`, ...) whose mean is written in the power's place; an interval
+    added to dBFS (10 log10 of mean |x|^2), so that rows are dBm where it is known. floor: dB at and below which a row
+    is marked `censored`. tag: key of a stream tag (`snr`, ...) whose mean is written in the power's place; an interval
     without one has no value. gps: "" (positions come as messages), gpsd://HOST:PORT, nmea:/dev/ttyUSB0, and for
     recordings nmea:LOG or sigmf:FILE.sigmf-meta (`core:geolocation`), which follow the stream. cell: a name, written
     into each row.

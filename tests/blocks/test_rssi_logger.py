@@ -111,7 +111,10 @@ def test_positions_come_as_messages(tmp_path):
 def test_annotations_of_a_recording_are_its_positions(tmp_path):
     where = {"type": "Point", "coordinates": [10.0, 50.0, 3.0]}
     after = {"type": "Point", "coordinates": [10.1, 50.1]}
-    said = {"global": {"core:geolocation": where}, "annotations": [{"core:sample_start": 15_000, "core:geolocation": after}]}
+    said = {
+        "global": {"core:geolocation": where},
+        "annotations": [{"core:sample_start": 15_000, "core:geolocation": after}],
+    }
     (tmp_path / "r.sigmf-meta").write_text(json.dumps(said))
     logger = diffsem.rssi_logger(str(tmp_path / "log"), RATE, gps=f"sigmf:{tmp_path / 'r.sigmf-meta'}")
     run(blocks.vector_source_c(levels([0.0] * 8)), logger)

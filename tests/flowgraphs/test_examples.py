@@ -304,10 +304,24 @@ def test_a_ride_through_a_city_becomes_a_map(tmp_path, monkeypatch, capsys):
     from gr_diffsem.apps import cli
 
     monkeypatch.setenv("WALK_FOLDER", str(tmp_path))
-    step = {"set": {}, "seconds": 60, "until": "tb.logger.counts()['rows'] >= 300", "read": {"rows": "tb.logger.counts()"}}
+    step = {
+        "set": {},
+        "seconds": 60,
+        "until": "tb.logger.counts()['rows'] >= 300",
+        "read": {"rows": "tb.logger.counts()"},
+    }
     got = run_example("city_walk", tmp_path, [step])[-1]["rows"]
     assert got["rows"] >= 300 and got["without_fix"] <= 2 and got["dropped"] == 0
-    words = ["radiomap", tmp_path / "city_walk_log.csv", "--floor", "-97", "--resolution", "10", "--out", tmp_path / "map"]
+    words = [
+        "radiomap",
+        tmp_path / "city_walk_log.csv",
+        "--floor",
+        "-97",
+        "--resolution",
+        "10",
+        "--out",
+        tmp_path / "map",
+    ]
     assert cli.main([*map(str, words), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["samples"] >= 298 and 0 < said["censored"] < said["samples"]

@@ -150,7 +150,11 @@ def test_buildings_are_read(tmp_path):
     raster = local_plane.Raster(0.0, 0.0, 10.0, 8, 8)
     expected = np.zeros((8, 8))
     expected[3:6, 2:6] = 1
-    feature = {"type": "Feature", "properties": {"height": "18 m"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    feature = {
+        "type": "Feature",
+        "properties": {"height": "18 m"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
     (tmp_path / "b.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     nodes = "".join(f'<node id="{i}" lat="{p[1]}" lon="{p[0]}"/>' for i, p in enumerate(ring[:4]))
     refs = "".join(f'<nd ref="{i}"/>' for i in (0, 1, 2, 3, 0))
@@ -182,7 +186,11 @@ def test_an_evaluation_of_a_walk(tmp_path, walk, capsys):
         assert set(scores) == {"rmse_db", "coverage90"} and 0 < scores["rmse_db"] < 12
     code, out, _ = command(capsys, "eval", "radiomap", path, "--block", "60", "--methods", "idw")
     assert code == 0 and "2 cells" in out
-    for more, expected in ((["--block", "1e5"], "give less"), (["--site", "1000"], "no cell"), (["--methods", ","], "names none")):
+    for more, expected in (
+        (["--block", "1e5"], "give less"),
+        (["--site", "1000"], "no cell"),
+        (["--methods", ","], "names none"),
+    ):
         code, _, error = command(capsys, "eval", "radiomap", path, *more)
         assert code == 2 and expected in error.splitlines()[-1]
 

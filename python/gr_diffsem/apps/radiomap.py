@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A radio map of measured samples: expected power, its standard deviation, where a receiver has enough, and draws.
 
-Writes NAME.tif, a GeoTIFF with the bands `mean`, `deviation` (dB), `coverage` (the probability of more than --threshold)
-and `draw_1` ..., and NAME.png. Samples that lie together are one site, a sample at the --floor is an upper bound, and
-none is left out without a word.
+Writes NAME.tif, a GeoTIFF with the bands `mean`, `deviation` (dB), `coverage` (the probability of more than
+--threshold) and `draw_1` ..., and NAME.png. Samples that lie together are one site, a sample at the --floor
+is an upper bound, and none is left out without a word.
 """
 
 import sys
@@ -31,13 +31,15 @@ def add_arguments(parser):
     parser.add_argument("--out", default="radiomap", metavar="NAME", help="NAME.tif and NAME.png are written")
     real(parser, "--resolution", "metres", above=0, most=10_000, default=5.0, help="side of the map's cells")
     real(parser, "--threshold", "dB", default=THRESHOLD, help="power that is enough, for the coverage probability")
-    real(parser, "--gps-error", "metres", least=0, most=1000, default=None,
-         help="standard deviation of positions whose file does not state it; else it is part of the fitted noise")  # fmt: skip
+    help = "standard deviation of positions whose file does not state it; else part of the fitted noise"
+    real(parser, "--gps-error", "metres", least=0, most=1000, default=None, help=help)
     whole(parser, "--draws", most=MOST_DRAWS, default=0, help="maps drawn at random that fit the samples")
     whole(parser, "--seed", default=1, help="of the draws")
     parser.add_argument("--transmitter", metavar="LAT,LON", help="where the base station is; else searched for")
     parser.add_argument("--buildings", metavar="FILE", help="GeoJSON or OSM XML of buildings")
-    parser.add_argument("--method", help=f"one of {', '.join(map_methods.names())} (default kriging)", default="kriging")
+    parser.add_argument(
+        "--method", help=f"one of {', '.join(map_methods.names())} (default kriging)", default="kriging"
+    )
 
 
 def position(text):

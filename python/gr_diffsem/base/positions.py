@@ -125,8 +125,8 @@ def track_of_nmea(lines):
 
 
 def track_of_sigmf(metadata, rate):
-    """The `Track` of a SigMF description (a dict): `core:geolocation` of global, captures and annotations, each from its
-    first sample on."""
+    """The `Track` of a SigMF description (a dict): `core:geolocation` of global, captures and annotations, each from
+    its first sample on."""
     found = [(0, metadata.get("global", {}).get("core:geolocation"))]
     for part in ("captures", "annotations"):
         for entry in metadata.get(part) or []:

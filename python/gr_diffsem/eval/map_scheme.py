@@ -26,7 +26,10 @@ class SchemeMap:
         self.kriging = Kriging(sites, "search" if transmitter is None else transmitter)
         self.raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
         self._middle = map_units.middle_of(sites)
+        # Below the floor there is nothing to tell apart: the network has seen maps that end there.
+        self._floor = float(sites.value[sites.censored].min()) if sites.censored.any() else -np.inf
         mean, deviation = self.kriging.predict_raster(self.raster)
+        mean = np.maximum(mean, self._floor)
         answer, self._spread = self._infer(spec, mean, deviation, heights)
         self._mean, self._correction = answer, answer - mean
         self._factor = np.log(self._spread / deviation)
@@ -38,10 +41,9 @@ class SchemeMap:
         shape, starts, part = mean.shape, *_tiles(mean.shape)
         cut = [np.stack([_padded(a, *at) for at in starts]) for a in (y, variance, height)]
         n = len(starts)
-        handle_y, nv = (np.ascontiguousarray(a.reshape(n, -1), np.float32) for a in cut[:2])
-        step = np.full(n, self.raster.step, np.float32)
-        got, var = scheme_runner.estimate_maps(spec, handle_y, nv, {"height": cut[2], "step": step})
-        got, spread = map_units.to_db(got.reshape(n, SIDE, SIDE), var.reshape(n, SIDE, SIDE), self._middle)
+        told = {"height": cut[2], "metres": np.full(n, self.raster.step, np.float32)}
+        got = scheme_runner.estimate_maps(spec, cut[0].reshape(n, -1), cut[1].reshape(n, -1), told)
+        got, spread = map_units.to_db(*(part.reshape(n, SIDE, SIDE) for part in got), self._middle)
         return [_joined(part, field, starts, shape) for field in (got, spread)]
 
     def words(self):
@@ -55,6 +57,7 @@ class SchemeMap:
     def predict(self, places):
         """(mean [N], standard deviation [N]) in dB of the field at places [N, 2]."""
         mean, deviation = self.kriging.predict(places)
+        mean = np.maximum(mean, self._floor)
         return mean + self._between(self._correction, places), deviation * np.exp(self._between(self._factor, places))
 
     def _between(self, field, places):

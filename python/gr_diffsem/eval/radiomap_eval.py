@@ -37,7 +37,10 @@ def add_arguments(parser):
 def sample_options(parser):
     """The options that say how a file of samples is read."""
     for role in ("value", "latitude", "longitude", "cell", "error", "fix"):
-        help = {"value": "column of the power (RSRP, RSSI, SNR, ...)", "error": "column of the position's error, metres"}
+        help = {
+            "value": "column of the power (RSRP, RSSI, SNR, ...)",
+            "error": "column of the position's error, metres",
+        }
         parser.add_argument(f"--{role}", metavar="COLUMN", help=help.get(role, f"column of the {role}; else guessed"))
     real(parser, "--floor", "dBm", default=None, help="what the receiver cannot hear below: samples there are bounds")
 

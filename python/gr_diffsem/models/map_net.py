@@ -2,8 +2,8 @@
 """A small U-Net that corrects kriging's map, knowing where buildings are.
 
 What it gives is a correction in units of kriging's own standard deviation, and the logarithm of how much less or more
-than that remains: with the last layer at zero, where training begins, its answer is kriging's. It works on 32 x 32 cells
-of four and two octaves below.
+than that remains: with the last layer at zero, where training begins, its answer is kriging's. It works on 32 x 32
+cells of four and two octaves below.
 """
 
 import copy
@@ -38,13 +38,14 @@ class Residual(nn.Module):
 
 
 class MapNet(nn.Module):
-    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), step [B] metres a cell -> mean, log variance."""
+    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), metres [B] a cell -> mean,
+    log variance."""
 
     def __init__(self, widths=(32, 48, 64), hidden=32):
         super().__init__()
         outer, middle, inner = widths
         self.enter = _conv(16, outer)
-        self.code = nn.Linear(1, hidden)
+        self.told = nn.Linear(1, hidden)
         self.outer = nn.ModuleList([Residual(outer, hidden) for _ in range(2)])
         self.down = _conv(outer, middle, stride=2)
         self.middle = nn.ModuleList([Residual(middle, hidden) for _ in range(2)])
@@ -76,8 +77,8 @@ class MapNet(nn.Module):
         """Itself, to be exported."""
         return copy.deepcopy(self).eval()
 
-    def forward(self, x, sigma, height, step):
-        code = F.silu(self.code(torch.log(step / 6)[:, None]))
+    def forward(self, x, sigma, height, metres):
+        code = F.silu(self.told(torch.log(metres.clamp(min=0.1) / 6)[:, None]))
         planes = torch.stack((x, torch.log(sigma), height, (height < 0).to(x.dtype)), 1)
         h = self.enter(F.pixel_unshuffle(planes, 2))
         for part in self.outer:

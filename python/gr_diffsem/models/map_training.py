@@ -68,25 +68,19 @@ def bank(scenes, count, seed):
         return [file[name] for name in file.files]
 
 
-def turned(part, which):
-    """One of the eight turned and flipped versions of [..., 64, 64]."""
-    part = np.rot90(part, which % 4, (-2, -1))
-    return part[..., ::-1] if which >= 4 else part
-
-
 def batch_of(pairs, rng, n, blind=BLIND):
     """n pairs as a batch: state kriging's mean, sigma its deviation, observed the outdoor cells."""
     x, variance, truth, height, step, outdoor = pairs
-    chosen, turns = rng.integers(len(step), size=n), rng.integers(8, size=n)
+    chosen, turns = rng.integers(len(step), size=n), rng.integers(map_units.TURNS, size=n)
 
     def take(part):
-        return np.stack([turned(part[i], turn) for i, turn in zip(chosen, turns, strict=True)])
+        return np.stack([map_units.turned(part[i], turn) for i, turn in zip(chosen, turns, strict=True)])
 
     known = take(height).astype(np.float32)
     known[rng.random(n) < blind] = map_units.UNKNOWN
     sigma = np.sqrt(take(variance).astype(np.float32)).clip(SIGMA)
     planes = (take(part).astype(np.float32) for part in (truth, x))
-    condition = {"height": known, "step": step[chosen].astype(np.float32)}
+    condition = {"height": known, "metres": step[chosen].astype(np.float32)}
     return ConditionedBatch(*planes, sigma, take(outdoor), condition=condition)
 
 

@@ -7,6 +7,7 @@
 * ``kriging``        Gaussian process: mean, deviation and draws, censored samples by expectation propagation
 * ``simple_maps``    inverse distance, and log-distance with a transmitter that is known or found
 * ``buildings``      their heights on a raster, from GeoJSON or OpenStreetMap
-* ``map_units``      what a network of maps is shown; ``city_samples``: samples of a traced city, to train and measure it
+* ``map_units``      what a network of maps is shown
+* ``city_samples``   samples of a traced city, to train it and to measure it
 * ``geotiff``        a raster with its place on the Earth
 """

@@ -38,7 +38,7 @@ def read(path):
 
 
 def raster_of(rings, plane, raster):
-    """[rows, columns] metres: the height of the highest building over the middle of each cell, 0 where there is none."""
+    """[rows, columns] metres: the highest building over the middle of each cell, 0 where there is none."""
     from matplotlib.path import Path as Outline
 
     found, centres = np.zeros((raster.rows, raster.columns)), raster.centres()

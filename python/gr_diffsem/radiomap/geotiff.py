@@ -25,7 +25,8 @@ def write(path, bands, plane, raster):
     east, north = plane.metres
     top, left = plane.to_degrees(np.array([raster.west, raster.south + raster.rows * raster.step]))
     items = "".join(
-        f'<Item name="DESCRIPTION" sample="{i}" role="description">{escape(name)}</Item>' for i, name in enumerate(bands)
+        f'<Item name="DESCRIPTION" sample="{i}" role="description">{escape(name)}</Item>'
+        for i, name in enumerate(bands)
     )
     tags = [
         (_SCALE, "d", 3, (raster.step / east, raster.step / north, 0.0), True),
@@ -36,5 +37,11 @@ def write(path, bands, plane, raster):
     ]
     stack = np.stack([np.asarray(band, np.float32) for band in bands.values()])
     tifffile.imwrite(
-        path, stack, photometric="minisblack", planarconfig="separate", compression="zlib", extratags=tags, metadata=None
+        path,
+        stack,
+        photometric="minisblack",
+        planarconfig="separate",
+        compression="zlib",
+        extratags=tags,
+        metadata=None,
     )

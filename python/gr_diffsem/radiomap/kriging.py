@@ -5,7 +5,8 @@
 
 (Gudmundson 1991 for the covariance of shadowing; Rasmussen and Williams 2006, chapters 2 and 5, for the rest). The
 trend t is a constant, or log-distance to a transmitter that is known or searched for, where that is likelier by more
-than a search costs (twice the parameters' own cost of Schwarz 1978) and falls as power can. Its coefficients b have a flat prior (universal kriging, R&W 2.42).
+than a search costs (twice the parameters' own cost of Schwarz 1978) and falls as power can. Its coefficients b have a
+flat prior (universal kriging, R&W 2.42).
 
 g_i is what an error of a site's position makes of the field, 2 a^2 (1 - E exp(-|d| / l)), d the error: without a
 stated error it is part of n. A censored site, known only not to be above a bound, has the likelihood
@@ -42,8 +43,8 @@ class Covariance:
         return self.nugget**2 + self.spread**2 / sites.count + self.misplaced(sites.error) + SMALLEST
 
     def misplaced(self, error):
-        """Variance from an error of the position of deviation `error` along each axis: |d| is a Rayleigh variable, whose
-        exp(-|d| / l) has the mean 1 - sqrt(pi/2) u exp(u^2/2) erfc(u/sqrt 2), u = error / l."""
+        """Variance from an error of the position of deviation `error` along each axis: |d| is a Rayleigh variable,
+        whose exp(-|d| / l) has the mean 1 - sqrt(pi/2) u exp(u^2/2) erfc(u/sqrt 2), u = error / l."""
         from scipy.special import erfcx
 
         u = np.asarray(error) / self.length
@@ -212,7 +213,7 @@ def likeliest_transmitter(places, value, covariance=None, sites=None):
 
 
 def _fit(sites, transmitter, start=None):
-    """The `Covariance` of most marginal likelihood. Of two starts, a short and a long length, the better; or `start`."""
+    """The `Covariance` of most marginal likelihood. Of two starts, a short and a long length, the better."""
     from scipy.optimize import minimize
 
     value, spread = sites.value, max(float(np.std(sites.value)), 1.0)
@@ -238,7 +239,8 @@ def _fit(sites, transmitter, start=None):
 
 
 def _negative(x, metres, sites, value, t):
-    """(-log likelihood, its gradient) at the logarithms of a Covariance's numbers, the trend integrated out (R&W 2.45)."""
+    """(-log likelihood, its gradient) at the logarithms of a Covariance's numbers; the trend is integrated out
+    (R&W 2.45)."""
     from scipy.linalg import cho_solve, solve_triangular
 
     k = Covariance(*np.exp(x))
@@ -342,8 +344,8 @@ def _fields(covariance, raster, count, rng):
 
         a^2 exp(-r / l) = phi(r) + c0 - c2 r^2,   phi(R) = phi'(R) = 0
 
-    phi is embedded, a plane of random slope (variance 2 c2 along each axis) makes up for c2 r^2, and c0, which all cells
-    have in common, is left to what the field is measured at. So the length may be far beyond the raster."""
+    phi is embedded, a plane of random slope (variance 2 c2 along each axis) makes up for c2 r^2, and c0, which all
+    cells have in common, is left to what the field is measured at. So the length may be far beyond the raster."""
     half = int(np.ceil(np.hypot(raster.rows, raster.columns)))
     reach, power = half * raster.step, covariance.amplitude**2
     offset = np.minimum(np.arange(2 * half), 2 * half - np.arange(2 * half)) * raster.step

@@ -45,7 +45,7 @@ class Plane:
 
 
 def plane_of(samples):
-    """The `Plane` at the middle of `Samples`. Raises UserError where they lie too far apart for one map, or at a pole."""
+    """The `Plane` at the middle of `Samples`. Raises UserError where they lie too far apart, or at a pole."""
     angle = np.exp(1j * np.radians(samples.longitude))  # the mean of longitudes beside the date line is beside it
     plane = Plane(float(np.median(samples.latitude)), float(np.degrees(np.angle(angle.mean()))))
     if abs(plane.latitude) > NEAR_POLE:

@@ -11,6 +11,7 @@ import numpy as np
 SIDE = 64  #: cells of a side of what the network sees
 SCALE = 15.0  #: dB
 HIGH = 20.0  #: metres of a building that count 1
+TURNS = 8  #: ways to turn and flip a square
 UNKNOWN = -1.0  #: height where no building is known to be or not to be
 
 
@@ -33,3 +34,9 @@ def height_units(metres):
     """float32 of heights in metres, NaN where nothing is known."""
     told = np.clip(np.nan_to_num(metres, nan=0.0) / HIGH, 0, 4)
     return np.where(np.isfinite(metres), told, UNKNOWN).astype(np.float32)
+
+
+def turned(part, which):
+    """One of the TURNS turned and flipped versions of [..., 64, 64]."""
+    part = np.rot90(part, which % 4, (-2, -1))
+    return part[..., ::-1] if which >= 4 else part

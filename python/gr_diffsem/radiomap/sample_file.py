@@ -24,8 +24,23 @@ EMPTY = {"", "-", "nan", "na", "n/a", "null", "none", "?"}
 NAMES = {
     "latitude": ("latitude", "lat", "gpslatitude", "gpslat"),
     "longitude": ("longitude", "lon", "lng", "long", "gpslongitude", "gpslon"),
-    "value": ("rsrp", "power", "powerdbm", "rssi", "rssidbm", "signal", "signalstrength", "signaldbm", "dbm", "level",
-              "nrssrsrp", "ssrsrp", "ltersrp", "snr", "rsrq"),
+    "value": (
+        "rsrp",
+        "power",
+        "powerdbm",
+        "rssi",
+        "rssidbm",
+        "signal",
+        "signalstrength",
+        "signaldbm",
+        "dbm",
+        "level",
+        "nrssrsrp",
+        "ssrsrp",
+        "ltersrp",
+        "snr",
+        "rsrq",
+    ),
     "cell": ("rawcellid", "cellid", "ci", "cid", "eci", "nci", "bssid", "pci", "cell"),
     "error": ("positionerror", "accuracy", "gpsaccuracy", "horizontalaccuracy", "hacc", "eph"),
     "fix": ("fix", "fixquality", "gpsfix", "hasfix"),
@@ -101,9 +116,9 @@ def number(text):
 
 
 def read(paths, told=None, floor=None, progress=None):
-    """`Samples` of CSV files. told: {role: column name}, roles as in `NAMES`. floor: dBm at and below which a value says
-    only that it is not more; also a row whose value is empty while its column `censored` says so. progress: called with
-    the rows read so far. Raises UserError for what cannot be used."""
+    """`Samples` of CSV files. told: {role: column name}, roles as in `NAMES`. floor: dBm at and below which a value
+    says only that it is not more; also a row whose value is empty while its column `censored` says so. progress: called
+    with the rows read so far. Raises UserError for what cannot be used."""
     rows, skipped, named = [], {}, []
     for path in map(Path, paths):
         for row in _rows(path, told or {}, skipped, floor, named):
@@ -117,7 +132,9 @@ def read(paths, told=None, floor=None, progress=None):
         raise UserError(f"no sample in {', '.join(str(p) for p in list(paths)[:3])}: {said}")
     parts = list(zip(*rows, strict=True))
     latitude, longitude, value, error = (np.array(part, float) for part in parts[:4])
-    samples = Samples(latitude, longitude, value, error, np.array(parts[4], bool), np.array(parts[5]), skipped, named[0])
+    samples = Samples(
+        latitude, longitude, value, error, np.array(parts[4], bool), np.array(parts[5]), skipped, named[0]
+    )
     return samples
 
 

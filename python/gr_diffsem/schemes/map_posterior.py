@@ -15,7 +15,6 @@ from ..radiomap import map_units
 from .base import Network, Scheme, TestData
 
 PAIRS, TEST_PAIRS, TEST_SEED = 2400, 120, 77
-SHARES = (0.01, 0.05, 0.10)  #: of outdoor cells sampled, in the test
 
 
 def net():
@@ -35,7 +34,7 @@ class MapPosterior(Scheme):
     shape, axes = (map_units.SIDE, map_units.SIDE), ("north", "east")
     condition = (
         {"name": "height", "type": "float32", "shape": [map_units.SIDE, map_units.SIDE], "null": map_units.UNKNOWN},
-        {"name": "step", "type": "float32", "shape": [], "null": 4.0, "least": 0.5, "most": 100.0},
+        {"name": "metres", "type": "float32", "shape": [], "null": 4.0, "least": 0.5, "most": 100.0},
     )
     default = "diffusion"
     cost_unit = "map of 64 x 64 cells"
@@ -43,8 +42,8 @@ class MapPosterior(Scheme):
     snr_db = (10,)
     evaluations = ()
     data = (
-        "maps traced by sionna-rt in its models of Munich and Paris (Etoile), Florence held out: base stations on "
-        "streets and roofs, 2 GHz, cells of 4 to 10 m, floor -130 dB (gr_diffsem.air.traced_maps)"
+        "maps traced by sionna-rt in its models of Munich and Paris (Etoile), Florence held out: one base station above "
+        "the roofs, 2 GHz, cells of 4 to 10 m, floor -130 dB (gr_diffsem.air.traced_maps)"
     )
 
     def networks(self):
@@ -79,9 +78,6 @@ class MapPosterior(Scheme):
 
         return {"all": at}
 
-    def claims(self):
-        return []
-
     def test_data(self, count, seed):
         from ..models import map_training
 
@@ -92,8 +88,9 @@ class MapPosterior(Scheme):
     def card(self):
         return (
             "`gr-diffsem radiomap` and `gr-diffsem eval radiomap` draw maps with it; it is no prior for white noise. "
-            "Without buildings (height -1) it knows little beyond kriging. It has seen two European cities, one "
-            "frequency (2 GHz) and one base station a map."
+            "On the held-out city it is better than kriging from 1 % of the cells and no better from 10 %; on a real "
+            "drive test, buildings unknown, it is a little worse (bench/results.md). It has seen two European cities, "
+            "one frequency (2 GHz) and one base station a map."
         )
 
 
