@@ -129,6 +129,13 @@ class _Source:
         self.squares = np.array([np.sum(spectrum[self.rows == row] ** 2, 0) for row in range(self.rows[-1] + 1)])
 
 
+def promised_db(spectrum, uses, clip=None, models=((3, 2),), design=5):
+    """The squared error that the linear receiver will leave of coefficients [P, H, W] under the best of few plans, dB,
+    mean over JUDGED_SNR_DB; infinite where none fits. Cheaper than `encode_spectrum`, and for comparisons."""
+    source = _Source(spectrum, design, 0, clip, models)
+    return min((d[0] for d in _drafts(source, _Budget(int(uses), frames.CARRIERS, frames.FRAME_SYMBOLS, 0))), default=np.inf)
+
+
 def _best(source, budget):
     """The plan of least error that the channel uses have room for, or None."""
     for _, draft in sorted(_drafts(source, budget), key=lambda d: d[0]):

@@ -7,10 +7,13 @@ transform, so what stands still is one picture and T - 1 planes of almost nothin
 their closed form, every radio frame holds a share of everything, and what arrives is y = g x + n with a diagonal
 operator. A group is one content of the link, so it is collected, combined and lost as a photograph is.
 
+Where the camera moves, the frames are first laid over each other: each is moved by whole pixels, and what leaves at one
+edge comes in at the other, which loses nothing and keeps the operator diagonal (video_groups.py finds the shifts).
+
 The receiver has three steps. Linear MMSE over the group is exact under the levels that were sent. A network of
 photographs then sees the frames one by one: frame t of the mean is sum_k D_kt m_k, and its error has the variance
-sum_k D_kt^2 e_k, which the network is told band by band, as for a photograph. What it answers may be weighed against
-what arrived once more, over the group, where the noise of each coefficient is known (`receive`).
+sum_k D_kt^2 e_k, which the network is told band by band, as for a photograph. What it answers is weighed against what
+arrived once more, over the group, where the noise of each coefficient is known (`refined`).
 """
 
 import numpy as np
@@ -21,6 +24,7 @@ from . import picture_codec
 from .frames import CARRIERS, FRAME_SYMBOLS
 from .picture_plan import MAX_PIXELS, MAX_SIDE, ContentError
 
+INFLATION = 2.0  #: of the noise in the last step, since the network's answer has seen what arrived
 LEAST_KNOWN = 1e-6  #: of a coefficient's variance: who knows less of it knows nothing
 
 
@@ -30,6 +34,14 @@ def forward(frames):
     planes = np.array([picture_transform.forward(frame) for frame in frames])
     planes = np.tensordot(over_time(len(frames)), planes, 1)
     return planes.reshape(-1, *frames.shape[1:3])
+
+
+def aligned(frames, shifts, back=False):
+    """Frames [T, H, W, ...] moved by their `shifts` (Clip), or back."""
+    if not shifts:
+        return frames
+    sign = 1 if back else -1
+    return np.array([np.roll(f, (sign * y, sign * x), (0, 1)) for f, (y, x) in zip(frames, shifts, strict=True)])
 
 
 def over_time(n):
@@ -68,7 +80,7 @@ def encode(
     design = int(round(design_snr_db))
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
-    spectrum = forward(frames / 255.0 - 0.5)
+    spectrum = forward(aligned(frames, clip.shifts) / 255.0 - 0.5)
     return picture_codec.encode_spectrum(
         spectrum, uses, design, scheme_hash, carriers, frame_symbols, before, clip, models
     )
@@ -110,12 +122,31 @@ def linear(z, v, spectrum):
     return mean, error, to_frames(np.zeros_like(spectrum), spectrum)[1]
 
 
+def refined(mean, variance, z, v, spectrum):
+    """The coefficients of each frame once what a network said of the frames, (mean, variance) [T, 3, H, W], has been
+    weighed against what arrived. Its variance is spread over the frequencies as the error of the linear answer is:
+    what it does not know of a frame is mostly what did not arrive."""
+    left = proximal(0.0, spectrum, z, v)[1]
+    whole = left.mean(0)
+    group, variance = to_group(mean, variance)
+    variance = variance * np.divide(left, whole, out=np.ones_like(left), where=whole > 0)
+    return to_frames(proximal(group, variance, z, INFLATION * v)[0], variance)[0]
+
+
+def pictures(mean, shifts):
+    """Coefficients of each frame [T, 3, H, W] -> frames [T, H, W, 3], about 0..1."""
+    frames = np.array([picture_transform.inverse(m) for m in mean]) / SCALE + 0.5
+    return aligned(frames, shifts, back=True)
+
+
 def receive(plan, symbols, noise_var, answer=None):
     """Frames float [T, H, W, 3], about 0..1, of what arrived.
 
     answer: (mean, error, spectrum) [3, H, W] of a frame -> its (mean, variance) by a network, or None: linear MMSE.
     """
-    mean, error, spectrum = linear(*observation(plan, symbols, noise_var))
+    seen = observation(plan, symbols, noise_var)
+    mean, error, spectrum = linear(*seen)
     if answer:
-        mean = np.array([answer(*frame)[0] for frame in zip(mean, error, spectrum, strict=True)])
-    return np.array([picture_transform.inverse(m) for m in mean]) / SCALE + 0.5
+        said = [answer(*frame) for frame in zip(mean, error, spectrum, strict=True)]
+        mean = refined(*(np.array(part, np.float32) for part in zip(*said, strict=True)), *seen)
+    return pictures(mean, plan.clip.shifts)
