@@ -41,9 +41,10 @@ class semantic_encoder(gr.basic_block):
         frame_symbols=50,
         callsign="",
         codec="linear",
+        group=8,
     ):
         gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
-        from gr_diffsem.codec import content, frames, learned_code, picture_codec
+        from gr_diffsem.codec import content, frames, learned_code, picture_codec, video_groups, video_sender
 
         self._content, self._frames = content, frames
         if not 0 < cbr <= 4:
@@ -65,6 +66,11 @@ class semantic_encoder(gr.basic_block):
         except learned_code.UserError as error:
             raise ValueError(str(error)) from None
         self._picture = (lambda *a, **b: learned.encode(*a, **b).encoded) if learned else picture_codec.encode
+        try:
+            video_groups.check_length(group)
+        except learned_code.UserError as error:
+            raise ValueError(str(error)) from None
+        self._group, self._sender, self._streams = int(group), video_sender.VideoSender, {}
         self._next = 0
         self._in = self._out = self._dropped = 0
         self.message_port_register_in(pmt.intern("content"))
@@ -101,11 +107,37 @@ class semantic_encoder(gr.basic_block):
             raise ValueError("the message is no pair of a dictionary and a vector")
         said = plain(pmt.car(message))
         values = np.array(pmt.to_python(pmt.cdr(message)))
-        number = int(said.get("id", self._next))
-        self._next = number + 1
-        data, symbols = self._code(said, values)
-        made = self._frames.cut(data, symbols, number, self._carriers, self._frame_symbols)
-        return made * self._copies
+        if said.get("kind") == "video":
+            made = self._video(message)
+        else:
+            self._next = int(said.get("id", self._next))
+            made = [self._code(said, values)]
+        out = []
+        for data, symbols in made:
+            number, self._next = self._next, self._next + 1
+            out += self._frames.cut(data, symbols, number, self._carriers, self._frame_symbols) * self._copies
+        return out
+
+    def _video(self, message):
+        """The groups of a stream that a frame completes, [(octets, symbols)]; one of another size or rate ends it."""
+        from .video_source import from_content
+
+        frame, said = from_content(message)
+        stream, form = said["stream"], (frame.shape, said["rate"])
+        known, made = self._streams.get(stream), []
+        if known and known[0] != form:
+            made = known[1].flush()
+            known = None
+        if known is None:
+            uses = self._uses or int(frame.size * self._cbr)
+            how = self._design, self._hash, self._carriers, self._frame_symbols, self._sign
+            known = form, self._sender(uses, said["rate"], self._group, stream, *how)
+            self._streams[stream] = known
+        made += known[1].take(frame)
+        if said["last"]:
+            made += known[1].flush()
+            del self._streams[stream]
+        return [(encoded.digital, encoded.symbols) for encoded in made]
 
     def _code(self, said, values):
         kind = str(said.get("kind", "photograph"))
@@ -126,7 +158,7 @@ class semantic_encoder(gr.basic_block):
                 self._sign,
             )
         if kind != "photograph":
-            raise ValueError(f"kind is '{kind}': give photograph, text or array")
+            raise ValueError(f"kind is '{kind}': give photograph, video, text or array")
         if len(shape) not in (2, 3) or values.dtype != np.uint8 or values.size != 3 * shape[0] * shape[1]:
             raise ValueError(f"shape is {shape} with {values.size} octets: a photograph has (H, W) and 3 H W octets")
         made = self._picture(

@@ -39,6 +39,8 @@ class Chain:
         self.rx = diffsem.semantic_rx(args.chanest)
         self.sink = sink = diffsem.image_sink(args.out, args.keep, written, failed=_not_written(args.out))
 
+        self.clips = clips = diffsem.video_sink(args.out, written, failed=_not_written(args.out))
+
         clock = self._clock = frame_clock.FrameClock(self.rx.layout)
         preview = _Preview(args.out) if args.preview else None
 
@@ -52,7 +54,11 @@ class Chain:
                 return frame, snr_db
 
             def message_port_pub(self, port, message):
-                if pmt.symbol_to_string(port) == "content":
+                if pmt.symbol_to_string(port) == "content" and clips.shows(message):
+                    clips.take(message)
+                    if view:
+                        view.take(clips.as_picture(message))
+                elif pmt.symbol_to_string(port) == "content":
                     sink.take(message)
                     if view:
                         view.take(message)
@@ -127,6 +133,7 @@ class Chain:
             if ending.asked() == 130:
                 ending.tell("\ninterrupted", file=sys.stderr)
             self._end(ended, args.finish if ending.asked() == 143 else LEAVE)
+        self.clips.close()
         if self._meta:
             transport.describe(self._meta, args.rate, args.freq)
         if self._window and not stop.is_set():
@@ -137,12 +144,13 @@ class Chain:
 
     def _counts(self, args, seconds):
         counts = {
-            "contents": self.sink.counts()["out"],
+            "contents": self.sink.counts()["out"] + self.clips.counts()["files"],
             "frames": self.rx.frames_out(),
             "found": self.rx.frames_found(),
         }
         decoder = self.decoder.counts()
         counts.update({name: decoder[name] for name in ("dropped", "undecoded", "overrun", "failed")})
+        counts["concealed"] = self.clips.counts()["concealed"]
         counts.update(self._clock.counts())
         if self._times:
             counts.update(lost_by_time(self._times.current_tags(), args.rate))

@@ -30,6 +30,7 @@ def pyav():
         import av
     except ImportError:
         raise UserError("moving pictures need PyAV, which is not installed: pip install av") from None
+    av.logging.set_level(av.logging.FATAL)  # what goes wrong comes as an exception too
     return av
 
 
@@ -173,7 +174,9 @@ class Writer:
 
         av = self._av = pyav()
         try:
-            self._container = av.open(str(path), "w")
+            # An .mp4 in fragments can be played though its writer was killed.
+            options = {"movflags": "frag_keyframe+empty_moov"} if str(path).endswith((".mp4", ".mov")) else {}
+            self._container = av.open(str(path), "w", options=options)
         except av.error.FFmpegError as e:
             raise OSError(e.errno, _reason(e), str(path)) from None
         self._stream = self._container.add_stream("libx264", Fraction(rate).limit_denominator(1001))
