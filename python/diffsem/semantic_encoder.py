@@ -15,10 +15,12 @@ class semantic_encoder(gr.basic_block):
 
     Content is a pair of a dictionary and a vector: a photograph, ``shape`` (u64 vector H, W) and a u8vector of H x
     W x 3 octets RGB; text, ``kind`` "text" and a u8vector of UTF-8; an array, ``kind`` "array", ``domain`` (a name)
-    and an f32vector or c32vector, with a ``shape`` unless it has one axis. ``id`` (long) numbers it; without one
+    and an f32vector or c32vector, with a ``shape`` unless it has one axis; a frame of moving pictures is what a
+    video_source gives, and goes out with its group. ``id`` (long) numbers it; without one
     the block counts. Frames carry ``id``, ``total``, ``index``, ``digital`` (longs) and a c32vector, mean power 1.
 
     cbr: channel uses per value of the picture (3 H W), everything counted; uses: their number, in place of cbr.
+    group: frames of moving pictures that are sent together, 4, 8 or 16, or 0: as the content wants it.
     design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
     hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
     sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of who

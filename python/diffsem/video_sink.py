@@ -60,12 +60,6 @@ class video_sink(gr.basic_block):
         kind = pmt.dict_ref(pmt.car(message), pmt.intern("kind"), pmt.PMT_NIL)
         return pmt.is_symbol(kind) and pmt.symbol_to_string(kind) == "video"
 
-    @staticmethod
-    def as_picture(message):
-        """A frame's PDU as that of a photograph, for what shows those (image_view)."""
-        said = pmt.dict_add(pmt.car(message), pmt.intern("kind"), pmt.intern("photograph"))
-        return pmt.cons(said, pmt.cdr(message))
-
     def take(self, message):
         """Write a PDU of a frame, as if it had come in at the port."""
         self._counts["in"] += 1

@@ -43,6 +43,7 @@ class Chain:
 
         clock = self._clock = frame_clock.FrameClock(self.rx.layout)
         preview = _Preview(args.out) if args.preview else None
+        self.player = player = _player(diffsem, view) if view else None
 
         class Decoder(diffsem.semantic_decoder):
             """Hands pictures on itself: the last one comes when the flowgraph, and a sink's thread, have ended."""
@@ -56,8 +57,8 @@ class Chain:
             def message_port_pub(self, port, message):
                 if pmt.symbol_to_string(port) == "content" and clips.shows(message):
                     clips.take(message)
-                    if view:
-                        view.take(clips.as_picture(message))
+                    if player:
+                        player.take(message)
                 elif pmt.symbol_to_string(port) == "content":
                     sink.take(message)
                     if view:
@@ -112,6 +113,8 @@ class Chain:
         ended = threading.Event()
         try:
             self._tb.start()
+            if self.player:
+                self.player.start()
             ending.tell(f"{LISTENING}{args.source}", file=sys.stderr)
             if self._at.kind == "file":
                 threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()
@@ -134,6 +137,8 @@ class Chain:
                 ending.tell("\ninterrupted", file=sys.stderr)
             self._end(ended, args.finish if ending.asked() == 143 else LEAVE)
         self.clips.close()
+        if self.player:
+            self.player.stop()
         if self._meta:
             transport.describe(self._meta, args.rate, args.freq)
         if self._window and not stop.is_set():
@@ -221,6 +226,18 @@ class _Preview:
             self._part.replace(self._path)
         except OSError as e:
             self._failed(e)
+
+
+def _player(diffsem, view):
+    """What shows frames of moving pictures in a window at their own pace; it stands beside the flowgraph."""
+    import pmt
+
+    class Player(diffsem.video_player):
+        def message_port_pub(self, port, message):
+            if pmt.symbol_to_string(port) == "content":
+                view.take(message)
+
+    return Player()
 
 
 def _gate(gr, behind):
