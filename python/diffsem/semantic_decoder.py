@@ -374,9 +374,10 @@ class semantic_decoder(gr.basic_block):
         if planned and info["evaluations"] < planned:
             said["diffsem_bypassed"] = info["reason"] or "deadline"
         said["diffsem_age"] = time.monotonic() - arrived
-        share = {"evaluations": info["evaluations"] / clip.frames, "seconds": info["seconds"] / clip.frames}
+        said["seconds"] = info["seconds"] / clip.frames
         return said, [
-            to_content(frame, clip.rate, clip.stream, clip.first + t, **said, **share) for t, frame in enumerate(frames)
+            to_content(frame, clip.rate, clip.stream, clip.first + t, **said, evaluations=n)
+            for t, (frame, n) in enumerate(zip(frames, info["each"], strict=True))
         ]
 
     def _best(self, p, arrived):

@@ -8,7 +8,8 @@ import numpy as np
 
 
 def receive(core, estimator, plan, symbols, noise_var, asked=None):
-    """(frames uint8 [T, H, W, 3], what is said of them: evaluations, seconds, net_seconds, linear, reason).
+    """(frames uint8 [T, H, W, 3], what is said of them: evaluations, each (of every frame), seconds, net_seconds, linear,
+    reason).
 
     estimator: a core.Estimator of photographs. asked: how many frames, spread over the group, it is asked about, None:
     all; the others keep the linear answer.
@@ -16,7 +17,7 @@ def receive(core, estimator, plan, symbols, noise_var, asked=None):
     from gr_diffsem.base import picture_bands, picture_transform
     from gr_diffsem.codec import video_codec
 
-    began, told = time.monotonic(), []
+    began, told, each = time.monotonic(), [], [0] * plan.clip.frames
     unit = picture_bands.SCALE**2
     seen = video_codec.observation(plan, symbols, noise_var)
     mean, error, spectrum = video_codec.linear(*seen)
@@ -29,6 +30,7 @@ def receive(core, estimator, plan, symbols, noise_var, asked=None):
             estimator, np.where(known, z, 0) / picture_bands.SCALE, known, v / unit, spectrum[t] / unit, clip=False
         )
         told.append(info)
+        each[t] = info["evaluations"]
         if not info["linear"]:
             mean[t] = picture_transform.forward(picture_bands.SCALE * (image - np.float32(0.5)))
             error[t] = unit * variance
@@ -36,7 +38,8 @@ def receive(core, estimator, plan, symbols, noise_var, asked=None):
         mean = video_codec.refined(mean, error, *seen)
     frames = video_codec.pictures(mean, plan.clip.shifts)
     said = {
-        "evaluations": sum(info["evaluations"] for info in told),
+        "evaluations": sum(each),
+        "each": each,
         "net_seconds": sum(info["net_seconds"] for info in told),
         "linear": any(info["linear"] for info in told),
         "reason": next((info["reason"] for info in told if info["linear"]), ""),

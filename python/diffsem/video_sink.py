@@ -155,5 +155,5 @@ class _Open:
         known = [x for x in self._snrs if isinstance(x, float) and np.isfinite(x)]
         snr = float(np.mean(known)) if known else None
         out = {"shape": [h, w], "rate": rate, "frames": self._frames, "concealed": self._concealed, "snr_db": snr}
-        return {**out, "scheme": self._scheme, "evaluations": round(self._evaluations), "seconds": round(self._seconds, 3)}
+        return {**out, "scheme": self._scheme, "evaluations": self._evaluations, "seconds": round(self._seconds, 3)}
 

@@ -104,7 +104,8 @@ def encode_spectrum(spectrum, uses, design, scheme_hash, carriers, frame_symbols
         raise ContentError(f"image: {h} x {w} pixels leave nothing to send beside what goes digitally: enlarge it")
     cbr = needed / spectrum.size
     raise TooFewUses(
-        f"uses: {uses} are too few for a {'clip' if clip else 'picture'} of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, "
+        f"uses: {uses} are too few for a {'group' if clip else 'picture'} of {h} x {w}: headers and side information "
+        f"may take {OVERHEAD:.0%}, "
         f"so it needs {needed} (CBR {f'1/{1 / cbr:.3g}' if cbr < 1 else f'{cbr:.3g}'}); spend more, or send it larger",
         needed,
     )
@@ -129,7 +130,7 @@ class _Source:
         self.squares = np.array([np.sum(spectrum[self.rows == row] ** 2, 0) for row in range(self.rows[-1] + 1)])
 
 
-def promised_db(spectrum, uses, clip=None, models=((3, 2),), design=5):
+def promised_db(spectrum, uses, clip=None, models=((3, 2), (0, 1)), design=5):
     """The squared error that the linear receiver will leave of coefficients [P, H, W] under the best of few plans, dB,
     mean over JUDGED_SNR_DB; infinite where none fits. Cheaper than `encode_spectrum`, and for comparisons."""
     source = _Source(spectrum, design, 0, clip, models)
