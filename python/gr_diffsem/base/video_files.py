@@ -97,6 +97,8 @@ class Video:
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise UserError(f"{self._path}: its pictures are in a format that this FFmpeg does not know: convert it")
+        # One thread: a flowgraph has one for each block already, and pools that spin keep it from them.
+        stream.codec_context.thread_count = 1
         return stream
 
     def _time(self, container, stream):
@@ -125,7 +127,7 @@ class Video:
                 self._say(f"{self._path}: the rest cannot be decoded ({_reason(e)})")
 
     def _picture(self, frame):
-        picture = frame.to_ndarray(format="rgb24")
+        picture = to_rgb(frame)
         turned = np.rot90(picture, round((frame.rotation or 0) / 90) % 4)  # both anticlockwise
         h, w = turned.shape[:2]
         if self._max_side and max(h, w) > self._max_side:
@@ -182,14 +184,14 @@ class Writer:
         self._stream = self._container.add_stream("libx264", Fraction(rate).limit_denominator(1001))
         self._odd = [(0, n % 2) for n in shape] + [(0, 0)]
         self._stream.height, self._stream.width = (n + n % 2 for n in shape)
-        self._stream.pix_fmt = "yuv420p"
+        self._stream.pix_fmt, self._stream.codec_context.thread_count = "yuv420p", 1
         self._stream.options = {"crf": QUALITY, "preset": "fast"}
         self.count = 0
 
     def add(self, frame):
         """uint8 [H, W, 3]."""
         wide = np.pad(frame, self._odd, mode="edge")
-        self._put(self._av.VideoFrame.from_ndarray(np.ascontiguousarray(wide), format="rgb24"))
+        self._put(to_yuv(np.ascontiguousarray(wide)))
         self.count += 1
 
     def _put(self, frame):
@@ -206,6 +208,16 @@ class Writer:
                 self._put(None)
         finally:
             self._container.close()
+
+
+def to_rgb(frame):
+    """av.VideoFrame -> uint8 [H, W, 3]."""
+    return frame.reformat(format="rgb24", threads=1).to_ndarray()
+
+
+def to_yuv(picture):
+    """uint8 [H, W, 3] of even sides -> av.VideoFrame, as H.264 wants it."""
+    return pyav().VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p", threads=1)
 
 
 def _reason(error):

@@ -39,7 +39,7 @@ class Coded:
         context.options = {"preset": PRESET, "crf": str(rate_factor), "x264-params": f"scenecut=0:keyint={len(frames)}"}
         packets = []
         for i, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p")
+            picture = video_files.to_yuv(frame)
             picture.pts, picture.time_base = i * 40, context.time_base
             packets += context.encode(picture)
         packets += context.encode(None)
@@ -58,7 +58,7 @@ class Coded:
 
         def take(frames):
             for f in frames:
-                out[f.pts] = f.to_ndarray(format="rgb24")
+                out[f.pts] = video_files.to_rgb(f)
 
         for picture, frame, referred, came in zip(self.pictures, self.frame, self.referred, there, strict=True):
             if not came:
