@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .semantic_encoder import plain, shape_of
+from .content_pdu import plain, shape_of
 
 log = logging.getLogger("gr_diffsem.image_sink")
 #: What is kept of a content's dictionary, where it is of this type.

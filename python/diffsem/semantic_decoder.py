@@ -11,9 +11,10 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .content_pdu import plain
 from .latent_pictures import LatentPictures, latent_of
-from .semantic_encoder import plain, scheme_hash
-from .video_source import to_content
+from .semantic_encoder import scheme_hash
+from .video_frames import to_content
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
@@ -365,9 +366,7 @@ class semantic_decoder(gr.basic_block):
         planned = each * clip.frames
         affordable = now.budget.evaluations(planned, h * w, arrived) if planned else 0
         asked = affordable // each if planned else None
-        frames, info = video_pictures.receive(
-            self._core, estimator, plan, *self._analogue(p, plan.n_symbols), asked
-        )
+        frames, info = video_pictures.receive(self._core, estimator, plan, *self._analogue(p, plan.n_symbols), asked)
         now.budget.learn(h * w, info["evaluations"], info["seconds"], info["net_seconds"])
         said = {**self._frames_of(p), "scheme": now.spec if info["evaluations"] else "linear", "cut": clip.cut}
         said.update(diffsem_planned=planned, diffsem_model=now.model)

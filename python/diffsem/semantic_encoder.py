@@ -7,6 +7,9 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .content_pdu import plain, shape_of
+from .video_frames import from_content
+
 log = logging.getLogger("gr_diffsem.semantic_encoder")
 
 
@@ -122,8 +125,6 @@ class semantic_encoder(gr.basic_block):
 
     def _video(self, message):
         """The groups of a stream that a frame completes, [(octets, symbols)]; one of another size or rate ends it."""
-        from .video_source import from_content
-
         frame, said = from_content(message)
         stream, form = said["stream"], (frame.shape, said["rate"])
         known, made = self._streams.get(stream), []
@@ -173,29 +174,6 @@ class semantic_encoder(gr.basic_block):
             before=self._sign,
         )
         return made.digital, made.symbols
-
-
-def plain(dictionary):
-    """A PMT dictionary as Python's. (pmt.to_python knows no u64vector.)"""
-    out = {}
-    items = pmt.dict_items(dictionary)
-    while pmt.is_pair(items):
-        key, value = pmt.car(pmt.car(items)), pmt.cdr(pmt.car(items))
-        if pmt.is_u64vector(value):
-            out[str(key)] = list(pmt.u64vector_elements(value))
-        else:
-            out[str(key)] = pmt.to_python(value)
-        items = pmt.cdr(items)
-    return out
-
-
-def shape_of(said, fallback):
-    """The ``shape`` in a content's dictionary as a tuple of ints; ValueError where it holds anything else."""
-    given = said.get("shape", fallback)
-    shape = np.atleast_1d(given)
-    if shape.ndim != 1 or shape.dtype.kind not in "iuf" or not np.all(np.isfinite(shape) & (shape == np.floor(shape))):
-        raise ValueError(f"shape is {given}: give whole numbers, one for each axis")
-    return tuple(int(n) for n in shape)
 
 
 def scheme_hash(scheme):

@@ -8,8 +8,8 @@ import numpy as np
 
 
 def receive(core, estimator, plan, symbols, noise_var, asked=None):
-    """(frames uint8 [T, H, W, 3], what is said of them: evaluations, each (of every frame), seconds, net_seconds, linear,
-    reason).
+    """(frames uint8 [T, H, W, 3], what is said of them: evaluations, each (of every frame), seconds, net_seconds,
+    linear, reason).
 
     estimator: a core.Estimator of photographs. asked: how many frames, spread over the group, it is asked about, None:
     all; the others keep the linear answer.

@@ -9,7 +9,7 @@ import time
 import pmt
 from gnuradio import gr
 
-from .video_source import from_content
+from .video_frames import from_content
 
 log = logging.getLogger("gr_diffsem.video_player")
 MOST_WAITING = 1024  #: frames; what comes beyond them is dropped, and counted

@@ -8,7 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .video_source import from_content
+from .video_frames import from_content
 
 log = logging.getLogger("gr_diffsem.video_sink")
 LONGEST_GAP = 30.0  #: seconds of missing frames that a file holds; behind more it goes on where the stream does
@@ -156,4 +156,3 @@ class _Open:
         snr = float(np.mean(known)) if known else None
         out = {"shape": [h, w], "rate": rate, "frames": self._frames, "concealed": self._concealed, "snr_db": snr}
         return {**out, "scheme": self._scheme, "evaluations": self._evaluations, "seconds": round(self._seconds, 3)}
-

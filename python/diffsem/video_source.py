@@ -5,9 +5,10 @@ import logging
 import threading
 import time
 
-import numpy as np
 import pmt
 from gnuradio import gr
+
+from .video_frames import to_content
 
 log = logging.getLogger("gr_diffsem.video_source")
 
@@ -90,34 +91,3 @@ class video_source(gr.basic_block):
         self._out += 1
         self.message_port_pub(pmt.intern("content"), to_content(frame, self.rate, self._stream, number, last))
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
-
-
-def to_content(frame, rate, stream, number, last=False, **more):
-    """uint8 [H, W, 3] -> PDU of a frame."""
-    octets = np.ascontiguousarray(frame, np.uint8).tobytes()
-    said = {"kind": "video", "rate": float(rate), "stream": int(stream), "number": int(number), "last": last, **more}
-    said = pmt.dict_add(pmt.to_pmt(said), pmt.intern("shape"), pmt.to_pmt(tuple(int(n) for n in frame.shape[:2])))
-    return pmt.cons(said, pmt.init_u8vector(len(octets), list(octets)))
-
-
-def from_content(message):
-    """PDU of a frame -> (uint8 [H, W, 3], dictionary of plain values with ``rate``, ``stream``, ``number``); ValueError
-    where it is none."""
-    from .semantic_encoder import plain, shape_of
-
-    if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_u8vector(pmt.cdr(message))):
-        raise ValueError("the message is no pair of a dictionary and a u8vector")
-    said = plain(pmt.car(message))
-    if said.get("kind") != "video":
-        raise ValueError(f"kind is '{said.get('kind')}', no frame of moving pictures")
-    shape = shape_of(said, 0)
-    octets = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
-    if len(shape) not in (2, 3) or not octets.size or octets.size != 3 * shape[0] * shape[1]:
-        raise ValueError(f"shape is {shape} with {octets.size} octets: a frame has (H, W) and 3 H W octets")
-    told = {}
-    for name, kind, low, high in (("rate", float, 1 / 256, 255), ("stream", int, 0, 255), ("number", int, 0, 1 << 62)):
-        value = said.get(name, low)
-        if type(value) not in (int, float) or not low <= value <= high:
-            raise ValueError(f"{name} is {value}: must lie in {low:g} .. {high:g}")
-        told[name] = kind(value)
-    return octets.reshape(*shape[:2], 3), {**said, **told, "last": said.get("last") is True}

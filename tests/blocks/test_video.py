@@ -13,7 +13,7 @@ import pytest
 diffsem = pytest.importorskip("gnuradio.diffsem")
 pytest.importorskip("av")
 from gnuradio import gr  # noqa: E402
-from gnuradio.diffsem.video_source import from_content, to_content  # noqa: E402
+from gnuradio.diffsem.video_frames import from_content, to_content  # noqa: E402
 from gr_diffsem.base import video_files  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
@@ -77,7 +77,7 @@ def through(file, folder, scheme, frames, **how):
 def test_from_file_to_file(file, tmp_path):
     done, decoder, sink = through(file[0], tmp_path, "linear", 16)
     assert decoder["out"] == 2 and sink["out"] == 16 and not sink["concealed"]
-    (path, said), = done
+    ((path, said),) = done
     assert said["frames"] == 16 and said["rate"] == 25 and said["stream"] == 7 and path.name == "0000_7.mp4"
     assert json.loads(path.with_suffix(".json").read_text())["shape"] == [96, 128]
     back = video_files.Video(path).first(None)

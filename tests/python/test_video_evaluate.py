@@ -80,7 +80,7 @@ def test_a_picture_that_others_refer_to_ends_a_group(group):
 
 @pytest.mark.parametrize("code", ["k7", "ldpc"])
 def test_blocks_arrive_or_do_not(group, code):
-    """Through good symbols all blocks, without the last radio frame not all, and pictures in front of those are there."""
+    """Through good symbols all blocks, without the last radio frame not all, but pictures in front of those."""
     link = webp_link.Link(webp_link.Mode("qpsk", "1/2", "frame", code), 12000)
     file, borders = x264_link.stream(group.best(link.octets))
     sent = [frames.Received(f.header, f.symbols, np.full(f.symbols.size, 0.01, np.float32)) for f in link.encode(file)]

@@ -24,7 +24,9 @@ SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffer
 
 
 def add_arguments(parser):
-    parser.add_argument("files", nargs="*", metavar="FILE", help="photographs, folders of them, clips, or arrays (.npy)")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="photographs, folders of them, clips, or arrays (.npy)"
+    )
     parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
     parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
     parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")

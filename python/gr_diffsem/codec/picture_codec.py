@@ -124,7 +124,13 @@ class _Source:
     levels."""
 
     def __init__(self, spectrum, design, scheme_hash, clip, models):
-        self.spectrum, self.design, self.scheme_hash, self.clip, self.models = spectrum, design, scheme_hash, clip, models
+        self.spectrum, self.design, self.scheme_hash, self.clip, self.models = (
+            spectrum,
+            design,
+            scheme_hash,
+            clip,
+            models,
+        )
         self.rows = plane_rows(clip.frames if clip else 1)
         self.shape = spectrum.shape[1:]
         self.squares = np.array([np.sum(spectrum[self.rows == row] ** 2, 0) for row in range(self.rows[-1] + 1)])
@@ -134,7 +140,9 @@ def promised_db(spectrum, uses, clip=None, models=((3, 2), (0, 1)), design=5):
     """The squared error that the linear receiver will leave of coefficients [P, H, W] under the best of few plans, dB,
     mean over JUDGED_SNR_DB; infinite where none fits. Cheaper than `encode_spectrum`, and for comparisons."""
     source = _Source(spectrum, design, 0, clip, models)
-    return min((d[0] for d in _drafts(source, _Budget(int(uses), frames.CARRIERS, frames.FRAME_SYMBOLS, 0))), default=np.inf)
+    return min(
+        (d[0] for d in _drafts(source, _Budget(int(uses), frames.CARRIERS, frames.FRAME_SYMBOLS, 0))), default=np.inf
+    )
 
 
 def _best(source, budget):

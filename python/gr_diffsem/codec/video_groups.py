@@ -39,7 +39,7 @@ class Groups:
         self._waiting, self._cut, self._small = [], False, None
 
     def take(self, frame):
-        """uint8 [H, W, 3] -> [(frames uint8 [T, H, W, 3], whether the first is of another scene than what was before)]"""
+        """uint8 [H, W, 3] -> [(frames uint8 [T, H, W, 3], whether they begin another scene)]"""
         out, small = [], reduced(frame)
         cut = self._small is not None and ends_scene(self._small, small)
         self._small = small

@@ -55,7 +55,9 @@ class VideoSender:
     def _check(self, frame):
         most = MAX_PIXELS // (self.length or video_groups.LENGTHS[-1])
         if frame.shape[0] * frame.shape[1] > most:
-            raise ContentError(f"frames: {frame.shape[1]} x {frame.shape[0]} pixels, groups hold {most}: send it smaller")
+            raise ContentError(
+                f"frames: {frame.shape[1]} x {frame.shape[0]} pixels, groups hold {most}: send it smaller"
+            )
         self._shape = frame.shape
 
     def _encode(self, group, cut):

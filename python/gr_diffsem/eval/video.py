@@ -3,8 +3,8 @@
 against H.264 with channel coding, at the same channel uses.
 
 SNR is Es/N0 per data carrier behind the FFT, averaged over the fading. Headers and side information count; preamble,
-pilots and prefix are the same for every method. x264 is in its best mode in hindsight: at each SNR in AWGN, one mode for
-all SNRs elsewhere, where the sender cannot know. Whatever did not come is concealed by the last frame shown.
+pilots and prefix are the same for every method. x264 is in its best mode in hindsight: at each SNR in AWGN, one mode
+for all SNRs elsewhere, where the sender cannot know. Whatever did not come is concealed by the last frame shown.
 """
 
 import fractions
@@ -119,8 +119,8 @@ def table(report):
     lost = f", {report['loss']:.0%} of radio frames lost" if report["loss"] else ""
     uses = ", ".join(f"{name} {m['channel_uses']}" for name, m in methods.items())
     lines = [
-        f"CBR {cbr}, {report['channel']}{lost}, groups of {report['group'] or 'suitable length'}: {report['clips']} clips, "
-        f"{sum(report['frames'].values())} frames, {report['realisations']} realisations",
+        f"CBR {cbr}, {report['channel']}{lost}, groups of {report['group'] or 'suitable length'}: "
+        f"{report['clips']} clips, {sum(report['frames'].values())} frames, {report['realisations']} realisations",
         f"channel uses: {uses}",
     ]
     parts = [("PSNR, dB", "psnr_db", ".2f"), ("PSNR, worst 5 % of seconds, dB", "psnr_p5_db", ".2f")]

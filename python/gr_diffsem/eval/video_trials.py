@@ -137,7 +137,9 @@ class Evaluation:
                         came = [arrived(self.through(part, clip, snr, r)) for part in sent]
                         for n in mine:
                             net = n == base
-                            shown = [({} if c is None else show(c, net, part)) for part, c in zip(sent, came, strict=True)]
+                            shown = [
+                                ({} if c is None else show(c, net, part)) for part, c in zip(sent, came, strict=True)
+                            ]
                             self.score(out[n], n, clip, s, r, shown)
                     self.tick(f"{base} {clip} {snr:g} dB")
         return out
