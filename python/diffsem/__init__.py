@@ -25,5 +25,8 @@ from .semantic_encoder import semantic_encoder as semantic_encoder
 from .semantic_rx import semantic_rx as semantic_rx
 from .semantic_tx import semantic_tx as semantic_tx
 from .vectors_to_images import vectors_to_images as vectors_to_images
+from .video_player import video_player as video_player
+from .video_sink import video_sink as video_sink
+from .video_source import video_source as video_source
 
 _sys.modules[__name__ + ".core"] = core

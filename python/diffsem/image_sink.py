@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .semantic_encoder import plain, shape_of
+from .content_pdu import plain, shape_of
 
 log = logging.getLogger("gr_diffsem.image_sink")
 #: What is kept of a content's dictionary, where it is of this type.
@@ -142,15 +142,15 @@ def _other_content(message):
     return values.reshape(shape), {**kept, "shape": shape}
 
 
-def from_content(message):
-    """PDU of content -> (uint8 [H, W, 3], dictionary of plain values); ValueError when it is no photograph."""
+def from_content(message, kinds=("photograph",)):
+    """PDU of content -> (uint8 [H, W, 3], dictionary of plain values); ValueError when it is none of `kinds`."""
     if not (pmt.is_pair(message) and pmt.is_dict(pmt.car(message)) and pmt.is_u8vector(pmt.cdr(message))):
         raise ValueError("the message is no pair of a dictionary and a u8vector")
     said = plain(pmt.car(message))
     octets = np.array(pmt.u8vector_elements(pmt.cdr(message)), np.uint8)
     shape = list(shape_of(said, 0))[:2]
     kind = _kind(pmt.car(message))
-    if kind != "photograph" or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
+    if kind not in kinds or len(shape) != 2 or octets.size != 3 * shape[0] * shape[1]:
         raise ValueError(f"shape {shape} with {octets.size} octets of kind '{kind}' is no photograph")
     if octets.size == 0:
         raise ValueError("the picture has no pixels")

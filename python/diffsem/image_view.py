@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received photographs side by side in a window, as they arrive."""
+"""Received photographs, and frames of moving pictures, side by side in a window, as they arrive."""
 
 import threading
 
@@ -66,7 +66,7 @@ class image_view(gr.basic_block):
     def take(self, panel, message):
         """Keep a PDU of content for a panel, as if it had come in at its port."""
         try:
-            shown = from_content(message)
+            shown = from_content(message, ("photograph", "video"))
             deviation = deviation_of(message)
             if deviation is not None:
                 shown = beside(shown[0], deviation), shown[1]

@@ -29,6 +29,11 @@ class LatentPictures:
         self._alone = False
 
     @property
+    def behind_linear(self):
+        """The core.Estimator of what went by the linear code."""
+        return self._linear
+
+    @property
     def max_evaluations(self):
         """Of both networks."""
         return self.planned(True)

@@ -11,8 +11,10 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .content_pdu import plain
 from .latent_pictures import LatentPictures, latent_of
-from .semantic_encoder import plain, scheme_hash
+from .semantic_encoder import scheme_hash
+from .video_frames import to_content
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
@@ -335,16 +337,47 @@ class semantic_decoder(gr.basic_block):
     def _infer(self, known, arrived):
         self._content.check_kind(known.data)
         kind = self._content.kind(known.data)
-        if kind == self._content.PHOTOGRAPH:
-            said, vector = self._best(known, arrived)
+        if kind == self._content.VIDEO:
+            said, messages = self._video(known, arrived)
         else:
-            said, vector = (self._text if kind == self._content.TEXT else self._array)(known)
-        said["diffsem_age"] = time.monotonic() - arrived
-        message = self._message(said, vector)
+            if kind == self._content.PHOTOGRAPH:
+                said, vector = self._best(known, arrived)
+            else:
+                said, vector = (self._text if kind == self._content.TEXT else self._array)(known)
+            said["diffsem_age"] = time.monotonic() - arrived
+            messages = [self._message(said, vector)]
         self._count("out")
         self._count("bypassed", "diffsem_bypassed" in said)
         self._count("late", self._inference.budget.missed(said["diffsem_age"]))
-        self.message_port_pub(pmt.intern("content"), message)
+        for message in messages:
+            self.message_port_pub(pmt.intern("content"), message)
+
+    def _video(self, p, arrived):
+        """(what is said of a group of moving pictures, a PDU for each frame)."""
+        from gr_diffsem.codec.picture_plan import Plan
+
+        from . import video_pictures
+
+        plan = Plan.from_bytes(p.data)
+        clip, (h, w) = plan.clip, plan.shape
+        now, _ = self._for({"scheme_hash": plan.scheme_hash}, 0xFF if plan.block == (1, 1) else 0xFFFF)
+        estimator = getattr(now.estimator, "behind_linear", now.estimator)
+        each = estimator.max_evaluations
+        planned = each * clip.frames
+        affordable = now.budget.evaluations(planned, h * w, arrived) if planned else 0
+        asked = affordable // each if planned else None
+        frames, info = video_pictures.receive(self._core, estimator, plan, *self._analogue(p, plan.n_symbols), asked)
+        now.budget.learn(h * w, info["evaluations"], info["seconds"], info["net_seconds"])
+        said = {**self._frames_of(p), "scheme": now.spec if info["evaluations"] else "linear", "cut": clip.cut}
+        said.update(diffsem_planned=planned, diffsem_model=now.model)
+        if planned and info["evaluations"] < planned:
+            said["diffsem_bypassed"] = info["reason"] or "deadline"
+        said["diffsem_age"] = time.monotonic() - arrived
+        said["seconds"] = info["seconds"] / clip.frames
+        return said, [
+            to_content(frame, clip.rate, clip.stream, clip.first + t, **said, evaluations=n)
+            for t, (frame, n) in enumerate(zip(frames, info["each"], strict=True))
+        ]
 
     def _best(self, p, arrived):
         """The best photograph that there is time for."""

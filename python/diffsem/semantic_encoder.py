@@ -7,6 +7,9 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from .content_pdu import plain, shape_of
+from .video_frames import from_content
+
 log = logging.getLogger("gr_diffsem.semantic_encoder")
 
 
@@ -15,10 +18,12 @@ class semantic_encoder(gr.basic_block):
 
     Content is a pair of a dictionary and a vector: a photograph, ``shape`` (u64 vector H, W) and a u8vector of H x
     W x 3 octets RGB; text, ``kind`` "text" and a u8vector of UTF-8; an array, ``kind`` "array", ``domain`` (a name)
-    and an f32vector or c32vector, with a ``shape`` unless it has one axis. ``id`` (long) numbers it; without one
+    and an f32vector or c32vector, with a ``shape`` unless it has one axis; a frame of moving pictures is what a
+    video_source gives, and goes out with its group. ``id`` (long) numbers it; without one
     the block counts. Frames carry ``id``, ``total``, ``index``, ``digital`` (longs) and a c32vector, mean power 1.
 
     cbr: channel uses per value of the picture (3 H W), everything counted; uses: their number, in place of cbr.
+    group: frames of moving pictures that are sent together, 4, 8 or 16, or 0: as the content wants it.
     design_snr_db: at which the powers are best, whole dB. scheme: whom the receiver is asked to infer with; its
     hash goes along, so that a receiver with another one can say so ("" = any). copies: how often each picture is
     sent. carriers, frame_symbols: data carriers of an OFDM symbol, OFDM symbols of a full frame. callsign: of who
@@ -41,9 +46,10 @@ class semantic_encoder(gr.basic_block):
         frame_symbols=50,
         callsign="",
         codec="linear",
+        group=8,
     ):
         gr.basic_block.__init__(self, name="semantic_encoder", in_sig=None, out_sig=None)
-        from gr_diffsem.codec import content, frames, learned_code, picture_codec
+        from gr_diffsem.codec import content, frames, learned_code, picture_codec, video_groups, video_sender
 
         self._content, self._frames = content, frames
         if not 0 < cbr <= 4:
@@ -65,6 +71,11 @@ class semantic_encoder(gr.basic_block):
         except learned_code.UserError as error:
             raise ValueError(str(error)) from None
         self._picture = (lambda *a, **b: learned.encode(*a, **b).encoded) if learned else picture_codec.encode
+        try:
+            video_groups.check_length(group)
+        except learned_code.UserError as error:
+            raise ValueError(str(error)) from None
+        self._group, self._sender, self._streams = int(group), video_sender.VideoSender, {}
         self._next = 0
         self._in = self._out = self._dropped = 0
         self.message_port_register_in(pmt.intern("content"))
@@ -101,11 +112,35 @@ class semantic_encoder(gr.basic_block):
             raise ValueError("the message is no pair of a dictionary and a vector")
         said = plain(pmt.car(message))
         values = np.array(pmt.to_python(pmt.cdr(message)))
-        number = int(said.get("id", self._next))
-        self._next = number + 1
-        data, symbols = self._code(said, values)
-        made = self._frames.cut(data, symbols, number, self._carriers, self._frame_symbols)
-        return made * self._copies
+        if said.get("kind") == "video":
+            made = self._video(message)
+        else:
+            self._next = int(said.get("id", self._next))
+            made = [self._code(said, values)]
+        out = []
+        for data, symbols in made:
+            number, self._next = self._next, self._next + 1
+            out += self._frames.cut(data, symbols, number, self._carriers, self._frame_symbols) * self._copies
+        return out
+
+    def _video(self, message):
+        """The groups of a stream that a frame completes, [(octets, symbols)]; one of another size or rate ends it."""
+        frame, said = from_content(message)
+        stream, form = said["stream"], (frame.shape, said["rate"])
+        known, made = self._streams.get(stream), []
+        if known and known[0] != form:
+            made = known[1].flush()
+            known = None
+        if known is None:
+            uses = self._uses or int(frame.size * self._cbr)
+            how = self._design, self._hash, self._carriers, self._frame_symbols, self._sign
+            known = form, self._sender(uses, said["rate"], self._group, stream, *how)
+            self._streams[stream] = known
+        made += known[1].take(frame)
+        if said["last"]:
+            made += known[1].flush()
+            del self._streams[stream]
+        return [(encoded.digital, encoded.symbols) for encoded in made]
 
     def _code(self, said, values):
         kind = str(said.get("kind", "photograph"))
@@ -126,7 +161,7 @@ class semantic_encoder(gr.basic_block):
                 self._sign,
             )
         if kind != "photograph":
-            raise ValueError(f"kind is '{kind}': give photograph, text or array")
+            raise ValueError(f"kind is '{kind}': give photograph, video, text or array")
         if len(shape) not in (2, 3) or values.dtype != np.uint8 or values.size != 3 * shape[0] * shape[1]:
             raise ValueError(f"shape is {shape} with {values.size} octets: a photograph has (H, W) and 3 H W octets")
         made = self._picture(
@@ -139,29 +174,6 @@ class semantic_encoder(gr.basic_block):
             before=self._sign,
         )
         return made.digital, made.symbols
-
-
-def plain(dictionary):
-    """A PMT dictionary as Python's. (pmt.to_python knows no u64vector.)"""
-    out = {}
-    items = pmt.dict_items(dictionary)
-    while pmt.is_pair(items):
-        key, value = pmt.car(pmt.car(items)), pmt.cdr(pmt.car(items))
-        if pmt.is_u64vector(value):
-            out[str(key)] = list(pmt.u64vector_elements(value))
-        else:
-            out[str(key)] = pmt.to_python(value)
-        items = pmt.cdr(items)
-    return out
-
-
-def shape_of(said, fallback):
-    """The ``shape`` in a content's dictionary as a tuple of ints; ValueError where it holds anything else."""
-    given = said.get("shape", fallback)
-    shape = np.atleast_1d(given)
-    if shape.ndim != 1 or shape.dtype.kind not in "iuf" or not np.all(np.isfinite(shape) & (shape == np.floor(shape))):
-        raise ValueError(f"shape is {given}: give whole numbers, one for each axis")
-    return tuple(int(n) for n in shape)
 
 
 def scheme_hash(scheme):

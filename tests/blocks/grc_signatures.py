@@ -9,6 +9,8 @@ import re
 NOT_OFFERED = {
     ("image_sink", "written"): "a Python function",
     ("image_sink", "failed"): "a Python function",
+    ("video_sink", "written"): "a Python function",
+    ("video_sink", "failed"): "a Python function",
 }
 #: Where the companion's name is another.
 RENAMED = {

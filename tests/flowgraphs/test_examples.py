@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
 pytest.importorskip("gnuradio.diffsem")
 pytest.importorskip("PyQt5")
@@ -277,6 +278,61 @@ def test_photographs_cross_zeromq(tmp_path):
     assert len(list((tmp_path / "received").glob("*.png"))) >= 1
 
 
+def moving_picture(folder):
+    """A clip of 16 frames of a photograph that the camera pans over."""
+    from gr_diffsem.base import video_files
+
+    wide = np.asarray(skimage.data.astronaut())
+    writer = video_files.Writer(folder / "clip.mp4", (240, 320), 10)
+    for t in range(16):
+        writer.add(wide[40 + t : 280 + t, 20 + 3 * t : 340 + 3 * t])
+    writer.close()
+    return folder / "clip.mp4"
+
+
+def test_video_loopback_plays(tmp_path):
+    """Frames come out at their pace, and say how they came."""
+    pytest.importorskip("av")
+    script = compile_example("video_loopback", tmp_path)
+    clip = moving_picture(tmp_path)
+    script.write_text(script.read_text().replace("/usr/share/doc/opencv-doc/examples/data/vtest.avi", str(clip)))
+    read = {"decoder": "tb.decoder.counts()", "player": "tb.player.counts()", "said": "tb.view.latest[0][1]['scheme']"}
+    until = "tb.player.counts()['out'] >= 12"
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"steps": [{"set": {"snr_db": 12.0}, "seconds": 60, "until": until, "read": read}]}))
+    command = [sys.executable, str(RUNNER), str(script), str(plan)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, done.stdout[-2000:] + done.stderr[-4000:]
+    got = json.loads(lines[-1][7:])[-1]
+    assert got["player"]["out"] >= 12 and got["decoder"]["out"] >= 2 and not got["decoder"]["failed"]
+    assert got["said"] == "photo_mmse"
+
+
+def test_moving_pictures_cross_zeromq(tmp_path):
+    """video_tx_zmq in one process, video_rx_zmq in another; the clip lies in a folder."""
+    pytest.importorskip("av")
+    scripts = [compile_example(name, tmp_path) for name in ("video_tx_zmq", "video_rx_zmq")]
+    address, clip = f"ipc://{tmp_path}/air", moving_picture(tmp_path)
+    command = [sys.executable, str(scripts[0]), "-a", address, "-c", str(clip)]
+    sender = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL)
+    try:
+        text = scripts[1].read_text().replace("tcp://127.0.0.1:5555", address)
+        scripts[1].write_text(text.replace("'received'", repr(str(tmp_path / "received"))))
+        plan = tmp_path / "plan.json"
+        step = {"set": {"snr_db": 15.0}, "seconds": 40, "until": "tb.sink.counts()['out'] > 8"}
+        plan.write_text(json.dumps({"steps": [{**step, "read": {"counts": "tb.sink.counts()"}}]}))
+        command = [sys.executable, str(RUNNER), str(scripts[1]), str(plan)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
+    finally:
+        sender.terminate()
+        sender.wait(10)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, done.stdout[-2000:] + done.stderr[-4000:]
+    assert json.loads(lines[-1][7:])[-1]["counts"]["out"] > 8
+    assert len(list((tmp_path / "received").glob("*.mp4"))) == 1
+
+
 def test_mimo_joint_finds_more_symbols(tmp_path):
     """At 10 dB, 100 frames in order: fewer of their symbols are wrong than from the pilots alone."""
     found = "np.sign(taken['{0}'].real) + 1j * np.sign(taken['{0}'].imag)"
@@ -334,4 +390,5 @@ def test_every_example_is_tested():
     tested |= {"city_walk", "mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
+    tested |= {"video_loopback", "video_tx_zmq", "video_rx_zmq"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested

@@ -44,6 +44,7 @@ EVALUATIONS = {
     "lte": ("eval.lte_eval", "real captures of an LTE downlink"),
     "ofdm_link": ("eval.ofdm_link", "a coded OFDM link over simulated channels"),
     "semantic_link": ("eval.semantic_link", "photographs over the air, against WebP"),
+    "video": ("eval.video", "moving pictures over the air, against H.264"),
     "semantic_sync": ("eval.semantic_sync", "synchronisation and headers of the semantic link, at low SNR"),
     "radiomap": ("eval.radiomap_eval", "radio maps of real walks and drives, blocks of space held out"),
     "impair": ("apps.impair", "a picture through what real radios do to samples, against floors"),

@@ -2,7 +2,7 @@
 """Receive photographs from the air: samples in, PNG files out, each with a line that says how it came.
 
 It is told nothing but the samples: it finds the frames, estimates offset, channel and noise, and infers the picture.
-Texts and arrays become .txt and .npy files.
+Texts and arrays become .txt and .npy files, moving pictures an .mp4 for each stream of them.
 """
 
 import sys
@@ -74,11 +74,12 @@ def _tell(path, said):
     what = {
         "text": lambda: repr(path.read_text(encoding="utf-8")),
         "array": lambda: f"{said.get('domain', '')}, {' x '.join(map(str, said['shape']))} values",
+        "video": lambda: f"{said['shape'][1]} x {said['shape'][0]}, {said['rate']:.4g} frames a second, {by}",
     }.get(said.get("kind"), lambda: f"{said['shape'][1]} x {said['shape'][0]}, {by}")
     words = [
         f"{path.name}: {what()}",
         "SNR unknown" if snr is None else f"SNR {snr:.1f} dB",
-        f"{said.get('frames', 0)} frames, {said.get('frames_lost', 0)} lost",
+        f"{said.get('frames', 0)} frames, {said.get('frames_lost', said.get('concealed', 0))} lost",
     ]
     if said.get("codec"):
         words.append(f"sent by {said['codec']}")
@@ -97,6 +98,8 @@ def table(report):
         lost.append(f"{report['missed']} frames missed")
     if report["gaps"]:
         lost.append(f"{report['gaps']} gaps of {report['samples_lost']} samples in all")
+    if report["concealed"]:
+        lost.append(f"{report['concealed']} frames of moving pictures concealed")
     end = f" ({', '.join(lost)})" if lost else ""
     hint = f"\nno frames are found, but {report['hint']}" if "hint" in report else ""
     return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}{hint}"

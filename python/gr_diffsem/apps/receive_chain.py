@@ -39,8 +39,11 @@ class Chain:
         self.rx = diffsem.semantic_rx(args.chanest)
         self.sink = sink = diffsem.image_sink(args.out, args.keep, written, failed=_not_written(args.out))
 
+        self.clips = clips = diffsem.video_sink(args.out, written, failed=_not_written(args.out))
+
         clock = self._clock = frame_clock.FrameClock(self.rx.layout)
         preview = _Preview(args.out) if args.preview else None
+        self.player = player = _player(diffsem, view) if view else None
 
         class Decoder(diffsem.semantic_decoder):
             """Hands pictures on itself: the last one comes when the flowgraph, and a sink's thread, have ended."""
@@ -52,7 +55,11 @@ class Chain:
                 return frame, snr_db
 
             def message_port_pub(self, port, message):
-                if pmt.symbol_to_string(port) == "content":
+                if pmt.symbol_to_string(port) == "content" and clips.shows(message):
+                    clips.take(message)
+                    if player:
+                        player.take(message)
+                elif pmt.symbol_to_string(port) == "content":
                     sink.take(message)
                     if view:
                         view.take(message)
@@ -106,6 +113,8 @@ class Chain:
         ended = threading.Event()
         try:
             self._tb.start()
+            if self.player:
+                self.player.start()
             ending.tell(f"{LISTENING}{args.source}", file=sys.stderr)
             if self._at.kind == "file":
                 threading.Thread(target=lambda: (self._tb.wait(), ended.set()), daemon=True).start()
@@ -127,6 +136,9 @@ class Chain:
             if ending.asked() == 130:
                 ending.tell("\ninterrupted", file=sys.stderr)
             self._end(ended, args.finish if ending.asked() == 143 else LEAVE)
+        self.clips.close()
+        if self.player:
+            self.player.stop()
         if self._meta:
             transport.describe(self._meta, args.rate, args.freq)
         if self._window and not stop.is_set():
@@ -137,12 +149,13 @@ class Chain:
 
     def _counts(self, args, seconds):
         counts = {
-            "contents": self.sink.counts()["out"],
+            "contents": self.sink.counts()["out"] + self.clips.counts()["files"],
             "frames": self.rx.frames_out(),
             "found": self.rx.frames_found(),
         }
         decoder = self.decoder.counts()
         counts.update({name: decoder[name] for name in ("dropped", "undecoded", "overrun", "failed")})
+        counts["concealed"] = self.clips.counts()["concealed"]
         counts.update(self._clock.counts())
         if self._times:
             counts.update(lost_by_time(self._times.current_tags(), args.rate))
@@ -213,6 +226,18 @@ class _Preview:
             self._part.replace(self._path)
         except OSError as e:
             self._failed(e)
+
+
+def _player(diffsem, view):
+    """What shows frames of moving pictures in a window at their own pace; it stands beside the flowgraph."""
+    import pmt
+
+    class Player(diffsem.video_player):
+        def message_port_pub(self, port, message):
+            if pmt.symbol_to_string(port) == "content":
+                view.take(message)
+
+    return Player()
 
 
 def _gate(gr, behind):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send photographs, arrays and texts over the air: one command, to ZeroMQ, a file or a radio.
+"""Send photographs, moving pictures, arrays and texts over the air: one command, to ZeroMQ, a file or a radio.
 
 Nothing is adapted to a channel: the picture's transform coefficients are the symbols.
 """
 
 import functools
+import secrets
 import sys
 import threading
 import time
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import picture_files, regular_file
+from ..base import picture_files, regular_file, video_files
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
-from ..codec import content, frame_header, frame_layout, frames, learned_code, picture_fit
+from ..codec import content, frame_header, frame_layout, frames, learned_code, picture_fit, video_groups, video_sender
 from . import ending, radio, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
@@ -23,13 +24,17 @@ SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffer
 
 
 def add_arguments(parser):
-    parser.add_argument("files", nargs="*", metavar="FILE", help="photographs, folders of them, or arrays (.npy)")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="photographs, folders of them, clips, or arrays (.npy)"
+    )
     parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
     parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
     parser.add_argument("--to", required=True, metavar="WHERE", help="zmq://HOST:PORT, file:PATH, uhd:ARGS, soapy:ARGS")
-    ratio(parser, "--cbr", default=1 / 12, help="channel uses per value of a picture (1/12)")
+    ratio(parser, "--cbr", default=1 / 12, help="channel uses per value of a picture or frame (1/12)")
     text = "longer pictures are reduced to this (768 pixels)"
     whole(parser, "--max-side", "pixels", least=picture_files.LEAST, default=768, help=text)
+    text = "of a clip that are sent together: 4, 8, 16, or 0 for what suits it (8)"
+    whole(parser, "--group", "frames", default=8, metavar="N", help=text)
     whole(parser, "--repeat", "times", default=1, help="times that each picture is sent; 0: until interrupted")
     parser.add_argument(
         "--scheme",
@@ -78,7 +83,7 @@ def _contents(args, skip):
     if not (args.files or args.text):
         raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
     for path in args.files:
-        if Path(path).suffix != ".npy":
+        if not _is_clip(path) and Path(path).suffix != ".npy":
             picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme, codec = _hash(args.scheme), _codec(args.codec)
     if args.callsign is not None and not args.callsign.strip():
@@ -96,6 +101,9 @@ def _contents(args, skip):
         if Path(path).suffix == ".npy":
             yield _array(Path(path), args.domain, sign)
             continue
+        if _is_clip(path):
+            yield from _clip(Path(path), args, scheme, sign)
+            continue
         for name, picture in picture_files.each(path, args.max_side, _say, skip):
             try:
                 made = picture_fit.code(name, picture, args.max_side, args.cbr, scheme, sign, codec)
@@ -104,6 +112,33 @@ def _contents(args, skip):
             else:
                 by = f", by {codec.name if made.plan.is_for(codec.hash) else learned_code.LINEAR}" if codec else ""
                 yield name, f"{picture.shape[1]} x {picture.shape[0]}{by}", made.digital, made.symbols
+
+
+def _is_clip(path):
+    return Path(path).suffix.lower() in video_files.ENDINGS
+
+
+def _clip(path, args, scheme, sign):
+    """A clip's groups, one by one, each a content of its own; --repeat sends all of them again."""
+    video_groups.check_length(args.group)
+    video = video_files.Video(path, args.max_side, _say)
+    uses = int(3 * video.shape[0] * video.shape[1] * args.cbr)
+    try:
+        sender = video_sender.VideoSender(
+            uses, video.rate, args.group, secrets.randbelow(256), scheme_hash=scheme, before=sign
+        )
+        for frame in video:
+            yield from _groups(path, sender.take(frame))
+        yield from _groups(path, sender.flush())
+    except ValueError as e:
+        raise UserError(f"{path}: {e}; --max-side, --cbr and --group say how large it is sent") from None
+
+
+def _groups(path, made):
+    for encoded in made:
+        clip, (h, w) = encoded.plan.clip, encoded.plan.shape
+        what = f"{w} x {h}, frames {clip.first} to {clip.first + clip.frames - 1}"
+        yield path.stem, what, encoded.digital, encoded.symbols
 
 
 def _array(path, domain, sign):

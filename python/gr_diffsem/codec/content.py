@@ -2,9 +2,9 @@
 """Content of a semantic link: its kind, whose it is, text, which goes digitally, and arrays, which go as they are.
 
 The first three bits of a digital part say what it is (inverted, as the range coder of picture_plan.py writes them): 4 a
-photograph, 5 text, 6 an array; 7 the call sign of its sender, and behind it one of the others. 1 to 3 were those of the
-format before, whose streams repeat nothing of the digital part: a receiver of that format finds a kind that it does not
-know, and says so.
+photograph, 5 text, 6 an array; 7 the call sign of its sender, and behind it one of the others; 3 a group of pictures
+that move (video_codec.py). 1 to 3 were those of the format before, whose streams repeat nothing of the digital part: a
+receiver of that format finds a kind that it does not know, and says so.
 """
 
 import re
@@ -17,7 +17,7 @@ import numpy as np
 from . import digital_part, frames
 from .picture_plan import MAX_SYMBOLS, ContentError
 
-PHOTOGRAPH, TEXT, ARRAY, CALL_SIGN = 4, 5, 6, 7
+PHOTOGRAPH, TEXT, ARRAY, CALL_SIGN, VIDEO = 4, 5, 6, 7, 3
 #: dtype of the array that comes out, real or complex; and how many octets the domain's name may have.
 DTYPES = (np.float32, np.complex64)
 MAX_NAME = 32
@@ -25,7 +25,7 @@ LARGEST = 1e18  #: of the values of an array
 
 
 def kind(data):
-    """PHOTOGRAPH, TEXT or ARRAY of a digital part's octets; 0 if there are none."""
+    """PHOTOGRAPH, TEXT, ARRAY or VIDEO of a digital part's octets; 0 if there are none."""
     return (data[0] >> 5) ^ 7 if data else 0
 
 
@@ -71,7 +71,7 @@ def opened(data):
 
 def check_kind(data):
     """ContentError where it is of another format."""
-    if kind(data) not in (PHOTOGRAPH, TEXT, ARRAY):
+    if kind(data) not in (PHOTOGRAPH, TEXT, ARRAY, VIDEO):
         raise ContentError(f"digital: kind {kind(data)}, which this receiver does not know: update it, or the sender")
 
 

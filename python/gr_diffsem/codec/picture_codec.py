@@ -31,7 +31,7 @@ from ..base.picture_bands import SCALE
 from . import digital_part, frames
 from .picture_plan import MAX_PIXELS, MAX_SIDE, MAX_SYMBOLS, STEPS, ContentError, Plan, allocate, code_low
 from .range_coder import Encoder
-from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, fit_power_law, power_law
+from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, fit_power_law, plane_rows, power_law
 from .zones import zones as make_zones
 
 __all__ = ["ContentError", "Encoded", "Plan", "TooFewUses", "encode", "linear", "measurement"]
@@ -83,20 +83,29 @@ def encode(
     if not -10 <= design <= 21:
         raise ContentError(f"design_snr_db: {design_snr_db}, must lie in -10 .. 21")
     spectrum = picture_transform.forward((image / 255.0 if sent is None else np.asarray(sent, float)) - 0.5)
+    return encode_spectrum(spectrum, uses, design, scheme_hash, carriers, frame_symbols, before)
+
+
+def encode_spectrum(spectrum, uses, design, scheme_hash, carriers, frame_symbols, before, clip=None, models=None):
+    """As `encode`, of coefficients [P, H, W]: a picture's, or with `clip` those of its frames (video_codec.py). models:
+    spectrum models and blocks that are tried, [(model, index of BLOCKS)]; None: all."""
     spent = {"carriers": carriers, "frame_symbols": frame_symbols, "before": len(before)}
     budget = _Budget(int(uses), **spent)
-    plan = _best(spectrum, design, int(scheme_hash), budget)
+    source = _Source(spectrum, design, int(scheme_hash), clip, models)
+    plan = _best(source, budget)
     if plan is not None:
         return _send(spectrum, plan, before)
+    h, w = spectrum.shape[1:]
     least = budget.smallest()
     for needed in range(least, 2 * least, 48):
-        if _best(spectrum, design, int(scheme_hash), _Budget(needed, **spent)) is not None:
+        if _best(source, _Budget(needed, **spent)) is not None:
             break
     else:
         raise ContentError(f"image: {h} x {w} pixels leave nothing to send beside what goes digitally: enlarge it")
-    cbr = needed / image.size
+    cbr = needed / spectrum.size
     raise TooFewUses(
-        f"uses: {uses} are too few for a picture of {h} x {w}: headers and side information may take {OVERHEAD:.0%}, "
+        f"uses: {uses} are too few for a {'group' if clip else 'picture'} of {h} x {w}: headers and side information "
+        f"may take {OVERHEAD:.0%}, "
         f"so it needs {needed} (CBR {f'1/{1 / cbr:.3g}' if cbr < 1 else f'{cbr:.3g}'}); spend more, or send it larger",
         needed,
     )
@@ -110,10 +119,36 @@ class TooFewUses(ContentError):
         self.needed = needed
 
 
-def _best(spectrum, design, scheme_hash, budget):
+class _Source:
+    """What is sent: spectrum [P, H, W], and squares [R, H, W], its squares summed over the planes of each row of
+    levels."""
+
+    def __init__(self, spectrum, design, scheme_hash, clip, models):
+        self.spectrum, self.design, self.scheme_hash, self.clip, self.models = (
+            spectrum,
+            design,
+            scheme_hash,
+            clip,
+            models,
+        )
+        self.rows = plane_rows(clip.frames if clip else 1)
+        self.shape = spectrum.shape[1:]
+        self.squares = np.array([np.sum(spectrum[self.rows == row] ** 2, 0) for row in range(self.rows[-1] + 1)])
+
+
+def promised_db(spectrum, uses, clip=None, models=((3, 2), (0, 1)), design=5):
+    """The squared error that the linear receiver will leave of coefficients [P, H, W] under the best of few plans, dB,
+    mean over JUDGED_SNR_DB; infinite where none fits. Cheaper than `encode_spectrum`, and for comparisons."""
+    source = _Source(spectrum, design, 0, clip, models)
+    return min(
+        (d[0] for d in _drafts(source, _Budget(int(uses), frames.CARRIERS, frames.FRAME_SYMBOLS, 0))), default=np.inf
+    )
+
+
+def _best(source, budget):
     """The plan of least error that the channel uses have room for, or None."""
-    for _, draft in sorted(_drafts(spectrum, design, scheme_hash, budget), key=lambda d: d[0]):
-        plan = _settle(draft, spectrum, budget)
+    for _, draft in sorted(_drafts(source, budget), key=lambda d: d[0]):
+        plan = _settle(draft, source, budget)
         if plan is not None:
             return plan
     return None
@@ -127,6 +162,8 @@ class _Budget:
         self.frames = -(-uses // (carriers * frame_symbols + frames.HEADER_USES))
 
     def symbols(self, n_bytes):
+        if self.before + n_bytes > digital_part.SIZES[-1]:
+            return 0
         block = digital_part.uses(self.before + n_bytes)
         side = frames.digital_symbols(block, self.frames, self.carriers, self.frame_symbols)
         if frames.HEADER_USES * self.frames + side > OVERHEAD * self.uses:
@@ -144,7 +181,7 @@ class _Budget:
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """Levels of one model: full int [3, zones], before a floor is chosen; number [zones] and energy [3, zones] of the
+    """Levels of one model: full int [R, zones], before a floor is chosen; number and energy [R, zones] of the
     coefficients."""
 
     model: int
@@ -155,19 +192,20 @@ class _Spectrum:
     law: tuple
 
 
-def _measure(squares, model, block):
-    """_Spectrum of squared coefficients [3, H, W], or None where nothing is left beside the digital block."""
-    grid = make_zones(*squares.shape[1:], model)
-    number, energy = grid.number(block), np.array([grid.sums(plane, block) for plane in squares])
+def _measure(source, model, block):
+    """_Spectrum of a _Source, or None where nothing is left beside the digital block."""
+    grid = make_zones(*source.shape, model)
+    number = grid.numbers(block, source.rows)
+    energy = np.array([grid.sums(s, block if row < 3 else (0, 0)) for row, s in enumerate(source.squares)])
     if not number.any():
         return None
     if model == PARAMETRIC:
-        law = tuple(fit_power_law(grid.octave, number, e) for e in energy)
-        full = np.array([power_law(grid.octave, *colour) for colour in law])
+        law = tuple(fit_power_law(grid.octave, n, e) for n, e in zip(number, energy, strict=True))
+        full = np.array([power_law(grid.octave, *row) for row in law])
         return _Spectrum(model, block, number, energy, full, law)
     mean = np.maximum(energy / np.maximum(number, 1), 2.0 ** LEVELS[0])
     full = np.clip(np.round(np.log2(mean)), *LEVELS).astype(np.int64)
-    full[:, number == 0] = LEVELS[0]
+    full[number == 0] = LEVELS[0]
     return _Spectrum(model, block, number, energy, full, ())
 
 
@@ -175,7 +213,7 @@ def _classes(s, n_symbols, design):
     """(level of each class, its coefficients that are sent, power of one) as a receiver will find them."""
     top, bottom = int(s.full.max()), int(s.full.min())
     levels = np.arange(top, bottom - 1, -1)
-    counts = np.bincount((top - s.full).ravel(), np.tile(s.number, 3), levels.size).astype(np.int64)
+    counts = np.bincount((top - s.full).ravel(), s.number.ravel(), levels.size).astype(np.int64)
     counts = np.diff(np.minimum(np.cumsum(counts), 2 * n_symbols), prepend=0)
     sent, power, _ = allocate(levels, counts, n_symbols, design)
     return levels, sent, power
@@ -186,7 +224,7 @@ def _error_db(s, step, n_symbols, design):
     levels, counts, power = _classes(s, n_symbols, design)
     place = (levels[0] - s.full).ravel()
     energy = np.bincount(place, s.energy.ravel(), levels.size)
-    number = np.bincount(place, np.tile(s.number, 3), levels.size)
+    number = np.bincount(place, s.number.ravel(), levels.size)
     sent = np.where((power > 0) & (number > 0), counts / np.maximum(number, 1), 0.0)
     spent = np.sum(sent * energy * power / 2.0**levels)
     at_air = power * (2 * n_symbols / max(spent, 1e-300))
@@ -200,28 +238,29 @@ def _error_db(s, step, n_symbols, design):
     return total / len(JUDGED_SNR_DB)
 
 
-def _plan(s, shape, step, low, n_symbols, design, scheme_hash):
+def _plan(s, source, step, low, n_symbols):
     """The plan for this many symbols; its power is not yet known."""
+    shape, design, scheme_hash = source.shape, source.design, source.scheme_hash
     floor, levels, tail = LEVELS[0], s.full - LEVELS[0] + 1, ()
     if not s.law:
         found, counts, power = _classes(s, n_symbols, design)
         floor = int(found[(power > 0) & (counts > 0)].min())
         levels = np.where(s.number > 0, np.maximum(s.full - floor + 1, 0), 0)
         rest = (levels == 0) & (s.number > 0)
-        left = [np.sum(e[r]) / max(np.sum(s.number[r]), 1) for e, r in zip(s.energy, rest, strict=True)]
+        left = [np.sum(e[r]) / max(np.sum(n[r]), 1) for e, n, r in zip(s.energy, s.number, rest, strict=True)]
         tail = tuple(int(np.clip(np.round(np.log2(max(x, 1e-9))), *LEVELS)) for x in left)
     scheme_hash &= 0xFF if s.block == BLOCKS[0] else 0xFFFF
-    return Plan(shape, n_symbols, s.model, s.block, step, low, floor, levels, tail, s.law, 128, design, scheme_hash)
+    how = floor, levels, tail, s.law, 128, design, scheme_hash, source.clip
+    return Plan(shape, n_symbols, s.model, s.block, step, low, *how)
 
 
 def _quantised(spectrum, block, step):
-    return np.round(spectrum[:, : block[0], : block[1]] / STEPS[step]).astype(np.int64)
+    return np.round(spectrum[:3, : block[0], : block[1]] / STEPS[step]).astype(np.int64)
 
 
-def _drafts(spectrum, design, scheme_hash, budget):
+def _drafts(source, budget):
     """(error less what the block is worth, plan) of every model, block and step whose digital part seems to fit."""
-    shape = spectrum.shape[1:]
-    most, squares = budget.symbols(0), spectrum**2
+    spectrum, most = source.spectrum, budget.symbols(0)
     for index, block in enumerate(BLOCKS):
         if not most:
             return
@@ -231,29 +270,31 @@ def _drafts(spectrum, design, scheme_hash, budget):
             code_low(coder, _quantised(spectrum, block, step))
             sizes.append(len(coder.finish()))
         for model in range(len(RATIOS)):
-            s = _measure(squares, model, block)
+            if source.models and (model, index) not in source.models:
+                continue
+            s = _measure(source, model, block)
             if s is None:
                 continue
             low = _quantised(spectrum, block, len(STEPS) - 1)
-            plan = _plan(s, shape, len(STEPS) - 1, low, most, design, scheme_hash)
+            plan = _plan(s, source, len(STEPS) - 1, low, most)
             other = len(plan.to_bytes()) - sizes[-1]
             for step, size in enumerate(sizes):
                 n_symbols = budget.symbols(other + size)
                 if n_symbols:
-                    error = _error_db(s, step, n_symbols, design) - index * BLOCK_WORTH
-                    yield error, (s, step, design, scheme_hash)
+                    error = _error_db(s, step, n_symbols, source.design) - index * BLOCK_WORTH
+                    yield error, (s, step)
 
 
-def _settle(draft, spectrum, budget):
+def _settle(draft, source, budget):
     """The plan of a draft with the symbols that its own bytes leave, or None if they do not fit after all."""
-    s, step, design, scheme_hash = draft
+    (s, step), spectrum = draft, source.spectrum
     low = _quantised(spectrum, s.block, step)
     n_bytes = 0
     for _ in range(8):
         n_symbols = budget.symbols(n_bytes)
         if not n_symbols:
             return None
-        plan = _plan(s, spectrum.shape[1:], step, low, n_symbols, design, scheme_hash)
+        plan = _plan(s, source, step, low, n_symbols)
         size = len(plan.to_bytes())
         if budget.symbols(size) == n_symbols:
             plan = replace(plan, power=_power(plan, spectrum))
@@ -282,7 +323,7 @@ def _send(spectrum, plan, before):
 
 
 def measurement(plan, symbols, noise_var):
-    """What arrived, for each transform coefficient: (y, gains, mask, noise_var), each [3, H, W].
+    """What arrived, for each transform coefficient: (y, gains, mask, noise_var), each [P, H, W].
 
     symbols complex64 [N], noise_var float32 [N] per complex symbol, inf = lost. y = gain * coefficient + noise
     of variance noise_var (real; inf where mask is False). Several slots of one coefficient are combined; the
@@ -302,12 +343,12 @@ def measurement(plan, symbols, noise_var):
     k, rank = plan.order.size, plan.slots
     total = np.bincount(rank, precision, k)
     seen = total > 0
-    shape = (3, *plan.shape)
+    shape = (plan.rows.size, *plan.shape)
     y, gains, v = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
     y.reshape(-1)[plan.order] = np.bincount(rank, slots * precision, k) / np.where(seen, total, 1)
     v.reshape(-1)[plan.order] = np.where(seen, 1 / np.where(seen, total, 1), np.inf)
     gains.reshape(-1)[plan.order] = plan.gains
-    block = (slice(None), slice(plan.block[0]), slice(plan.block[1]))
+    block = (slice(3), slice(plan.block[0]), slice(plan.block[1]))
     y[block], gains[block], v[block] = plan.lowest, 1, STEPS[plan.step] ** 2 / 12
     return y, gains, np.isfinite(v), v
 
@@ -326,7 +367,7 @@ def linear(plan, symbols, noise_var):
 
 
 def observation(plan, symbols, noise_var):
-    """What arrived, as a photo net takes it (models/photo.py): (z, v, spectrum), [3, H, W] each.
+    """What arrived, as a photo net takes it (models/photo.py): (z, v, spectrum), [P, H, W] each.
 
     z: coefficients of x = SCALE (image - 1/2); v: variance of their noise, inf where nothing is known.
     """

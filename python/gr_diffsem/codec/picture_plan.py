@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from .range_coder import Context, Decoder, Encoder, signed
-from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, LevelContexts, code_levels, power_law, radius
+from .video_plan import Clip
+from .zones import BLOCKS, LEVELS, PARAMETRIC, RATIOS, LevelContexts, code_levels, plane_rows, power_law, radius
 from .zones import zones as make_zones
 
-VERSION = 4  #: content.PHOTOGRAPH
+VERSION, CLIP_VERSION = 4, 3  #: content.PHOTOGRAPH, content.VIDEO
 MAX_SIDE = 4096
 MAX_PIXELS = 1 << 23
 MAX_SYMBOLS = (1 << 20) - 1
@@ -34,12 +35,13 @@ class ContentError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a receiver knows of a picture before the analogue symbols.
+    """All that a receiver knows of a picture, or of a group of pictures (`clip`), before the analogue symbols.
 
-    low: quantised lowest coefficients int [3, rows, columns]; levels: int [3, zones], 2**(floor + level - 1) is the
-    variance, 0 = not sent; tail: log2 of the mean variance of what is not sent, of each colour; law: (amplitude,
-    slope) of each colour in place of levels and tail, if the spectrum is parametric; power: of the symbols, in
-    1/64 octaves around 128.
+    Coefficients are planes [P, H, W], P = 3 for a picture and 3 for each frame of a group (zones.plane_rows: P planes
+    have R rows of levels). low: quantised lowest coefficients int [3, rows, columns], of the first three planes;
+    levels: int [R, zones], 2**(floor + level - 1) is the variance, 0 = not sent; tail: log2 of the mean variance of what
+    is not sent, of each row; law: (amplitude, slope) of each row in place of levels and tail, if the spectrum is
+    parametric; power: of the symbols, in 1/64 octaves around 128.
     """
 
     shape: tuple  # (H, W)
@@ -55,6 +57,7 @@ class Plan:
     power: int
     design_snr: int  # dB
     scheme_hash: int
+    clip: Clip | None = None
 
     def to_bytes(self):
         """The digital part, at most 4 octets longer than its information."""
@@ -77,21 +80,27 @@ class Plan:
         return self.scheme_hash == weights & (0xFF if self.block == BLOCKS[0] else 0xFFFF)
 
     @cached_property
+    def rows(self):
+        """Row of levels of each plane, int [P]."""
+        return plane_rows(self.clip.frames if self.clip else 1)
+
+    @cached_property
     def zones(self):
         return make_zones(*self.shape, self.model)
 
     @cached_property
     def variances(self):
-        """lambda of each coefficient, float64 [3, H, W]: of the lowest ones, what their quantised values allow."""
+        """lambda of each coefficient, float64 [P, H, W]: of the lowest ones, what their quantised values allow."""
         h, w = self.shape
-        out = np.empty((3, h, w))
+        out = np.empty((self.rows.size, h, w))
         falling = 1 / np.maximum(radius(h, w), 1 / (h * w))
-        for c in range(3):
-            level = self.levels[c][self.zones.index]
+        for row in range(len(self.levels)):
+            level = self.levels[row][self.zones.index]
             unsent = level == 0
-            weak = falling * (2.0 ** self.tail[c] / falling[unsent].mean()) if unsent.any() else falling
-            out[c] = np.where(unsent, np.minimum(weak, 2.0**self.floor), 2.0 ** (level + float(self.floor) - 1))
-        out[:, : self.block[0], : self.block[1]] = self.lowest**2 + STEPS[self.step] ** 2
+            weak = falling * (2.0 ** self.tail[row] / falling[unsent].mean()) if unsent.any() else falling
+            plane = np.where(unsent, np.minimum(weak, 2.0**self.floor), 2.0 ** (level + float(self.floor) - 1))
+            out[self.rows == row] = plane
+        out[:3, : self.block[0], : self.block[1]] = self.lowest**2 + STEPS[self.step] ** 2
         return out
 
     @property
@@ -134,8 +143,8 @@ class Plan:
     @cached_property
     def _allocation(self):
         h, w = self.shape
-        level = self.levels[:, self.zones.index]
-        level[:, : self.block[0], : self.block[1]] = 0
+        level = self.levels[:, self.zones.index][self.rows]
+        level[:3, : self.block[0], : self.block[1]] = 0
         reached = np.cumsum(np.bincount(level.ravel())[:0:-1])
         least = max(1, reached.size - int(np.searchsorted(reached, 2 * self.n_symbols)))
         at = np.flatnonzero(level >= least)
@@ -190,9 +199,10 @@ def powers(levels, counts, n_symbols, design_snr):
 def _code_plan(coder, plan):
     """A plan through an Encoder, or out of a Decoder (plan None)."""
     p = plan
-    version = coder.bits(VERSION, 3)
-    if version != VERSION:
+    version = coder.bits((CLIP_VERSION if p.clip else VERSION) if p else 0, 3)
+    if version not in (VERSION, CLIP_VERSION):
         raise ContentError(f"digital: format {version}, this receiver knows {VERSION}: update it or the sender")
+    clip = Clip.code(coder, p and p.clip) if version == CLIP_VERSION else None
     model = coder.bits(p.model if p else 0, 3)
     block_index = coder.bits(BLOCKS.index(p.block) if p else 0, 2)
     if model >= len(RATIOS) or block_index >= len(BLOCKS):
@@ -201,6 +211,8 @@ def _code_plan(coder, plan):
     w = coder.bits(p.shape[1] - 1 if p else 0, 12) + 1
     if h * w > MAX_PIXELS:
         raise ContentError(f"digital: a picture of {h} x {w} pixels, at most {MAX_PIXELS}: not a picture's bytes")
+    if clip and clip.frames * h * w > MAX_PIXELS:
+        raise ContentError(f"digital: {clip.frames} frames of {h} x {w}, at most {MAX_PIXELS} pixels: no clip's bytes")
     n_symbols = coder.bits(p.n_symbols if p else 0, 20)
     power = coder.bits(p.power if p else 0, 8)
     design = coder.bits(p.design_snr + 10 if p else 0, 5) - 10
@@ -210,22 +222,22 @@ def _code_plan(coder, plan):
     block = tuple(min(a, b) for a, b in zip(BLOCKS[block_index], (h, w), strict=True))
     low = p.low if p else np.zeros((3, *block), np.int64)
     code_low(coder, low)
-    grid = make_zones(h, w, model)
+    grid, rows = make_zones(h, w, model), plane_rows(clip.frames if clip else 1)
+    count = rows[-1] + 1
     floor, tail, law = LEVELS[0], (), ()
     if model == PARAMETRIC:
-        law = tuple(_code_law(coder, p.law[c] if p else (0, 0)) for c in range(3))
-        levels = np.array([power_law(grid.octave, *colour) for colour in law]) - floor + 1
+        law = tuple(_code_law(coder, p.law[c] if p else (0, 0)) for c in range(count))
+        levels = np.array([power_law(grid.octave, *row) for row in law]) - floor + 1
     else:
         floor = coder.bits(p.floor - floor if p else 0, 6) + floor
-        levels = p.levels.copy() if p else np.zeros((3, grid.count), np.int64)
-        number = grid.number(BLOCKS[block_index])
+        levels = p.levels.copy() if p else np.zeros((count, grid.count), np.int64)
+        number = grid.numbers(BLOCKS[block_index], rows)
         code_levels(coder, levels, number, (grid.rows, grid.columns), LevelContexts())
-        tail = tuple(coder.bits(t - LEVELS[0], 6) + LEVELS[0] for t in (p.tail if p else (LEVELS[0],) * 3))
+        tail = tuple(coder.bits(t - LEVELS[0], 6) + LEVELS[0] for t in (p.tail if p else (LEVELS[0],) * count))
     if not n_symbols:
         raise ContentError("digital: no analogue symbols: not a picture's bytes")
-    return Plan(
-        (h, w), n_symbols, model, BLOCKS[block_index], step, low, floor, levels, tail, law, power, design, scheme_hash
-    )
+    block = BLOCKS[block_index]
+    return Plan((h, w), n_symbols, model, block, step, low, floor, levels, tail, law, power, design, scheme_hash, clip)
 
 
 def _code_law(coder, law):

@@ -17,6 +17,8 @@ from .range_coder import Context, golomb
 #: Ratio of a zone's edges, numerator over 4; index 0 is the parametric model.
 RATIOS = (0, 6, 7, 9, 12, 16)
 PARAMETRIC = 0
+#: The same ratio of the zones of frequencies over time.
+TEMPORAL = 8
 #: Levels are 2**LEVELS[0] .. 2**LEVELS[1]
 LEVELS = (-24, 39)
 #: Rows and columns of the lowest coefficients that are sent digitally, one of these.
@@ -34,6 +36,17 @@ def edges(n, ratio):
 def radius(h, w):
     """Squared frequency (u / H)^2 + (v / W)^2 of each coefficient: float64 [H, W]."""
     return (np.arange(h) / h)[:, None] ** 2 + (np.arange(w) / w) ** 2
+
+
+def plane_rows(frames):
+    """Which row of levels each plane of coefficients has, int [3 frames].
+
+    Planes are (frequency over time, colour), the three colours of a frequency side by side. Frequencies 0, 1, 2 and 3,
+    4 to 7, 8 to 15 share a row for each colour. A photograph is a clip of one frame: a row for each colour.
+    """
+    borders = edges(frames, TEMPORAL)
+    zone = np.repeat(np.arange(len(borders) - 1), np.diff(borders))
+    return (3 * zone[:, None] + np.arange(3)).ravel()
 
 
 class Zones:
@@ -82,6 +95,13 @@ class Zones:
         low = self.index[: block[0], : block[1]]
         return self.sizes - np.bincount(low.ravel(), minlength=self.count)
 
+    def numbers(self, block, rows):
+        """Coefficients of each zone in each row of levels, int [R, count]; the digital block lies in the first three
+        planes, each of which has a row of its own. rows: of `plane_rows`."""
+        number = np.bincount(rows)[:, None] * self.sizes
+        number[:3] = self.number(block)
+        return number
+
 
 @lru_cache(maxsize=32)
 def zones(h, w, model):
@@ -129,19 +149,21 @@ class LevelContexts:
 
 
 def code_levels(coder, levels, number, grid, contexts):
-    """Levels above the floor (0 = below it) of one colour after another, through `coder` either way.
+    """Levels above the floor (0 = below it) of one row after another, through `coder` either way.
 
-    levels: int [3, count], read by an Encoder, filled by a Decoder; number: coefficients of each zone [count]
-    (empty zones are not coded); grid: (rows, columns).
+    levels: int [R, count], rows as `plane_rows` counts them, read by an Encoder, filled by a Decoder; number:
+    coefficients of each zone [R, count] (empty zones are not coded); grid: (rows, columns). A row is guessed from that
+    of the same colour at the lower frequencies over time, or, at the lowest, from that of the colour before.
     """
     rows, columns = grid
-    for colour in range(3):
-        kind = int(colour > 0)
-        grid_levels = levels[colour].reshape(rows, columns)
-        before = levels[colour - 1].reshape(rows, columns) if colour else None
+    for row in range(len(levels)):
+        kind = int(row % 3 > 0)
+        grid_levels = levels[row].reshape(rows, columns)
+        other = row - 3 if row >= 3 else row - 1
+        before = levels[other].reshape(rows, columns) if other >= 0 else None
         for i in range(rows):
             for j in range(columns):
-                if number[i * columns + j]:
+                if number[row, i * columns + j]:
                     guess, sure = _guess(grid_levels, before, i, j)
                     grid_levels[i, j] = _code_level(coder, int(grid_levels[i, j]), guess, sure, kind, contexts)
                 elif i or j:
@@ -150,7 +172,7 @@ def code_levels(coder, levels, number, grid, contexts):
 
 def _guess(g, before, i, j):
     """(expected level, whether a neighbour is above the floor): from the zones at lower frequencies, and
-    what the colour before did from the same neighbours to here."""
+    what the row `before` did from the same neighbours to here."""
     left, up = (int(g[i, j - 1]) if j else -1), (int(g[i - 1, j]) if i else -1)
     if not i and not j:
         return (int(before[0, 0]) - 3 if before is not None else 16), 1

@@ -170,6 +170,20 @@ def arrived(items):
     return out
 
 
+def blocks_arrived(items):
+    """As `arrived`, of every block by itself: a list of bool arrays."""
+    out, jobs = [], []
+    for n, (link, soft, file) in enumerate(items):
+        sent = link.code_words(file)
+        told, low, high = _told(link, soft, sent)
+        out.append(told >= low)
+        jobs += [(n, i) for i in range(len(sent)) if low[i] <= told[i] <= high[i]]
+    blocks = [(items[n][1][i], items[n][0].blocks[i]) for n, i in jobs]
+    for (n, i), data in zip(jobs, decode_blocks(items[0][0].mode, blocks) if jobs else [], strict=True):
+        out[n][i] = data is not None
+    return out
+
+
 def _settled(link, soft, sent):
     """(Whether no block of a picture is surely lost, the blocks of which only decoding can tell, worst first.)
 
@@ -178,14 +192,19 @@ def _settled(link, soft, sent):
     """
     if not sent:
         return False, []
+    told, low, high = _told(link, soft, sent)
+    return not np.any(told < low), [i for i in np.argsort(told) if told[i] <= high[i]]
+
+
+def _told(link, soft, sent):
+    """(What the soft bits of each block tell of it, below what it is surely lost, above what it surely arrives.)"""
     rate = RATES[link.mode.rate]
     low, high = np.full(len(sent), rate[0] / rate[1]), np.full(len(sent), np.inf)
     if link.mode.code == "ldpc":
         least, most = ldpc_table.SIZES
         known = [least <= z <= most for _, _, z in link.blocks]
         low[known], high[known] = ldpc_table.INFORMATION[link.mode.rate]
-    told = np.array([information(*pair) for pair in zip(soft, sent, strict=True)])
-    return not np.any(told < low), [i for i in np.argsort(told) if told[i] <= high[i]]
+    return np.array([information(*pair) for pair in zip(soft, sent, strict=True)]), low, high
 
 
 def decode_blocks(mode, jobs):
