@@ -80,7 +80,7 @@ def receive_linear(latent, plan, symbols, noise_var, fades, receiver):
 
 
 def receive_alone(latent, plan, symbols, noise_var, fades, receiver):
-    """The same by the code's decoder, or the receiver of the linear code, asked once: the noise is the spectrum's word."""
+    """The same by the code's decoder, or the linear code's receiver, asked once: the noise is the spectrum's word."""
     noise = symbol_noise.likeliest(plan, symbols, noise_var, latent.noise, fades)
     return receiver(*picture_codec.observation(plan, symbols, noise))
 

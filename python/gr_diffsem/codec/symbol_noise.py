@@ -3,8 +3,8 @@
 
 A slot (half a symbol) is y = g x + n, and the spectrum that came digitally says E (g x)^2 = S. So y has the variance
 S + v, and faint slots, whose S is small, say what v is. `likeliest` is the maximum of that likelihood by Fisher
-scoring, for all symbols up to one factor, or for each fade, the symbols of one carrier of one frame, of which only that is
-believed how their variances compare with each other: what an impulse hit is known to be worse. Once a picture was
+scoring, for all symbols up to one factor, or for each fade, the symbols of one carrier of one frame, of which only that
+is believed how their variances compare with each other: what an impulse hit is known to be worse. Once a picture was
 inferred, `refined` is a step of expectation maximisation: v is what is left of y behind it, and what it is unsure of.
 """
 

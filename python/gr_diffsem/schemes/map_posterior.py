@@ -42,8 +42,8 @@ class MapPosterior(Scheme):
     snr_db = (10,)
     evaluations = ()
     data = (
-        "maps traced by sionna-rt in its models of Munich and Paris (Etoile), Florence held out: one base station above "
-        "the roofs, 2 GHz, cells of 4 to 10 m, floor -130 dB (gr_diffsem.air.traced_maps)"
+        "maps traced by sionna-rt in its models of Munich and Paris (Etoile), Florence held out: one base station "
+        "above the roofs, 2 GHz, cells of 4 to 10 m, floor -130 dB (gr_diffsem.air.traced_maps)"
     )
 
     def networks(self):
