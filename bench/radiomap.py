@@ -9,8 +9,8 @@ the stated interval of 90 %.
 
     build/env/radio/bin/python bench/radiomap.py [--maps 40] [--json FILE] [--picture docs/images/radiomap.png]
 
-`--walk examples` writes what examples/city_walk.grc plays: the amplitude a receiver has in each second of a ride through
-one of these maps, and its GPS receiver's NMEA, wrong by a few metres.
+`--walk examples` writes what examples/city_walk.grc plays: the amplitude a receiver has in each second of a ride
+through one of these maps, and its GPS receiver's NMEA, wrong by a few metres.
 """
 
 import argparse
