@@ -138,7 +138,7 @@ class _Open:
         self.path, self.key, self.writer = path, key, writer
         self.next, self.last = 0, None
         self._frames = self._concealed = self._evaluations = 0
-        self._snrs, self._seconds, self._scheme = [], 0.0, None
+        self._snrs, self._seconds, self._scheme, self._callsign = [], 0.0, None, None
 
     def took(self, frame, said, missing):
         self.next, self.last = said["number"] + 1, frame
@@ -148,6 +148,7 @@ class _Open:
         self._evaluations += said.get("evaluations", 0)
         self._seconds += said.get("seconds", 0.0)
         self._scheme = said.get("scheme", self._scheme)
+        self._callsign = said.get("callsign", self._callsign)
 
     def about(self):
         """For the JSON."""
@@ -155,4 +156,5 @@ class _Open:
         known = [x for x in self._snrs if isinstance(x, float) and np.isfinite(x)]
         snr = float(np.mean(known)) if known else None
         out = {"shape": [h, w], "rate": rate, "frames": self._frames, "concealed": self._concealed, "snr_db": snr}
+        out.update({"callsign": self._callsign} if self._callsign else {})
         return {**out, "scheme": self._scheme, "evaluations": self._evaluations, "seconds": round(self._seconds, 3)}

@@ -38,10 +38,10 @@ class Plan:
     """All that a receiver knows of a picture, or of a group of pictures (`clip`), before the analogue symbols.
 
     Coefficients are planes [P, H, W], P = 3 for a picture and 3 for each frame of a group (zones.plane_rows: P planes
-    have R rows of levels). low: quantised lowest coefficients int [3, rows, columns], of the first three planes;
-    levels: int [R, zones], 2**(floor + level - 1) is the variance, 0 = not sent; tail: log2 of the mean variance of
-    what is not sent, of each row; law: (amplitude, slope) of each row in place of levels and tail, if the spectrum is
-    parametric; power: of the symbols, in 1/64 octaves around 128.
+    have R rows of levels). low: quantised lowest coefficients int [3, rows, columns], of the first three planes.
+    levels: int [R, zones], 2**(floor + level - 1) is the variance, 0 = not sent. tail: log2 of the mean variance of
+    what is not sent, of each row. law: (amplitude, slope) of each row in place of levels and tail, if the spectrum is
+    parametric. power: of the symbols, in 1/64 octaves around 128.
     """
 
     shape: tuple  # (H, W)

@@ -16,6 +16,6 @@
 
 ``semantic_link`` (photographs): ``photo_trials`` sends them by every method, ``webp_link`` is the classical one,
 ``sample_chain`` the way through GNU Radio. ``video`` (moving pictures): ``video_trials``, and ``x264_link``, the
-classical way. ``semantic_sync``: its preamble and headers alone. ``wifi_eval``: channel
-estimates on recordings; ``lte_eval``: the same on an LTE downlink. ``scheme_eval``: the claims of any scheme.
+classical way. ``semantic_sync``: its preamble and headers alone. ``wifi_eval``: channel estimates on recordings;
+``lte_eval``: the same on an LTE downlink. ``scheme_eval``: the claims of any scheme.
 """
