@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoisers of a learned code's latents against the code's own decoder: what is known of the channel, and what is not.
 
-    PYTHONPATH=python build/env/radio/bin/python bench/picture_latents.py --images DIR [--count 12] [--cbr 1/48]
+    PYTHONPATH=python build/env/radio/bin/python bench/denoisers.py --images DIR [--count 12] [--cbr 1/48]
 
 Each row is a channel and what receivers are told of it. Every method has the same received symbols; differences to
 `jscc`, told the same, with 95 % intervals over pictures. `jscc, told right` is the decoder where nothing is wrong.
