@@ -30,7 +30,8 @@ def add_arguments(parser):
     parser.add_argument("--only", metavar="CELL", help="samples of this cell alone (its name in the cell's column)")
     parser.add_argument("--out", default="radiomap", metavar="NAME", help="NAME.tif and NAME.png are written")
     real(parser, "--resolution", "metres", above=0, most=10_000, default=5.0, help="side of the map's cells")
-    real(parser, "--threshold", "dB", least=-400, most=400, default=THRESHOLD, help="power that is enough, for the coverage probability")
+    text = "power that is enough, for the coverage probability"
+    real(parser, "--threshold", "dB", least=-400, most=400, default=THRESHOLD, help=text)
     help = "standard deviation of positions whose file does not state it; else part of the fitted noise"
     real(parser, "--gps-error", "metres", least=0, most=1000, default=None, help=help)
     whole(parser, "--draws", most=MOST_DRAWS, default=0, help="maps drawn at random that fit the samples")

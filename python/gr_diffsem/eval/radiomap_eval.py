@@ -42,7 +42,8 @@ def sample_options(parser):
             "error": "column of the position's error, metres",
         }
         parser.add_argument(f"--{role}", metavar="COLUMN", help=help.get(role, f"column of the {role}; else guessed"))
-    real(parser, "--floor", "dBm", least=-400, most=400, default=None, help="what the receiver cannot hear below: samples there are bounds")
+    text = "what the receiver cannot hear below: samples there are bounds"
+    real(parser, "--floor", "dBm", least=-400, most=400, default=None, help=text)
 
 
 def told(args):
