@@ -16,7 +16,7 @@ from gnuradio import gr  # noqa: E402
 from gnuradio.diffsem.video_frames import from_content, to_content  # noqa: E402
 from gr_diffsem.base import video_files  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+sys.path.append(str(Path(__file__).parents[1] / "python"))  # behind the blocks, whose modules may have the same names
 from moving_pictures import clip  # noqa: E402
 
 
