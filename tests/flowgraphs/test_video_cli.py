@@ -13,7 +13,7 @@ pytest.importorskip("av")
 from gr_diffsem.apps import cli
 from gr_diffsem.base import video_files
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+sys.path.append(str(Path(__file__).parents[1] / "python"))  # behind the blocks, whose modules may have the same names
 from moving_pictures import clip
 
 
