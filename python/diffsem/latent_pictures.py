@@ -17,7 +17,8 @@ def latent_of(info):
 
 
 class LatentPictures:
-    """Has what semantic_decoder uses of a core.Estimator of photographs, and `cut` and `receive` of its own.
+    """Has what semantic_decoder uses of a core.Estimator of photographs, and `planned`, `leave_alone` and `receive`
+    of its own.
 
     denoiser, decoder, linear: core.Estimators, used by nobody else; `linear` is for what went by the linear code.
     code_hash: of the package whose latents these are.

@@ -14,8 +14,8 @@ from ..air import moving_paths, symbol_channel
 from ..air.fading import SEMANTIC_LINK
 from ..base import picture_metrics
 from ..base.errors import UserError
-from ..codec import collector, content, frames, picture_codec, video_codec, video_sender
-from . import photo_receivers, webp_link, x264_link
+from ..codec import frames, picture_codec, video_codec, video_sender
+from . import photo_receivers, photo_trials, webp_link, x264_link
 
 CODES = {"x264": "k7", "x264_ldpc": "ldpc"}
 SEMANTIC = ("video", "video_linear", "frames", "frames_linear")
@@ -255,15 +255,8 @@ class Evaluation:
 
 def arrived(received):
     """Received radio frames -> (plan, symbols, noise_var), or None where the digital part is broken."""
-    found = collector.collect(received)
-    data, symbols, noise_var = found.result() if found else (None, None, None)
-    if data is None:
-        return None
-    try:
-        plan = picture_codec.Plan.from_bytes(content.opened(data)[1])
-    except picture_codec.ContentError:
-        return None
-    return plan, symbols[: plan.n_symbols], noise_var[: plan.n_symbols]
+    found = photo_trials.collected(received)
+    return found and found[:3]
 
 
 def flicker(truth, shown, rate):

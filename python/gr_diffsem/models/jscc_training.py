@@ -16,6 +16,7 @@ from ..air import symbol_channel
 from ..base.picture_bands import SCALE
 from . import link_photographs, onnx_start, photo_data, training
 from .jscc import Link
+from .photo_training import FAST_BFLOAT16
 
 SIDE = 128  # of the squares that are trained on
 WIDEST = 3.0  # a square is reduced by at most this much
@@ -83,10 +84,10 @@ def fixed(rng, photograph, side, cbr, snr_db):
     return [torch.from_numpy(x), torch.tensor([cbr < FEW]), slots, planned, *map(torch.from_numpy, (noise, unit))]
 
 
-def read_halves(code, folder, decoder="net.onnx"):
+def read_halves(code, folder):
     """Weights of an exported code's `encoder` and `decoder` into a `PictureCode`; in words, where they are from."""
     said = []
-    for name, file in (("encoder", "encoder.onnx"), ("decoder", decoder)):
+    for name, file in (("encoder", "encoder.onnx"), ("decoder", "net.onnx")):
         half, path = getattr(code, name), Path(folder) / file
         weights, words = onnx_start.read(path, half)
         half.load_state_dict(onnx_start.fitting(weights, half, path))
@@ -94,8 +95,8 @@ def read_halves(code, folder, decoder="net.onnx"):
     return said[1]
 
 
-class JsccTraining(training.Training):
-    """Training of a `PictureCode`."""
+class LinkTraining(training.Training):
+    """Training on photographs through a differentiable link."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
@@ -103,10 +104,23 @@ class JsccTraining(training.Training):
         self.link = Link(SIDE).to(self.device)
         for net in (self.net, self.average):
             net.to(memory_format=torch.channels_last)
+        self.short = self.on_gpu or FAST_BFLOAT16  # convolutions in bfloat16
+
+    def run_net(self, net, x, level):
+        """(mean, log variance), in float32."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short):
+            mean, log_variance = net(x.contiguous(memory_format=torch.channels_last), level)
+        return mean.float(), log_variance.float()
+
+
+class JsccTraining(LinkTraining):
+    """Training of a `PictureCode`."""
+
+    def __init__(self, scheme, member, network, args, folder):
+        super().__init__(scheme, member, network, args, folder)
         parts = [{"params": self.net.encoder.parameters()}]
         parts += [{"params": self.net.decoder.parameters(), "share": DECODER_RATE}]
         self.optimiser = torch.optim.AdamW(parts, lr=self.rate, betas=(0.9, 0.99), weight_decay=1e-4)
-        self.short = self.on_gpu or torch.cpu._is_avx512_bf16_supported()  # convolutions in bfloat16: twice as fast
         self.average.eval()
         for name in ("encoder", "decoder"):
             getattr(self.average, name).net.seen = getattr(self.net, name).net.seen
@@ -133,11 +147,6 @@ class JsccTraining(training.Training):
     def sent(self, net, link, x, law, slots, planned):
         """The pictures that the linear code is given."""
         return self.run_net(net.encoder, x, link.expected(x, law, slots, planned))[0]
-
-    def run_net(self, net, x, level):
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short):
-            mean, log_variance = net(x.contiguous(memory_format=torch.channels_last), level)
-        return mean.float(), log_variance.float()
 
     def loss(self, x, *link):
         """(relative squared error, likelihood of the bands' errors)."""

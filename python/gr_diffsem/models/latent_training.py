@@ -19,10 +19,9 @@ from torch.nn import functional as F
 from ..base import picture_bands
 from ..base.errors import UserError
 from ..base.model_packages import find_packages
-from . import jscc_training, photo_data, training
+from . import jscc_training
 from .jscc import Link, PictureCode
 from .photo import PhotoUNet
-from .photo_training import FAST_BFLOAT16
 
 LATENT = 0.1  # weight of the latent's error
 TINY = 1e-12
@@ -38,13 +37,11 @@ def steps_denoiser():
     return PhotoUNet(widths=(32, 48, 64), depths=(1, 1, 1), window=picture_bands.WINDOW)
 
 
-class LatentTraining(training.Training):
+class LatentTraining(jscc_training.LinkTraining):
     """Training of a denoiser; scheme: schemes/_latents.py."""
 
     def __init__(self, scheme, member, network, args, folder):
         super().__init__(scheme, member, network, args, folder)
-        self.photographs, self.held = photo_data.divided(args, scheme.name, jscc_training.VALIDATION)
-        self.link = Link(jscc_training.SIDE).to(self.device)
         found = find_packages(checkout_first=True).get(scheme.code)
         if found is None:
             raise UserError(f"{scheme.name} denoises what {scheme.code} sends: train and export that first")
@@ -53,10 +50,8 @@ class LatentTraining(training.Training):
         for half in (self.coder.encoder, self.coder.decoder):
             half.net.seen[0].fill_(-torch.inf)
             half.net.seen[1].fill_(torch.inf)
-        for net in (self.net, self.average, self.coder):
-            net.to(memory_format=torch.channels_last)
+        self.coder.to(memory_format=torch.channels_last)
         self.average.eval().seen = self.net.seen
-        self.short = self.on_gpu or FAST_BFLOAT16
 
     def facts(self):
         """And the code that it was trained for."""
@@ -69,12 +64,6 @@ class LatentTraining(training.Training):
         doubt = common * torch.from_numpy(rng.standard_normal((self.batch, 1, 1, 1), "float32"))
         doubt = doubt + each * torch.from_numpy(rng.standard_normal(items[0].shape, "float32"))
         return [*items, 10 ** (doubt / 10)]
-
-    def run_net(self, net, x, level):
-        """(mean, log variance), in float32."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short):
-            mean, log_variance = net(x.contiguous(memory_format=torch.channels_last), level)
-        return mean.float(), log_variance.float()
 
     def pictures(self, net, link, arrived):
         """(picture, latent or None, log variance of what the denoiser says last) of what arrived."""
