@@ -2,16 +2,17 @@
 """Photographs from files, as content for a semantic encoder."""
 
 import logging
-import threading
 
 import numpy as np
 import pmt
 from gnuradio import gr
 
+from .own_thread import OwnThread
+
 log = logging.getLogger("gr_diffsem.image_source")
 
 
-class image_source(gr.basic_block):
+class image_source(OwnThread, gr.basic_block):
     """PDUs of content out (port ``content``): a dictionary (``id``, ``name``, ``shape`` H, W) and H x W x 3 octets RGB.
 
     path: a picture, or a folder of pictures, taken in the order of their names. max_side: longer ones are reduced to
@@ -44,27 +45,13 @@ class image_source(gr.basic_block):
             raise ValueError(f"path: {e}") from None
         self._rate, self._repeat = rate, repeat
         self._out = self._dropped = 0
-        self._stopped = threading.Event()
-        self._thread = None
+        self.own(self._send_all)
         self.message_port_register_out(pmt.intern("content"))
         self.message_port_register_out(pmt.intern("stats"))
 
     def counts(self):
         """What the port ``stats`` says."""
         return {"out": self._out, "dropped": self._dropped}
-
-    def start(self):
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._send_all, daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self):
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
-        return True
 
     def _send_all(self):
         number = 0

@@ -3,12 +3,12 @@
 
 import logging
 import queue
-import threading
 import time
 
 import pmt
 from gnuradio import gr
 
+from .own_thread import OwnThread
 from .video_frames import from_content
 
 log = logging.getLogger("gr_diffsem.video_player")
@@ -17,7 +17,7 @@ OUT_OF_STEP = 2.0  #: seconds late or early from which the clock is set anew
 TICK = 0.1
 
 
-class video_player(gr.basic_block):
+class video_player(OwnThread, gr.basic_block):
     """PDUs of frames in (port ``content``), the same out (port ``content``), each when its number and rate say so.
 
     delay: seconds that the first frame of a stream is held back, so that groups may be late by as much. A stream that
@@ -34,7 +34,7 @@ class video_player(gr.basic_block):
         self._delay = float(delay)
         self._counts = dict.fromkeys(("in", "out", "dropped", "late"), 0)
         self._queue = queue.Queue(MOST_WAITING)
-        self._stopped, self._thread = threading.Event(), None
+        self.own(self._play)
         self._key, self._begin = None, 0.0
         self.message_port_register_in(pmt.intern("content"))
         for port in ("content", "stats"):
@@ -44,19 +44,6 @@ class video_player(gr.basic_block):
     def counts(self):
         """What the port ``stats`` says."""
         return dict(self._counts)
-
-    def start(self):
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._play, daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self):
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
-        return True
 
     def take(self, message):
         """Play a PDU of content, as if it had come in at the port."""

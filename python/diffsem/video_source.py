@@ -2,18 +2,18 @@
 """Moving pictures from a file, as content for a semantic encoder."""
 
 import logging
-import threading
 import time
 
 import pmt
 from gnuradio import gr
 
+from .own_thread import OwnThread
 from .video_frames import to_content
 
 log = logging.getLogger("gr_diffsem.video_source")
 
 
-class video_source(gr.basic_block):
+class video_source(OwnThread, gr.basic_block):
     """PDUs of frames out (port ``content``): a dictionary (``kind`` "video", ``shape`` H, W, ``rate`` frames a second,
     ``stream``, ``number``, ``last`` on the last one) and H x W x 3 octets RGB.
 
@@ -44,8 +44,7 @@ class video_source(gr.basic_block):
             raise ValueError(f"path: {e}") from None
         self._paced, self._repeat, self._stream = bool(paced), bool(repeat), int(stream)
         self._out = 0
-        self._stopped = threading.Event()
-        self._thread = None
+        self.own(self._send_all)
         self.message_port_register_out(pmt.intern("content"))
         self.message_port_register_out(pmt.intern("stats"))
 
@@ -57,19 +56,6 @@ class video_source(gr.basic_block):
     def counts(self):
         """What the port ``stats`` says."""
         return {"out": self._out}
-
-    def start(self):
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._send_all, daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self):
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
-        return True
 
     def _send_all(self):
         number, waiting, begin = 0, None, time.monotonic()
