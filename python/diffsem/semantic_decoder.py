@@ -15,6 +15,7 @@ from .content_pdu import plain
 from .latent_pictures import LatentPictures, latent_of
 from .semantic_encoder import scheme_hash
 from .video_frames import to_content
+from .video_pictures import VideoPictures
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
@@ -143,6 +144,7 @@ class semantic_decoder(gr.basic_block):
         self._previews = queue.Queue(1)
         self._codes, self._by_code = learned_code.codes, {}
         self._behind_linear = learned_code.BEHIND_LINEAR
+        self._videos = VideoPictures(core)
         self._linear = core.picture_estimator("linear")
         self._linear_preview = core.picture_estimator("linear") if preview else None
         self._threads = []
@@ -355,8 +357,7 @@ class semantic_decoder(gr.basic_block):
     def _video(self, p, arrived):
         """(what is said of a group of moving pictures, a PDU for each frame)."""
         from gr_diffsem.codec.picture_plan import Plan
-
-        from . import video_pictures
+        from gr_diffsem.codec.video_plan import FIRST_BITS
 
         plan = Plan.from_bytes(p.data)
         clip, (h, w) = plan.clip, plan.shape
@@ -366,7 +367,8 @@ class semantic_decoder(gr.basic_block):
         planned = each * clip.frames
         affordable = now.budget.evaluations(planned, h * w, arrived) if planned else 0
         asked = affordable // each if planned else None
-        frames, info = video_pictures.receive(self._core, estimator, plan, *self._analogue(p, plan.n_symbols), asked)
+        arrived_symbols = self._analogue(p, plan.n_symbols)
+        frames, made, info = self._videos.receive(estimator, plan, *arrived_symbols, p.call_sign, asked)
         now.budget.learn(h * w, info["evaluations"], info["seconds"], info["net_seconds"])
         said = {**self._frames_of(p), "scheme": now.spec if info["evaluations"] else "linear", "cut": clip.cut}
         said.update(diffsem_planned=planned, diffsem_model=now.model)
@@ -374,9 +376,12 @@ class semantic_decoder(gr.basic_block):
             said["diffsem_bypassed"] = info["reason"] or "deadline"
         said["diffsem_age"] = time.monotonic() - arrived
         said["seconds"] = info["seconds"] / clip.frames
+        marked = [(frame, {"evaluations": 0, "generated": True}) for frame in made]
+        marked += [(frame, {"evaluations": n}) for frame, n in zip(frames, info["each"], strict=True)]
+        first = clip.first - len(made)
         return said, [
-            to_content(frame, clip.rate, clip.stream, clip.first + t, **said, evaluations=n)
-            for t, (frame, n) in enumerate(zip(frames, info["each"], strict=True))
+            to_content(frame, clip.rate, clip.stream, (first + t) % (1 << FIRST_BITS), **said, **marks)
+            for t, (frame, marks) in enumerate(marked)
         ]
 
     def _best(self, p, arrived):

@@ -95,7 +95,7 @@ def observation(plan, symbols, noise_var):
 def to_frames(mean, variance):
     """Coefficients over time [T, 3, H, W] and their variances -> the same of each frame."""
     basis = over_time(len(mean)).astype(mean.dtype)
-    return np.tensordot(basis.T, mean, 1), np.tensordot(basis.T**2, variance, 1)
+    return np.tensordot(basis.T, mean, 1), of_frames(variance)
 
 
 def to_group(mean, variance):
@@ -115,38 +115,30 @@ def equivalent(mean, error, spectrum):
     return (mean * share).astype(np.float32), v.astype(np.float32)
 
 
-def linear(z, v, spectrum):
-    """Linear MMSE: (mean, error variance, spectrum) of the coefficients of each frame, [T, 3, H, W] each, units of
-    SCALE (image - 1/2)."""
-    mean, error = to_frames(*proximal(0.0, spectrum, z, v))
-    return mean, error, to_frames(np.zeros_like(spectrum), spectrum)[1]
+def of_frames(variance):
+    """Variances over time [T, 3, H, W] -> of the coefficients of each frame."""
+    basis = over_time(len(variance)).astype(variance.dtype)
+    return np.tensordot(basis.T**2, variance, 1)
 
 
-def refined(mean, variance, z, v, spectrum):
-    """The coefficients of each frame once what a network said of the frames, (mean, variance) [T, 3, H, W], has been
-    weighed against what arrived. Its variance is spread over the frequencies as the error of the linear answer is:
-    what it does not know of a frame is mostly what did not arrive."""
-    left = proximal(0.0, spectrum, z, v)[1]
+def linear(z, v, mean, variance):
+    """Linear MMSE under the Gaussian prior (mean, variance) over time: (mean, error variance) of the coefficients of
+    each frame, [T, 3, H, W] each, units of SCALE (image - 1/2)."""
+    return to_frames(*proximal(mean, variance, z, v))
+
+
+def refined(mean, variance, z, v, left, look):
+    """Means of the coefficients of each frame once what a network said of the frames, (mean, variance) [T, 3, H, W], has
+    been combined with another `look` (value, variance, inf: none) at their coefficients over time, and weighed against
+    what arrived. The network's variance is spread over the frequencies as the error of the linear answer, `left`, is: what
+    it does not know of a frame is mostly what did not arrive."""
     whole = left.mean(0)
     group, variance = to_group(mean, variance)
     variance = variance * np.divide(left, whole, out=np.ones_like(left), where=whole > 0)
-    return to_frames(proximal(group, variance, z, INFLATION * v)[0], variance)[0]
+    return to_frames(*proximal(*proximal(group, variance, *look), z, INFLATION * v))[0]
 
 
 def pictures(mean, shifts):
     """Coefficients of each frame [T, 3, H, W] -> frames [T, H, W, 3], about 0..1."""
     frames = np.array([picture_transform.inverse(m) for m in mean]) / SCALE + 0.5
     return aligned(frames, shifts, back=True)
-
-
-def receive(plan, symbols, noise_var, answer=None):
-    """Frames float [T, H, W, 3], about 0..1, of what arrived.
-
-    answer: (mean, error, spectrum) [3, H, W] of a frame -> its (mean, variance) by a network, or None: linear MMSE.
-    """
-    seen = observation(plan, symbols, noise_var)
-    mean, error, spectrum = linear(*seen)
-    if answer:
-        said = [answer(*frame) for frame in zip(mean, error, spectrum, strict=True)]
-        mean = refined(*(np.array(part, np.float32) for part in zip(*said, strict=True)), *seen)
-    return pictures(mean, plan.clip.shifts)

@@ -14,7 +14,7 @@ from ..air import moving_paths, symbol_channel
 from ..air.fading import SEMANTIC_LINK
 from ..base import picture_metrics
 from ..base.errors import UserError
-from ..codec import frames, picture_codec, video_codec, video_sender
+from ..codec import frames, picture_codec, video_receiver, video_sender
 from . import photo_receivers, photo_trials, webp_link, x264_link
 
 CODES = {"x264": "k7", "x264_ldpc": "ldpc"}
@@ -124,7 +124,7 @@ class Evaluation:
         """{method: Trials} of `video`, `frames`, and both with the linear receiver alone."""
         out = {name: Trials() for name in names}
         for clip in self.clips:
-            for base, make, show in (("video", self.groups, self._video), ("frames", self.stills, self._still)):
+            for base, make, shower in (("video", self.groups, self._video), ("frames", self.stills, self._still)):
                 mine = [n for n in names if n.removesuffix("_linear") == base]
                 if not mine:
                     continue
@@ -136,30 +136,36 @@ class Evaluation:
                     for r in range(self.realisations):
                         came = [arrived(self.through(part, clip, snr, r)) for part in sent]
                         for n in mine:
-                            net = n == base
-                            shown = [
-                                ({} if c is None else show(c, net, part)) for part, c in zip(sent, came, strict=True)
-                            ]
+                            show = shower(n == base)
+                            shown = [{} if c is None else show(c, part) for part, c in zip(sent, came, strict=True)]
                             self.score(out[n], n, clip, s, r, shown)
                     self.tick(f"{base} {clip} {snr:g} dB")
         return out
 
-    def answer(self, mean, error, spectrum):
-        """What the network says of a frame."""
+    def answer(self, _, mean, error, spectrum):
+        """What the network says of a frame (video_receiver.VideoReceiver.take)."""
         from ..reference import photo
 
         self.net = self.net or photo_receivers.make(NET)
         return photo.answer(self.net.net, *(x.astype(np.float32) for x in (mean, error, spectrum)))
 
-    def _video(self, came, net, part):
-        shown = photo_receivers.to_bytes(video_codec.receive(*came, self.answer if net else None))
-        return {part.first + t: frame for t, frame in enumerate(shown)}
+    def _video(self, net):
+        """What shows the groups of a clip: (what arrived, Sent) -> {frame: picture}."""
+        receiver, answer = video_receiver.VideoReceiver(), self.answer if net else None
 
-    def _still(self, came, net, part):
+        def show(came, part):
+            shown = receiver.take(*came, answer)
+            frames = photo_receivers.to_bytes(np.concatenate((shown.generated, shown.frames)))
+            return {part.first - len(shown.generated) + t: frame for t, frame in enumerate(frames)}
+
+        return show
+
+    def _still(self, net):
+        """The same of photographs."""
         if net:
             self.net = self.net or photo_receivers.make(NET)
-        shown = self.net(*came) if net else photo_receivers.linear(*came)
-        return {part.first: shown}
+        receiver = self.net if net else photo_receivers.linear
+        return lambda came, part: {part.first: receiver(*came)}
 
     def classical(self, name, snr_known):
         """Trials of x264 in the best mode in hindsight: at each SNR, or one for all."""
