@@ -128,10 +128,10 @@ def linear(z, v, mean, variance):
 
 
 def refined(mean, variance, z, v, left, look):
-    """Means of the coefficients of each frame once what a network said of the frames, (mean, variance) [T, 3, H, W], has
-    been combined with another `look` (value, variance, inf: none) at their coefficients over time, and weighed against
-    what arrived. The network's variance is spread over the frequencies as the error of the linear answer, `left`, is: what
-    it does not know of a frame is mostly what did not arrive."""
+    """Means of the coefficients of each frame once what a network said of the frames, (mean, variance) [T, 3, H, W],
+    has been combined with another `look` (value, variance, inf: none) at their coefficients over time, and weighed
+    against what arrived. The network's variance is spread over the frequencies as the error of the linear answer,
+    `left`, is: what it does not know of a frame is mostly what did not arrive."""
     whole = left.mean(0)
     group, variance = to_group(mean, variance)
     variance = variance * np.divide(left, whole, out=np.ones_like(left), where=whole > 0)

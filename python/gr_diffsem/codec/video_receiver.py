@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The receiver of one stream of moving pictures: groups as they come -> frames, each group seen in the light of the last
+"""The receiver of one stream of moving pictures: groups as they come -> frames, each group in the light of the last
 frame before it.
 
 What stood still since then is known already. The lowest frequency over time of a group of T frames is expected to be
-sqrt(T) p, p the coefficients of the last frame by the linear receiver; what it differs by is the error of p and the innovation, whose
-variance w in each zone is found from what arrived, z = x + n:
+sqrt(T) p, p the coefficients of the last frame by the linear receiver. What it differs by is the error e of p and the
+innovation, whose variance w in each zone is found from what arrived, z = x + n:
 
     E (z - sqrt(T) p)^2 = v + T e + w
 
 by weighted least squares (the weights are 1 / (v + T e + w)^2, so a few passes). This is the prediction step of a
-Kalman filter with a random walk of unknown pace (Kalman 1960; the pace by matching of moments, as Myers and Tapley 1976).
-A prediction that knows less than the spectrum that was sent is not used, so a scene cut, which makes w
-large, costs nothing, and a coefficient that was lost is taken from the frame before where the scene stands still. What a network says of a
-frame is not expected of the next one: its own details would confirm themselves.
+Kalman filter with a random walk of unknown pace (Kalman 1960; the pace by matching of moments, Myers and Tapley 1976).
+A prediction that knows less than the spectrum that was sent is not used, so a scene cut, which makes w large, costs
+nothing, and a coefficient that was lost is taken from the frame before where the scene stands still. What a network
+says of a frame is not expected of the next one: its own details would confirm themselves.
 
-A group that did not come at all is generated: the straight line between the frames shown on both sides of it, the mean of
-a random walk tied at both ends (a Brownian bridge). Such frames are marked. Where the scene changed meanwhile, or too many
+A group that did not come at all is generated: the straight line between the frames shown on both sides of it, the mean
+of a random walk tied at both ends (a Brownian bridge). Such frames are marked. Where the scene changed meanwhile, or too many
 frames are missing, none are made. (The network, told the bridge's variance, made them worse by 0.1 to 0.5 dB.)
 """
 

@@ -20,7 +20,8 @@ from . import photo_receivers, photo_trials, webp_link, x264_link
 CODES = {"x264": "k7", "x264_ldpc": "ldpc"}
 SEMANTIC = ("video", "video_linear", "frames", "frames_linear")
 METHODS = (*SEMANTIC, *CODES)
-NET = "photo_mmse"
+NET = "photo_mmse"  #: of photographs
+FAST = "photo_mmse/int8"  #: of moving pictures: what runs in real time
 WALK, WALK_HZ = "walk", 2.0  #: of Doppler: 1.4 m/s at 430 MHz
 CHANNELS = (*SEMANTIC_LINK, WALK)
 MOST_DB = 60.0  #: of a frame's PSNR: a black frame received as black has no end of it
@@ -70,7 +71,7 @@ class Evaluation:
         self.realisations, self.seed, self.group = realisations, seed, group
         self.save, self.tick = save or (lambda *_: None), tick or (lambda text: None)
         self.uses = {name: int(clip[0].size * cbr) for name, (clip, _) in clips.items()}
-        self.net, self._coded = None, {}
+        self._nets, self._coded = {}, {}
 
     def through(self, sent, name, snr_db, realisation):
         """Radio frames of a part of a clip through the air."""
@@ -146,8 +147,12 @@ class Evaluation:
         """What the network says of a frame (video_receiver.VideoReceiver.take)."""
         from ..reference import photo
 
-        self.net = self.net or photo_receivers.make(NET)
-        return photo.answer(self.net.net, *(x.astype(np.float32) for x in (mean, error, spectrum)))
+        return photo.answer(self._net(FAST).net, *(x.astype(np.float32) for x in (mean, error, spectrum)))
+
+    def _net(self, name):
+        if name not in self._nets:
+            self._nets[name] = photo_receivers.make(name)
+        return self._nets[name]
 
     def _video(self, net):
         """What shows the groups of a clip: (what arrived, Sent) -> {frame: picture}."""
@@ -162,9 +167,7 @@ class Evaluation:
 
     def _still(self, net):
         """The same of photographs."""
-        if net:
-            self.net = self.net or photo_receivers.make(NET)
-        receiver = self.net if net else photo_receivers.linear
+        receiver = self._net(NET) if net else photo_receivers.linear
         return lambda came, part: {part.first: receiver(*came)}
 
     def classical(self, name, snr_known):
