@@ -5,6 +5,7 @@ Nothing is adapted to a channel: the picture's transform coefficients are the sy
 """
 
 import functools
+import itertools
 import secrets
 import sys
 import threading
@@ -17,7 +18,7 @@ from ..base import picture_files, regular_file, video_files
 from ..base.errors import UserError
 from ..base.number_options import ratio, real, whole
 from ..codec import content, frame_header, frame_layout, frames, learned_code, picture_fit, video_groups, video_sender
-from . import ending, radio, transport
+from . import ending, radio, send_live, transport
 
 LEAD = 4000  #: idle samples before the first frame and behind the last, so that a receiver gets all of it
 SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffers hold
@@ -25,7 +26,10 @@ SILENCE = 1.0  #: seconds behind the last frame of a radio, more than its buffer
 
 def add_arguments(parser):
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="photographs, folders of them, clips, or arrays (.npy)"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="photographs, folders of them, clips, arrays (.npy); or camera:, camera:2, screen:, screen::1",
     )
     parser.add_argument("--text", action="append", default=[], help="a message, which rides digitally; comes first")
     parser.add_argument("--domain", default="", metavar="NAME", help="what an array's values are, such as csi")
@@ -33,8 +37,9 @@ def add_arguments(parser):
     ratio(parser, "--cbr", default=1 / 12, help="channel uses per value of a picture or frame (1/12)")
     text = "longer pictures are reduced to this (768 pixels)"
     whole(parser, "--max-side", "pixels", least=picture_files.LEAST, default=768, help=text)
-    text = "of a clip that are sent together: 4, 8, 16, or 0 for what suits it (8)"
+    text = "of a stored clip that are sent together: 4, 8, 16, or 0 for what suits it (8); --latency sets its own"
     whole(parser, "--group", "frames", default=8, metavar="N", help=text)
+    send_live.add_arguments(parser, real, whole)
     whole(parser, "--repeat", "times", default=1, help="times that each picture is sent; 0: until interrupted")
     parser.add_argument(
         "--scheme",
@@ -59,22 +64,61 @@ def add_arguments(parser):
 def run(args):
     at = transport.place(args.to, "--to")
     _check(args)
-    amplitude = args.amplitude or (0.2 if at.kind in ("uhd", "soapy") else 1.0)
-    form, names, cut, skipped = frame_layout.Layout(), [], [], []
+    radio_end = at.kind in ("uhd", "soapy")
+    amplitude = args.amplitude or (0.2 if radio_end else 1.0)
+    form = frame_layout.Layout()
+
+    def samples(frame):
+        return burst(form, frame, args.papr, amplitude, args.gap)
+
+    live = send_live.wanted(args)
+    if live:
+        how = _hash(args.scheme), _sign(args), _say
+        program = send_live.LiveProgram(live, args, samples, args.gap, args.rate, *how)
+        _say(f"{live}: {program.pace.rate:g} frames a second in groups of {program.pace.length}; ends with Ctrl+C")
+    else:
+        program = _stored(args, samples)
+    report = (_over_radio if radio_end else _over_pipe)(at, args, program, amplitude)
+    if live:
+        program.close()
+        if program.failed:
+            raise UserError(f"{live}: {program.failed}; --max-side and --cbr say how large it is sent")
+    return {**report, **program.report()}
+
+
+class Stored:
+    """Pieces of what is stored, `repeat` times over, 0: without end. contents: [(name, samples of each frame)]."""
+
+    def __init__(self, contents, repeat, skipped):
+        self._contents, self._repeat, self._skipped = contents, repeat, skipped
+
+    def __iter__(self):
+        rounds = 0
+        while rounds < self._repeat or not self._repeat:
+            for name, bursts in self._contents:
+                for i, x in enumerate(bursts):
+                    yield send_live.Piece(x, name, i + 1, len(bursts))
+            rounds += 1
+
+    def report(self):
+        """What the command's report says of it."""
+        return {"skipped": self._skipped}
+
+
+def _stored(args, samples):
+    made, skipped = [], []
     for number, (name, what, data, symbols) in enumerate(_contents(args, skipped.append)):
         try:
-            made = frames.cut(data, symbols, number % 16)
+            cut = frames.cut(data, symbols, number % 16)
         except ValueError as e:
             raise UserError(f"{name}: {e}") from None
-        names.append(name)
-        cut.append([burst(form, f, args.papr, amplitude, args.gap) for f in made])
-        _say(f"{name}: {what}, {len(cut[-1])} frames, {sum(map(len, cut[-1])) / args.rate:.2f} s on the air")
-    if skipped and not names:
+        made.append((name, [samples(f) for f in cut]))
+        _say(f"{name}: {what}, {len(cut)} frames, {sum(map(len, made[-1][1])) / args.rate:.2f} s on the air")
+    if skipped and not made:
         raise UserError(skipped[0] if len(skipped) == 1 else f"nothing is left to send: {'; '.join(skipped)}")
     for why in skipped:
         _say(f"skipped: {why}")
-    report = (_over_radio if at.kind in ("uhd", "soapy") else _over_pipe)(at, args, cut, names, amplitude)
-    return {**report, "skipped": len(skipped)}
+    return Stored(made, args.repeat, len(skipped))
 
 
 def _contents(args, skip):
@@ -83,15 +127,10 @@ def _contents(args, skip):
     if not (args.files or args.text):
         raise UserError("send what? Give photographs, arrays (.npy) or --text WORDS")
     for path in args.files:
-        if not _is_clip(path) and Path(path).suffix != ".npy":
+        if not video_files.is_clip(path) and Path(path).suffix != ".npy":
             picture_files.files(path)  # what is not there, or empty, is a mistake: nothing is sent
     scheme, codec = _hash(args.scheme), _codec(args.codec)
-    if args.callsign is not None and not args.callsign.strip():
-        raise UserError("--callsign is empty: give one, or leave the option out")
-    try:
-        sign = content.call_sign(args.callsign or "")
-    except ValueError as e:
-        raise UserError(f"--{e}") from None
+    sign = _sign(args)
     for words in args.text:
         try:
             yield "text", f"{len(words)} characters", content.encode_text(words, sign), np.zeros(0, np.complex64)
@@ -101,7 +140,7 @@ def _contents(args, skip):
         if Path(path).suffix == ".npy":
             yield _array(Path(path), args.domain, sign)
             continue
-        if _is_clip(path):
+        if video_files.is_clip(path):
             yield from _clip(Path(path), args, scheme, sign)
             continue
         for name, picture in picture_files.each(path, args.max_side, _say, skip):
@@ -114,8 +153,14 @@ def _contents(args, skip):
                 yield name, f"{picture.shape[1]} x {picture.shape[0]}{by}", made.digital, made.symbols
 
 
-def _is_clip(path):
-    return Path(path).suffix.lower() in video_files.ENDINGS
+def _sign(args):
+    """Octets of --callsign."""
+    if args.callsign is not None and not args.callsign.strip():
+        raise UserError("--callsign is empty: give one, or leave the option out")
+    try:
+        return content.call_sign(args.callsign or "")
+    except ValueError as e:
+        raise UserError(f"--{e}") from None
 
 
 def _clip(path, args, scheme, sign):
@@ -127,7 +172,7 @@ def _clip(path, args, scheme, sign):
         sender = video_sender.VideoSender(
             uses, video.rate, args.group, secrets.randbelow(256), scheme_hash=scheme, before=sign
         )
-        for frame in video:
+        for frame in itertools.islice(video, args.frames or None):
             yield from _groups(path, sender.take(frame))
         yield from _groups(path, sender.flush())
     except ValueError as e:
@@ -197,13 +242,13 @@ def idle(seconds, args, amplitude):
         left -= n
 
 
-def _over_pipe(at, args, cut, names, amplitude):
+def _over_pipe(at, args, program, amplitude):
     waiting = functools.cache(lambda: None if out.readers else _say("waiting for a receiver ..."))
     out = transport.writer(at, args.rate, args.freq, waiting, _say)
-    pace = transport.Pace(args.rate if at.kind == "zmq" else np.inf)
+    live = isinstance(program, send_live.LiveProgram)
+    pace = transport.Pace(args.rate if at.kind == "zmq" or live else np.inf)
     sent = {"contents": 0, "frames": 0, "samples": 0, "to": args.to}
     begin = time.monotonic()
-    rounds = 0
 
     def put(x):
         out.write(x)
@@ -214,14 +259,12 @@ def _over_pipe(at, args, cut, names, amplitude):
         for x in idle(args.lead, args, amplitude):
             put(x)
         put(np.zeros(LEAD))
-        while rounds < args.repeat or not args.repeat:
-            for name, bursts in zip(names, cut, strict=True):
-                for i, x in enumerate(bursts):
-                    put(x)
-                    sent["frames"] += 1
-                    _progress(name, i + 1, len(bursts))
-                sent["contents"] += 1
-            rounds += 1
+        for piece in program:
+            put(piece.samples)
+            if piece.name:
+                sent["frames"] += 1
+                sent["contents"] += piece.number == piece.of
+                _progress(piece)
         put(np.zeros(2 * LEAD))
         for x in idle(args.tail, args, amplitude):
             put(x)
@@ -233,7 +276,7 @@ def _over_pipe(at, args, cut, names, amplitude):
     return sent
 
 
-def _over_radio(at, args, cut, names, amplitude):
+def _over_radio(at, args, program, amplitude):
     from gnuradio import gr
 
     class Waveform(gr.sync_block):
@@ -249,17 +292,14 @@ def _over_radio(at, args, cut, names, amplitude):
         def _all(self):
             yield from idle(args.lead, args, amplitude)
             yield np.zeros(LEAD, np.complex64)
-            rounds = 0
-            while rounds < args.repeat or not args.repeat:
-                for name, bursts in zip(names, cut, strict=True):
-                    for i, x in enumerate(bursts):
-                        if self.stopped:
-                            return
-                        yield x
-                        self.frames += 1
-                        _progress(name, i + 1, len(bursts))
-                    self.contents += 1
-                rounds += 1
+            for piece in program:
+                if self.stopped:
+                    return
+                yield piece.samples
+                if piece.name:
+                    self.frames += 1
+                    self.contents += piece.number == piece.of
+                    _progress(piece)
             yield np.zeros(LEAD, np.complex64)
             yield from idle(args.tail, args, amplitude)
             yield np.zeros(int(SILENCE * args.rate), np.complex64)
@@ -298,10 +338,10 @@ def _over_radio(at, args, cut, names, amplitude):
     }
 
 
-def _progress(name, done, of):
+def _progress(piece):
     if sys.stderr.isatty():
-        end = "\n" if done == of else ""
-        ending.tell(f"\r{name}: frame {done} of {of}", end=end, file=sys.stderr)
+        end = "\n" if piece.number == piece.of else ""
+        ending.tell(f"\r{piece.name}: frame {piece.number} of {piece.of}", end=end, file=sys.stderr)
 
 
 def _say(text):
@@ -312,4 +352,5 @@ def table(report):
     what = f"{report['contents']} contents, {report['samples']} samples"
     frames = f", {report['frames']} frames" if "frames" in report else ""
     skipped = f", {report['skipped']} skipped" if report.get("skipped") else ""
-    return f"sent {what} to {report['to']}{frames}{skipped}"
+    out = f", {report['left_out']} pictures left out" if report.get("left_out") else ""
+    return f"sent {what} to {report['to']}{frames}{skipped}{out}"

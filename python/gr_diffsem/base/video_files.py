@@ -48,6 +48,11 @@ def files(paths):
     return out
 
 
+def is_clip(path):
+    """Whether a path ends as files of moving pictures do."""
+    return Path(path).suffix.lower() in ENDINGS
+
+
 @dataclass(frozen=True)
 class Timing:
     """rate: frames a second. even: whether the file's frames come at it. count: of them, by its packets."""
@@ -79,7 +84,7 @@ class Video:
         first = next(iter(self._decoded()), None)
         if first is None:
             raise UserError(f"{path}: none of its frames can be decoded")
-        self.shape = self._picture(first).shape[:2]
+        self.shape = picture(first, max_side).shape[:2]
 
     def _open(self):
         fault = regular_file.fault(self._path)
@@ -126,18 +131,6 @@ class Video:
             except self._av.error.FFmpegError as e:
                 self._say(f"{self._path}: the rest cannot be decoded ({_reason(e)})")
 
-    def _picture(self, frame):
-        picture = to_rgb(frame)
-        turned = np.rot90(picture, round((frame.rotation or 0) / 90) % 4)  # both anticlockwise
-        h, w = turned.shape[:2]
-        if self._max_side and max(h, w) > self._max_side:
-            from PIL import Image
-
-            scale = self._max_side / max(h, w)
-            size = max(round(w * scale), LEAST), max(round(h * scale), LEAST)
-            return np.asarray(Image.fromarray(np.ascontiguousarray(turned)).resize(size, Image.LANCZOS))
-        return np.ascontiguousarray(turned)
-
     def __iter__(self):
         if self._timing.even:
             yield from map(self._fitting, self._decoded())
@@ -155,12 +148,12 @@ class Video:
 
     def _fitting(self, frame):
         """A frame in the first one's size: a file may change it."""
-        picture = self._picture(frame)
-        if picture.shape[:2] == self.shape:
-            return picture
+        found = picture(frame, self._max_side)
+        if found.shape[:2] == self.shape:
+            return found
         from PIL import Image
 
-        return np.asarray(Image.fromarray(picture).resize(self.shape[::-1], Image.LANCZOS))
+        return np.asarray(Image.fromarray(found).resize(self.shape[::-1], Image.LANCZOS))
 
     def first(self, n):
         """The first n frames, or all, uint8 [n, H, W, 3]."""
@@ -208,6 +201,19 @@ class Writer:
                 self._put(None)
         finally:
             self._container.close()
+
+
+def picture(frame, max_side):
+    """av.VideoFrame -> uint8 [H, W, 3], turned as its rotation says, no side longer than max_side (None: any)."""
+    turned = np.rot90(to_rgb(frame), round((frame.rotation or 0) / 90) % 4)  # both anticlockwise
+    h, w = turned.shape[:2]
+    if max_side and max(h, w) > max_side:
+        from PIL import Image
+
+        scale = max_side / max(h, w)
+        size = max(round(w * scale), LEAST), max(round(h * scale), LEAST)
+        return np.asarray(Image.fromarray(np.ascontiguousarray(turned)).resize(size, Image.LANCZOS))
+    return np.ascontiguousarray(turned)
 
 
 def to_rgb(frame):

@@ -51,6 +51,11 @@ class Groups:
             out += self.flush()
         return out
 
+    @property
+    def empty(self):
+        """Whether no frame waits."""
+        return not self._waiting
+
     def flush(self):
         """What waits, as `take` gives it."""
         if not self._waiting:

@@ -14,9 +14,10 @@ A prediction that knows less than the spectrum that was sent is not used, so a s
 nothing, and a coefficient that was lost is taken from the frame before where the scene stands still. What a network
 says of a frame is not expected of the next one: its own details would confirm themselves.
 
-A group that did not come at all is generated: the straight line between the frames shown on both sides of it, the mean
-of a random walk tied at both ends (a Brownian bridge). Such frames are marked. Where the scene changed meanwhile, or too many
-frames are missing, none are made. (The network, told the bridge's variance, made them worse by 0.1 to 0.5 dB.)
+A group that did not come at all is generated: the straight line between the frames shown on both sides of it, the
+mean of a random walk tied at both ends (a Brownian bridge). Such frames are marked. Where the scene changed meanwhile,
+or too many frames are missing, none are made. (The network, told the bridge's variance, made them worse by 0.1 to
+0.5 dB.)
 """
 
 from dataclasses import dataclass, replace
@@ -36,8 +37,8 @@ MOST_GENERATED = 2 * MOST_FRAMES  #: frames of a gap
 
 @dataclass(frozen=True)
 class Last:
-    """The last frame of a group: its number; frame, by the linear receiver, float [H, W, 3], about 0..1; error: variance of
-    its coefficients [3, H, W], units of (SCALE (image - 1/2))^2; shown: the frame as it was shown."""
+    """The last frame of a group: its number; frame, by the linear receiver, float [H, W, 3], about 0..1; error:
+    variance of its coefficients [3, H, W], units of (SCALE (image - 1/2))^2; shown: the frame as it was shown."""
 
     number: int
     frame: np.ndarray

@@ -52,6 +52,20 @@ class VideoSender:
         """What waits, as `take` gives it."""
         return [self._encode(*group) for group in self._groups.flush()]
 
+    @property
+    def number(self):
+        """Of the frame that begins the next group."""
+        return self._next
+
+    @property
+    def empty(self):
+        """Whether no frame waits for its group to be whole."""
+        return self._groups.empty
+
+    def leave_out(self):
+        """Count a frame that is not sent, where none waits: those behind it keep their time."""
+        self._next += 1
+
     def _check(self, frame):
         most = MAX_PIXELS // (self.length or video_groups.LENGTHS[-1])
         if frame.shape[0] * frame.shape[1] > most:
