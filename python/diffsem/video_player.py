@@ -21,10 +21,11 @@ class video_player(OwnThread, gr.basic_block):
     """PDUs of frames in (port ``content``), the same out (port ``content``), each when its number and rate say so.
 
     delay: seconds that the first frame of a stream is held back, so that groups may be late by as much. A stream that
-    is further out of step, or another one, sets the clock anew. Contents of other kinds pass at once.
+    is further out of step, or another one, sets the clock anew. Frames that the decoder generated for a group that was
+    missing are left out where they come late: what they stand for is over. Contents of other kinds pass at once.
 
-    Port ``stats``: ``in``, ``out``, ``dropped`` (malformed, or too many wait), ``late`` (of those out). Raises
-    ValueError naming the parameter, its value and the remedy.
+    Port ``stats``: ``in``, ``out``, ``dropped`` (malformed, generated and late, or too many wait), ``late`` (of those
+    out). Raises ValueError naming the parameter, its value and the remedy.
     """
 
     def __init__(self, delay=0.5):
@@ -60,7 +61,12 @@ class video_player(OwnThread, gr.basic_block):
             except queue.Empty:
                 continue
             try:
-                if self._stopped.wait(max(self._wait(message), 0)):
+                due = self._wait(message)
+                if due < 0 and _generated(message):
+                    self._counts["dropped"] += 1
+                    continue
+                self._counts["late"] += due < 0
+                if self._stopped.wait(max(due, 0)):
                     return
             except Exception as e:  # whatever it is, the block lives on
                 self._counts["dropped"] += 1
@@ -81,5 +87,8 @@ class video_player(OwnThread, gr.basic_block):
         if key != self._key or abs(due) > OUT_OF_STEP + self._delay:
             self._key, self._begin = key, now + self._delay - at
             return self._delay
-        self._counts["late"] += due < 0
         return due
+
+
+def _generated(message):
+    return pmt.to_python(pmt.dict_ref(pmt.car(message), pmt.intern("generated"), pmt.PMT_F)) is True

@@ -18,14 +18,16 @@ class video_sink(gr.basic_block):
     """PDUs of frames in (port ``content``), NUMBER_STREAM.mp4 and .json in a folder for each stream of them.
 
     Frames lie in the file where their numbers say. Those that did not come are the last one that did, counted as
-    ``concealed``; those that come again, because their sender repeats them, are left out. A file ends when the block
-    stops or a stream of another size or rate comes under its number. Contents of other kinds are left to other sinks.
+    ``concealed``; those that the decoder made up from their neighbours are ``generated``; those that come again,
+    because their sender repeats them, are left out. A file ends when the block stops or a stream of another size or
+    rate comes under its number. Contents of other kinds are left to other sinks.
 
     folder: made if it is not there; what lies there already is not touched. written: called with (path, dictionary)
     for each file at its end; failed: with the OSError where one cannot be written.
 
     Port ``stats``: ``in`` = ``out`` + ``again`` + ``other`` (kinds) + ``dropped`` (no frame, or not written), and
-    ``concealed``, ``files``. Raises ValueError naming the parameter, its value and the remedy.
+    ``concealed``, ``generated`` (of those out), ``files``. Raises ValueError naming the parameter, its value and the
+    remedy.
     """
 
     def __init__(self, folder, written=None, failed=None):
@@ -43,7 +45,7 @@ class video_sink(gr.basic_block):
             raise ValueError(f"folder is {folder}: cannot be made ({e.strerror})") from None
         self._written, self._failed = written, failed
         self._streams = {}
-        self._counts = dict.fromkeys(("in", "out", "again", "other", "dropped", "concealed", "files"), 0)
+        self._counts = dict.fromkeys(("in", "out", "again", "other", "dropped", "concealed", "generated", "files"), 0)
         self.message_port_register_in(pmt.intern("content"))
         self.message_port_register_out(pmt.intern("stats"))
         self.set_msg_handler(pmt.intern("content"), self.take)
@@ -103,6 +105,7 @@ class video_sink(gr.basic_block):
         open_.writer.add(frame)
         open_.took(frame, said, missing)
         self._counts["concealed"] += missing
+        self._counts["generated"] += said.get("generated") is True
         self._counts["out"] += 1
 
     def _begin(self, stream, key):
@@ -137,13 +140,14 @@ class _Open:
     def __init__(self, path, key, writer):
         self.path, self.key, self.writer = path, key, writer
         self.next, self.last = 0, None
-        self._frames = self._concealed = self._evaluations = 0
+        self._frames = self._concealed = self._generated = self._evaluations = 0
         self._snrs, self._seconds, self._scheme, self._callsign = [], 0.0, None, None
 
     def took(self, frame, said, missing):
         self.next, self.last = said["number"] + 1, frame
         self._frames += 1
         self._concealed += missing
+        self._generated += said.get("generated") is True
         self._snrs.append(said.get("snr_db", np.nan))
         self._evaluations += said.get("evaluations", 0)
         self._seconds += said.get("seconds", 0.0)
@@ -155,6 +159,7 @@ class _Open:
         (h, w, _), rate = self.key
         known = [x for x in self._snrs if isinstance(x, float) and np.isfinite(x)]
         snr = float(np.mean(known)) if known else None
-        out = {"shape": [h, w], "rate": rate, "frames": self._frames, "concealed": self._concealed, "snr_db": snr}
+        out = {"shape": [h, w], "rate": rate, "frames": self._frames, "concealed": self._concealed}
+        out.update(generated=self._generated, snr_db=snr)
         out.update({"callsign": self._callsign} if self._callsign else {})
         return {**out, "scheme": self._scheme, "evaluations": self._evaluations, "seconds": round(self._seconds, 3)}

@@ -108,7 +108,8 @@ def test_a_sink_keeps_time(tmp_path):
     sink.take(pmt.cons(pmt.to_pmt({"kind": "text"}), pmt.init_u8vector(1, [65])))
     sink.close()
     counts = sink.counts()
-    assert counts == {"in": 8, "out": 5, "again": 2, "other": 1, "dropped": 0, "concealed": 2, "files": 2}
+    none = {"dropped": 0, "generated": 0}
+    assert counts == {"in": 8, "out": 5, "again": 2, "other": 1, **none, "concealed": 2, "files": 2}
     assert video_files.Video(tmp_path / "0000_0.mp4").count == 6
 
 
@@ -130,6 +131,53 @@ def test_a_player_plays_at_the_streams_pace():
     player.stop()
     assert [n for _, n in player.shown] == [0, 1, 2, 3]
     assert player.shown[0][0] - begin > 0.19 and player.shown[3][0] - player.shown[0][0] > 0.28
+
+
+def test_a_group_that_is_missing_is_generated_and_marked(file, tmp_path, monkeypatch):
+    """Frames 4 to 7 of 12 never come: they are made of their neighbours, which sink and player know."""
+    from gr_diffsem.codec import frames, video_sender
+
+    sender = video_sender.VideoSender(6144, 25.0, 4)
+    made = [encoded for frame in file[1][:12] for encoded in sender.take(frame)]
+    decoder, shown = diffsem.semantic_decoder("linear"), []
+    monkeypatch.setattr(decoder, "message_port_pub", lambda port, message: shown.append((str(port), message)))
+    decoder.start()
+    for number in (0, 2):
+        for frame in frames.cut(made[number].digital, made[number].symbols, number):
+            said = {"id": number, "total": frame.header.total, "index": frame.header.index}
+            said.update(digital=frame.header.digital, noise_var=0.01, snr_db=20.0)
+            vector = pmt.init_c32vector(frame.symbols.size, frame.symbols.tolist())
+            decoder._handle(pmt.cons(pmt.to_pmt(said), vector))
+    decoder.stop()
+    sink = diffsem.video_sink(str(tmp_path))
+    contents = [message for port, message in shown if port == "content"]
+    for message in contents:
+        sink.take(message)
+    sink.close()
+    marks = [(said["number"], said.get("generated") is True) for _, said in map(from_content, contents)]
+    assert marks == [(n, 4 <= n < 8) for n in range(12)]
+    assert sink.counts()["generated"] == 4 and not sink.counts()["concealed"]
+    assert json.loads(next(tmp_path.glob("*.json")).read_text())["generated"] == 4
+
+
+def test_a_player_leaves_out_what_was_generated_too_late():
+    class Player(diffsem.video_player):
+        shown = []
+
+        def message_port_pub(self, port, message):
+            if pmt.symbol_to_string(port) == "content":
+                self.shown.append(from_content(message)[1]["number"])
+
+    player = Player(0.0)
+    player.start()
+    end = time.monotonic() + 10
+    player.take(frames_of([8])[0])
+    for pdu in [*frames_of([4, 5], generated=True), *frames_of([6])]:
+        player.take(pdu)
+    while sum(player.counts()[n] for n in ("out", "dropped")) < 4 and time.monotonic() < end:
+        time.sleep(0.01)
+    player.stop()
+    assert player.shown == [8, 6] and player.counts()["dropped"] == 2
 
 
 BAD = [
@@ -160,6 +208,9 @@ def test_bad_messages_are_counted(tmp_path):
         (lambda: diffsem.video_source(__file__), "path: .*no file of moving pictures"),
         (lambda: diffsem.video_source("a.mp4", max_side=3), "max_side is 3"),
         (lambda: diffsem.video_source("a.mp4", stream=300), "stream is 300"),
+        (lambda: diffsem.video_source("camera:", fps=0), "fps is 0"),
+        (lambda: diffsem.video_source("camera:77"), "camera:77: no camera is at '/dev/video77'"),
+        (lambda: diffsem.video_source("screen::77777"), "no screen can be seen at ':77777'"),
         (lambda: diffsem.video_source("a.mp4", paced=False, repeat=True), "repeat without paced"),
         (lambda: diffsem.video_sink("/proc/no/folder"), "folder is"),
         (lambda: diffsem.video_player(-1), "delay is -1"),

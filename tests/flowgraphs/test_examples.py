@@ -306,7 +306,7 @@ def test_video_loopback_plays(tmp_path):
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
     got = json.loads(lines[-1][7:])[-1]
     assert got["player"]["out"] >= 12 and got["decoder"]["out"] >= 2 and not got["decoder"]["failed"]
-    assert got["said"] == "photo_mmse"
+    assert got["said"] == "photo_mmse/int8"
 
 
 def test_moving_pictures_cross_zeromq(tmp_path):
@@ -391,4 +391,5 @@ def test_every_example_is_tested():
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     tested |= {"video_loopback", "video_tx_zmq", "video_rx_zmq"}
+    tested |= {"video_tx_hackrf", "video_rx_usrp", "video_rx_soapy"}
     assert {path.stem for path in EXAMPLES.glob("*.grc")} == tested

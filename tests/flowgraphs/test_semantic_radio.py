@@ -125,32 +125,65 @@ def test_paced_by_the_clock(tmp_path, photograph):
 )
 def test_a_hackrf_flowgraph_reaches_another(tmp_path, photograph, name, words):
     """As grcc makes them, with their screens; the first frame of all may be lost, because nothing came before it."""
+    out = tmp_path / "out"
+    receiver = [name, *words.split(), "--folder", str(out), "--scheme", "linear"]
+    sender = ["photo_tx_hackrf", "--photo", str(tmp_path / "photo.png")]
+    both_run(tmp_path, (receiver, sender), lambda: len(list(out.glob("*.json"))) >= 2)
+    images, said = pictures(out)
+    assert said[1]["frames_lost"] == 0 and said[1]["snr_db"] == pytest.approx(15, abs=1)
+    assert picture_metrics.psnr(photograph, images[1]) > 24
+
+
+def both_run(folder, lines, done):
+    """Compile two examples with grcc, [name, argument, ...] each, and run them at once until done()."""
     env = environment(f"air={air()},snr=15,at_gain=16,offset=3000")
     grcc = "import sys; from gnuradio.grc.compiler import main; sys.exit(main())"
-    for graph in (name, "photo_tx_hackrf"):
-        path = str(ROOT / "examples" / f"{graph}.grc")
-        line = [sys.executable, "-c", grcc, "-o", str(tmp_path), path]
+    for name, *_ in lines:
+        line = [sys.executable, "-c", grcc, "-o", str(folder), str(ROOT / "examples" / f"{name}.grc")]
         made = subprocess.run(line, env=env, capture_output=True, text=True, timeout=60)
         assert made.returncode == 0 and "arning" not in made.stdout + made.stderr, made.stdout + made.stderr
-    out = tmp_path / "out"
-    lines = [
-        [f"{name}.py", *words.split(), "--folder", str(out), "--scheme", "linear"],
-        ["photo_tx_hackrf.py", "--photo", str(tmp_path / "photo.png")],
-    ]
     quiet = {"env": env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = [subprocess.Popen([sys.executable, str(tmp_path / line[0]), *line[1:]], **quiet) for line in lines]
+    running = [subprocess.Popen([sys.executable, str(folder / f"{n}.py"), *words], **quiet) for n, *words in lines]
     try:
         until = time.monotonic() + 60
-        while len(list(out.glob("*.json"))) < 2 and time.monotonic() < until:
+        while not done() and time.monotonic() < until:
             time.sleep(0.2)
     finally:
         for one in running:
             one.terminate()
         ended = [one.wait(20) for one in running]
     assert ended == [0, 0]
-    images, said = pictures(out)
-    assert said[1]["frames_lost"] == 0 and said[1]["snr_db"] == pytest.approx(15, abs=1)
-    assert picture_metrics.psnr(photograph, images[1]) > 24
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("video_rx_soapy", "--driver diffsemsim --antenna RX2"),
+        ("video_rx_usrp", "--args type=soapy,driver=diffsemsim"),
+    ],
+)
+def test_moving_pictures_cross_radios(tmp_path, name, words):
+    """The file grows while they run, and can be read though the receiver is stopped."""
+    pytest.importorskip("av")
+    from gr_diffsem.base import video_files
+
+    wide, out = picture_files.bundled(160, 1).popitem()[1], tmp_path / "out"
+    writer = video_files.Writer(tmp_path / "clip.mp4", (96, 128), 10)
+    for t in range(24):
+        writer.add(np.ascontiguousarray(wide[t % 8 : t % 8 + 96, 5 : 5 + 128]))
+    writer.close()
+
+    def enough():
+        return any(path.stat().st_size > 6000 for path in out.glob("*.mp4"))
+
+    receiver = [name, *words.split(), "--folder", str(out), "--scheme", "linear"]
+    both_run(tmp_path, (receiver, ["video_tx_hackrf", "--clip", str(tmp_path / "clip.mp4")]), enough)
+    (path,) = out.glob("*.mp4")
+    got, truth = video_files.Video(path).first(None), video_files.Video(tmp_path / "clip.mp4").first(None)
+    assert len(got) >= 8
+    best = [max(picture_metrics.psnr(a, b) for b in truth) for a in got[-8:]]
+    assert np.median(best) > 22
+    assert json.loads(path.with_suffix(".json").read_text())["snr_db"] == pytest.approx(15, abs=1.5)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,33 @@ def test_a_clip_comes_out_as_a_clip(sent):
     assert -10 * np.log10(np.mean((back / 255.0 - truth / 255.0) ** 2)) > 23
 
 
+def test_a_clip_goes_at_its_own_pace(sent, tmp_path, capsys):
+    """With --latency, into a file: as much air as its 12 frames take at 12 a second, silence between the groups."""
+    air, rate = tmp_path / "air.cf32", 1e6
+    words = ["send", str(sent[0] / "a.mp4"), "--latency", "2", "--cbr", "1/6", "--to", f"file:{air}"]
+    assert cli.main([*words, "--rate", str(rate), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["pictures"] + said["left_out"] == 12 and said["group"] == 8 and said["samples"] >= rate
+    words = ["receive", "--from", f"file:{air}", "--out", str(tmp_path / "got"), "--scheme", "linear", "--json"]
+    assert cli.main(words) == 0
+    (path,) = (tmp_path / "got").glob("*.mp4")
+    got = json.loads(path.with_suffix(".json").read_text())
+    assert got["frames"] - got["generated"] == said["pictures"] >= 4
+
+
+def test_what_happens_now_is_sent_alone(sent, capsys):
+    clip = str(sent[0] / "a.mp4")
+    for words, says in [
+        ([clip, "--latency", "0.1"], "--latency: 0.1 s, groups of 4 frames"),
+        (["camera:77"], "camera:77: no camera is at '/dev/video77'"),
+        (["camera:", clip], "camera: is sent as it happens, so nothing else can be"),
+        ([clip, "--latency", "2", "--repeat", "3"], "--repeat is for what is stored"),
+        (["--text", "73", "--latency", "2"], "--latency is for a camera, a screen or a clip"),
+    ]:
+        assert cli.main(["send", *words, "--to", "file:/tmp/never.cf32"]) != 0
+        assert says in capsys.readouterr().err
+
+
 def test_what_cannot_be_sent_gets_a_sentence(sent, tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("no clip")
     for words, says in [

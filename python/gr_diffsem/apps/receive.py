@@ -100,6 +100,8 @@ def table(report):
         lost.append(f"{report['gaps']} gaps of {report['samples_lost']} samples in all")
     if report["concealed"]:
         lost.append(f"{report['concealed']} frames of moving pictures concealed")
+    if report["generated"]:
+        lost.append(f"{report['generated']} generated between others")
     end = f" ({', '.join(lost)})" if lost else ""
     hint = f"\nno frames are found, but {report['hint']}" if "hint" in report else ""
     return f"received {report['contents']} contents from {report['frames']} frames{end} in {report['out']}{hint}"

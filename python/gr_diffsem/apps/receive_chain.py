@@ -155,7 +155,7 @@ class Chain:
         }
         decoder = self.decoder.counts()
         counts.update({name: decoder[name] for name in ("dropped", "undecoded", "overrun", "failed")})
-        counts["concealed"] = self.clips.counts()["concealed"]
+        counts.update({name: self.clips.counts()[name] for name in ("concealed", "generated")})
         counts.update(self._clock.counts())
         if self._times:
             counts.update(lost_by_time(self._times.current_tags(), args.rate))

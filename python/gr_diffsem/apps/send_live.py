@@ -67,7 +67,7 @@ class LiveProgram:
             self.pace = video_pace.VideoPace(latency, self._source.rate, most, per_use)
             how = {"length": self.pace.length, "stream": secrets.randbelow(256), "scheme_hash": scheme, "before": sign}
             self._sender = video_sender.VideoSender(most, self._source.rate, **how)
-        except ValueError as e:
+        except (UserError, ValueError) as e:
             raise UserError(f"--{e}") from None
         self._name, self._frames = str(where), args.frames or np.inf
         self._ready, self._waiting, self._lock = queue.Queue(), 0, threading.Lock()

@@ -53,8 +53,12 @@ class Live:
 
     def __iter__(self):
         """Frames at `rate`; one that is not new is left out."""
+        return self.until(self._closed)
+
+    def until(self, ended):
+        """The same until the threading.Event is set."""
         begin, tick, last = time.monotonic(), 0, None
-        while not self._closed.wait(max(begin + tick / self.rate - time.monotonic(), 0)):
+        while not ended.wait(max(begin + tick / self.rate - time.monotonic(), 0)) and not self._closed.is_set():
             with self._there:
                 if not self._there.wait_for(lambda seen=last: self._newest is not seen, TICK):
                     continue

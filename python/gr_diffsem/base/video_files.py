@@ -20,6 +20,7 @@ LEAST, MOST_SIDE = 16, 8192  #: pixels a side
 RATES = (0.1, 240.0)  #: frames a second that a file may have
 UNEVEN = 0.5  #: of a frame's time, that a frame may come early or late at a constant rate
 QUALITY = "18"  #: x264's, of what is written: nothing of it is seen
+FRAGMENT = 2.0  #: seconds of what is written that are lost when its writer is killed
 
 log = logging.getLogger("gr_diffsem.video_files")
 
@@ -178,6 +179,7 @@ class Writer:
         self._odd = [(0, n % 2) for n in shape] + [(0, 0)]
         self._stream.height, self._stream.width = (n + n % 2 for n in shape)
         self._stream.pix_fmt, self._stream.codec_context.thread_count = "yuv420p", 1
+        self._stream.codec_context.gop_size = max(round(FRAGMENT * rate), 1)
         self._stream.options = {"crf": QUALITY, "preset": "fast"}
         self.count = 0
 
