@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.codec import frames
-from gr_diffsem.eval import video, video_trials, webp_link, x264_link
+from gr_diffsem.eval import coded_video, video, video_trials, webp_link
 from moving_pictures import clip
 
 pytest.importorskip("av")
@@ -26,6 +26,11 @@ def test_the_report(evaluation):
     assert max(uses) - min(uses) < 0.01 * max(uses)
     ours, stills = report["video_linear"], report["frames_linear"]
     assert set(ours) >= {"psnr_db", "psnr_p5_db", "ms_ssim", "channel_uses", "below_20_db", "flicker"}
+    over = report["over"]
+    for name in set(over) - {"of"}:
+        (low, high), mean = over[name]["interval_db"][0], over[name]["psnr_db"][0]
+        assert low <= mean <= high
+        assert mean == pytest.approx(ours["psnr_db"][0] - report["methods"][name]["psnr_db"][0])
     assert all(a > b + 2 for a, b in zip(ours["psnr_db"], stills["psnr_db"], strict=True))
     assert ours["frames_of_parts"]["pan"] == [8, 4]
 
@@ -58,7 +63,7 @@ def test_walking_pace_is_the_same_for_every_method(evaluation):
 
 @pytest.fixture(scope="module")
 def group():
-    return x264_link.Group(clip(8, 96, 128, pan=(1, 1)), 10.0)
+    return coded_video.Group(clip(8, 96, 128, pan=(1, 1)), 10.0)
 
 
 def test_x264_fills_its_octets(group):
@@ -82,12 +87,12 @@ def test_a_picture_that_others_refer_to_ends_a_group(group):
 def test_blocks_arrive_or_do_not(group, code):
     """Through good symbols all blocks, without the last radio frame not all, but pictures in front of those."""
     link = webp_link.Link(webp_link.Mode("qpsk", "1/2", "frame", code), 12000)
-    file, borders = x264_link.stream(group.best(link.octets))
+    file, borders = coded_video.stream(group.best(link.octets))
     sent = [frames.Received(f.header, f.symbols, np.full(f.symbols.size, 0.01, np.float32)) for f in link.encode(file)]
     every, some = webp_link.blocks_arrived([(link, link.soft(part), file) for part in (sent, sent[:-1])])
     assert every.all() and some[0] and not some.all()
-    there = x264_link.there(link, borders, some)
-    assert all(x264_link.there(link, borders, every)) and there[0] and not all(there)
+    there = coded_video.there(link, borders, some)
+    assert all(coded_video.there(link, borders, every)) and there[0] and not all(there)
     assert webp_link.arrived([(link, link.soft(sent), file)])[0]
 
 

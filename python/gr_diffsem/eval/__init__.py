@@ -15,7 +15,7 @@
 * ``link_throughput``           samples a second of a whole receiver, with and without our parts
 
 ``semantic_link`` (photographs): ``photo_trials`` sends them by every method, ``webp_link`` is the classical one,
-``sample_chain`` the way through GNU Radio. ``video`` (moving pictures): ``video_trials``, and ``x264_link``, the
+``sample_chain`` the way through GNU Radio. ``video`` (moving pictures): ``video_trials``, and ``coded_video``, the
 classical way. ``semantic_sync``: its preamble and headers alone. ``wifi_eval``: channel estimates on recordings;
 ``lte_eval``: the same on an LTE downlink. ``scheme_eval``: the claims of any scheme.
 """

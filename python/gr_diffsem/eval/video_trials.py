@@ -15,11 +15,18 @@ from ..air.fading import SEMANTIC_LINK
 from ..base import picture_metrics
 from ..base.errors import UserError
 from ..codec import frames, picture_codec, video_receiver, video_sender
-from . import photo_receivers, photo_trials, webp_link, x264_link
+from . import coded_video, photo_receivers, photo_trials, scores, webp_link
 
-CODES = {"x264": "k7", "x264_ldpc": "ldpc"}
+#: Codec and channel code of each classical method.
+CODES = {
+    "x264": ("x264", "k7"),
+    "x264_ldpc": ("x264", "ldpc"),
+    "x265_ldpc": ("x265", "ldpc"),
+    "svtav1_ldpc": ("svtav1", "ldpc"),
+}
 SEMANTIC = ("video", "video_linear", "frames", "frames_linear")
 METHODS = (*SEMANTIC, *CODES)
+USUAL = METHODS[:6]  #: the others take minutes a clip
 NET = "photo_mmse"  #: of photographs
 FAST = "photo_mmse/int8"  #: of moving pictures: what runs in real time
 WALK, WALK_HZ = "walk", 2.0  #: of Doppler: 1.4 m/s at 430 MHz
@@ -172,7 +179,7 @@ class Evaluation:
 
     def classical(self, name, snr_known):
         """Trials of x264 in the best mode in hindsight: at each SNR, or one for all."""
-        modes = x264_link.modes(CODES[name], self.channel, self.loss)
+        modes = coded_video.modes(CODES[name][1], self.channel, self.loss)
         each = [self._one_mode(name, mode) for mode in modes]
         mean = np.array([[self._mean(trials, s) for s in range(len(self.snr_db))] for trials, _ in each])
         best = mean.argmax(0) if snr_known else np.full(len(self.snr_db), mean.mean(1).argmax())
@@ -191,13 +198,13 @@ class Evaluation:
         """(Trials with PSNR alone, {(clip, SNR, realisation): shown})."""
         out, kept = Trials(), {}
         for clip in self.clips:
-            parts = self.coded(clip)
+            parts = self.coded(clip, CODES[name][0])
             out.uses[clip] = 0
             links = [webp_link.Link(mode, self.uses[clip] * len(g.frames)) for _, g in parts]
             files, sent, waiting, where = [], [], [], []
             for (first, group), link in zip(parts, links, strict=True):
                 coded = group.best(link.octets)
-                file, borders = x264_link.stream(coded) if coded else (b"", np.zeros(1, int))
+                file, borders = coded_video.stream(coded) if coded else (b"", np.zeros(1, int))
                 files.append((coded, file, borders))
                 sent.append(Sent(first, len(group.frames), link.encode(file)))
                 out.uses[clip] += sent[-1].uses
@@ -211,7 +218,7 @@ class Evaluation:
                             where.append((s, r, g))
             for (s, r, g), came in zip(where, webp_link.blocks_arrived(waiting) if waiting else [], strict=True):
                 coded, _, borders = files[g]
-                here = x264_link.there(links[g], borders, came)
+                here = coded_video.there(links[g], borders, came)
                 shown = parts[g][1].shown(coded, here) if any(here) else {}
                 kept[clip, s, r][g] = {parts[g][0] + t: f for t, f in shown.items()}
             for s, r in np.ndindex(len(self.snr_db), self.realisations):
@@ -219,26 +226,26 @@ class Evaluation:
         self.tick(f"{name} {mode}")
         return out, kept
 
-    def coded(self, clip):
-        """[(first frame, x264_link.Group)] of a clip; kept."""
-        if clip not in self._coded:
+    def coded(self, clip, codec):
+        """[(first frame, coded_video.Group)] of a clip; kept."""
+        if (clip, codec) not in self._coded:
             pictures, rate = self.clips[clip]
             length = self.group or 8
             even = pictures[:, : pictures.shape[1] // 2 * 2, : pictures.shape[2] // 2 * 2]
             if even.shape != pictures.shape:  # what yuv420p cannot hold is continued, and cut off again
                 odd = [(0, 0), (0, pictures.shape[1] % 2), (0, pictures.shape[2] % 2), (0, 0)]
                 even = np.pad(pictures, odd, mode="edge")
-            self._coded[clip] = [
-                (first, x264_link.Group(even[first : first + length], rate)) for first in range(0, len(even), length)
-            ]
-        return self._coded[clip]
+            firsts = range(0, len(even), length)
+            groups = [(first, coded_video.Group(even[first : first + length], rate, codec)) for first in firsts]
+            self._coded[clip, codec] = groups
+        return self._coded[clip, codec]
 
     def score(self, trials, name, clip, s, r, shown, whole=True):
         """Compare what was shown, a list of {frame: picture}, with a clip. whole: MS-SSIM and flicker too."""
         truth, rate = self.clips[clip]
         h, w = truth.shape[1:3]
         every = {t: picture[:h, :w] for part in shown for t, picture in part.items()}
-        last, out = x264_link.blank(truth), []
+        last, out = coded_video.blank(truth), []
         for t in range(len(truth)):
             last = every.get(t, last)
             out.append(last)
@@ -307,6 +314,16 @@ def summary(evaluation, trials):
     if trials.notes:
         out["frames_of_parts"] = trials.notes
     return out
+
+
+def over(ours, theirs):
+    """{"psnr_db": [SNRs], "interval_db": [[low, high], ...]}: by how much a method is ahead of another, in the mean of
+    clips and realisations, with a bootstrap interval of 95 % over these (paired)."""
+    rows = [
+        np.concatenate([(psnr[s] - theirs.psnr[name][s]).mean(-1) for name, psnr in ours.psnr.items()])
+        for s in range(len(next(iter(ours.psnr.values()))))
+    ]
+    return {"psnr_db": [float(r.mean()) for r in rows], "interval_db": [scores.bootstrap(np.mean, [r]) for r in rows]}
 
 
 def _finite(values):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The classical way of moving pictures: H.264 by x264, a group at a time, over the frames of webp_link.Link.
+"""The classical way of moving pictures: H.264, H.265 or AV1, a group at a time, over the frames of webp_link.Link.
 
-Each group begins with a key frame and is encoded by itself, slow and well (preset `slow`), as finely as the octets of
-the link's mode allow, in the size that comes out best. What is counted: the octets of all coded pictures and two of
-length in front of each; parameter sets are not, as a receiver may know them. What arrives are blocks. A coded picture
-is there if all its blocks are; the first that is missing and that others refer to ends the group, and whatever is not
-there is concealed by the last picture that was shown.
+Each group begins with a key frame and is encoded by itself, slow and well, as finely as the octets of the link's mode
+allow, in the size that comes out best. What is counted: the octets of all coded pictures and two of length in front of
+each; parameter sets are not, as a receiver may know them. What arrives are blocks. A coded picture is there if all its
+blocks are; the first that is missing and that others refer to ends the group, and whatever is not there is concealed by
+the last picture that was shown.
 """
 
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -16,44 +18,102 @@ from ..base import picture_metrics, video_files
 from . import webp_ladder, webp_link
 
 SCALES = (1.0, 0.75, 0.5, 0.35, 0.25)  #: sides of what is coded over those of the frames
-FINEST, COARSEST, PER_UNIT = 8, 51, 2  #: x264's constant rate factor, tried in halves
+PER_UNIT = 2  #: a constant rate factor is tried in halves
 LENGTH_OCTETS = 2  #: in front of a coded picture
-PRESET = "slow"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """encoder, decoder: FFmpeg's names. options: {count} stands for the frames of a group. finest, coarsest: constant
+    rate factors. units: packets of an Annex B stream are told apart by the kinds of their units: (which say more of
+    the encoder than of the picture, whether no other picture refers to one of (kind, first octet)); None: by nothing,
+    and all are referred to."""
+
+    encoder: str
+    decoder: str
+    options: dict
+    finest: int
+    coarsest: int
+    units: tuple | None = None
+
+    def stripped(self, octets):
+        """A coded picture without what the encoder says of itself."""
+        if not self.units:
+            return octets
+        kind, comments, _ = self.units
+        return b"".join(b"\x00\x00\x01" + unit for unit in _split(octets) if kind(unit) not in comments)
+
+    def referred(self, octets):
+        """Whether other pictures need this one."""
+        if not self.units:
+            return True
+        kind, _, alone = self.units
+        return any(not alone(kind(unit), unit[0]) for unit in _split(octets))
+
+
+def _kind_264(unit):
+    return unit[0] & 31
+
+
+def _kind_265(unit):
+    return unit[0] >> 1 & 63
+
+
+CODECS = {
+    "x264": Codec(
+        "libx264",
+        "h264",
+        {"preset": "slow", "x264-params": "scenecut=0:keyint={count}"},
+        8,
+        51,
+        (_kind_264, (6,), lambda kind, first: kind != 5 and not first & 0x60),
+    ),
+    "x265": Codec(
+        "libx265",
+        "hevc",
+        {"preset": "slow", "x265-params": "scenecut=0:keyint={count}:log-level=none:pools=none:frame-threads=1"},
+        8,
+        51,
+        (_kind_265, (39, 40), lambda kind, first: kind < 16 and not kind % 2),
+    ),
+    "svtav1": Codec("libsvtav1", "libdav1d", {"preset": "5", "svtav1-params": "keyint={count}:lp=1"}, 10, 63),
+}
 
 
 class Coded:
     """A group as coded: octets of each picture in the order of decoding, which frame each is, whether others refer to
     it; and what decodes it."""
 
-    def __init__(self, frames, rate_factor, rate):
+    def __init__(self, frames, rate_factor, rate, codec=CODECS["x264"]):
         """frames: uint8 [T, H, W, 3] of even sides."""
-        from fractions import Fraction
-
         av = video_files.pyav()
-        context = av.CodecContext.create("libx264", "w")
+        context = av.CodecContext.create(codec.encoder, "w")
         context.height, context.width = frames.shape[1:3]
         context.pix_fmt, context.time_base = "yuv420p", Fraction(1, 1000)
         context.framerate = Fraction(rate).limit_denominator(1000)
         context.thread_count, context.gop_size = 1, len(frames)
         context.flags |= av.codec.context.Flags.global_header
-        context.options = {"preset": PRESET, "crf": str(rate_factor), "x264-params": f"scenecut=0:keyint={len(frames)}"}
+        said = {name: value.format(count=len(frames)) for name, value in codec.options.items()}
+        context.options = {"crf": str(rate_factor), **said}
         packets = []
         for i, frame in enumerate(frames):
             picture = video_files.to_yuv(frame)
             picture.pts, picture.time_base = i * 40, context.time_base
             packets += context.encode(picture)
-        packets += context.encode(None)
-        self._head, self._shape = bytes(context.extradata), frames.shape
-        self.pictures = [_without_comments(bytes(p)) for p in packets]
+        packets = [p for p in packets + context.encode(None) if p.size]
+        self._head, self._decoder = bytes(context.extradata or b""), codec.decoder
+        self.pictures = [codec.stripped(bytes(p)) for p in packets]
         self.frame = [p.pts // 40 for p in packets]
-        self.referred = [any(kind == 5 or reference for kind, reference in _units(p)) for p in self.pictures]
+        self.referred = [codec.referred(p) for p in self.pictures]
         self.octets = sum(len(p) + LENGTH_OCTETS for p in self.pictures)
 
     def decoded(self, there):
         """Pictures that arrived (bool for each) -> {frame: uint8 [H, W, 3]}."""
         av = video_files.pyav()
-        context = av.CodecContext.create("h264", "r")
-        context.extradata, context.thread_count = self._head, 1
+        context = av.CodecContext.create(self._decoder, "r")
+        if self._head:
+            context.extradata = self._head
+        context.thread_count = 1
         out = {}
 
         def take(frames):
@@ -72,28 +132,18 @@ class Coded:
         return out
 
 
-def _units(octets):
-    """(kind, whether others refer to it) of each unit of a coded picture in the form of `avc1` or Annex B."""
-    return [(unit[0] & 31, bool(unit[0] & 0x60)) for unit in _split(octets)]
-
-
 def _split(octets):
     """Units of an Annex B stream."""
     parts = octets.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")
     return [p for p in parts if p]
 
 
-def _without_comments(octets):
-    """A coded picture without x264's own advertisement (units of kind 6)."""
-    return b"".join(b"\x00\x00\x01" + unit for unit in _split(octets) if unit[0] & 31 != 6)
-
-
 class Group:
     """The codings of one group; kept, since every mode wants one."""
 
-    def __init__(self, frames, rate):
-        """frames: uint8 [T, H, W, 3]."""
-        self.frames, self._rate = frames, rate
+    def __init__(self, frames, rate, codec="x264"):
+        """frames: uint8 [T, H, W, 3]. codec: a name in CODECS."""
+        self.frames, self._rate, self._codec = frames, rate, CODECS[codec]
         self._coded = lru_cache(maxsize=None)(self._code)
         self._small = lru_cache(maxsize=None)(self._reduced)
         self._quality = lru_cache(maxsize=None)(self._score)
@@ -110,7 +160,7 @@ class Group:
         return np.array([np.asarray(Image.fromarray(f).resize(size, Image.LANCZOS)) for f in self.frames])
 
     def _code(self, scale, step):
-        return Coded(self._small(scale), step / PER_UNIT, self._rate)
+        return Coded(self._small(scale), step / PER_UNIT, self._rate, self._codec)
 
     def shown(self, coded, there):
         """{frame: uint8 [H, W, 3]} in the size of the frames."""
@@ -131,7 +181,7 @@ class Group:
 
     def _finest(self, scale, octets):
         """The finest step whose coding fits, or None."""
-        low, high = FINEST * PER_UNIT, COARSEST * PER_UNIT
+        low, high = self._codec.finest * PER_UNIT, self._codec.coarsest * PER_UNIT
         if self._coded(scale, high).octets > octets:
             return None
         while low < high:
