@@ -30,8 +30,8 @@ def receiver(scheme, deadline, seconds):
         def message_port_pub(self, port, message):
             if pmt.symbol_to_string(port) == "content":
                 now, said = time.time(), from_content(message)[1]
-                row = {name: said.get(name) for name in ("number", "evaluations", "generated", "seconds", "diffsem_age")}
-                print(json.dumps({**row, "time": now}), flush=True)
+                wanted = ("number", "evaluations", "generated", "seconds", "diffsem_age")
+                print(json.dumps({**{name: said.get(name) for name in wanted}, "time": now}), flush=True)
 
     tb = gr.top_block()
     source = zeromq.sub_source(gr.sizeof_gr_complex, 1, f"tcp://127.0.0.1:{PORT}", 100, False, 200)
@@ -79,11 +79,13 @@ def main():
     group = sent["group"] / rate
     last = age[number % sent["group"] == sent["group"] - 1]
     air = sent["samples"] / args.rate / max(sent["seconds"], 1e-9)
-    print(f"{args.clip}: {rate:.3g} frames a second in groups of {sent['group']}, {args.seconds:g} s, load {air:.2f} of the air")
-    print(f"taken {sent['pictures']}, left out {sent['left_out']}, came {len(came)} (other frames generated: {len(rows) - len(came)})")
-    print(f"seen by the network: {np.mean([r['evaluations'] > 0 for r in came]):.0%}")
-    print(f"inference: {np.mean([r['seconds'] for r in came]):.3f} s a frame; from a group's end on the air {age_text([r['diffsem_age'] for r in came])}")
-    print(f"age of a group's last frame: {age_text(last)}; of any frame: {age_text(age)}; group: {group:.2g} s")
+    waited, each = [r["diffsem_age"] for r in came], np.mean([r["seconds"] for r in came])
+    print(f"{args.clip}: {rate:.3g} frames a second for {args.seconds:g} s, groups of {sent['group']}: {group:.2g} s")
+    print(f"samples sent over those that a radio would have sent: {air:.2f}")
+    print(f"taken {sent['pictures']}, left out {sent['left_out']}, came {len(came)}, generated {len(rows) - len(came)}")
+    print(f"seen by the network: {np.mean([r['evaluations'] > 0 for r in came]):.0%}; inference {each:.3f} s a frame")
+    print(f"from the end of a group on the air to its coming out: {age_text(waited)}")
+    print(f"age of a group's last frame: {age_text(last)}; of any frame: {age_text(age)}")
 
 
 def age_text(values):

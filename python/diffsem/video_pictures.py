@@ -20,7 +20,7 @@ class VideoPictures:
         is said of them: evaluations, each (of every frame), seconds, net_seconds, linear, reason).
 
         estimator: a core.Estimator of photographs. sender: who sends, as far as it is known. asked: how many frames,
-        spread over the group, it is asked about, None: all; the others keep the linear answer, as do those generated.
+        spread over the group, it is asked about, None: all; the others change as their neighbours do.
         """
         from gr_diffsem.codec.video_receiver import VideoReceiver
 
@@ -29,13 +29,13 @@ class VideoPictures:
         count = count if asked is None else min(asked, count)
         chosen = set((np.arange(count) * plan.clip.frames // max(count, 1)).tolist())
 
-        def answer(t, mean, error, spectrum):
+        def answer(t, alone, error, spectrum):
             if t not in chosen:
                 return None
-            mean, variance, info = self._frame(estimator, mean, error, spectrum)
+            mean, variance, info = self._frame(estimator, alone, error, spectrum)
             told.append(info)
             each[t] = info["evaluations"]
-            return None if info["linear"] else (mean, variance)
+            return (alone, error) if info["linear"] else (mean, variance)
 
         key = sender, plan.clip.stream
         receiver = self._streams.pop(key, None) or VideoReceiver()

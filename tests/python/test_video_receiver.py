@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from gr_diffsem.base import picture_bands, picture_transform
 from gr_diffsem.codec import video_codec, video_receiver, video_sender
 from gr_diffsem.codec.video_plan import FIRST_BITS, Clip
 from gr_diffsem.codec.video_receiver import VideoReceiver, between, innovation, missing
@@ -114,3 +115,22 @@ def test_a_network_is_asked_as_if_no_frame_were_before(still):
     alone = video_receiver.VideoReceiver()
     alone.take(*air(still[1][1], 5), answer)
     assert asked == 8 and all(np.array_equal(a, b) for a, b in zip(seen[8:16], seen[16:], strict=True))
+
+
+def test_frames_that_no_network_saw_change_as_their_neighbours_do(still):
+    """Of 8 frames 2 are asked about: those outside change as the nearer one, those between along a line."""
+    mean, error = np.zeros((8, 3, 2, 2)), np.full((8, 3, 2, 2), 2.0)
+    said = [None] * 8
+    said[2], said[6] = (mean[2] + 1, 0.5 * error[2]), (mean[6] + 3, error[6])
+    found, left = video_receiver._changed(mean, error, said)
+    assert np.allclose(found[:, 0, 0, 0], [1, 1, 1, 1.5, 2, 2.5, 3, 3])
+    assert np.allclose(left[:, 0, 0, 0], [1, 1, 1, 1.25, 1.5, 1.75, 2, 2])
+
+    def knows(t, *frame):
+        truth = (still[0][t] / 255.0 - 0.5).astype(np.float32)
+        return (picture_bands.SCALE * picture_transform.forward(truth), 0.01 * frame[1]) if t % 2 else None
+
+    arrived = air(still[1][0], 5)
+    plain, half = (VideoReceiver().take(*arrived, answer).frames for answer in (None, knows))
+    gain = [psnr(half[t : t + 1], still[0][t : t + 1]) - psnr(plain[t : t + 1], still[0][t : t + 1]) for t in range(8)]
+    assert min(gain[1::2]) > 3 and min(gain[::2]) > 1

@@ -73,8 +73,8 @@ class VideoReceiver:
         """Shown, of what arrived of a group.
 
         answer: (number in the group, mean, error, spectrum) of a frame, [3, H, W] each -> its (mean, variance) by a
-        network, or None where it keeps the linear ones; without it all do. generate: whether frames are made for groups
-        that are missing.
+        network, or None where it is not asked: that frame is changed as its neighbours in time were. Without it all
+        keep the linear ones. generate: whether frames are made for groups that are missing.
         """
         clip, seen = plan.clip, tuple(video_codec.observation(plan, symbols, noise_var))
         if clip.first != self._group:
@@ -181,8 +181,24 @@ def _answered(answer, mean, spectrum, seen, expected):
     said = [answer(t, *frame) for t, frame in enumerate(zip(alone, error, spectrum, strict=True))]
     if all(s is None for s in said):
         return mean
-    for t, s in enumerate(said):
-        if s is not None:
-            alone[t], error[t] = s
+    alone, error = _changed(alone, error, said)
     look = expected[0], np.where(expected[1] < variance, expected[1], np.inf)
     return video_codec.refined(alone, error, z, v, proximal(*none, z, v)[1], look)
+
+
+def _changed(mean, error, said):
+    """(mean, error) [T, 3, H, W] of all frames, where a network answered, (mean, variance), about some of them, the
+    others being None: what it changed, and the share of the error that it left, on the line between neighbours in
+    time."""
+    at = [t for t, s in enumerate(said) if s is not None]
+    change = {t: said[t][0] - mean[t] for t in at}
+    share = {t: np.divide(said[t][1], error[t], out=np.ones_like(error[t]), where=error[t] > 0) for t in at}
+    out = np.empty_like(mean), np.empty_like(error)
+    for t in range(len(mean)):
+        after = min(np.searchsorted(at, t), len(at) - 1)
+        b = at[after]
+        a = at[max(after - 1, 0)] if b > t else b
+        far = (t - a) / (b - a) if b > a else 0.0
+        out[0][t] = mean[t] + (1 - far) * change[a] + far * change[b]
+        out[1][t] = error[t] * ((1 - far) * share[a] + far * share[b])
+    return out
