@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A moving channel whose taps a generator draws."""
 
-import json
 import logging
 import math
 import queue
@@ -46,7 +45,7 @@ class channel_model_cc(OwnThread, gr.sync_block):
         ahead=8,
         condition=None,
     ):
-        from gr_diffsem.base import tap_frames
+        from gr_diffsem.base import model_packages, tap_frames
 
         from .diffsem_python import scheme as make_scheme
 
@@ -61,7 +60,7 @@ class channel_model_cc(OwnThread, gr.sync_block):
         said = self._scheme.info()
         if said["unknowns"] or said["operator"] not in ("identity", "mask"):
             raise ValueError(f"scheme is {said['spec']}, which draws no channels by itself: give a generator of channels")
-        self._layout = tap_frames.TapLayout(said["shape"], _axes(said), delays, mags, int(ntaps))
+        self._layout = tap_frames.TapLayout(said["shape"], model_packages.axes_of(said), delays, mags, int(ntaps))
         self._seed, self._condition = int(seed), dict(condition or {})
         self._wait = underrun == "wait"
         self._width = math.prod(said["shape"])
@@ -190,14 +189,6 @@ class channel_model_cc(OwnThread, gr.sync_block):
         if now >= self._said + SECONDS:
             self._said = now
             self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), "block": self.alias()}))
-
-
-def _axes(said):
-    """The axes that a package declares; of one shape without names, those that a channel over carriers has."""
-    manifest = json.loads(said["manifest"]) if said["manifest"] else {}
-    return manifest.get("signal", {}).get("axes") or {1: ("carrier",), 2: ("symbol", "carrier")}.get(
-        len(said["shape"]), ()
-    )
 
 
 def _whole(name, value, least, most):

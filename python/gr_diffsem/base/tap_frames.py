@@ -49,6 +49,11 @@ class TapLayout:
             self.taps = min(taps, own) if taps else own
 
     @property
+    def still(self):
+        """Whether a draw does not move: all rows of its frame are the same."""
+        return "time" not in self._kinds
+
+    @property
     def hop(self):
         """Instants that a frame adds to the stream."""
         return self.instants // 2

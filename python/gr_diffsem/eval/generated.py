@@ -23,19 +23,23 @@ def drawer(package):
     """draw(member, n, seed, condition={}, options="") -> [n, *shape] of members of a package, through the core."""
 
     def draw(member, n, seed, condition=None, options=""):
-        spec = f"{package}/{member}" + (f":{options}" if options else "")
-        said = scheme_runner.info(spec)
-        shape = tuple(said["shape"])
-        kind = np.float32 if said["domain"] == "real" else np.complex64
-        parts = []
-        for first in range(0, n, MOST_AT_ONCE):
-            rows = slice(first, min(first + MOST_AT_ONCE, n))
-            y = np.zeros((rows.stop - first, int(np.prod(shape))), kind)
-            told = {name: np.asarray(values)[rows] for name, values in (condition or {}).items()}
-            parts.append(scheme_runner.estimate(spec, y, np.inf, seed=seed + 7919 * first, condition=told)[0])
-        return np.concatenate(parts).reshape(n, *shape).astype(kind)
+        return drawn(f"{package}/{member}" + (f":{options}" if options else ""), n, seed, condition)
 
     return draw
+
+
+def drawn(spec, n, seed, condition=None):
+    """n draws [n, *shape] of a scheme that begins in noise; condition: {name: array [n, ...]}."""
+    said = scheme_runner.info(spec)
+    shape = tuple(said["shape"])
+    kind = np.float32 if said["domain"] == "real" else np.complex64
+    parts = []
+    for first in range(0, n, MOST_AT_ONCE):
+        rows = slice(first, min(first + MOST_AT_ONCE, n))
+        y = np.zeros((rows.stop - first, int(np.prod(shape))), kind)
+        told = {name: np.asarray(values)[rows] for name, values in (condition or {}).items()}
+        parts.append(scheme_runner.estimate(spec, y, np.inf, seed=seed + 7919 * first, condition=told)[0])
+    return np.concatenate(parts).reshape(n, *shape).astype(kind)
 
 
 def report(scheme, package, args, members):

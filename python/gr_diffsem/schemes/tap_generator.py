@@ -19,8 +19,9 @@ from .base import Network
 STEPS = 100  #: levels of the cosine schedule, as published
 SKIPS = (1, 2, 5, 10, 20, 50)
 TOP, LEAST = 25.0, 0.02  # levels beyond which the schedule has nothing to tell
-PLAN = {"type": "cosine", "steps_train": STEPS, "steps": STEPS, "sigma_max": TOP, "sigma_min": 0.005}
-REPEATS = 10  # independent sets of each method
+PLAN = {"type": "cosine", "steps_train": STEPS, "steps": 20, "sigma_max": TOP, "sigma_min": 0.005}
+REPEATS = 5  # independent sets of each method
+WORDS, FEW = 16, 4  # that a set is drawn for; and for the curve over the skip
 LATENT, HIDDEN, LAYERS = 16, 256, 3  # of both networks
 GAN_MINUTES = 4.0
 WASSERSTEIN = "sliced Wasserstein distance"
@@ -69,6 +70,12 @@ class TapGenerator(Generation):
 # ---- what a channel makes of a word ----
 
 
+def apart(real, made, count, seed):
+    """Sliced Wasserstein distance of what `count` sendings of each word gave: the mean over the words."""
+    pairs = zip(real.reshape(-1, count, real.shape[1]), made.reshape(-1, count, made.shape[1]), strict=True)
+    return float(np.mean([sample_sets.sliced_wasserstein(a, b, seed, 64) for a, b in pairs]))
+
+
 def uses_net():
     from ..models.conditional_mlp import ConditionalMlp
 
@@ -76,8 +83,8 @@ def uses_net():
     return ConditionalMlp(n, n, len(channel_uses.KINDS), HIDDEN, LAYERS)
 
 
-def words(seed, count=16):
-    """The words that an evaluation sends: [count, 8], none of them seen in training but by chance."""
+def words(seed, count=WORDS):
+    """The words that an evaluation sends: [count, 8]."""
     return channel_uses.sent(np.random.default_rng([seed, 5]), count)
 
 
@@ -132,16 +139,12 @@ class Uses(TapGenerator):
                 real = channel_uses.received(kind, word, rng)
                 sets = {"real": channel_uses.received(kind, word, rng)}
                 sets["wgan"] = self.made_by_wgan(weights, word, kind, rng)
-                for m in members:
-                    sets[m] = draw(m, len(word), seed + repeat, told)
-                for skip in SKIPS if repeat == 0 else ():  # the curve over the skip from one repetition
-                    sets[f"{members[0]}, skip {skip}"] = draw(members[0], len(word), seed, told, by_skip(skip))
+                sets |= {m: draw(m, len(word), seed + repeat, told) for m in members}
+                few = {name: values[: FEW * count] for name, values in told.items()}
+                for skip in SKIPS if repeat == 0 else ():
+                    sets[f"{members[0]}, skip {skip}"] = draw(members[0], FEW * count, seed, few, by_skip(skip))
                 for name, y in sets.items():
-                    apart = [
-                        sample_sets.sliced_wasserstein(a, b, repeat, 64)
-                        for a, b in zip(real.reshape(-1, count, 8), y.reshape(-1, count, 8), strict=True)
-                    ]
-                    made[name].append(float(np.mean(apart)))
+                    made[name].append(apart(real[: len(y)], y, count, repeat))
             rows += [Measured(kind, WASSERSTEIN, name, tuple(values)) for name, values in made.items()]
         return rows
 
