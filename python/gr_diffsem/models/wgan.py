@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-CRITIC_STEPS, PENALTY = 5, 10.0
+CRITIC_STEPS, PENALTY = 3, 10.0
 SLOPE = 0.2  # of leaky rectifiers
 
 
@@ -33,7 +33,7 @@ def generate(flat, z, condition, hidden, layers, outputs):
     return x
 
 
-def fit(draw, latent, hidden, layers, seconds, seed, batch=512, rate=2e-4, progress=print):
+def fit(draw, latent, hidden, layers, seconds, seed, batch=256, rate=5e-4, progress=print):
     """Train on draw(rng, n) -> (y [n, d], condition [n, c]); the generator's weights as one float32 array."""
     import torch
     from torch import nn
