@@ -8,9 +8,9 @@ Importing this loads neither a model nor an inference library.
 
 import sys as _sys
 
+from .channel_model_cc import channel_model_cc as channel_model_cc
 from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
-from .channel_model_cc import channel_model_cc as channel_model_cc
 from .frame_format_of import frame_format_of as frame_format_of
 from .image_sink import image_sink as image_sink
 from .image_source import image_source as image_source

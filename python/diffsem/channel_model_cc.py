@@ -59,7 +59,9 @@ class channel_model_cc(OwnThread, gr.sync_block):
         self._scheme = make_scheme(scheme) if isinstance(scheme, str) else scheme
         said = self._scheme.info()
         if said["unknowns"] or said["operator"] not in ("identity", "mask"):
-            raise ValueError(f"scheme is {said['spec']}, which draws no channels by itself: give a generator of channels")
+            raise ValueError(
+                f"scheme is {said['spec']}, which draws no channels by itself: give a generator of channels"
+            )
         self._layout = tap_frames.TapLayout(said["shape"], model_packages.axes_of(said), delays, mags, int(ntaps))
         self._seed, self._condition = int(seed), dict(condition or {})
         self._wait = underrun == "wait"
@@ -108,7 +110,7 @@ class channel_model_cc(OwnThread, gr.sync_block):
         if not np.mean(np.abs(draws) ** 2) > 1e-6:
             spec = self._scheme.spec
             raise ValueError(
-                f"scheme is {spec}, which estimates from a measurement and draws nothing without one: give a generator, "
+                f"scheme is {spec}, which estimates from a measurement and draws nothing without one: give a generator "
                 f"or let it begin in noise ({spec}:start=noise,sampler=dpmpp_2m,plan=karras,steps=20)"
             )
         self._drawn += 1

@@ -41,13 +41,13 @@ def rapp(x):
 
 def received(kind, x, rng):
     """y [n, 8] float32 of one kind of channel for x [n, 8]. rayleigh: a real gain of E h^2 = 1 in each use."""
+    if kind not in KINDS:
+        raise ValueError(f"kind: '{kind}' is no channel; choose one of {', '.join(KINDS)}")
     noise = np.sqrt(noise_variance(kind)) * rng.standard_normal(x.shape)
     if kind == "rayleigh":
         x = x * np.hypot(*rng.standard_normal((2, *x.shape))) / np.sqrt(2)
     elif kind == "sspa":
         x = rapp(x)
-    elif kind != "awgn":
-        raise ValueError(f"kind: '{kind}' is no channel; choose one of {', '.join(KINDS)}")
     return (x + noise).astype(np.float32)
 
 

@@ -2,8 +2,8 @@
 """Measured channels in, drawn channels out: `channels import` makes looks of what cards and receivers logged, `channels
 sample` draws from a generator.
 
-`import` reads logs of the Intel 5300, FeitCSI and Nexmon, recordings of Wi-Fi and LTE, and .npz of looks, and writes one
-.npz that `gr-diffsem train ofdm_grid --from` and `gr-diffsem eval channels` take (docs/channel_generators.md).
+`import` reads logs of the Intel 5300, FeitCSI and Nexmon, recordings of Wi-Fi and LTE, and .npz of looks, and writes
+one .npz that `gr-diffsem train ofdm_grid --from` and `gr-diffsem eval channels` take (docs/channel_generators.md).
 """
 
 import json
@@ -81,7 +81,9 @@ def import_files(args):
     padded[0].source += f" and {len(found) - 1} more" if len(found) > 1 else ""
     report = recording_looks.write(args.out, padded)
     snr = [-10 * np.log10(np.median(looks.noise_var[np.isfinite(looks.noise_var)])) for looks in found]
-    sources = [{"source": x.source, "grids": len(x), "median_snr_db": float(s)} for x, s in zip(found, snr, strict=True)]
+    sources = [
+        {"source": x.source, "grids": len(x), "median_snr_db": float(s)} for x, s in zip(found, snr, strict=True)
+    ]
     return {**report, "sources": sources}
 
 
@@ -102,14 +104,14 @@ def sample(args):
         raise UserError(f"--out {path}: give a name that ends in .npy or .sigmf-meta")
     if not path.absolute().parent.is_dir():
         raise UserError(f"--out {path}: there is no folder {path.absolute().parent}")
-    package, _, options = args.scheme.partition(":")
+    _, _, options = args.scheme.partition(":")
     said = scheme_runner.info(args.scheme)
-    drawn = generated.drawn(args.scheme, args.count, args.seed, _conditions(args.condition, args.count))
-    if not np.mean(np.abs(drawn) ** 2) > 1e-6:
+    if said["start"] == "matched":
         raise UserError(
             f"{args.scheme} estimates from a measurement and draws nothing without one: give a generator, or let it "
             f"begin in noise ({args.scheme}{',' if options else ':'}start=noise,sampler=dpmpp_2m,plan=karras,steps=20)"
         )
+    drawn = generated.drawn(args.scheme, args.count, args.seed, _conditions(args.condition, args.count))
     report = {"scheme": args.scheme, "count": args.count, "seed": args.seed, "content_hash": said["content_hash"]}
     if path.suffix == ".npy":
         np.save(path, drawn)
@@ -145,7 +147,8 @@ def _write_sigmf(path, drawn, said, args):
     np.concatenate(frames).astype("<c8").tofile(data)
     each = frames[0].size
     annotations = [
-        {"core:sample_start": i * each, "core:sample_count": each, "core:label": f"draw {i}"} for i in range(len(frames))
+        {"core:sample_start": i * each, "core:sample_count": each, "core:label": f"draw {i}"}
+        for i in range(len(frames))
     ]
     meta = {
         "global": {
@@ -167,6 +170,8 @@ def _write_sigmf(path, drawn, said, args):
 def table(report):
     """What `run` returned, for people."""
     if "looks" not in report:
-        return f"{report['file']}: {' x '.join(map(str, report['shape']))}, {report['count']} draws of {report['scheme']}"
+        return (
+            f"{report['file']}: {' x '.join(map(str, report['shape']))}, {report['count']} draws of {report['scheme']}"
+        )
     lines = [f"{x['source']}: {x['grids']} grids, SNR {x['median_snr_db']:.1f} dB" for x in report["sources"]]
     return "\n".join([*lines, recording_looks.table(report), f"      gr-diffsem eval channels {report['looks']}"])

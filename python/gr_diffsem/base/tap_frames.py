@@ -30,7 +30,13 @@ class TapLayout:
     def __init__(self, shape, axes, delays=(0.0,), gains=(1.0,), taps=0):
         self.shape, self.axes = tuple(shape), tuple(axes)
         kinds = tuple(_kind(axis) for axis in self.axes)
-        if len(kinds) != len(self.shape) or None in kinds or len(set(kinds)) < len(kinds) or len(kinds) > 2:
+        if (
+            not kinds
+            or len(kinds) != len(self.shape)
+            or None in kinds
+            or len(set(kinds)) < len(kinds)
+            or len(kinds) > 2
+        ):
             raise ValueError(f"axes are {list(axes)}, of which no taps are made: give a generator over {KINDS}")
         if set(kinds) == {"carrier", "delay"}:
             raise ValueError(f"axes are {list(axes)}, the same thing twice: give a generator over {KINDS}")
@@ -43,7 +49,9 @@ class TapLayout:
         if paths:
             self.taps = taps or _reach(delays)
             place = np.arange(self.taps)[:, None] - np.asarray(delays, float)
-            self._paths = (windowed_sinc(place, HALF) * np.asarray(gains, float)).T  # [paths, taps]
+            weight = windowed_sinc(place, HALF)
+            weight[np.abs(weight) < 1e-9] = 0  # of whole samples: what is 0 costs nothing
+            self._paths = (weight * np.asarray(gains, float)).T  # [paths, taps]
         else:
             own = self.shape[0] if "time" not in kinds else self.shape[1 - kinds.index("time")]
             self.taps = min(taps, own) if taps else own

@@ -27,7 +27,17 @@ def add_arguments(parser):
     parser.add_argument("looks", nargs="+", metavar="NPZ", help="what `gr-diffsem channels import` wrote")
     text = f"packages or schemes over symbols and carriers; the first is what others are compared with ({GENERIC})"
     parser.add_argument("--methods", nargs="+", default=[GENERIC], metavar="NAME", help=text)
-    real(parser, "--snr", "dB", least=-20, most=40, nargs="+", default=[0.0, 5.0, 10.0], metavar="DB", help="of the noise added")
+    real(
+        parser,
+        "--snr",
+        "dB",
+        least=-20,
+        most=40,
+        nargs="+",
+        default=[0.0, 5.0, 10.0],
+        metavar="DB",
+        help="of the noise added",
+    )
     whole(parser, "--grids", least=2, most=1 << 20, default=500, help="at most so many, spread over each file (500)")
     whole(parser, "--seed", default=1, help="of the noise")
 
@@ -134,10 +144,17 @@ def _difference(ours, first):
 def table(report):
     """The report for people."""
     head = ["SNR, dB", *(f"{v:g}" for v in report["snr_db"])]
-    lines_ = [f"{report['grids']} grids of looks: " + "; ".join(report["looks"]), f"SNR: {report['snr_definition']}", ""]
+    lines_ = [
+        f"{report['grids']} grids of looks: " + "; ".join(report["looks"]),
+        f"SNR: {report['snr_definition']}",
+        "",
+    ]
     cells = [[name, *(f"{e['nmse_db']:.2f}" for e in row)] for name, row in report["methods"].items()]
     lines_ += ["NMSE in dB at all looks, half of them shown", *console.table(head, cells)]
     if report["gain_db"]:
-        cells = [[n, *("{:+.2f} ({:+.2f} .. {:+.2f})".format(e["db"], *e["ci95"]) for e in r)] for n, r in report["gain_db"].items()]
+        cells = [
+            [n, *("{:+.2f} ({:+.2f} .. {:+.2f})".format(e["db"], *e["ci95"]) for e in r)]
+            for n, r in report["gain_db"].items()
+        ]
         lines_ += ["", f"difference to {report['gain_over']}, dB (95 % interval, paired)", *console.table(head, cells)]
     return "\n".join(lines_)

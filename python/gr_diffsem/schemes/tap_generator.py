@@ -93,6 +93,7 @@ class Uses(TapGenerator):
     title = "What AWGN, Rayleigh fading or a saturated amplifier makes of a word of 8 real uses"
     domain = "real"
     shape, axes = (channel_uses.USES,), ("use",)
+    GAN = wgan.layers(LATENT, channel_uses.USES + len(channel_uses.KINDS), HIDDEN, LAYERS, channel_uses.USES)
     condition = (
         {"name": "sent", "type": "float32", "shape": [channel_uses.USES]},
         {"name": "kind", "type": "int64", "shape": [], "least": 0, "most": len(channel_uses.KINDS) - 1},
@@ -119,12 +120,12 @@ class Uses(TapGenerator):
         return y, np.concatenate((told["sent"], np.eye(len(channel_uses.KINDS))[told["kind"]]), 1)
 
     def tensors(self, progress=print):
-        return {"wgan.npy": wgan.fit(self.gan_pairs, LATENT, HIDDEN, LAYERS, 60 * GAN_MINUTES, self.seed)}
+        return {"wgan.npy": wgan.fit(self.gan_pairs, LATENT, self.GAN, 60 * GAN_MINUTES, self.seed)}
 
     def made_by_wgan(self, weights, x, kind, rng):
         one = np.eye(len(channel_uses.KINDS))[np.full(len(x), channel_uses.KINDS.index(kind))]
         z = rng.standard_normal((len(x), LATENT))
-        return wgan.generate(weights, z, np.concatenate((x, one), 1), HIDDEN, LAYERS, channel_uses.USES)
+        return wgan.generate(weights, z, np.concatenate((x, one), 1), self.GAN)
 
     def generated(self, draw, members, count, seed):
         """Of each word, `count` received ones of each method against as many real ones; the mean over 16 words."""
@@ -192,6 +193,7 @@ class Clarke(TapGenerator):
     name = "tap_generator_clarke"
     title = "A fading tap of Clarke's model over 128 instants, 0.05 cycles of Doppler an instant"
     shape, axes = (LENGTH,), ("time",)
+    GAN = wgan.layers(4 * LATENT, 0, HIDDEN, LAYERS, 2 * LENGTH)
     # An exact denoiser is 5 % off in covariance by DDIM in all 100 steps, 0.7 % by this in 24: the eigenvalues of a
     # slow tap reach 18, and DDIM's error is of the first order in the step.
     plan = {"type": "karras", "steps": 24, "sigma_max": 30.0, "sigma_min": 0.05}
@@ -211,12 +213,11 @@ class Clarke(TapGenerator):
         return np.sqrt(2) * sample_sets.reals(self.sample(rng, n)), np.zeros((n, 0))
 
     def tensors(self, progress=print):
-        fitted = wgan.fit(self.gan_pairs, 4 * LATENT, HIDDEN, LAYERS, 60 * GAN_MINUTES, self.seed)
-        return {"wgan.npy": fitted}
+        return {"wgan.npy": wgan.fit(self.gan_pairs, 4 * LATENT, self.GAN, 60 * GAN_MINUTES, self.seed)}
 
     def made_by_wgan(self, weights, n, rng):
         z = rng.standard_normal((n, 4 * LATENT))
-        y = wgan.generate(weights, z, np.zeros((n, 0)), HIDDEN, LAYERS, 2 * LENGTH) / np.sqrt(2)
+        y = wgan.generate(weights, z, np.zeros((n, 0)), self.GAN) / np.sqrt(2)
         return (y[:, :LENGTH] + 1j * y[:, LENGTH:]).astype(np.complex64)
 
     def generated(self, draw, members, count, seed):
@@ -234,9 +235,7 @@ class Clarke(TapGenerator):
         }
         for name, made in methods.items():
             repeats = REPEATS if "skip" not in name else 2
-            apart = [
-                sample_sets.sliced_wasserstein(self.sample(rng, count), made(count, k), k) for k in range(repeats)
-            ]
+            apart = [sample_sets.sliced_wasserstein(self.sample(rng, count), made(count, k), k) for k in range(repeats)]
             rows.append(Measured(None, WASSERSTEIN, name, tuple(apart)))
             if "skip" in name:
                 rows.append(Measured(None, COVARIANCE, name, (_error_of(made, truth, DRAWS // 10),)))
@@ -246,7 +245,9 @@ class Clarke(TapGenerator):
 
     def claims(self):
         return [
-            GenerationClaim("sliced Wasserstein over that between two real sets", WASSERSTEIN, "diffusion", None, "real", gate=2.0),
+            GenerationClaim(
+                "sliced Wasserstein over that between two real sets", WASSERSTEIN, "diffusion", None, "real", gate=2.0
+            ),
             GenerationClaim("nearer than a WGAN", WASSERSTEIN, "diffusion", None, "wgan", gate=1.0),
             GenerationClaim(f"covariance of {DRAWS} draws", COVARIANCE, "diffusion", gate=0.05),
         ]

@@ -59,11 +59,13 @@ def read(path):
         if reader.begins(data):
             found, lost = reader.read(data)
             if not found:
-                raise UserError(f"{path}: begins like a log of {_name(reader)}, but holds no whole estimate; record again")
+                raise UserError(
+                    f"{path}: begins like a log of {_name(reader)}, but holds no whole estimate; record again"
+                )
             return make(path, found, lost)
     raise UserError(
-        f"{path}: is no log of Intel 5300, FeitCSI or Nexmon (its first octets are {data[:8].hex() or 'missing'}); give "
-        "one of these, a recording of samples, or an .npz of looks"
+        f"{path}: is no log of Intel 5300, FeitCSI or Nexmon (its first octets are {data[:8].hex() or 'missing'}); "
+        "give one of these, a recording of samples, or an .npz of looks"
     )
 
 
@@ -94,7 +96,9 @@ def _of_feitcsi(path, found, lost):
     (shape, kind, mhz), same, others = _commonest(found, lambda one: (one["csi"].shape, one["kind"], one["mhz"]))
     layout = feitcsi.carriers(kind, mhz, shape[2])
     if layout is None:
-        raise UserError(f"{path}: {kind.upper()} of {mhz} MHz with {shape[2]} carriers is not known; record another mode")
+        raise UserError(
+            f"{path}: {kind.upper()} of {mhz} MHz with {shape[2]} carriers is not known; record another mode"
+        )
     text = f"FeitCSI, {kind.upper()} {mhz} MHz, {shape[0]} x {shape[1]} antennas"
     return _log(same, lost + others, *layout, text)
 
@@ -112,7 +116,7 @@ def waves(carriers, delays, period):
 def starts(carriers):
     """Where grids of 64 carriers begin: about the middle, or side by side from the lowest carrier on."""
     low, high = int(carriers[0]), int(carriers[-1])
-    return [-TILE // 2] if -TILE // 2 <= low and high < TILE // 2 else list(range(low, high + 1, TILE))
+    return [-TILE // 2] if low >= -TILE // 2 and high < TILE // 2 else list(range(low, high + 1, TILE))
 
 
 def aligned(y, carriers):
@@ -140,7 +144,7 @@ def looks(log, source, snr_db=None):
     UserError where a file has too few carriers."""
     y = log.csi.reshape(-1, log.csi.shape[-1])
     live = log.used & (np.mean(np.abs(y) ** 2, 0) > 0)
-    y = y[np.isfinite(y).all(1) & (np.abs(y[:, live]).min(1, initial=np.inf) > 0)]
+    y = y[np.isfinite(y).all(1) & (np.mean(y[:, live] == 0, 1) < 0.5)]
     grids, levels = [], []
     for start in starts(log.carriers):
         part = np.flatnonzero(live & (log.carriers >= start) & (log.carriers < start + TILE))
@@ -159,4 +163,3 @@ def looks(log, source, snr_db=None):
     if not grids:
         raise UserError(f"{source}: has no 12 carriers of an estimate side by side; give a file of another mode")
     return looks_file.checked(np.concatenate(grids), np.concatenate(levels), f"{source} ({log.what})", source)
-

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of FeitCSI (Intel AX200, AX210), after its format document (feitcsi.kuskosoft.com/csi_format).
 
-Records of a header of 272 octets and 4 octets, two signed 16-bit numbers, for each receive antenna, transmit antenna and
-carrier. Pilots' estimates are too low to be of use, says the document: they are no looks.
+Records of a header of 272 octets and 4 octets, two signed 16-bit numbers, for each receive antenna, transmit antenna
+and carrier. Pilots' estimates are too low to be of use, says the document: they are no looks.
 """
 
 import struct
