@@ -19,7 +19,7 @@ RATES = 8  # sines and cosines of ln sigma, each
 
 
 class ConditionalMlp(nn.Module):
-    """[B, n] at one level [B] with `sent` [B, told] and a class [B] -> mean [B, n]. `layers` hidden ones of `hidden`."""
+    """[B, n] at one level [B] with `sent` [B, told] and a class [B] -> mean [B, n]. `layers` hidden ones."""
 
     one_level = True
 

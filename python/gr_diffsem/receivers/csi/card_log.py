@@ -23,6 +23,7 @@ LEAST_NOISE = 1e-4  # -40 dB: no card's estimate is better, whatever is left of 
 PLACE = 0.04  # of a symbol, where the middle of a channel's power is put: a prior's delays begin a little before 0
 POINTS = 256  # of the spectrum of delays
 FEWEST = 12  # carriers of a grid
+MORE = 3  # vectors than the window has delays: what lies at its edges
 
 
 @dataclass
@@ -108,11 +109,6 @@ def _of_nexmon(path, found, lost):
     return _log(same, lost + others, *nexmon.carriers(size), f"Nexmon, {nexmon.SIZES[size]} MHz")
 
 
-def waves(carriers, delays, period):
-    """exp(-2j pi k tau / period) [K, D]."""
-    return np.exp(-2j * np.pi * np.outer(carriers, delays) / period)
-
-
 def starts(carriers):
     """Where grids of 64 carriers begin: about the middle, or side by side from the lowest carrier on."""
     low, high = int(carriers[0]), int(carriers[-1])
@@ -129,11 +125,15 @@ def aligned(y, carriers):
 
 
 def noise_variance(y, carriers):
-    """Variance of the noise of aligned estimates [n, K], one for each: what a window of delays leaves."""
+    """Variance of the noise of aligned estimates [n, K], one for each: what a window of delays leaves. The window's
+    vectors are those that hold most of its power (prolate spheroidal sequences, Slepian 1978)."""
     span = carriers[-1] - carriers[0] + 1
-    count = max(min(int(WINDOW * span), len(carriers) // 2), 1)  # a comb of few carriers tells fewer delays apart
-    basis, _ = np.linalg.qr(waves(carriers, np.arange(count) - (count - 1) / 2, span * 1.05))
-    rest = y - (y @ basis.conj()) @ basis.T
+    # A comb of every s-th carrier tells delays apart within 1/s of a symbol: half of that may be the channel's.
+    window = min(WINDOW, 0.5 / int(np.gcd.reduce(np.diff(carriers))))
+    count = min(int(window * span) + MORE, int(0.7 * len(carriers)))
+    _, vectors = np.linalg.eigh(np.sinc(window * np.subtract.outer(carriers, carriers)))
+    basis = vectors[:, len(carriers) - count :]
+    rest = y - (y @ basis) @ basis.T
     power = np.mean(np.abs(y) ** 2, 1)
     return np.maximum(np.sum(np.abs(rest) ** 2, 1) / (len(carriers) - count), LEAST_NOISE * power)
 

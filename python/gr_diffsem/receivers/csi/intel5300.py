@@ -2,8 +2,8 @@
 """Log files of the Linux 802.11n CSI tool for the Intel 5300 (Halperin et al., "Tool release", SIGCOMM CCR 2011).
 
 A file is records of a length (two octets, the greater first) and as many octets, the first of which is a code. Code
-0xBB is an estimate: a header of 20 octets, then for each of 30 carriers three bits that mean nothing and 8 + 8 bits for each
-pair of antennas, packed without gaps, the lower bits first. All the rest of its numbers are little-endian.
+0xBB is an estimate: a header of 20 octets, then for each of 30 carriers three bits that mean nothing and 8 + 8 bits for
+each pair of antennas, packed without gaps, the lower bits first. All other numbers are little-endian.
 """
 
 import itertools
