@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The throughput of channel_model_cc over that of channels.selective_fading_model, samples a second of processor time.
 
-The same four paths and 16 taps; pairs of runs one after the other, the median ratio and all of them. The drawing counts.
+The same four paths and 16 taps; pairs of runs one after the other, the median ratio and all of them. Drawing counts.
 
     build/env/radio/bin/python bench/channel_model.py [--runs 7]
 """

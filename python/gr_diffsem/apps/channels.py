@@ -26,24 +26,31 @@ DATATYPE = "cf32_le"
 
 def add_arguments(parser):
     """Arguments of `gr-diffsem channels`."""
-    commands = parser.add_subparsers(dest="what", metavar="import | sample", required=True)
-    into = commands.add_parser("import", help="logs of cards and recordings -> an .npz of looks")
-    into.add_argument("files", nargs="+", metavar="FILE", help="Intel 5300, FeitCSI, Nexmon, a recording, or .npz")
-    into.add_argument("--out", required=True, metavar="NPZ", help="what to write")
-    text = "SNR of a card's estimates, where it is known (default: measured, by what a window of delays leaves)"
-    real(into, "--snr", "dB", least=-20, most=60, metavar="DB", help=text)
-    out = commands.add_parser("sample", help="draws of a generator -> .npy, or impulse responses as SigMF")
-    out.add_argument("scheme", help="a generator's package or scheme string")
-    out.add_argument("--out", required=True, metavar="FILE", help="NAME.npy, or NAME.sigmf-meta")
-    whole(out, "--count", "draws", least=1, most=MOST_DRAWS, default=100, help="how many (100)")
-    whole(out, "--seed", default=1, help="of the draws (1)")
-    out.add_argument("--condition", nargs="+", default=[], metavar="NAME=VALUE", help="what the generator is told")
-    for part in (into, out):
-        part.add_argument("--json", action="store_true", help="print the report as strict JSON")
+    parser.add_argument("what", choices=("import", "sample"), help="looks of files, or draws of a generator")
+    text = "import: logs of Intel 5300, FeitCSI, Nexmon, recordings, .npz of looks; sample: a package or scheme string"
+    parser.add_argument("files", nargs="+", metavar="FILE", help=text)
+    parser.add_argument("--out", metavar="FILE", help="import: NAME.npz; sample: NAME.npy or NAME.sigmf-meta")
+    text = "import: SNR of a card's estimates, where it is known (default: measured, by what a window of delays leaves)"
+    real(parser, "--snr", "dB", least=-20, most=60, metavar="DB", help=text)
+    whole(parser, "--count", "draws", least=1, most=MOST_DRAWS, default=100, help="sample: how many (100)")
+    whole(parser, "--seed", default=1, help="sample: of the draws (1)")
+    text = "sample: what the generator is told, vectors between semicolons"
+    parser.add_argument("--condition", nargs="+", default=[], metavar="NAME=VALUE", help=text)
 
 
 def run(args):
-    return import_files(args) if args.what == "import" else sample(args)
+    if not args.out:
+        raise UserError("--out is missing: give the file to write")
+    if args.what == "import":
+        if args.condition:
+            raise UserError("--condition is for channels sample: leave it out")
+        return import_files(args)
+    if args.snr is not None:
+        raise UserError("--snr is for channels import: leave it out")
+    if len(args.files) != 1:
+        raise UserError(f"channels sample draws from one generator, {len(args.files)} are given: name one")
+    args.scheme = args.files[0]
+    return sample(args)
 
 
 # ---- in ----

@@ -25,7 +25,7 @@ GENERIC = "ofdm_grid"
 def add_arguments(parser):
     """Arguments of `gr-diffsem eval channels`."""
     parser.add_argument("looks", nargs="+", metavar="NPZ", help="what `gr-diffsem channels import` wrote")
-    text = f"packages or schemes over symbols and carriers; the first is what others are compared with ({GENERIC})"
+    text = "packages or schemes over symbols and carriers; the first is what the others are compared with"
     parser.add_argument("--methods", nargs="+", default=[GENERIC], metavar="NAME", help=text)
     real(
         parser,

@@ -19,7 +19,7 @@ from .base import Network
 STEPS = 100  #: levels of the cosine schedule, as published
 SKIPS = (1, 2, 5, 10, 20, 50)
 TOP, LEAST = 25.0, 0.02  # levels beyond which the schedule has nothing to tell
-PLAN = {"type": "cosine", "steps_train": STEPS, "steps": 20, "sigma_max": TOP, "sigma_min": 0.005}
+PLAN = {"type": "karras", "steps": 24, "sigma_max": TOP, "sigma_min": 0.05}
 REPEATS = 5  # independent sets of each method
 WORDS, FEW = 16, 4  # that a set is drawn for; and for the curve over the skip
 LATENT, HIDDEN, LAYERS = 16, 256, 3  # of both networks
@@ -56,6 +56,9 @@ class TapGenerator(Generation):
     plan = PLAN
     cost_unit = "evaluation"
     baselines = ("wgan.npy",)
+
+    def choices(self, member):
+        return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
 
     def batch(self, rng, n, prior_share):
         return states(*self.drawn(rng, n), rng)
@@ -196,7 +199,7 @@ class Clarke(TapGenerator):
     GAN = wgan.layers(4 * LATENT, 0, HIDDEN, LAYERS, 2 * LENGTH)
     # An exact denoiser is 5 % off in covariance by DDIM in all 100 steps, 0.7 % by this in 24: the eigenvalues of a
     # slow tap reach 18, and DDIM's error is of the first order in the step.
-    plan = {"type": "karras", "steps": 24, "sigma_max": 30.0, "sigma_min": 0.05}
+    plan = {**PLAN, "sigma_max": 30.0}
     data = f"synthetic: Gaussian taps with Clarke's correlation J0(2 pi {DOPPLER} k) exactly (air/channel_uses.py)"
 
     def networks(self):
@@ -204,9 +207,6 @@ class Clarke(TapGenerator):
 
     def sample(self, rng, n):
         return channel_uses.clarke(rng, n, LENGTH, DOPPLER)
-
-    def choices(self, member):
-        return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
 
     def gan_pairs(self, rng, n):
         """What the WGAN learns from: (reals [n, 256], nothing)."""
