@@ -73,7 +73,7 @@ class channel_model_cc(OwnThread, gr.sync_block):
         first = self._hop()  # so that what cannot be drawn is said here
         self._filter.begin(first[:2])
         self._rows, self._holding, self._said = first[2:], False, 0.0
-        self._queue = queue.Queue(int(ahead))
+        self._queue, self._ready = queue.Queue(int(ahead)), None  # a frame that did not fit in yet
         gr.sync_block.__init__(self, name="channel_model_cc", in_sig=[np.complex64], out_sig=[np.complex64])
         self.set_history(self._layout.taps)
         self.own(self._draw_ahead)
@@ -123,12 +123,11 @@ class channel_model_cc(OwnThread, gr.sync_block):
         return self._layout.blended(before, self._last)
 
     def _draw_ahead(self):
-        rows = None
         while not self._stopped.is_set():
             try:
-                rows = self._hop() if rows is None else rows
-                self._queue.put(rows, timeout=0.1)
-                rows = None
+                self._ready = self._hop() if self._ready is None else self._ready
+                self._queue.put(self._ready, timeout=0.1)
+                self._ready = None
             except queue.Full:
                 continue
             except Exception as error:  # a condition that the generator refuses, say: the channel stands still
