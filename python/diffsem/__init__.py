@@ -8,6 +8,7 @@ Importing this loads neither a model nor an inference library.
 
 import sys as _sys
 
+from .channel_model_cc import channel_model_cc as channel_model_cc
 from .diffsem_python import *  # noqa: F403
 from .diffsem_python import core
 from .frame_format_of import frame_format_of as frame_format_of

@@ -383,10 +383,43 @@ def test_a_ride_through_a_city_becomes_a_map(tmp_path, monkeypatch, capsys):
     assert said["samples"] >= 298 and 0 < said["censored"] < said["samples"]
 
 
+def test_a_channel_draws_itself_as_wide_as_sums_of_sinusoids(tmp_path):
+    """Both delay-Doppler spectra have their paths at delays 0 and 7, and nearly nothing beyond the largest Doppler."""
+    read = {name: f"list(tb.{name}.level())" for name in ("probe", "probe_sinusoids")}
+    later = "tb.probe.nitems_read(0) >= 60"
+    got = run_example("channel_generator", tmp_path, [{"seconds": 60, "until": later, "read": read}])[0]
+    for name in read:
+        power = 10 ** (np.reshape(got[name], (12, 32)) / 10)
+        doppler = np.abs(np.arange(32) - 16) / (128 * 32)  # cycles a sample
+        inside = doppler <= 0.05 / 40 + 2 / (128 * 32)
+        assert power[:, inside].sum() > 0.98 * power.sum(), name
+        assert power[0].sum() > power[7].sum() > 5 * power[10].sum(), name
+
+
+ARRIVED = {"ofdm_loopback": "tb.sink_ours.nitems_read(0) > 480 * 20", "photo_loopback": "len(tb.view.latest) >= 2"}
+
+
+@pytest.mark.parametrize("name", ARRIVED)
+def test_the_drawn_channel_stands_in_other_examples(tmp_path, monkeypatch, name):
+    """Enabled, in the place of the fading model where there is one: what was sent still arrives."""
+    import yaml
+
+    graph = yaml.safe_load((EXAMPLES / f"{name}.grc").read_text())
+    for block in graph["blocks"]:
+        if block["name"] in ("drawn", "fading"):
+            block["states"]["state"] = "enabled" if block["name"] == "drawn" else "disabled"
+    (tmp_path / f"{name}.grc").write_text(yaml.safe_dump(graph))
+    monkeypatch.setattr(sys.modules[__name__], "EXAMPLES", tmp_path)
+    read = {"arrived": ARRIVED[name], "faults": "tb.drawn.counts()['faults']", "passed": "tb.drawn.nitems_written(0)"}
+    steps = [{"set": {"snr_db": 30.0}, "seconds": 60, "until": ARRIVED[name], "read": read}]
+    got = run_example(name, tmp_path, steps, seconds=120)[0]
+    assert got["arrived"] and got["passed"] > 0 and got["faults"] == 0
+
+
 def test_every_example_is_tested():
     """A new .grc needs a test above, or in test_semantic_radio.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
-    tested |= {"ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
+    tested |= {"channel_generator", "ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
     tested |= {"city_walk", "mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}

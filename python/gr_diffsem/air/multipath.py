@@ -11,8 +11,8 @@ exactly H[k] = sum_l a_l exp(-2j pi k tau_l / fft_len); where it does not, the s
 import numpy as np
 
 from ..base.signal import complex_noise
+from ..base.windowed_sinc import windowed_sinc
 from ..phy.ofdm_layout import LAYOUT_64
-from ..phy.resample import windowed_sinc
 from . import tdl
 
 

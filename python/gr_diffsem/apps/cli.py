@@ -33,6 +33,7 @@ COMMANDS = {
     "send": ("apps.send", "radio", "send photographs, arrays, texts: to ZeroMQ, a file, a radio"),
     "receive": ("apps.receive", "radio", "receive them into a folder"),
     "channel": ("apps.channel", "radio", "an air between the two: fading, noise, offset, loss"),
+    "channels": ("apps.channels", "radio", "measured channels into looks that train takes; draws of a generator out"),
     "radiomap": ("apps.radiomap", "radio", "a map of power, with its uncertainty, from samples of a walk"),
     "top": ("apps.top", "radio", "what the blocks of a running flowgraph are doing"),
     "bench": ("apps.bench", "radio", "how fast the blocks are"),
@@ -47,6 +48,7 @@ EVALUATIONS = {
     "video": ("eval.video", "moving pictures over the air, against H.264"),
     "semantic_sync": ("eval.semantic_sync", "synchronisation and headers of the semantic link, at low SNR"),
     "radiomap": ("eval.radiomap_eval", "radio maps of real walks and drives, blocks of space held out"),
+    "channels": ("eval.channels_eval", "priors on measured channels that nobody knows, held out"),
     "impair": ("apps.impair", "a picture through what real radios do to samples, against floors"),
 }
 SCHEME_EVALUATION = "eval.scheme_eval"

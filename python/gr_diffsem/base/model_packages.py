@@ -7,6 +7,7 @@ The same rules as the C++ core (docs/model_contract.md): search path, manifest, 
 import configparser
 import contextlib
 import hashlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -187,3 +188,11 @@ def files_of(value):
             yield from files_of(item)
     elif isinstance(value, str) and value.endswith((".onnx", ".npy")):
         yield value
+
+
+def axes_of(info):
+    """Names of a scheme's axes, of the dict that `info()` of it gives: the manifest's, else those that a channel over
+    carriers has."""
+    manifest = json.loads(info["manifest"]) if info["manifest"] else {}
+    named = manifest.get("signal", {}).get("axes")
+    return tuple(named or {1: ("carrier",), 2: ("symbol", "carrier")}.get(len(info["shape"]), ()))

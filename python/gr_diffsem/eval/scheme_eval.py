@@ -15,7 +15,7 @@ from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme, published_on
-from . import adaptive, measured, scheme_runner, scores
+from . import adaptive, generated, measured, plots, scheme_plot, scheme_runner, scores
 from .scheme_table import table as table
 
 CALIBRATED_DB = (0.0, 25.0)
@@ -38,16 +38,21 @@ def add_arguments(parser):
     whole(parser, "--evaluations", least=1, most=10000, nargs="*", metavar="K", help=text)
     text = "also steps that follow the SNR, told an SNR off by so many dB, against the true one"
     real(parser, "--snr-error", "dB", least=-100, most=100, metavar="DB", help=text)
+    parser.add_argument("--plot", metavar="PNG", help="a picture: draws beside real ones, or NMSE against SNR")
 
 
 def run(args):
     """The report of a scheme; where a name stands for several sizes, their claims together and the
     report of each. Raises UserError for what cannot be evaluated."""
     found = schemes.find(args.scheme)
+    if getattr(args, "plot", None) is not None:
+        plots.check("--plot", args.plot)
     if len(found) > 1 and args.package:
         sizes = ", ".join(scheme.name for scheme in found)
         raise UserError(f"--package: '{args.scheme}' comes in several sizes, name one of {sizes}")
     reports = [run_one(scheme, args) for scheme in found]
+    if getattr(args, "plot", None) is not None:
+        scheme_plot.pictures(found, reports, args.plot, args.seed)
     if len(reports) == 1:
         return reports[0]
     shared = {key: reports[0][key] for key in ("snr_definition", "seed", "chain")}
@@ -64,6 +69,9 @@ def run_one(scheme, args):
     """The report of one scheme."""
     check_scheme(scheme)
     package = package_of(scheme, args.package)
+    if generated.generates(scheme):
+        names = members_of(package)
+        return generated.report(scheme, package, args, [check(name, names) for name in args.members or names])
     if measures_itself(scheme):
         names = members_of(package)
         return measured.report(scheme, package, args, [check(name, names) for name in args.members or names])
@@ -136,7 +144,8 @@ def check_scheme(scheme):
             f"scheme '{scheme.name}' is of photographs: measure it with gr-diffsem eval semantic_link "
             f"--methods {scheme.name}"
         )
-    if type(scheme).test_data is Scheme.test_data and not measures_itself(scheme):
+    told = measures_itself(scheme) or generated.generates(scheme)
+    if type(scheme).test_data is Scheme.test_data and not told:
         raise UserError(f"scheme '{scheme.name}' has no test_data(): see docs/add_a_scheme.md")
 
 
@@ -322,7 +331,7 @@ def snr_error(run_member, package, default, error_db):
 def report_claim(claim, run_member, package):
     """One entry of "claims"."""
     names = [claim.member] + ([claim.against] if claim.against else [])
-    entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None}
+    entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
     entry["published_on"] = published_on(vars(claim))
     entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
     if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):

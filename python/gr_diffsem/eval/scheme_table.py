@@ -2,13 +2,15 @@
 """The report of a scheme's evaluation, for people."""
 
 from ..base import console
-from . import adaptive, measured
+from . import adaptive, generated, measured
 
 
 def table(report):
     """The report for people."""
     if "sizes" in report:
         return "\n\n".join(table(size) for size in report["sizes"].values())
+    if "generated" in report:
+        return generated.table(report, claims_table)
     if "measured" in report:
         return measured.table(report, claims_table)
     lines = [f"{report['scheme']}: NMSE in dB over {report['realisations']} realisations"]

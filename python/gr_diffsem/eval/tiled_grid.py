@@ -12,7 +12,7 @@ class TiledGrid:
         from gnuradio import diffsem
 
         self.largest = largest
-        self._run = diffsem.core.TiledEstimator(spec, largest).run
+        self.run = diffsem.core.TiledEstimator(spec, largest).run
 
     def __call__(self, y, observed, noise_var):
         """y complex [n, S, K], observed bool [S, K], noise_var one number or [n, 1, 1] -> the channel [n, S, K]."""
@@ -24,5 +24,5 @@ class TiledGrid:
         noise = np.where(observed, noise_var, np.inf)
         beside = [(0, 0)] * (noise.ndim - 2) + rest
         noise = np.pad(noise, beside, constant_values=np.inf).astype(np.float32)
-        *answers, info = self._run(np.pad(y, [(0, 0), *rest]).astype(np.complex64), noise)
+        *answers, info = self.run(np.pad(y, [(0, 0), *rest]).astype(np.complex64), noise)
         return *(a[:, : observed.shape[0], : observed.shape[1]] for a in answers), info

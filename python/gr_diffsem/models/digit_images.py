@@ -7,14 +7,12 @@ and deviation being those of all pixels of the training pictures: zero mean, so 
 expected to be, and E x^2 = 1 per element, as signals have here.
 """
 
-import os
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from ..base.errors import UserError
-from ..base.places import checkout
+from ..base.places import data_folder
 
 SHAPE = (28, 28)
 CLASSES = 10
@@ -24,17 +22,9 @@ LICENCE = "MIT"  #: as its source states
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def folder():
-    """Where recordings and pictures lie: DIFFSEM_DATA, else ../shared/data beside the checkout; None: in neither."""
-    if os.environ.get("DIFFSEM_DATA"):
-        return Path(os.environ["DIFFSEM_DATA"])
-    root = checkout()
-    return root.parent / "shared" / "data" if root else None
-
-
 def path():
     """The file of the pictures. Raises UserError where it is not there."""
-    place = folder()
+    place = data_folder()
     file = place / FILE if place else None
     if file is None or not file.is_file():
         raise UserError(

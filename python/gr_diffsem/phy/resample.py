@@ -3,6 +3,8 @@
 
 import numpy as np
 
+from ..base.windowed_sinc import windowed_sinc
+
 
 def rational(read, ratio, start, stop):
     """Samples [start, stop) of a recording at `ratio` (a Fraction) times its rate, complex64.
@@ -37,9 +39,3 @@ def at_steps(x, step, half=16):
             weight = windowed_sinc(t - base - k, half)
             out[first : first + t.size] += weight * x[np.clip(base + k, 0, x.size - 1)]
     return out
-
-
-def windowed_sinc(distance, half=16):
-    """Weight of a sample at this distance (in samples), within half + 1 of the place that is asked for; else 0."""
-    window = np.where(np.abs(distance) < half + 1, np.cos(np.pi * distance / (2 * half + 2)) ** 2, 0.0)
-    return np.sinc(distance) * window

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A denoiser of a few reals that is told a vector and a class, in the form of v-prediction.
+
+With x = x0 + sigma n and a = 1/sqrt(1 + sigma^2), the state of a variance-preserving chain is a x, and
+
+    v = a n - a sigma x0,        x0 = a^2 x - a sigma v                  (Salimans and Ho 2022, appendix D).
+
+The network gives v. An error of x0 weighted by 1 + 1/sigma^2, which is how a mean without a variance is trained
+(models/training.py), is the error of v, unweighted.
+"""
+
+import copy
+
+import torch
+from torch import nn
+
+RATES = 8  # sines and cosines of ln sigma, each
+
+
+class ConditionalMlp(nn.Module):
+    """[B, n] at one level [B] with `sent` [B, told] and a class [B] -> mean [B, n]. `layers` hidden ones."""
+
+    one_level = True
+
+    def __init__(self, n, told, classes, hidden=256, layers=3):
+        super().__init__()
+        self.register_buffer("rates", torch.exp(torch.linspace(-1.2, 1.8, RATES)))
+        self.which = nn.Embedding(classes, hidden)
+        self.level = nn.Linear(2 * RATES, hidden)
+        self.into = nn.Linear(n + told, hidden)
+        self.within = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.film = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.leave = nn.Linear(hidden, n)
+
+    def multiply_adds(self):
+        """Of one evaluation of one item."""
+        return sum(part.weight.numel() for part in self.modules() if isinstance(part, nn.Linear))
+
+    def for_export(self):
+        """Itself, to be exported."""
+        return copy.deepcopy(self).eval()
+
+    def forward(self, x, sigma, sent, kind):
+        angle = torch.log(sigma)[:, None] * self.rates
+        told = self.level(torch.cat((torch.sin(angle), torch.cos(angle)), 1)) + self.which(kind)
+        s = sigma[:, None]
+        a = 1 / torch.sqrt(1 + s * s)
+        h = nn.functional.silu(self.into(torch.cat((a * x, sent), 1)) + told)
+        gate = nn.functional.silu(told)
+        for layer, film in zip(self.within, self.film, strict=True):
+            h = h + nn.functional.silu(layer(h) * (1 + film(gate)))
+        return a * a * x - a * s * self.leave(h)
