@@ -32,7 +32,9 @@ GROUND = 1.0  #: metres; what is higher is built on
 RECEIVER = 1.5  #: metres above the ground
 TRAIN, HELD_OUT = ("munich", "etoile"), "florence"
 RAYS, DEPTH = 3_000_000, 8
+SAVED = 5  # maps, after which what there is is written
 MARGIN, TALLEST = 8, 30.0  # cells from the edge, and metres of a building, where a base station stands
+NAMES = ("gain", "height", "step", "transmitter")
 PACKAGE = "sionna-rt==2.2.0"
 
 
@@ -51,7 +53,7 @@ def load(scene, folder=None):
             f"and LLVM 19), or set DIFFSEM_CACHE to the folder that holds them"
         )
     with np.load(path) as file:
-        return {name: file[name].astype(np.float32) for name in ("gain", "height", "step", "transmitter")}
+        return {name: file[name].astype(np.float32) for name in NAMES}
 
 
 def library():
@@ -122,16 +124,37 @@ class City:
         return gain.clip(FLOOR), height, step, (row, column, above)
 
 
-def make(scene, seed, seconds, most):
-    """The arrays of `load`, float16, of as many maps as the time allows, `most` at the most."""
-    city, began, maps = City(scene), time.monotonic(), []
+def make(scene, seed, seconds, most, path):
+    """Write the arrays of `load`, float16, of as many maps as the time allows, `most` at the most, to `path`: every
+    SAVED maps and at the end. What `path` holds of the same seed is kept, and continued. Returns their number."""
+    city, began, maps = City(scene), time.monotonic(), kept(path, seed)
     steps = MEASURED if scene == HELD_OUT else STEPS
     while len(maps) < most and time.monotonic() - began < seconds:
         maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps))
-        if len(maps) % 10 == 0:
+        if len(maps) % SAVED == 0:
             print(f"{scene}: {len(maps)} maps, {time.monotonic() - began:.0f} s", flush=True)
-    names = ("gain", "height", "step", "transmitter")
-    return {name: np.array(part, np.float16) for name, part in zip(names, zip(*maps, strict=True), strict=True)}
+            save(path, maps, seed)
+    save(path, maps, seed)
+    return len(maps)
+
+
+def kept(path, seed):
+    """[(gain, height, step, transmitter)] of a file that `save` wrote for the same seed."""
+    if not path.is_file():
+        return []
+    with np.load(path) as file:
+        if "seed" not in file or int(file["seed"]) != seed:
+            return []
+        return list(zip(*(file[name] for name in NAMES), strict=True))
+
+
+def save(path, maps, seed):
+    """Write a list of (gain, height, step, transmitter), whole or not at all."""
+    arrays = {name: np.array(part, np.float16) for name, part in zip(NAMES, zip(*maps, strict=True), strict=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    np.savez_compressed(partial, seed=seed, **arrays)
+    os.replace(partial, path)
 
 
 def main():
@@ -147,13 +170,8 @@ def main():
         if scene not in args.scenes:
             continue
         share, most = (0.2, args.maps // 5) if scene == HELD_OUT else (0.4, args.maps)
-        arrays = make(scene, args.seed + i, 60 * args.minutes * share, most)
         path = file_of(scene, args.out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez_compressed(partial, **arrays)
-        os.replace(partial, path)
-        print(f"{path}: {len(arrays['step'])} maps")
+        print(f"{path}: {make(scene, args.seed + i, 60 * args.minutes * share, most, path)} maps")
 
 
 if __name__ == "__main__":
