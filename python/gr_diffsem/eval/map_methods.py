@@ -12,10 +12,10 @@ from ..base import model_packages
 from ..base.errors import UserError, unknown
 from ..radiomap.kriging import Kriging
 from ..radiomap.simple_maps import InverseDistance, LogDistance
-from .map_scheme import SchemeMap
+from .map_scheme import KINDS
 
 KRIGING, IDW, LOG_DISTANCE = "kriging", "idw", "log_distance"
-SCHEMES = ("map_posterior",)  #: packages over maps of 64 x 64 cells, behind kriging
+SCHEMES = tuple(KINDS)  #: packages over maps of 64 x 64 cells
 WITHOUT_DRAWS = (IDW, LOG_DISTANCE)
 
 
@@ -33,7 +33,7 @@ def make(name, sites, transmitter=None, heights=None, raster=None):
         return InverseDistance(sites)
     if name == LOG_DISTANCE:
         return LogDistance(sites, transmitter)
-    return SchemeMap(name, sites, transmitter, heights, raster)
+    return KINDS[name](name, sites, transmitter, heights, raster)
 
 
 def chosen(words):

@@ -14,6 +14,7 @@ stated error it is part of n. A censored site, known only not to be above a boun
 Phi((bound - f) / n); it enters by expectation propagation (Minka 2001; R&W 3.6), as a Gaussian of the same moments.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +127,13 @@ class Kriging:
         white = solve_triangular(self._factor, value - t @ mean, lower=True)
         self.coefficients = mean + self._gram @ self._white_trend.T @ white
         self._weights = cho_solve((self._factor, True), value - t @ self.coefficients)
+
+    def of(self, sites):
+        """The same process, conditioned on other `Sites`."""
+        other = copy.copy(self)
+        other.sites = sites
+        other._condition()
+        return other
 
     def mean(self, places):
         """[N] dB expected at places [N, 2]."""
