@@ -106,7 +106,7 @@ def elected(sites, heights, raster, count=1, rng=None):
     low, high = sites.places.min(0), sites.places.max(0)
     side = max(float((high - low).max()), 100.0)
     axes = [np.linspace(low[i] - BEYOND * side, high[i] + BEYOND * side, GRID) for i in (0, 1)]
-    step = (1 + 2 * BEYOND) * side / GRID
+    step = apart = (1 + 2 * BEYOND) * side / GRID
     places = np.stack(np.meshgrid(*axes), -1).reshape(-1, 2)
     score = _votes(few, places, heights, raster)
     for _ in range(ROUNDS):
@@ -117,7 +117,7 @@ def elected(sites, heights, raster, count=1, rng=None):
         places, score = np.vstack((places, more)), np.append(score, _votes(few, more, heights, raster))
     chosen = []
     for i in np.argsort(-score):
-        if all(np.hypot(*(places[i] - places[j])) > step for j in chosen):
+        if all(np.hypot(*(places[i] - places[j])) > 0.6 * apart for j in chosen):
             chosen.append(i)
         if len(chosen) == count:
             break

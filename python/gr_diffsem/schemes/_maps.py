@@ -39,7 +39,7 @@ class MapScheme(Scheme):
         "above the roofs, 2 GHz, cells of 4 to 10 m, floor -130 dB (gr_diffsem.air.traced_maps)"
     )
     limits = "It has seen two European cities, one frequency (2 GHz) and one base station a map."
-    kind, pairs, minutes, build = {}, 1600, 20, staticmethod(net)
+    kind, pairs, minutes, build = {}, 1000, 20, staticmethod(net)
 
     def networks(self):
         return {"diffusion": Network(self.build, self.title, 0.0, minutes=self.minutes, batch=16, rate=1e-3)}

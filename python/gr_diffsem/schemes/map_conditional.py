@@ -18,7 +18,7 @@ class MapConditional(MapScheme):
     title = "a radio map of 64 x 64 cells from buildings and transmitter, without samples"
     reference = "RadioDiff (2024), RMDM (Helmholtz-informed, 2025), RM-Gen: conditional maps; ITU-R P.526-15"
     kind = {"shares": None}
-    pairs, minutes = 600, 8
+    pairs, minutes = 400, 4
 
 
 SCHEME = MapConditional()

@@ -15,7 +15,7 @@ class MapElect(MapScheme):
     title = "a radio map of 64 x 64 cells from very few samples and buildings, the transmitter elected"
     reference = "WiFi-Diffusion (2025): candidates and a propagation model's election; ITU-R P.526-15"
     kind = {"shares": (0.002, 0.02), "shadowed": 0.0, "placed": 0.0, "elects": 1.0, "blind": 0.0}
-    pairs, minutes = 600, 8
+    pairs, minutes = 400, 4
 
 
 SCHEME = MapElect()
