@@ -46,7 +46,9 @@ def add_arguments(parser):
     real(parser, "--area", "metres", above=0, most=20_000, default=1000.0, help="side of a map without samples")
     parser.add_argument("--live", action="store_true", help="serve a page that follows the file while it grows")
     whole(parser, "--port", most=65535, default=8022, help="of --live's page, on this machine; 0: any that is free")
-    real(parser, "--every", "seconds", least=0.2, most=3600, default=2.0, help="between two looks of --live at the file")
+    real(
+        parser, "--every", "seconds", least=0.2, most=3600, default=2.0, help="between two looks of --live at the file"
+    )
     parser.add_argument(
         "--method", help=f"one of {', '.join(map_methods.names())} (default kriging; without samples map_conditional)"
     )
@@ -179,7 +181,9 @@ def unmeasured(args):
     if args.method != "map_conditional" or args.method not in map_methods.names():
         raise UserError(f"--method {args.method}: without samples a map is made by map_conditional")
     if args.draws:
-        raise UserError(f"--draws {args.draws}: a map without samples does not say how errors hang together: leave it out")
+        raise UserError(
+            f"--draws {args.draws}: a map without samples does not say how errors hang together: leave it out"
+        )
     began, sender = time.monotonic(), position(args.transmitter)
     plane = local_plane.Plane(*sender)
     half = args.area / 2

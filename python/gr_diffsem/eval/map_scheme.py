@@ -29,7 +29,11 @@ class SchemeMap:
     of buildings on `raster`, None: unknown; trusted: the weights (w1, w2), None: those the sites tell."""
 
     def __init__(self, spec, sites, transmitter=None, heights=None, raster=None, trusted=None):
-        self.spec, self.raster, self.heights = spec, raster or raster_around(sites.places, STEP, most=MOST_CELLS), heights
+        self.spec, self.raster, self.heights = (
+            spec,
+            raster or raster_around(sites.places, STEP, most=MOST_CELLS),
+            heights,
+        )
         self.told = self._told(sites, transmitter)
         self.kriging = self._kriged(sites)
         self._middle = map_units.middle_of(sites)
@@ -86,7 +90,9 @@ class SchemeMap:
     def words(self):
         """What was fitted, as a sentence."""
         network, near = self.trust
-        return f"{self.kriging.words()}; at held-out samples {self.spec} earns {network:.2f}, inverse distance {near:.2f}"
+        return (
+            f"{self.kriging.words()}; at held-out samples {self.spec} earns {network:.2f}, inverse distance {near:.2f}"
+        )
 
     def predict_raster(self, raster):
         """(mean, standard deviation) [rows, columns] in dB on the raster that the map was made on."""

@@ -72,7 +72,7 @@ def mast(place, heights, raster):
 def edge_loss(nu):
     """J(nu) in dB, 0 below nu = -0.78."""
     seen = np.maximum(nu, -0.78) - 0.1
-    return np.maximum(6.9 + 20 * np.log10(np.sqrt(seen**2 + 1) + seen), 0)
+    return np.where(nu > -0.78, 6.9 + 20 * np.log10(np.sqrt(seen**2 + 1) + seen), 0)
 
 
 def blocked(heights, raster, place, above, places, chunk=8192):
@@ -122,7 +122,9 @@ def elected(sites, heights, raster, count=1, rng=None):
         if len(chosen) == count:
             break
     weight = np.exp(score[chosen] - score[chosen[0]])
-    return [(Shadowed(places[i], heights, raster), float(w)) for i, w in zip(chosen, weight / weight.sum(), strict=True)]
+    return [
+        (Shadowed(places[i], heights, raster), float(w)) for i, w in zip(chosen, weight / weight.sum(), strict=True)
+    ]
 
 
 def _votes(sites, candidates, heights, raster):
