@@ -5,8 +5,8 @@
 Each traced map of Florence (`gr_diffsem.air.traced_maps`) gives a square of 64 x 64 cells; the same samples, with 1 dB
 of noise, go to all methods. Told is the root mean squared error over the outdoor cells that were not sampled, truth and
 answer cut off at the floor of -130 dB; the same where a receiver hears anything; and the share of those cells inside
-the stated interval of 90 %. `buildings` and `transmitter` are what a method was told besides; the transmitter's height is
-told to none. `map_flow, 8 steps` is the mean of eight draws of eight steps each.
+the stated interval of 90 %. `buildings` and `transmitter` are what a method was told besides; the
+transmitter's height is told to none. `map_flow, 8 steps` is the mean of eight draws of eight steps each.
 
     build/env/radio/bin/python bench/radiomap.py [--maps 40] [--json FILE] [--picture docs/images/radiomap.png]
 

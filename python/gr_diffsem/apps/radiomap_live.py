@@ -2,7 +2,8 @@
 """`gr-diffsem radiomap LOG.csv --live`: a page that shows the map of a file while `rssi_logger` writes it.
 
 A thread draws the map anew whenever the file has grown, and keeps the last picture; the page asks for it. What stands
-in the way of a map (no file yet, too few samples) is a line on the page, and the last map stays. Only this machine is served.
+in the way of a map (no file yet, too few samples) is a line on the page, and the last map stays. Only this machine is
+served.
 """
 
 import argparse
@@ -24,7 +25,8 @@ img { width: 100%; background: #eee; min-height: 20em } dl { display: flex; flex
 dt { color: #666; font-size: .85em } dd { margin: 0; font-size: 1.4em } #said { color: #a33; min-height: 1.5em }
 </style></head><body><h1>Radio map</h1><dl id="numbers"></dl><p id="said"></p><img id="map" alt="no map yet">
 <script>
-const shown = [["samples", "samples"], ["sites", "sites"], ["censored", "below the floor"], ["deviation", "mean deviation, dB"],
+const shown = [["samples", "samples"], ["sites", "sites"], ["censored", "below the floor"],
+               ["deviation", "mean deviation, dB"],
                ["coverage", "enough power, %"], ["seconds", "drawn in, s"]];
 let last = 0;
 async function look() {
@@ -38,7 +40,7 @@ async function look() {
       list.replaceChildren();
       for (const [name, title] of shown) {
         if (state[name] === undefined) continue;
-        const part = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");
+        const [part, dt, dd] = ["div", "dt", "dd"].map(name => document.createElement(name));
         dt.textContent = title; dd.textContent = state[name];
         part.append(dt, dd); list.append(part);
       }
@@ -132,7 +134,7 @@ def handler(follower):
 
 
 def serve(args):
-    """(`Follower`, server) of `args`, both running in threads of their own. Raises UserError where the port is taken."""
+    """(`Follower`, server) of `args`, both running in threads of their own. Raises UserError: the port is taken."""
     if not args.samples:
         raise UserError("--live follows a CSV of samples: name the file that rssi_logger writes")
     args = argparse.Namespace(**{**vars(args), "draws": 0})  # draws that nobody sees

@@ -25,8 +25,8 @@ CANDIDATES, CANDIDATE_CELLS = 4, 300_000  #: transmitters that are mapped, of a 
 
 
 class SchemeMap:
-    """A map of sites by kriging and the network `spec`. transmitter: [2] metres or None; heights: [rows, columns] metres
-    of buildings on `raster`, None: unknown; trusted: the weights (w1, w2), None: those the sites tell."""
+    """A map of sites by kriging and the network `spec`. transmitter: [2] metres or None; heights: [rows, columns]
+    metres of buildings on `raster`, None: unknown; trusted: the weights (w1, w2), None: those the sites tell."""
 
     def __init__(self, spec, sites, transmitter=None, heights=None, raster=None, trusted=None):
         self.spec, self.raster, self.heights = (
@@ -123,7 +123,7 @@ class FlowMap(SchemeMap):
         return tiled(mean, deviation, self._middle, kriged=mean)
 
     def flown(self, state, mean, deviation, steps):
-        """The state [rows, columns], a draw of kriging's, led to a map: dx/ds = (x - E[x0 | x]) / s, by Euler's steps."""
+        """The state [rows, columns], a draw of kriging's, led to a map by Euler's steps: dx/ds = (x - E[x0 | x]) / s."""
         levels = np.linspace(1, 0, steps + 1)
         for s, following in zip(levels[:-1], levels[1:], strict=True):
             answer, _ = self.tiled(state, deviation, self._middle, share=s, kriged=mean)
@@ -160,8 +160,8 @@ class ConditionalMap(SchemeMap):
 
 
 class ElectedMap:
-    """`map_elect`: the likeliest transmitters, mapped each, averaged by their shares of the vote. Where buildings are not
-    known, or the transmitter is, there is no election."""
+    """`map_elect`: the likeliest transmitters, mapped each, averaged by their shares of the vote. Where buildings are
+    not known, or the transmitter is, there is no election."""
 
     def __init__(self, spec, sites, transmitter=None, heights=None, raster=None):
         raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)

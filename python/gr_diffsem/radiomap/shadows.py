@@ -33,8 +33,8 @@ BELOW, DOUBT = 4.0, 6.0  # dB that a censored site is taken to lie below its bou
 
 @dataclass(frozen=True)
 class Shadowed:
-    """A transmitter among buildings: what `kriging` takes as a trend. place: [2] metres; heights: [rows, columns] metres
-    of buildings on `raster`; above: metres of the transmitter above the ground, None: as those of base stations are."""
+    """A transmitter among buildings: what `kriging` takes as a trend. place: [2] metres; heights: [rows, columns]
+    metres of buildings on `raster`; above: metres of the transmitter above the ground, None: as base stations stand."""
 
     place: np.ndarray
     heights: np.ndarray
@@ -77,7 +77,7 @@ def edge_loss(nu):
 
 def blocked(heights, raster, place, above, places, chunk=8192):
     """Loss J [N] in dB at places [N, 2] metres, from place [2], `above` metres above the ground, over the buildings
-    heights [rows, columns] on `raster`. Beyond the raster there are none; the building that a place is in does not count."""
+    heights [rows, columns] on `raster`. Beyond the raster there are none; a place's own cell does not count."""
     padded = np.pad(np.asarray(heights, np.float32), 1)
     share = ((np.arange(ALONG) + 0.5) / ALONG).astype(np.float32)
     loss = np.empty(len(places))
@@ -100,7 +100,7 @@ def blocked(heights, raster, place, above, places, chunk=8192):
 def elected(sites, heights, raster, count=1, rng=None):
     """[(`Shadowed`, weight)] of the `count` likeliest transmitters of `Sites` among buildings, the first the likeliest;
     the weights are their shares of the likelihood. Candidates stand on a grid, finer around the best; each is judged by
-    the marginal likelihood of the sites under its own trend (Bayesian regression: Rasmussen and Williams 2006, 2.42)."""
+    the marginal likelihood of the sites under its own trend (Rasmussen and Williams 2006, 2.42)."""
     rng = rng or np.random.default_rng(1)
     few = sites if len(sites) <= VOTERS else sites.of(rng.permutation(len(sites))[:VOTERS])
     low, high = sites.places.min(0), sites.places.max(0)

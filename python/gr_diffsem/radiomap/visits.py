@@ -2,8 +2,8 @@
 """How wrong positions are, where nobody says so: from places that were visited again.
 
 Samples of one square in consecutive rows are one visit, whose fixes have nearly the same error; the next visit's has
-another. So the means of visits differ by what the field changes over the two errors e1 and e2, besides what repeated samples differ
-by anyway:
+another. So the means of visits differ by what the field changes over the two errors e1 and e2, besides what repeated
+samples differ by anyway:
 
     E (m1 - m2)^2 / 2 - s^2 / n = a^2 (1 - E exp(-|e1 - e2| / l))
 

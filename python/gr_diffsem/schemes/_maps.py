@@ -87,12 +87,12 @@ class MapScheme(Scheme):
 
     def test_data(self, count, seed):
         raise UserError(
-            f"{self.name} corrects a map and is no prior for white noise: `gr-diffsem eval radiomap CSV...` measures it "
-            f"on real samples, bench/radiomap.py on a held-out city"
+            f"{self.name} corrects a map and is no prior for white noise: `gr-diffsem eval radiomap CSV...` measures "
+            f"it on real samples, bench/radiomap.py on a held-out city"
         )
 
     def card(self):
         return (
-            f"`gr-diffsem radiomap --method {self.name}` and `gr-diffsem eval radiomap` draw maps with it; it is no prior "
-            f"for white noise. {self.limits} What it is worth: bench/results.md."
+            f"`gr-diffsem radiomap --method {self.name}` and `gr-diffsem eval radiomap` draw maps with it; it is no "
+            f"prior for white noise. {self.limits} What it is worth: bench/results.md."
         )

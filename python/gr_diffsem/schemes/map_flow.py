@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A radio map in one step of a flow that leads from kriging's draws to maps.
 
-After RadioFlow (flow matching for radio maps) and rectified flow (Liu et al. 2023). The flow goes straight from a draw z
-of kriging's to the truth x0, x_s = x0 + s (z - x0), s from 1 to 0; the network gives E[x0 | x_s, s], so that
+After RadioFlow (flow matching for radio maps) and rectified flow (Liu et al. 2023). The flow goes straight from a draw
+z of kriging's to the truth x0, x_s = x0 + s (z - x0), s from 1 to 0; the network gives E[x0 | x_s, s], so that
 dx/ds = (x - E[x0 | x_s]) / s and one step from s = 1 is the posterior mean. More steps draw a map, `map_posterior` at
 the same conditions being the answer that does not move. sigma is s times kriging's deviation, cell by cell.
 """
