@@ -138,7 +138,7 @@ def test_trust_is_what_a_correction_is_worth():
 
 
 def test_visits_tell_how_wrong_positions_are():
-    """The same 60 places three times, each time elsewhere by an error; the estimate is the error's, or a bound."""
+    """The same 60 places three times, each time elsewhere by an error: none is none, 6 m are a bound of their order."""
     for wrong in (0.0, 6.0):
         found = []
         for seed in range(3):
@@ -151,7 +151,7 @@ def test_visits_tell_how_wrong_positions_are():
             said, order = np.repeat(said, 2, axis=0), np.repeat(order, 2) + 0.3 * rng.standard_normal(360)
             own = sites_of(true[:, 0], value.mean(1))
             found.append(visits.position_error(said, order, np.zeros(360, bool), own))
-        assert np.mean(found) == pytest.approx(wrong, abs=0.5 if wrong == 0 else 3.5), found
+        assert 0.7 * wrong <= np.mean(found) < 3 * wrong + 0.5, found
     assert visits.position_error(said[:120], order[:120], np.zeros(120, bool), own) is None
 
 

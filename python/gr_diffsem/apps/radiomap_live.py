@@ -72,10 +72,10 @@ class Follower(threading.Thread):
 
     def look(self):
         """Read the files and draw, or say why not."""
-        from . import radiomap, radiomap_picture
+        from . import radiomap_maps, radiomap_picture
 
         try:
-            made = radiomap.measured(self.args, radiomap.read(self.args))
+            made = radiomap_maps.measured(self.args, radiomap_maps.read(self.args))
             file = io.BytesIO()
             radiomap_picture.write(file, made, self.args.threshold)
         except (UserError, OSError) as error:

@@ -7,7 +7,7 @@ DRAWS_SHOWN = 2
 
 
 def write(path, made, threshold):
-    """Write a PNG of an `apps.radiomap.Map` to a path or a binary file."""
+    """Write a PNG of an `radiomap_maps.Map` to a path or a binary file."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -123,7 +123,7 @@ class FlowMap(SchemeMap):
         return tiled(mean, deviation, self._middle, kriged=mean)
 
     def flown(self, state, mean, deviation, steps):
-        """The state [rows, columns], a draw of kriging's, led to a map by Euler's steps: dx/ds = (x - E[x0 | x]) / s."""
+        """The state [rows, columns], a draw of kriging's, led to a map: dx/ds = (x - E[x0 | x]) / s by Euler's."""
         levels = np.linspace(1, 0, steps + 1)
         for s, following in zip(levels[:-1], levels[1:], strict=True):
             answer, _ = self.tiled(state, deviation, self._middle, share=s, kriged=mean)

@@ -27,9 +27,9 @@ SIGMA = 1e-3  # least level
 
 @dataclass(frozen=True)
 class Kind:
-    """What pairs are made of. shares: (least, most) of the outdoor cells that are sampled, None: none is. shadowed, placed,
-    elects: shares of the maps whose transmitter and buildings kriging is told, whose transmitter alone, and whose
-    transmitter is elected; blind: share of the other items whose buildings the network is not told."""
+    """What pairs are made of. shares: (least, most) of the outdoor cells that are sampled, None: none is. shadowed,
+    placed, elects: shares of the maps whose transmitter and buildings kriging is told, whose transmitter alone, and
+    whose transmitter is elected; blind: share of the other items whose buildings the network is not told."""
 
     name: str
     shares: tuple | None = (0.002, 0.12)

@@ -5,8 +5,8 @@ After RadioDiff, RMDM and RM-Gen, which generate a map from buildings and transm
 of distance and one knife edge (`radiomap.expected_maps`), in one step of a network that gives mean and variance, in
 cells themselves and no latent. Samples, if there are any, shift the map and are kriged around it.
 
-RMDM's guidance by the residual of Helmholtz's equation is not in it: a map of power over cells of 4 m, 27
-wavelengths at 2 GHz, holds no phase, and where the field is a sum of many paths the amplitude alone does not solve that equation
+RMDM's guidance by the residual of Helmholtz's equation is not in it: a map of power over cells of 4 m, 27 wavelengths
+at 2 GHz, holds no phase, and where the field is a sum of many paths the amplitude alone does not solve that equation
 (docs/radiomap.md).
 """
 
