@@ -51,7 +51,7 @@ def test_a_page_fills_in_while_somebody_walks(tmp_path, options):
         places = np.stack((np.linspace(0, 400, 60), np.zeros(60)), 1)
         power = radio_walk.field(rng, places)
         radio_walk.write(tmp_path / "log.csv", places[:5], power[:5])
-        assert "5 samples" in state(lambda said: "samples" in said["said"])["said"]
+        state(lambda said: "5 samples" in said["said"])
         radio_walk.write(tmp_path / "log.csv", places[:30], power[:30])
         first = state(lambda said: said["updates"] == 1)
         assert first["samples"] == 30 and first["said"] == "" and get("map.png?1")[1:4] == b"PNG"

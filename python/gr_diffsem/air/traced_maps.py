@@ -31,7 +31,7 @@ FLOOR = -130.0  #: dB of path gain, below which a receiver hears nothing
 GROUND = 1.0  #: metres; what is higher is built on
 RECEIVER = 1.5  #: metres above the ground
 TRAIN, HELD_OUT = ("munich", "etoile"), "florence"
-RAYS, DEPTH = 3_000_000, 8
+RAYS, DEPTH = 3_000_000, 8  # of a map; what they leave noisy is in bench/results.md
 SAVED = 5  # maps, after which what there is is written
 MARGIN, TALLEST = 8, 30.0  # cells from the edge, and metres of a building, where a base station stands
 NAMES = ("gain", "height", "step", "transmitter")
@@ -91,7 +91,7 @@ class City:
         height = 1000 - np.array(hit.t).reshape(x.shape)
         return x, y, np.where(np.isfinite(height), height, 0).clip(0)
 
-    def draw(self, rng, steps):
+    def draw(self, rng, steps, rays=RAYS):
         """One map, of one of `steps` metres a cell: (gain in dB, height, step, (row, column, metres))."""
         room = np.min(self.high - self.low) / CELLS
         step = float(rng.choice([s for s in steps if s < room]))
@@ -115,7 +115,7 @@ class City:
             orientation=[0.0, 0.0, 0.0],
             size=[2 * half, 2 * half],
             cell_size=[step, step],
-            samples_per_tx=RAYS,
+            samples_per_tx=rays,
             max_depth=DEPTH,
             diffraction=True,
             seed=int(rng.integers(1, 1 << 30)),
@@ -124,13 +124,13 @@ class City:
         return gain.clip(FLOOR), height, step, (row, column, above)
 
 
-def make(scene, seed, seconds, most, path):
+def make(scene, seed, seconds, most, path, rays=RAYS):
     """Write the arrays of `load`, float16, of as many maps as the time allows, `most` at the most, to `path`: every
     SAVED maps and at the end. What `path` holds of the same seed is kept, and continued. Returns their number."""
     city, began, maps = City(scene), time.monotonic(), kept(path, seed)
     steps = MEASURED if scene == HELD_OUT else STEPS
     while len(maps) < most and time.monotonic() - began < seconds:
-        maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps))
+        maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps, rays))
         if len(maps) % SAVED == 0:
             print(f"{scene}: {len(maps)} maps, {time.monotonic() - began:.0f} s", flush=True)
             save(path, maps, seed)
@@ -163,6 +163,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=20, help="for all cities together")
     parser.add_argument("--maps", type=int, default=1500, help="of a city at the most; a fifth of them held out")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rays", type=int, default=RAYS, help="of a map; 12000000 take four times as long")
     parser.add_argument("--out", help="folder; the default is DIFFSEM_CACHE, else build/cache of the checkout")
     parser.add_argument("--scenes", nargs="+", default=(HELD_OUT, *TRAIN), choices=(HELD_OUT, *TRAIN))
     args = parser.parse_args()
@@ -171,7 +172,7 @@ def main():
             continue
         share, most = (0.2, args.maps // 5) if scene == HELD_OUT else (0.4, args.maps)
         path = file_of(scene, args.out)
-        print(f"{path}: {make(scene, args.seed + i, 60 * args.minutes * share, most, path)} maps")
+        print(f"{path}: {make(scene, args.seed + i, 60 * args.minutes * share, most, path, args.rays)} maps")
 
 
 if __name__ == "__main__":
