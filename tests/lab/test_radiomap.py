@@ -17,7 +17,7 @@ def city():
     metres = 4 * np.hypot(at[:, None] - 40, at - 30)
     gain = -60 - 30 * np.log10(1 + metres / 20)
     arrays = {"gain": np.stack([gain, gain.T]), "height": np.stack([np.where(street, 0.0, 15.0)] * 2)}
-        sender = np.array([[40.0, 30.0, 25.0], [30.0, 40.0, 25.0]])
+    sender = np.array([[40.0, 30.0, 25.0], [30.0, 40.0, 25.0]])
     return {**arrays, "step": np.array([4.0, 6.0]), "transmitter": sender}
 
 
@@ -85,7 +85,8 @@ def test_an_exported_networks_norms_begin_a_training(tmp_path):
 def test_pairs_are_kriged_samples_of_a_city(city):
     from gr_diffsem.models import map_training
 
-    kinds = [map_training.Kind("k", **more) for more in ({"shadowed": 0, "placed": 0}, {"shadowed": 1}, {"shares": None})]
+    told = {"shadowed": 0, "placed": 0}, {"shadowed": 1}, {"shares": None}
+    kinds = [map_training.Kind("k", **more) for more in told]
     kinds.append(map_training.Kind("k", shares=(0.005, 0.01), elects=1.0))
     made = [map_training.pair(np.random.default_rng(seed), city, kind) for seed, kind in enumerate(kinds)]
     pairs = [np.array(part) for part in zip(*made, strict=True)]
