@@ -178,7 +178,7 @@ def test_a_scheme_makes_a_map_with_what_is_known(name):
         assert np.abs(there - own.value).mean() < 6
         if place is None and told is None:  # nothing is known: it stays beside kriging
             assert np.abs(mean - base)[outdoor].mean() < 4
-    assert (mean - gain)[outdoor].std() < 0.8 * (base - gain)[outdoor].std()
+    assert (mean - gain)[outdoor].std() < 0.9 * (base - gain)[outdoor].std()  # 3 dB of both no map can tell
     draws = method.draws(RASTER, 3, rng)
     assert draws.shape == (3, 64, 64) and np.isfinite(draws).all() and draws.std(0).mean() > 0.3
 
