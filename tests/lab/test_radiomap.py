@@ -17,7 +17,8 @@ def city():
     metres = 4 * np.hypot(at[:, None] - 40, at - 30)
     gain = -60 - 30 * np.log10(1 + metres / 20)
     arrays = {"gain": np.stack([gain, gain.T]), "height": np.stack([np.where(street, 0.0, 15.0)] * 2)}
-    return {**arrays, "step": np.array([4.0, 6.0]), "transmitter": np.zeros((2, 3))}
+    sender = np.array([[40.0, 30.0, 25.0], [30.0, 40.0, 25.0]])
+    return {**arrays, "step": np.array([4.0, 6.0]), "transmitter": sender}
 
 
 def test_kriging_is_scikit_learns_gaussian_process():
@@ -42,29 +43,65 @@ def test_kriging_is_scikit_learns_gaussian_process():
     assert fitted.log_marginal_likelihood_value_ < fitted.log_marginal_likelihood(free.theta) + 1.0
 
 
-def test_a_network_begins_as_kriging():
-    from gr_diffsem.models.map_net import MapNet
+@pytest.mark.parametrize("kind", ["MapNet", "FlowNet"])
+def test_a_network_begins_as_what_it_is_given(kind):
+    from gr_diffsem.models import map_net
 
-    net = MapNet()
+    net = getattr(map_net, kind)()
     x, sigma = torch.randn(2, 64, 64), torch.rand(2, 64, 64) + 0.1
+    told = [torch.full_like(x, -1.0), torch.tensor([4.0, 10.0]), torch.full_like(x, map_units.FAR)]
+    told += [torch.full_like(x, -1.0)] + ([x, torch.log(sigma)] if kind == "FlowNet" else [])
     with torch.no_grad():
-        mean, log_variance = net(x, sigma, torch.full_like(x, -1.0), torch.tensor([4.0, 10.0]))
+        mean, log_variance = net(x, sigma, *told)
     assert torch.equal(mean, x) and torch.allclose(log_variance, 2 * torch.log(sigma), atol=1e-6)
     assert net.multiply_adds() < 200e6
+
+
+def test_a_network_of_more_planes_begins_as_the_smaller_one():
+    from gr_diffsem.models import map_net
+
+    small, large = map_net.MapNet(), map_net.FlowNet()
+    torch.nn.init.normal_(small.leave.weight, std=0.05)
+    large.load_state_dict(large.widened(small.state_dict()))
+    x, sigma = torch.randn(2, 64, 64), torch.rand(2, 64, 64) + 0.1
+    told = torch.zeros_like(x), torch.tensor([4.0, 10.0]), torch.zeros_like(x), torch.ones_like(x)
+    with torch.no_grad():
+        assert torch.allclose(small(x, sigma, *told)[0], large(x, sigma, *told, x, sigma)[0], atol=1e-5)
+
+
+def test_an_exported_networks_norms_begin_a_training(tmp_path):
+    from gr_diffsem.models import map_net, onnx_start
+    from gr_diffsem.schemes import map_posterior
+
+    scheme, net = map_posterior.SCHEME, map_net.MapNet()
+    torch.nn.init.normal_(net.norm.weight)
+    torch.nn.init.normal_(net.outer[1].between.bias)
+    scheme.write_network(net, tmp_path / "net.onnx", scheme.networks()["diffusion"], {})
+    weights, _ = onnx_start.read(tmp_path / "net.onnx", net)
+    found = onnx_start.fitting(weights, net, "net.onnx")
+    assert all(torch.allclose(found[name], value) for name, value in net.state_dict().items())
 
 
 def test_pairs_are_kriged_samples_of_a_city(city):
     from gr_diffsem.models import map_training
 
-    made = [map_training.pair(np.random.default_rng(seed), city) for seed in range(3)]
+    told = {"shadowed": 0, "placed": 0}, {"shadowed": 1}, {"shares": None}
+    kinds = [map_training.Kind("k", **more) for more in told]
+    kinds.append(map_training.Kind("k", shares=(0.005, 0.01), elects=1.0))
+    made = [map_training.pair(np.random.default_rng(seed), city, kind) for seed, kind in enumerate(kinds)]
     pairs = [np.array(part) for part in zip(*made, strict=True)]
-    for x, variance, truth, height, _, outdoor in made:
+    for x, variance, truth, height, _, outdoor, *_ in made:
         assert x.shape == (64, 64) and (variance > 0).all() and outdoor.any()
         assert ((height > 0) != outdoor).all()
-        assert np.abs((x - truth)[outdoor]).mean() * map_units.SCALE < 8
+        assert np.abs((x - truth)[outdoor]).mean() * map_units.SCALE < 20
+    assert [bool((part[7] >= 0).all()) for part in made] == [False, True, True, True]
     batch = map_training.batch_of(pairs, np.random.default_rng(1), 16, blind=0.5)
     blind = (batch.condition["height"] == map_units.UNKNOWN).all((1, 2))
-    assert 2 < blind.sum() < 14 and batch.clean.shape == (16, 64, 64) and batch.state.dtype == np.float32
+    assert 0 < blind.sum() < 12 and batch.clean.shape == (16, 64, 64) and batch.state.dtype == np.float32
+    flow = map_training.flow_of(batch, np.random.default_rng(2))
+    share = flow.sigma / batch.sigma
+    assert np.ptp(share, axis=(1, 2)).max() < 1e-5 and share.min() > 0.04 and share.max() <= 1.001
+    assert list(flow.condition)[-2:] == ["kriged", "doubt"]
 
 
 def test_a_walk_stays_on_the_streets(city):

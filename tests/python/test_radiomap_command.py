@@ -10,6 +10,7 @@ import pytest
 import radio_walk
 from gr_diffsem.apps import cli
 from gr_diffsem.base.errors import UserError
+from gr_diffsem.eval import map_methods
 from gr_diffsem.radiomap import buildings, local_plane, sample_file
 
 DATA = Path(os.environ.get("DIFFSEM_DATA") or Path(__file__).parents[3] / "shared" / "data") / "drive_test"
@@ -112,6 +113,46 @@ def test_maps_that_cannot_be_made_are_sentences(tmp_path, walk, capsys):
     refused("there is no folder", places, power, "--out", tmp_path / "nowhere" / "map")
 
 
+def test_a_map_without_samples_needs_what_it_is_made_of(tmp_path, capsys):
+    plane = radio_walk.MIDDLE
+    (tmp_path / "far.geojson").write_text(geojson(plane, [[9000.0, 0], [9040, 0], [9040, 40]]))
+    where = f"{plane.latitude},{plane.longitude}"
+    words = ["--buildings", tmp_path / "far.geojson", "--transmitter", where, "--power", "30"]
+    for more, expected in (
+        ((), "no CSV of samples: give one, or --buildings, --transmitter and --power"),
+        (words[:4], "no CSV of samples"),
+        ((*words, "--method", "kriging"), "without samples a map is made by map_conditional"),
+        ((*words, "--live"), "--live follows a CSV"),
+    ):
+        code, out, error = command(capsys, "radiomap", *more, "--out", tmp_path / "map")
+        assert code == 2 and not out and expected in error.splitlines()[-1], error
+    if "map_conditional" in map_methods.names():
+        code, _, error = command(capsys, "radiomap", *words, "--out", tmp_path / "map")
+        assert code == 2 and "no building lies within" in error
+        (tmp_path / "near.geojson").write_text(geojson(plane, [[30.0, 10], [80, 10], [80, 60]]))
+        words[1] = tmp_path / "near.geojson"
+        words += ["--area", "300", "--out", tmp_path / "map", "--json"]
+        code, out, error = command(capsys, "radiomap", *words)
+        assert code == 0 and json.loads(out)["samples"] == 0, error
+        assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+def geojson(plane, corners):
+    """The text of one building, its corners in metres of the plane."""
+    latitude, longitude = plane.to_degrees(np.array(corners, float))
+    ring = np.stack((longitude, latitude), 1).tolist()
+    return json.dumps({"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
+
+
+def test_positions_are_judged_by_places_that_were_visited_again(tmp_path, walk, capsys):
+    path = radio_walk.write(tmp_path / "walk.csv", np.r_[walk[0], walk[0]], np.r_[walk[1], walk[1] + 0.5])
+    words = ["radiomap", path, "--out", tmp_path / "map", "--resolution", "10", "--json"]
+    code, out, error = command(capsys, *words)
+    assert code == 0 and 0 <= json.loads(out)["gps_error_metres"] < 50 and "visited again" in error
+    code, out, _ = command(capsys, *words, "--gps-error", "4")
+    assert code == 0 and json.loads(out)["gps_error_metres"] is None
+
+
 def test_a_map_over_the_date_line(tmp_path, walk, capsys):
     plane = local_plane.Plane(-17.8, 179.9985)
     path = radio_walk.write(tmp_path / "walk.csv", *walk, plane=plane)
@@ -163,6 +204,26 @@ def test_buildings_are_read(tmp_path):
     for name in ("b.geojson", "b.osm"):
         heights = buildings.raster_of(buildings.read(tmp_path / name), plane, raster)
         assert np.array_equal(heights, 18 * expected)
+    # A courtyard, and a ring of two ways, is no building where it is open.
+    latitude, longitude = plane.to_degrees(np.array([[35.0, 25], [45, 25], [45, 35], [35, 35], [35, 25]]))
+    hole = np.stack((longitude, latitude), 1).tolist()
+    feature["geometry"]["coordinates"] = [ring, hole]
+    (tmp_path / "c.geojson").write_text(json.dumps(feature))
+    both = "".join(f'<node id="{i}" lat="{p[1]}" lon="{p[0]}"/>' for i, p in enumerate(ring[:4] + hole[:4]))
+    ways = {"1": (0, 1, 2), "2": (0, 3, 2), "3": (4, 5, 6, 7, 4), "4": (1, 2)}
+    lines = "".join(
+        f'<way id="{name}">' + "".join(f'<nd ref="{i}"/>' for i in refs) + "</way>" for name, refs in ways.items()
+    )
+    members = "".join(
+        f'<member type="way" ref="{name}" role="{role}"/>'
+        for name, role in (("1", "outer"), ("2", "outer"), ("3", "inner"), ("9", "outer"))
+    )
+    tags = '<tag k="type" v="multipolygon"/><tag k="building" v="yes"/><tag k="height" v="18"/>'
+    (tmp_path / "c.osm").write_text(f'<osm>{both}{lines}<relation id="5">{members}{tags}</relation></osm>')
+    for name in ("c.geojson", "c.osm"):
+        heights = buildings.raster_of(buildings.read(tmp_path / name), plane, raster)
+        assert heights[3:6, 2:6].sum() < 18 * 12 and heights.max() == 18 and heights[0].sum() == 0, heights
+        assert (heights[4, 3:5] == 0).any() or (heights[5, 3:5] == 0).any()
     for name, text in (("e.geojson", '{"features": []}'), ("e.osm", "<osm></osm>")):
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match="has no building"):

@@ -31,8 +31,10 @@ FLOOR = -130.0  #: dB of path gain, below which a receiver hears nothing
 GROUND = 1.0  #: metres; what is higher is built on
 RECEIVER = 1.5  #: metres above the ground
 TRAIN, HELD_OUT = ("munich", "etoile"), "florence"
-RAYS, DEPTH = 3_000_000, 8
+RAYS, DEPTH = 3_000_000, 8  # of a map; what they leave noisy is in bench/results.md
+SAVED = 5  # maps, after which what there is is written
 MARGIN, TALLEST = 8, 30.0  # cells from the edge, and metres of a building, where a base station stands
+NAMES = ("gain", "height", "step", "transmitter")
 PACKAGE = "sionna-rt==2.2.0"
 
 
@@ -51,7 +53,7 @@ def load(scene, folder=None):
             f"and LLVM 19), or set DIFFSEM_CACHE to the folder that holds them"
         )
     with np.load(path) as file:
-        return {name: file[name].astype(np.float32) for name in ("gain", "height", "step", "transmitter")}
+        return {name: file[name].astype(np.float32) for name in NAMES}
 
 
 def library():
@@ -89,7 +91,7 @@ class City:
         height = 1000 - np.array(hit.t).reshape(x.shape)
         return x, y, np.where(np.isfinite(height), height, 0).clip(0)
 
-    def draw(self, rng, steps):
+    def draw(self, rng, steps, rays=RAYS):
         """One map, of one of `steps` metres a cell: (gain in dB, height, step, (row, column, metres))."""
         room = np.min(self.high - self.low) / CELLS
         step = float(rng.choice([s for s in steps if s < room]))
@@ -113,7 +115,7 @@ class City:
             orientation=[0.0, 0.0, 0.0],
             size=[2 * half, 2 * half],
             cell_size=[step, step],
-            samples_per_tx=RAYS,
+            samples_per_tx=rays,
             max_depth=DEPTH,
             diffraction=True,
             seed=int(rng.integers(1, 1 << 30)),
@@ -122,16 +124,37 @@ class City:
         return gain.clip(FLOOR), height, step, (row, column, above)
 
 
-def make(scene, seed, seconds, most):
-    """The arrays of `load`, float16, of as many maps as the time allows, `most` at the most."""
-    city, began, maps = City(scene), time.monotonic(), []
+def make(scene, seed, seconds, most, path, rays=RAYS):
+    """Write the arrays of `load`, float16, of as many maps as the time allows, `most` at the most, to `path`: every
+    SAVED maps and at the end. What `path` holds of the same seed is kept, and continued. Returns their number."""
+    city, began, maps = City(scene), time.monotonic(), kept(path, seed)
     steps = MEASURED if scene == HELD_OUT else STEPS
     while len(maps) < most and time.monotonic() - began < seconds:
-        maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps))
-        if len(maps) % 10 == 0:
+        maps.append(city.draw(np.random.default_rng([seed, len(maps)]), steps, rays))
+        if len(maps) % SAVED == 0:
             print(f"{scene}: {len(maps)} maps, {time.monotonic() - began:.0f} s", flush=True)
-    names = ("gain", "height", "step", "transmitter")
-    return {name: np.array(part, np.float16) for name, part in zip(names, zip(*maps, strict=True), strict=True)}
+            save(path, maps, seed)
+    save(path, maps, seed)
+    return len(maps)
+
+
+def kept(path, seed):
+    """[(gain, height, step, transmitter)] of a file that `save` wrote for the same seed."""
+    if not path.is_file():
+        return []
+    with np.load(path) as file:
+        if "seed" not in file or int(file["seed"]) != seed:
+            return []
+        return list(zip(*(file[name] for name in NAMES), strict=True))
+
+
+def save(path, maps, seed):
+    """Write a list of (gain, height, step, transmitter), whole or not at all."""
+    arrays = {name: np.array(part, np.float16) for name, part in zip(NAMES, zip(*maps, strict=True), strict=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp.npz")
+    np.savez_compressed(partial, seed=seed, **arrays)
+    os.replace(partial, path)
 
 
 def main():
@@ -140,6 +163,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=20, help="for all cities together")
     parser.add_argument("--maps", type=int, default=1500, help="of a city at the most; a fifth of them held out")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rays", type=int, default=RAYS, help="of a map; 12000000 take four times as long")
     parser.add_argument("--out", help="folder; the default is DIFFSEM_CACHE, else build/cache of the checkout")
     parser.add_argument("--scenes", nargs="+", default=(HELD_OUT, *TRAIN), choices=(HELD_OUT, *TRAIN))
     args = parser.parse_args()
@@ -147,13 +171,8 @@ def main():
         if scene not in args.scenes:
             continue
         share, most = (0.2, args.maps // 5) if scene == HELD_OUT else (0.4, args.maps)
-        arrays = make(scene, args.seed + i, 60 * args.minutes * share, most)
         path = file_of(scene, args.out)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez_compressed(partial, **arrays)
-        os.replace(partial, path)
-        print(f"{path}: {len(arrays['step'])} maps")
+        print(f"{path}: {make(scene, args.seed + i, 60 * args.minutes * share, most, path, args.rays)} maps")
 
 
 if __name__ == "__main__":

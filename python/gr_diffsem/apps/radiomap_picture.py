@@ -6,17 +6,18 @@ import numpy as np
 DRAWS_SHOWN = 2
 
 
-def write(path, bands, raster, sites, heights, named, threshold):
-    """Write a PNG. bands: as `apps.radiomap` makes them; sites: what was measured; heights: [rows, columns] metres of
-    buildings or None; named: the column of the values."""
+def write(path, made, threshold):
+    """Write a PNG of an `radiomap_maps.Map` to a path or a binary file."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    bands, raster, sites, heights, named = made.bands, made.raster, made.gathered, made.heights, made.report["value"]
     east, north = raster.columns * raster.step, raster.rows * raster.step
     box = (0, east, 0, north)
-    low, high = np.percentile(np.concatenate((sites.value, bands["mean"].ravel())), (1, 99))
+    values = np.empty(0) if sites is None else sites.value
+    low, high = np.percentile(np.concatenate((values, bands["mean"].ravel())), (1, 99))
     power = {"cmap": "viridis", "vmin": low, "vmax": max(high, low + 1)}
     panels = [
         ("samples", None, power, "dB"),
@@ -32,7 +33,10 @@ def write(path, bands, raster, sites, heights, named, threshold):
     figure, axes = pyplot.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
     for axis, (title, band, colours, unit) in zip(axes.ravel(), panels, strict=False):
         axis.set_facecolor("0.92")
-        if band is None:
+        if band is None and sites is None:
+            axis.text(0.5, 0.5, "none", transform=axis.transAxes, ha="center")
+            shown = axis.imshow(np.full((1, 1), np.nan), extent=box, **colours)
+        elif band is None:
             at = sites.places - (raster.west, raster.south)
             shown = axis.scatter(*at.T, c=sites.value, s=6, **colours)
             axis.scatter(*at[sites.censored].T, s=14, facecolors="none", edgecolors="0.3", linewidths=0.5)
@@ -48,5 +52,5 @@ def write(path, bands, raster, sites, heights, named, threshold):
     for axis in axes[-1]:
         axis.set_xlabel("metres east")
     axes[0, 0].set_ylabel("metres north")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, format="png")
     pyplot.close(figure)

@@ -11,11 +11,13 @@ from functools import partial
 from ..base import model_packages
 from ..base.errors import UserError, unknown
 from ..radiomap.kriging import Kriging
+from ..radiomap.shadows import Shadowed
 from ..radiomap.simple_maps import InverseDistance, LogDistance
-from .map_scheme import SchemeMap
+from . import map_scheme
+from .map_scheme import KINDS
 
 KRIGING, IDW, LOG_DISTANCE = "kriging", "idw", "log_distance"
-SCHEMES = ("map_posterior",)  #: packages over maps of 64 x 64 cells, behind kriging
+SCHEMES = tuple(KINDS)  #: packages over maps of 64 x 64 cells
 WITHOUT_DRAWS = (IDW, LOG_DISTANCE)
 
 
@@ -33,7 +35,13 @@ def make(name, sites, transmitter=None, heights=None, raster=None):
         return InverseDistance(sites)
     if name == LOG_DISTANCE:
         return LogDistance(sites, transmitter)
-    return SchemeMap(name, sites, transmitter, heights, raster)
+    return KINDS[name](name, sites, transmitter, heights, raster)
+
+
+def generated(name, transmitter, heights, raster):
+    """(mean, deviation) [rows, columns] dB of path gain that the scheme `name` expects of a transmitter at [2] metres
+    among buildings, without a sample."""
+    return map_scheme.generated(name, Shadowed(transmitter, heights, raster))
 
 
 def chosen(words):

@@ -1,54 +1,98 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A map by a scheme of maps (`schemes/map_posterior.py`): kriging, corrected by a prior of cities.
+"""Maps by the schemes of maps (`schemes/map_*.py`): something simpler, corrected by a network that knows cities.
 
-Kriging's mean and deviation over a raster are the scheme's measurement, tile by tile with an overlap of half a tile;
-what comes back is a correction of the mean and a factor of the deviation, smooth between the cells, so that a place is
-foretold by kriging at the place itself and the correction of its cell.
+The simpler map's mean and deviation over a raster are the scheme's measurement, tile by tile; what comes back is a
+correction of the mean and a factor of the deviation, smooth between the cells, so that a place is foretold by the
+simpler map at the place itself and the correction of its cell. Both are believed as far as they were worth something at
+the samples themselves (`map_trust`).
 """
 
 import numpy as np
 
-from ..radiomap import map_units
+from ..radiomap import expected_maps, map_units
 from ..radiomap.kriging import Kriging
-from ..radiomap.local_plane import raster_around
-from . import scheme_runner
+from ..radiomap.local_plane import Raster, raster_around
+from ..radiomap.shadows import Shadowed, elected
+from ..radiomap.simple_maps import InverseDistance
+from . import map_trust
+from .map_tiles import Tiled, between
 
-SIDE = map_units.SIDE
 STEP = 10.0  #: metres a cell where no raster is given
 MOST_CELLS = 1_000_000
+TRIED = 96  # cells of a side of the raster that trust is measured on, at the most
+FLOW_STEPS = 4  #: of a draw by the flow; its map takes one
+CANDIDATES, CANDIDATE_CELLS = 4, 300_000  #: transmitters that are mapped, of a raster that is not larger than this
 
 
 class SchemeMap:
-    """A map of sites. spec: the scheme's name; transmitter: [2] metres or None; heights: [rows, columns] metres of
-    buildings on `raster`, None: unknown."""
+    """A map of sites by kriging and the network `spec`. transmitter: [2] metres or None; heights: [rows, columns]
+    metres of buildings on `raster`, None: unknown; trusted: the weights (w1, w2), None: those the sites tell."""
 
-    def __init__(self, spec, sites, transmitter=None, heights=None, raster=None):
-        self.kriging = Kriging(sites, "search" if transmitter is None else transmitter)
-        self.raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
+    def __init__(self, spec, sites, transmitter=None, heights=None, raster=None, trusted=None):
+        self.spec, self.raster, self.heights = (
+            spec,
+            raster or raster_around(sites.places, STEP, most=MOST_CELLS),
+            heights,
+        )
+        self.told = self._told(sites, transmitter)
+        self.kriging = self._kriged(sites)
         self._middle = map_units.middle_of(sites)
         # Below the floor there is nothing to tell apart: the network has seen maps that end there.
         self._floor = float(sites.value[sites.censored].min()) if sites.censored.any() else -np.inf
-        mean, deviation = self.kriging.predict_raster(self.raster)
-        mean = np.maximum(mean, self._floor)
-        answer, self._spread = self._infer(spec, mean, deviation, heights)
-        self._mean, self._correction = answer, answer - mean
-        self._factor = np.log(self._spread / deviation)
+        self._near = InverseDistance(sites)
+        self.trust = self._trust(sites) if trusted is None else np.array(trusted)
+        self._made()
 
-    def _infer(self, spec, mean, deviation, heights):
-        """(mean, deviation) [rows, columns] dB of the scheme."""
-        height = map_units.height_units(np.full(mean.shape, np.nan) if heights is None else heights)
-        y, variance = map_units.to_units(mean, deviation, self._middle)
-        shape, starts, part = mean.shape, *_tiles(mean.shape)
-        cut = [np.stack([_padded(a, *at) for at in starts]) for a in (y, variance, height)]
-        n = len(starts)
-        told = {"height": cut[2], "metres": np.full(n, self.raster.step, np.float32)}
-        got = scheme_runner.estimate_maps(spec, cut[0].reshape(n, -1), cut[1].reshape(n, -1), told)
-        got, spread = map_units.to_db(*(part.reshape(n, SIDE, SIDE) for part in got), self._middle)
-        return [_joined(part, field, starts, shape) for field in (got, spread)]
+    def _told(self, sites, transmitter):
+        """What the network is told of the transmitter: None, its place, or its `Shadowed`."""
+        if transmitter is None or self.heights is None:
+            return transmitter
+        return Shadowed(np.asarray(transmitter, float), self.heights, self.raster)
+
+    def _kriged(self, sites):
+        return Kriging(sites, "search" if self.told is None else self.told)
+
+    def _made(self):
+        mean, deviation = self.kriging.predict_raster(self.raster)
+        mean, (network, near) = np.maximum(mean, self._floor), self.trust
+        answer, spread = mean, deviation
+        if network > 0.01:
+            answer, spread = self._network(mean, deviation)
+        self._correction, self._factor = network * (answer - mean), network * np.log(spread / deviation)
+        self._mean, self._spread = mean + self._correction, deviation * np.exp(self._factor)
+        if near > 0.01:
+            self._mean = self._mean + near * (self._near.predict_raster(self.raster)[0] - mean)
+
+    def _network(self, mean, deviation):
+        """(mean, deviation) [rows, columns] dB of the scheme, of kriging's."""
+        self.tiled = Tiled(self.spec, self.raster, self.heights, self.told)
+        return self._infer(self.tiled, mean, deviation)
+
+    def _infer(self, tiled, mean, deviation):
+        return tiled(mean, deviation, self._middle)
+
+    def _trust(self, sites):
+        raster, heights = coarser(self.raster, self.heights)
+        tiled = Tiled(self.spec, raster, heights, self.told)
+
+        def foretell(given, held):
+            rest, places = sites.of(given), sites.places[held]
+            kriging = self.kriging.of(rest)
+            base, deviation = kriging.predict(places)
+            mean, spread = kriging.predict_raster(raster)
+            mean, base = np.maximum(mean, self._floor), np.maximum(base, self._floor)
+            answer, _ = self._infer(tiled, mean, spread)
+            variance = deviation**2 + kriging.noise_of(sites.of(held))
+            return base, variance, base + between(answer - mean, raster, places), InverseDistance(rest).mean(places)
+
+        return map_trust.weights(sites, foretell, self.heights is not None)
 
     def words(self):
         """What was fitted, as a sentence."""
-        return self.kriging.words()
+        network, near = self.trust
+        return (
+            f"{self.kriging.words()}; at held-out samples {self.spec} earns {network:.2f}, inverse distance {near:.2f}"
+        )
 
     def predict_raster(self, raster):
         """(mean, standard deviation) [rows, columns] in dB on the raster that the map was made on."""
@@ -58,16 +102,9 @@ class SchemeMap:
         """(mean [N], standard deviation [N]) in dB of the field at places [N, 2]."""
         mean, deviation = self.kriging.predict(places)
         mean = np.maximum(mean, self._floor)
-        return mean + self._between(self._correction, places), deviation * np.exp(self._between(self._factor, places))
-
-    def _between(self, field, places):
-        """A field of the raster at places, linear between the middles of the cells."""
-        from scipy.ndimage import map_coordinates
-
-        r = self.raster
-        column = (places[:, 0] - r.west) / r.step - 0.5
-        row = r.rows - 0.5 - (places[:, 1] - r.south) / r.step
-        return map_coordinates(field, [row, column], order=1, mode="nearest")
+        near = self.trust[1] * (self._near.mean(places) - mean)
+        spread = deviation * np.exp(between(self._factor, self.raster, places))
+        return mean + between(self._correction, self.raster, places) + near, spread
 
     def noise_of(self, sites):
         """Variance [M] in dB^2 that a measured site has around the field."""
@@ -79,28 +116,130 @@ class SchemeMap:
         return self._mean + (self.kriging.draws(raster, count, rng) - mean) / deviation * self._spread
 
 
-def _tiles(shape):
-    """([(row, column)] where tiles begin, the weight [64, 64] of a tile's cells in the overlap)."""
-    axes = []
-    for length in shape:
-        last = max(length - SIDE, 0)
-        axes.append(sorted({*range(0, last, SIDE // 2), last}))
-    ramp = np.minimum(np.arange(SIDE) + 1, SIDE - np.arange(SIDE)).astype(float)
-    return [(row, column) for row in axes[0] for column in axes[1]], np.outer(ramp, ramp)
+class FlowMap(SchemeMap):
+    """`map_flow`: the map is one step from kriging's mean, a draw several from a draw of kriging's."""
+
+    def _infer(self, tiled, mean, deviation):
+        return tiled(mean, deviation, self._middle, kriged=mean)
+
+    def flown(self, state, mean, deviation, steps):
+        """The state [rows, columns], a draw of kriging's, led to a map: dx/ds = (x - E[x0 | x]) / s by Euler's."""
+        levels = np.linspace(1, 0, steps + 1)
+        for s, following in zip(levels[:-1], levels[1:], strict=True):
+            answer, _ = self.tiled(state, deviation, self._middle, share=s, kriged=mean)
+            state = answer + following / s * (state - answer)
+        return state
+
+    def draws(self, raster, count, rng, steps=FLOW_STEPS):
+        """[count, rows, columns] dB: draws of kriging's, led to maps as far as the network is trusted."""
+        mean, deviation = self.kriging.predict_raster(raster)
+        drawn, mean = self.kriging.draws(raster, count, rng), np.maximum(mean, self._floor)
+        if self.trust[0] <= 0.01:
+            return drawn + self._mean - mean
+        flown = np.stack([self.flown(state, mean, deviation, steps) for state in drawn])
+        return drawn + self.trust[0] * (flown - drawn)
 
 
-def _padded(field, row, column):
-    """[64, 64] of a field from (row, column) on; beyond its edge its last cells again."""
-    part = field[row : row + SIDE, column : column + SIDE]
-    return np.pad(part, [(0, SIDE - length) for length in part.shape], mode="edge")
+class ConditionalMap(SchemeMap):
+    """`map_conditional`: buildings and transmitter make a map, which is the trend of kriging the samples. Where one of
+    both is not known, kriging is all there is."""
+
+    def _kriged(self, sites):
+        if not isinstance(self.told, Shadowed):
+            return super()._kriged(sites)
+        self._generated, self._unsure = generated(self.spec, self.told)
+        return Kriging(sites, MapTrend(self._generated, self.raster))
+
+    def _trust(self, sites):
+        return np.zeros(2)  # what was generated is in the trend already
+
+    def words(self):
+        if not isinstance(self.told, Shadowed):
+            return f"{self.kriging.words()}; no transmitter and buildings: nothing is generated"
+        return f"{self.kriging.words().split(';')[0]} around the generated map"
 
 
-def _joined(weight, fields, starts, shape):
-    """The mean of tiles where they overlap."""
-    total, parts = np.zeros(shape), np.zeros(shape)
-    for field, (row, column) in zip(fields, starts, strict=True):
-        at = (slice(row, min(row + SIDE, shape[0])), slice(column, min(column + SIDE, shape[1])))
-        inside = tuple(slice(0, a.stop - a.start) for a in at)
-        total[at] += (weight * field)[inside]
-        parts[at] += weight[inside]
-    return total / parts
+class ElectedMap:
+    """`map_elect`: the likeliest transmitters, mapped each, averaged by their shares of the vote. Where buildings are
+    not known, or the transmitter is, there is no election."""
+
+    def __init__(self, spec, sites, transmitter=None, heights=None, raster=None):
+        raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
+        self.shares, places = [1.0], [transmitter]
+        if transmitter is None and heights is not None:
+            many = CANDIDATES if raster.rows * raster.columns <= CANDIDATE_CELLS else 1
+            found = [(who, share) for who, share in elected(sites, heights, raster, many) if share > 0.05]
+            places, self.shares = [who.place for who, _ in found], [share for _, share in found]
+        self.maps = [SchemeMap(spec, sites, places[0], heights, raster)]
+        self.maps += [SchemeMap(spec, sites, place, heights, raster, self.maps[0].trust) for place in places[1:]]
+        self.shares = np.array(self.shares) / np.sum(self.shares)
+
+    def _mixed(self, parts):
+        """(mean, deviation) of a mixture of (mean, deviation)."""
+        means, deviations = (np.array(part) for part in zip(*parts, strict=True))
+        share = self.shares.reshape(-1, *[1] * (means.ndim - 1))
+        mean = (share * means).sum(0)
+        return mean, np.sqrt((share * (deviations**2 + (means - mean) ** 2)).sum(0))
+
+    def predict(self, places):
+        """(mean [N], standard deviation [N]) in dB at places [N, 2]."""
+        return self._mixed([made.predict(places) for made in self.maps])
+
+    def predict_raster(self, raster):
+        """The same over the raster that the map was made on."""
+        return self._mixed([made.predict_raster(raster) for made in self.maps])
+
+    def noise_of(self, sites):
+        """Variance [M] in dB^2 that a measured site has around the field."""
+        return self.maps[0].noise_of(sites)
+
+    def words(self):
+        """What was fitted, as a sentence."""
+        first = f"{len(self.maps)} transmitters, the first with {100 * self.shares[0]:.0f} % of the vote; "
+        return (first if len(self.maps) > 1 else "") + self.maps[0].words()
+
+    def draws(self, raster, count, rng):
+        """[count, rows, columns] dB, each of one of the candidates."""
+        chosen = rng.choice(len(self.maps), count, p=self.shares)
+        return np.concatenate([self.maps[i].draws(raster, 1, rng) for i in chosen])
+
+
+class MapTrend:
+    """A map [rows, columns] as a trend of kriging: b0 + b1 times it, b1 near 1."""
+
+    PRIOR = ((0.0, np.inf), (1.0, 0.2))  # (mean, deviation)
+
+    def __init__(self, field, raster):
+        self.field, self.raster = field, raster
+
+    def columns(self, places):
+        """[N, 2] at places [N, 2]."""
+        return np.stack((np.ones(len(places)), between(self.field, self.raster, places)), 1)
+
+    def prior(self):
+        """(mean [2], precision [2]) of the coefficients."""
+        mean, deviation = np.array(self.PRIOR).T
+        return mean, 1 / deviation**2
+
+
+def generated(spec, transmitter):
+    """(mean, deviation) [rows, columns] dB of path gain, of a `Shadowed` and no sample."""
+    tiled = Tiled(spec, transmitter.raster, transmitter.heights, transmitter)
+    return tiled(*expected_maps.expected(transmitter), map_units.MIDDLE)
+
+
+def coarser(raster, heights):
+    """The raster and the heights, of fewer and larger cells where there are more than TRIED a side."""
+    k = -(-max(raster.rows, raster.columns) // TRIED)
+    if k == 1:
+        return raster, heights
+    rows, columns = -(-raster.rows // k), -(-raster.columns // k)
+    south = raster.south + (raster.rows - rows * k) * raster.step  # the northern edge stays
+    return (
+        Raster(raster.west, south, k * raster.step, rows, columns),
+        None if heights is None else heights[::k, ::k].copy(),
+    )
+
+
+#: {scheme: what makes a map with it}
+KINDS = {"map_posterior": SchemeMap, "map_elect": ElectedMap, "map_conditional": ConditionalMap, "map_flow": FlowMap}

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small U-Net that corrects kriging's map, knowing where buildings are.
+"""A small U-Net that corrects a map that something simpler has drawn, knowing buildings and transmitter.
 
-What it gives is a correction in units of kriging's own standard deviation, and the logarithm of how much less or more
-than that remains: with the last layer at zero, where training begins, its answer is kriging's. It works on 32 x 32
-cells of four and two octaves below.
+What it gives is a correction in units of the map's own standard deviation, and the logarithm of how much less or more
+than that remains: with the last layer at zero, where training begins, its answer is what it was given. It works on
+32 x 32 cells of four and two octaves below. `MapNet` corrects an estimate, `FlowNet` a state on the way from a draw of
+kriging's to the truth, and sees kriging's own answer beside it.
 """
 
 import copy
@@ -11,6 +12,8 @@ import copy
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from ..radiomap.map_units import FAR
 
 MOST = 6.0  # of a correction, in standard deviations of kriging
 RATIO = 4.0  # of the logarithm of the variance beside kriging's
@@ -38,13 +41,15 @@ class Residual(nn.Module):
 
 
 class MapNet(nn.Module):
-    """x [B, 64, 64], sigma [B, 64, 64], height [B, 64, 64] (-1: unknown), metres [B] a cell -> mean,
-    log variance."""
+    """x, sigma, height (-1: unknown), decades (log10 of 100 metres to the transmitter, FAR: unknown), shadow (dB / 30,
+    -1: unknown), each [B, 64, 64], metres [B] a cell -> mean, log variance."""
+
+    PLANES = 8
 
     def __init__(self, widths=(32, 48, 64), hidden=32):
         super().__init__()
         outer, middle, inner = widths
-        self.enter = _conv(16, outer)
+        self.enter = _conv(4 * self.PLANES, outer)
         self.told = nn.Linear(1, hidden)
         self.outer = nn.ModuleList([Residual(outer, hidden) for _ in range(2)])
         self.down = _conv(outer, middle, stride=2)
@@ -77,10 +82,23 @@ class MapNet(nn.Module):
         """Itself, to be exported."""
         return copy.deepcopy(self).eval()
 
-    def forward(self, x, sigma, height, metres):
+    def widened(self, weights):
+        """Weights of a network that saw fewer planes: it does not look at the others yet."""
+        weights = dict(weights)
+        old, new = weights["enter.weight"], self.enter.weight
+        if old.shape[1] < new.shape[1]:
+            weights["enter.weight"] = F.pad(old, (0, 0, 0, 0, 0, new.shape[1] - old.shape[1]))
+        return weights
+
+    def planes(self, x, sigma, height, decades, shadow, *more):
+        """[B, PLANES, 64, 64] of what is known; a place's flags say what is not."""
+        known = (decades > FAR / 2).to(x.dtype)
+        told = [x, torch.log(sigma), height, (height < 0).to(x.dtype), decades * known, known]
+        return torch.stack((*told, shadow, (shadow < 0).to(x.dtype), *more), 1)
+
+    def forward(self, x, sigma, height, metres, decades, shadow, *more):
         code = F.silu(self.told(torch.log(metres.clamp(min=0.1) / 6)[:, None]))
-        planes = torch.stack((x, torch.log(sigma), height, (height < 0).to(x.dtype)), 1)
-        h = self.enter(F.pixel_unshuffle(planes, 2))
+        h = self.enter(F.pixel_unshuffle(self.planes(x, sigma, height, decades, shadow, *more), 2))
         for part in self.outer:
             h = part(h, code)
         m = self.down(h)
@@ -98,3 +116,12 @@ class MapNet(nn.Module):
         out = F.pixel_shuffle(self.leave(F.silu(self.norm(h))), 2)
         correction = MOST * torch.tanh(out[:, 0] / MOST)
         return x + sigma * correction, 2 * torch.log(sigma) + RATIO * torch.tanh(out[:, 1] / RATIO)
+
+
+class FlowNet(MapNet):
+    """The same, told two planes more: kriging's mean, and the logarithm of its deviation."""
+
+    PLANES = 10
+
+    def forward(self, x, sigma, height, metres, decades, shadow, kriged, doubt):
+        return super().forward(x, sigma, height, metres, decades, shadow, kriged, doubt)

@@ -53,6 +53,7 @@ def read(path, net):
             raise UserError(f"--start {path} keeps {tensor.name} elsewhere: give one that `gr-diffsem export` wrote")
         tensors[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
     tensors |= linear_weights(model.graph, tensors)
+    tensors |= group_weights(model.graph, tensors, net)
     weights = {}
     for prefix, layer in net.named_modules():
         joined = f"{prefix}.weight"
@@ -85,6 +86,33 @@ def linear_weights(graph, tensors):
                 if matrix is not None and matrix.ndim == 2:
                     found[bias.removesuffix("bias") + "weight"] = matrix.T.contiguous()
     return found
+
+
+def group_weights(graph, tensors, net):
+    """{"name.weight", "name.bias": tensor [C]} of a network's GroupNorms, which an exported graph has as
+    InstanceNormalization, a Mul and an Add whose constants have no name: the n-th of both are the same, where a network
+    registers its norms in the order in which it uses them."""
+    import torch
+
+    norms = [(name, part) for name, part in net.named_modules() if isinstance(part, torch.nn.GroupNorm)]
+    made_by = {node.output[0]: node for node in graph.node}
+    found = []
+    for node in graph.node:
+        source = made_by.get(node.input[0]) if node.op_type == "Add" else None
+        if source is None or source.op_type != "Mul" or made_by.get(source.input[0]) is None:
+            continue
+        reshaped = made_by[source.input[0]]
+        before = made_by.get(reshaped.input[0]) if reshaped.op_type == "Reshape" else None
+        if before is not None and before.op_type == "InstanceNormalization":
+            found.append([tensors.get(part) for part in (source.input[1], node.input[1])])
+    if len(found) != len(norms):
+        return {}
+    out = {}
+    for (name, part), values in zip(norms, found, strict=True):
+        for kind, value in zip(("weight", "bias"), values, strict=True):
+            if value is not None and value.numel() == part.num_channels:
+                out[f"{name}.{kind}"] = value.flatten()
+    return out
 
 
 def _where_from(path, model):

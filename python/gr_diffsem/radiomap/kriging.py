@@ -6,13 +6,15 @@
 (Gudmundson 1991 for the covariance of shadowing; Rasmussen and Williams 2006, chapters 2 and 5, for the rest). The
 trend t is a constant, or log-distance to a transmitter that is known or searched for, where that is likelier by more
 than a search costs (twice the parameters' own cost of Schwarz 1978) and falls as power can. Its coefficients b have a
-flat prior (universal kriging, R&W 2.42).
+flat prior (universal kriging, R&W 2.42). Where the buildings around a transmitter are known too, the trend may be a
+`shadows.Shadowed`, whose columns are its own and whose coefficients have a Gaussian prior.
 
 g_i is what an error of a site's position makes of the field, 2 a^2 (1 - E exp(-|d| / l)), d the error: without a
 stated error it is part of n. A censored site, known only not to be above a bound, has the likelihood
 Phi((bound - f) / n); it enters by expectation propagation (Minka 2001; R&W 3.6), as a Gaussian of the same moments.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +61,21 @@ def distances(a, b):
 
 def trend(places, transmitter):
     """Columns [N, 1 or 2] of the trend at places [N, 2]: one, and log10 of metres / 100 to the transmitter, if any."""
+    if hasattr(transmitter, "columns"):
+        return transmitter.columns(places)
     one = np.ones((len(places), 1))
     if transmitter is None:
         return one
     metres = np.hypot(*(places - np.asarray(transmitter)).T)
     return np.hstack((one, np.log10(np.maximum(metres, NEAREST) / 100)[:, None]))
+
+
+def prior_of(transmitter, columns):
+    """(mean, precision) [columns] of the trend's coefficients; 1e-9 keeps a trend finite that no site tells of."""
+    mean, precision = np.zeros(columns), np.zeros(columns)
+    if hasattr(transmitter, "prior"):
+        mean, precision = transmitter.prior()
+    return mean, precision + 1e-9
 
 
 def grid_of_transmitters(places, count=24, beyond=0.5):
@@ -110,10 +122,18 @@ class Kriging:
         self._factor = np.linalg.cholesky(matrix)
         t = trend(sites.places, self.transmitter)
         self._white_trend = solve_triangular(self._factor, t, lower=True)
-        self._gram = np.linalg.inv(self._white_trend.T @ self._white_trend + 1e-9 * np.eye(t.shape[1]))
-        white = solve_triangular(self._factor, value, lower=True)
-        self.coefficients = self._gram @ self._white_trend.T @ white
+        mean, precision = prior_of(self.transmitter, t.shape[1])
+        self._gram = np.linalg.inv(self._white_trend.T @ self._white_trend + np.diag(precision))
+        white = solve_triangular(self._factor, value - t @ mean, lower=True)
+        self.coefficients = mean + self._gram @ self._white_trend.T @ white
         self._weights = cho_solve((self._factor, True), value - t @ self.coefficients)
+
+    def of(self, sites):
+        """The same process, conditioned on other `Sites`."""
+        other = copy.copy(self)
+        other.sites = sites
+        other._condition()
+        return other
 
     def mean(self, places):
         """[N] dB expected at places [N, 2]."""
@@ -149,8 +169,8 @@ class Kriging:
         text = f"{k.amplitude:.1f} dB over {k.length:.0f} m, {k.nugget:.1f} dB at one place"
         if self.transmitter is None:
             return f"{text}; no transmitter stands out"
-        exponent = -self.coefficients[1] / 10
-        return f"{text}; power falls by the distance to the power of {exponent:.1f} from the transmitter"
+        text += f"; power falls by the distance to the power of {-self.coefficients[1] / 10:.1f} from the transmitter"
+        return text if len(self.coefficients) < 3 else f"{text}, behind roofs by {-self.coefficients[2] / 10:.2f} J"
 
     def noise_of(self, sites):
         """Variance [M] in dB^2 that a measured site has around the field."""
@@ -170,16 +190,21 @@ class Kriging:
         matrix[np.diag_indices(len(at))] += self._noise
         factor = (np.linalg.cholesky(matrix), True)
         drawn = _fields(self.covariance, raster, count, rng).reshape(count, -1)
+        everywhere = trend(centres, self.transmitter)
+        mean, precision = prior_of(self.transmitter, everywhere.shape[1])
+        known = precision > 1e-6  # coefficients that have a prior are drawn, and corrected as the field is
+        first = mean + np.where(known, rng.standard_normal((count, len(mean))) / np.sqrt(precision), 0)
+        drawn += first @ everywhere.T
         noise = rng.standard_normal((count, len(at))) * np.sqrt(self._noise)
         lacking = (self._value - drawn[:, at] - noise).T
-        t = trend(places, self.transmitter)
+        t = everywhere[at]
         side = cho_solve(factor, t)
-        b = np.linalg.lstsq(t.T @ side, side.T @ lacking, rcond=None)[0]
+        b = np.linalg.lstsq(t.T @ side + np.diag(precision), side.T @ lacking, rcond=None)[0]
         weights = cho_solve(factor, lacking - t @ b)
         for start in range(0, len(centres), 8192):
             part = slice(start, start + 8192)
             cross = self.covariance.between(centres[part], places)
-            drawn[:, part] += (trend(centres[part], self.transmitter) @ b + cross @ weights).T
+            drawn[:, part] += (everywhere[part] @ b + cross @ weights).T
         return drawn.reshape(count, raster.rows, raster.columns)
 
 
@@ -223,24 +248,28 @@ def _fit(sites, transmitter, start=None):
     lengths = [far / 20, far / 3] if start is None else [start.length]
     best = None
     metres = distances(sites.places, sites.places)
+    t = trend(sites.places, transmitter)
+    prior = prior_of(transmitter, t.shape[1])
+    base = t @ prior[0]
     for length in lengths:
         first = [spread, length, spread / 3, sites.spread] if start is None else [*vars(start).values()]
         x0 = np.log(np.array(first)).clip(*np.array(bounds).T)
         guess = Covariance(*np.exp(x0))
         value = _imputed(guess, sites, transmitter)
-        t = trend(sites.places, transmitter)
-        found = minimize(_negative, x0, (metres, sites, value, t), jac=True, method="L-BFGS-B", bounds=bounds)
+        told = metres, sites
+        found = minimize(_negative, x0, (*told, value - base, t, prior[1]), jac=True, method="L-BFGS-B", bounds=bounds)
         if sites.censored.any():  # what the censored ones are taken for follows the parameters
             value = _imputed(Covariance(*np.exp(found.x)), sites, transmitter)
-            found = minimize(_negative, found.x, (metres, sites, value, t), jac=True, method="L-BFGS-B", bounds=bounds)
+            more = (*told, value - base, t, prior[1])
+            found = minimize(_negative, found.x, more, jac=True, method="L-BFGS-B", bounds=bounds)
         if best is None or found.fun < best.fun:
             best = found
     return Covariance(*(float(v) for v in np.exp(best.x)))
 
 
-def _negative(x, metres, sites, value, t):
-    """(-log likelihood, its gradient) at the logarithms of a Covariance's numbers; the trend is integrated out
-    (R&W 2.45)."""
+def _negative(x, metres, sites, value, t, precision=1e-9):
+    """(-log likelihood, its gradient) at the logarithms of a Covariance's numbers; the trend, of coefficients around 0
+    with `precision`, is integrated out (R&W 2.45)."""
     from scipy.linalg import cho_solve, solve_triangular
 
     k = Covariance(*np.exp(x))
@@ -253,7 +282,7 @@ def _negative(x, metres, sites, value, t):
     except np.linalg.LinAlgError:
         return 1e12, np.zeros_like(x)
     white = solve_triangular(factor, t, lower=True)
-    gram = white.T @ white + 1e-9 * np.eye(t.shape[1])  # all sites at one distance: the slope is nothing
+    gram = white.T @ white + precision * np.eye(t.shape[1])
     inverse = cho_solve((factor, True), np.eye(len(value)))
     side = inverse @ t
     project = inverse - side @ np.linalg.solve(gram, side.T)
@@ -309,8 +338,10 @@ def _sites_as_gaussian(covariance, sites, transmitter):
 
     t = trend(sites.places, transmitter)
     # The trend enters with a wide Gaussian prior around the values' mean, so that one covariance holds all.
-    middle = float(value.mean())
-    prior = covariance.between(sites.places, sites.places) + 1e4 * t @ t.T
+    mean0, precision = prior_of(transmitter, t.shape[1])
+    middle = t @ mean0
+    middle = middle + float((value - middle).mean())
+    prior = covariance.between(sites.places, sites.places) + (t / np.maximum(precision, 1e-4)) @ t.T
     own = noise[hidden].copy()
     variance = noise.copy()
     variance[hidden] += covariance.amplitude**2
@@ -319,7 +350,7 @@ def _sites_as_gaussian(covariance, sites, transmitter):
         matrix = prior.copy()
         matrix[np.diag_indices(len(value))] += variance
         gain = np.linalg.solve(matrix, prior[:, hidden]).T
-        mean = middle + gain @ (value - middle)
+        mean = middle[hidden] + gain @ (value - middle)
         spread = (np.diag(prior)[hidden] - np.einsum("ij,ji->i", gain, prior[:, hidden])).clip(1e-9)
         left = (1 / spread - 1 / variance[hidden]).clip(1e-9)  # the cavity: without the site's own word
         cavity = (mean / spread - value[hidden] / variance[hidden]) / left
