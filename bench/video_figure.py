@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An animated picture, and a sheet of single frames, of clips that `gr-diffsem eval video --save DIR` wrote.
 
-    gr-diffsem eval video --clips CLIP --skip N --frames 48 --snr 2 8 14 --channel tdl --methods video x264_ldpc --save DIR
+    gr-diffsem eval video --clips CLIP --skip N --frames 48 --snr 2 8 14 --channel tdl \\
+        --methods video x264_ldpc --save DIR
     build/env/radio/bin/python bench/video_figure.py --clip CLIP --skip N --save DIR --snr 2 14 \\
         --to docs/images/moving.webp --sheet docs/images/moving.jpg
 """
@@ -38,7 +39,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", required=True)
     parser.add_argument("--save", required=True)
-    parser.add_argument("--snr", required=True, nargs="+", help="a row of pictures for each, dB, as the folders are named")
+    parser.add_argument("--snr", required=True, nargs="+", help="dB, a row of pictures each")
     parser.add_argument("--methods", nargs="+", default=["x264_ldpc", "video"])
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--width", type=int, default=256, help="pixels of one picture")
