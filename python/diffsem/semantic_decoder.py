@@ -5,38 +5,23 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pmt
 from gnuradio import gr
 
 from .content_pdu import plain
-from .latent_pictures import LatentPictures, latent_of
-from .semantic_encoder import scheme_hash
+from .decoder_scheme import DecoderScheme
+from .latent_pictures import LatentPictures
 from .video_frames import to_content
 from .video_pictures import VideoPictures
 
 log = logging.getLogger("gr_diffsem.semantic_decoder")
 #: How often silence is looked for, seconds.
 TICK = 0.1
-MOST_STEPS = 1000
 COUNTS = "in out dropped undecoded overrun failed bypassed late previews skipped"
 DEVIATION_WHITE = 0.2  #: of the range of a pixel, what 255 of a map of its deviation stands for
 TRIAL = 192  #: pixels a side of the picture that costs are first measured on
-
-
-@dataclass(frozen=True)
-class _Inference:
-    """What makes pictures: replaced whole, so that the worker never sees half of a change."""
-
-    given: object
-    steps: int
-    spec: str
-    estimator: object
-    hash: int
-    model: str
-    budget: object
 
 
 class semantic_decoder(gr.basic_block):
@@ -110,12 +95,11 @@ class semantic_decoder(gr.basic_block):
     ):
         gr.basic_block.__init__(self, name="semantic_decoder", in_sig=None, out_sig=None)
         from gnuradio.diffsem.evaluation_budget import EvaluationBudget
-        from gr_diffsem.codec import content, frame_header, frames, learned_code, passes
+        from gr_diffsem.codec import content, frame_header, frames, passes
 
         from .diffsem_python import core
         from .diffsem_python import scheme as handle
 
-        self._scheme = handle  # loads once
         self._core, self._content, self._frames, self._header = core, content, frames, frame_header.Header
         if carriers < 1 or frame_symbols < 1:
             raise ValueError(f"carriers is {carriers}, frame_symbols {frame_symbols}: both are 1 or more")
@@ -129,9 +113,6 @@ class semantic_decoder(gr.basic_block):
             raise ValueError(f"preview is {preview}: give seconds between two previews, or 0 for none")
         if on_full not in ("drop", "wait"):
             raise ValueError(f"on_full is '{on_full}': give drop or wait")
-        # One of each scheme, since costs are a scheme's; made once here so that wrong values fail now.
-        self._budget = lambda: EvaluationBudget(deadline / 1000, overload, core.CostModel(), core.CostModel())
-        self._budget()
         self._patience, self._heard, self._abandoned = float(patience), None, False
         self._layout = (int(carriers), int(frame_symbols))
         self._realism, self._uncertainty = float(realism), bool(uncertainty)
@@ -142,13 +123,17 @@ class semantic_decoder(gr.basic_block):
         self._queue, self._waits = queue.Queue(queue_size), on_full == "wait"
         self._preview, self._looked, self._ended = float(preview), 0.0, 0
         self._previews = queue.Queue(1)
-        self._codes, self._by_code = learned_code.codes, {}
-        self._behind_linear = learned_code.BEHIND_LINEAR
         self._videos = VideoPictures(core)
         self._linear = core.picture_estimator("linear")
         self._linear_preview = core.picture_estimator("linear") if preview else None
         self._threads = []
-        self._inference = self._load(scheme, steps)
+
+        def budget():
+            return EvaluationBudget(deadline / 1000, overload, core.CostModel(), core.CostModel())
+
+        budget()  # wrong values fail now
+        self._schemes = DecoderScheme(core, handle, budget, self._realism, self._cost)
+        self._schemes.set(scheme, steps)
         for port in ("content", "stats"):
             self.message_port_register_out(pmt.intern(port))
         self.message_port_register_in(pmt.intern("frames"))
@@ -156,38 +141,13 @@ class semantic_decoder(gr.basic_block):
 
     def set_scheme(self, scheme):
         """Live: contents that come out from now on; as at construction, and on an error all stays as it was."""
-        self._inference, self._by_code = self._load(scheme, self._inference.steps), {}
+        self._schemes.set(scheme, self._schemes.now.steps)
 
     def set_steps(self, steps):
         """Live, as set_scheme."""
-        self._inference, self._by_code = self._load(self._inference.given, steps), {}
+        self._schemes.set(self._schemes.now.given, steps)
 
-    def _load(self, scheme, steps):
-        spec = scheme if isinstance(scheme, str) else scheme.spec()
-        use = self._scheme(scheme) if isinstance(scheme, str) else scheme
-        if not 0 <= int(steps) <= MOST_STEPS:
-            raise ValueError(f"steps is {steps}: give evaluations, 1 to {MOST_STEPS}, or 0 for the scheme's own")
-        if self._realism:
-            keyed = "=" in spec.rpartition(":")[2]
-            spec = f"{spec}{',' if keyed else ':'}realism={self._realism:g}"
-            use = self._scheme(spec)
-        estimator = self._core.picture_estimator(use, int(steps))
-        info = self._core.scheme_info(use)
-        latent, weights = latent_of(info), scheme_hash(use)
-        if latent and self._realism:
-            raise ValueError(f"realism is {self._realism:g}: {spec} has no draws that its decoder knows; give 0")
-        if latent and latent.code not in self._codes():
-            raise ValueError(f"scheme {spec} denoises what '{latent.code}' sends, which is no learned code here")
-        if latent:  # it answers to what its code's sender asks for
-            weights = scheme_hash(self._scheme(latent.code))
-            others = [self._core.picture_estimator(name) for name in (latent.code, self._behind_linear)]
-            estimator = LatentPictures(self._core, latent, weights, estimator, *others)
-        made = _Inference(scheme, int(steps), spec, estimator, weights, info["content_hash"][:12], self._budget())
-        if made.budget.cuts and estimator.max_evaluations:
-            self._try_out(made)
-        return made
-
-    def _try_out(self, made):
+    def _cost(self, made):
         """What a picture costs, before the first one comes; the second time, when the memory is there."""
         from gr_diffsem.codec import picture_codec
         from gr_diffsem.codec.passes import Known
@@ -195,9 +155,7 @@ class semantic_decoder(gr.basic_block):
         grey = np.random.default_rng(0).integers(0, 256, (TRIAL, TRIAL, 3), np.uint8)
         sent = picture_codec.encode(grey, TRIAL * TRIAL // 4, scheme_hash=made.hash)  # what it is the receiver of
         known = Known(0, sent.digital, sent.symbols, np.full(sent.symbols.size, 0.1, np.float32), 10.0, 1, 0)
-        for _ in range(2):
-            cost = self._photograph(known, made.estimator)[-1]
-        made.budget.learn(*cost)
+        return [self._photograph(known, made.estimator)[-1] for _ in range(2)][-1]
 
     def counts(self):
         """The numbers of the port ``stats``, as a dictionary."""
@@ -319,7 +277,7 @@ class semantic_decoder(gr.basic_block):
             self._report()
 
     def _report(self):
-        now = self._inference
+        now = self._schemes.now
         about = {"block": self.alias(), "scheme": now.spec, "model": now.model, "queue": self._queue.qsize()}
         about.update(deadline=now.budget.seconds, overload=now.budget.overload)
         self.message_port_pub(pmt.intern("stats"), pmt.to_pmt({**self.counts(), **about}))
@@ -350,7 +308,7 @@ class semantic_decoder(gr.basic_block):
             messages = [self._message(said, vector)]
         self._count("out")
         self._count("bypassed", "diffsem_bypassed" in said)
-        self._count("late", self._inference.budget.missed(said["diffsem_age"]))
+        self._count("late", self._schemes.now.budget.missed(said["diffsem_age"]))
         for message in messages:
             self.message_port_pub(pmt.intern("content"), message)
 
@@ -361,7 +319,7 @@ class semantic_decoder(gr.basic_block):
 
         plan = Plan.from_bytes(p.data)
         clip, (h, w) = plan.clip, plan.shape
-        now, _ = self._for({"scheme_hash": plan.scheme_hash}, 0xFF if plan.block == (1, 1) else 0xFFFF)
+        now, _ = self._schemes.of(plan.scheme_hash, 0xFF if plan.block == (1, 1) else 0xFFFF)
         estimator = getattr(now.estimator, "behind_linear", now.estimator)
         each = estimator.max_evaluations
         planned = each * clip.frames
@@ -388,7 +346,7 @@ class semantic_decoder(gr.basic_block):
         """The best photograph that there is time for."""
         plan = self._core.PicturePlan(p.data).describe()
         bits = 0xFF if plan["block"] == (1, 1) else 0xFFFF
-        now, code = self._for(plan, bits)
+        now, code = self._schemes.of(plan["scheme_hash"], bits)
         now.estimator.set_steps(now.steps)
         latent = isinstance(now.estimator, LatentPictures)
         planned = now.estimator.planned(bool(code)) if latent else now.estimator.max_evaluations
@@ -421,38 +379,6 @@ class semantic_decoder(gr.basic_block):
             said.pop("deviation", None)
             said.pop("expected_psnr", None)
         return said, vector
-
-    def _for(self, plan, bits):
-        """(what makes this picture, "" or the learned code that sent it)."""
-        now, asked = self._inference, plan["scheme_hash"]
-        if self._realism or not now.estimator.max_evaluations:
-            return now, ""
-        if (asked, bits) not in self._by_code:  # looked for once
-            self._by_code[asked, bits] = self._look_for(now, asked, bits)
-        made, name = self._by_code[asked, bits]
-        return (made, name) if made else (now, "")
-
-    def _look_for(self, now, asked, bits):
-        codes = self._codes()
-        name = next((n for n, h in codes.items() if asked and asked == h & bits), "")
-        if isinstance(now.estimator, LatentPictures):
-            if name == now.estimator.latent.code:
-                return now, name
-            if not name:  # by that receiver, under the noise that is found
-                said = {"hash": scheme_hash(self._scheme(self._behind_linear)), "spec": self._behind_linear}
-                said["model"] = self._core.scheme_info(self._scheme(self._behind_linear))["content_hash"][:12]
-                return replace(now, **said), ""
-        # What went out by the linear code is not for the network of a learned one.
-        use = name or (self._behind_linear if now.hash in codes.values() else "")
-        return self._try_load(use), name
-
-    def _try_load(self, name):
-        """The inference of a package that nobody asked for by name, None where it cannot be had."""
-        try:
-            return self._load(name, 0) if name else None
-        except Exception as e:  # a package that is broken must not cost the picture
-            log.warning("pictures for %s are inferred without it: %.200s", name, e)
-            return None
 
     def _photograph(self, p, estimator):
         """(what is said of it, octets, what the core says, what it cost: see EvaluationBudget.learn)."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clips for tests: a picture like a photograph, over which the camera pans, and where something moves."""
+"""Clips for tests: a picture like a photograph, over which the camera pans, and where something moves; and the air."""
 
 import numpy as np
 from gr_diffsem.base import picture_transform
+from gr_diffsem.codec.picture_plan import Plan
 
 
 def wide_picture(h, w, seed=1):
@@ -24,3 +25,15 @@ def clip(frames=8, h=96, w=128, pan=(0, 0), seed=1):
         frame[h // 4 : h // 2, 10 + 2 * t : 30 + 2 * t] = 90
         out.append(frame)
     return np.array(out)
+
+
+def air(encoded, snr_db, seed=2):
+    """(plan, symbols, noise_var) behind white noise; the plan is read from its octets."""
+    noise = 10 ** (-snr_db / 10)
+    n = np.random.default_rng(seed).standard_normal((2, encoded.symbols.size)) * np.sqrt(noise / 2)
+    plan = Plan.from_bytes(encoded.digital)
+    return plan, encoded.symbols + n[0] + 1j * n[1], np.full(encoded.symbols.size, noise, np.float32)
+
+
+def psnr(shown, truth):
+    return -10 * np.log10(np.mean((shown - truth / 255.0) ** 2))

@@ -11,19 +11,7 @@ from gr_diffsem.codec import content, frames, picture_codec, video_codec, video_
 from gr_diffsem.codec.picture_plan import ContentError, Plan
 from gr_diffsem.codec.video_plan import Clip
 from gr_diffsem.codec.video_receiver import VideoReceiver
-from moving_pictures import clip, wide_picture
-
-
-def air(encoded, snr_db, seed=2):
-    """(plan, symbols, noise_var) behind white noise; the plan is read from its octets."""
-    noise = 10 ** (-snr_db / 10)
-    n = np.random.default_rng(seed).standard_normal((2, encoded.symbols.size)) * np.sqrt(noise / 2)
-    plan = Plan.from_bytes(encoded.digital)
-    return plan, encoded.symbols + n[0] + 1j * n[1], np.full(encoded.symbols.size, noise, np.float32)
-
-
-def psnr(shown, truth):
-    return -10 * np.log10(np.mean((shown - truth / 255.0) ** 2))
+from moving_pictures import air, clip, psnr, wide_picture
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ from gr_diffsem.base import picture_bands, picture_transform
 from gr_diffsem.codec import video_codec, video_receiver, video_sender
 from gr_diffsem.codec.video_plan import FIRST_BITS, Clip
 from gr_diffsem.codec.video_receiver import VideoReceiver, between, innovation, missing
-from moving_pictures import clip
-from test_video import air, psnr
+from moving_pictures import air, clip, psnr
 
 
 @pytest.fixture(scope="module")
