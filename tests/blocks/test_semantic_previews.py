@@ -232,7 +232,7 @@ def test_evaluations_are_cut_to_the_time_that_is_left(overload, affordable):
 def test_a_picture_that_would_be_late(sent, overload):
     """The network's time is told to be too long for all its evaluations, then for any."""
     link = Link(scheme="photo_posterior", steps=3, deadline=1e4, overload=overload)
-    budget = link.decoder._inference.budget
+    budget = link.decoder._schemes.now.budget
     assert budget.evaluation.seconds() > 0 or overload == "wait", "tried out at construction"
     pixels = 120 * 160
     for seconds in (4.0, 100.0):
