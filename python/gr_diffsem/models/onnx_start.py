@@ -66,9 +66,8 @@ def read(path, net):
         weights |= {f"{prefix}.{name}": value for name, value in parts.items()}
     # What has no dot is a constant of the graph, not a parameter; nor is a buffer that a network makes itself.
     made = {name for name, _ in net.named_buffers()} - set(net.state_dict())
-    weights |= {
-        name: value for name, value in tensors.items() if ("." in name or name in net.state_dict()) and name not in made
-    }
+    plain = {*net.state_dict(), *getattr(net, "START_NAMES", ())}
+    weights |= {name: value for name, value in tensors.items() if ("." in name or name in plain) and name not in made}
     return weights, _where_from(path, model)
 
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Denoiser of what pilots bring of a channel on two arrays, where some pilots are missing: `angular_gains` in turns."""
+
+
+def pilot_basis(antennas, seed=1):
+    """[antennas, antennas], unitary: the pilots of all times, as columns; every entry a QPSK symbol over
+    sqrt(antennas). A Hadamard matrix whose rows are turned by quarter turns; antennas: a power of two.
+
+    The quarter turns keep it from the plane waves: a path is then seen by every pilot alike."""
+    import numpy as np
+
+    basis = np.ones((1, 1))
+    while len(basis) < antennas:
+        basis = np.block([[basis, basis], [basis, -basis]])
+    if len(basis) != antennas:
+        raise ValueError(f"antennas = {antennas} must be a power of two")
+    turns = np.random.default_rng(seed).choice([1, 1j, -1, -1j], (antennas, 1))
+    return (turns * basis / np.sqrt(antennas)).astype(np.complex64)
+
+
+def pilot_gains(rx, tx, stages, **keys):
+    """Posterior mean of x = H U, U = pilot_basis(tx): planes x [B, 2, rx, tx] and a level for each element
+    [B, 1, rx, tx] -> mean, log variance. A torch module. keys: of `angular_gains`, which each stage has one of.
+
+    Stage k sees z = h + (c^-1 a (x - h U)) U^H, with a = 1 / (1 + sigma^2) and c its mean: what the measurement says
+    beyond the estimate h, brought to the power that all of x would have (as approximate message passing does, Donoho
+    et al. 2009, eq. 1; its Onsager term is what a trained stage may leave out). Its level is that of z's error, if the
+    error of h is white. Where all levels are equal, z is x, and the first stage alone would be the denoiser."""
+    import copy
+
+    import torch
+    from torch import nn
+
+    from .angular_gains import angular_gains
+
+    basis = torch.from_numpy(pilot_basis(tx))
+
+    class Turned(nn.Module):
+        """[B, 2, rx, tx] times a fixed complex matrix on the right."""
+
+        def __init__(self, matrix):
+            super().__init__()
+            top = torch.cat((matrix.real, matrix.imag), 1)
+            both = torch.cat((top, torch.cat((-matrix.imag, matrix.real), 1)), 0).contiguous()
+            self.register_buffer("matrix", both, persistent=False)
+
+        def forward(self, x):
+            b = x.shape[0]
+            y = x.transpose(1, 2).reshape(b * rx, 2 * tx) @ self.matrix
+            return y.reshape(b, rx, 2, tx).transpose(1, 2)
+
+    class PilotGains(nn.Module):
+        START_NAMES = ("place",)  # parameters of `angular_gains` that no layer holds
+
+        def __init__(self):
+            super().__init__()
+            self.stages = nn.ModuleList(angular_gains(rx, tx, **keys) for _ in range(stages))
+            self.level = nn.Parameter(torch.zeros(stages))
+            self.trust = nn.Parameter(torch.zeros(stages))
+            self.into, self.back = Turned(basis), Turned(basis.conj().T.contiguous())
+
+        def multiply_adds(self):
+            """Multiply-adds of one evaluation of one item."""
+            turns = 2 * stages * 4 * rx * tx * tx
+            return sum(s.multiply_adds() for s in self.stages) + turns
+
+        def for_export(self):
+            """A copy with ordinary layers in place of complex ones."""
+            net = copy.deepcopy(self)
+            net.stages = nn.ModuleList(s.for_export() for s in self.stages)
+            return net.eval()
+
+        def widened(self, weights):
+            """Weights of one `angular_gains` for every stage; those of such a network as they are."""
+            weights = dict(weights)
+            if not any(name.startswith("stages.") for name in weights):
+                weights = {f"stages.{k}.{n}": v for k in range(stages) for n, v in weights.items()}
+                weights |= {"level": self.level.detach(), "trust": self.trust.detach()}
+            for k, stage in enumerate(self.stages):
+                prefix = f"stages.{k}."
+                for name, layer in stage.named_modules():
+                    joined = f"{prefix}{name}.weight"
+                    if hasattr(layer, "thawed") and joined in weights:
+                        parts = layer.thawed(weights.pop(joined))
+                        weights |= {f"{prefix}{name}.{part}": value for part, value in parts.items()}
+            return weights
+
+        def forward(self, x, sigma):
+            shape = x.shape
+            x = x.reshape(-1, 2, rx, tx)
+            noise = sigma.reshape(-1, 1, rx, tx) ** 2
+            a = 1 / (1 + noise)
+            a = a / a.mean((2, 3), keepdim=True)
+            mixing = ((a - 1) ** 2).mean((2, 3), keepdim=True)
+            passed = (a * a * noise).mean((2, 3), keepdim=True)
+            h, variance = torch.zeros_like(x), torch.ones_like(passed)
+            there = torch.zeros_like(x)
+            for k, stage in enumerate(self.stages):
+                level = torch.sqrt(variance * mixing + passed) * torch.exp(self.level[k])
+                level = level.clamp(0.003, 30.0).expand(-1, -1, rx, tx)
+                h, log_variance = stage(h + self.back(a * (x - there)), level)
+                variance = torch.exp(log_variance + self.trust[k]).mean((2, 3), keepdim=True)
+                there = self.into(h)
+            share = variance / (variance + noise)
+            mean = there + share * (x - there)
+            left = torch.log(variance * (1 - share) + 1e-9)
+            return mean.reshape(shape), left.reshape(-1, 1, *shape[2:])
+
+    return PilotGains()
