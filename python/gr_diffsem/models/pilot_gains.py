@@ -101,7 +101,8 @@ def pilot_gains(rx, tx, stages, **keys):
                 h, log_variance = stage(h + self.back(a * (x - there)), level)
                 variance = torch.exp(log_variance + self.trust[k]).mean((2, 3), keepdim=True)
                 there = self.into(h)
-            share = variance / (variance + noise)
+            # Where x is measured better than the mean level, the estimate moves to it; at equal levels it has seen x.
+            share = variance * mixing / (variance * mixing + noise)
             mean = there + share * (x - there)
             left = torch.log(variance * (1 - share) + 1e-9)
             return mean.reshape(shape), left.reshape(-1, 1, *shape[2:])
