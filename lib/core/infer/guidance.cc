@@ -16,7 +16,8 @@ const std::vector<const GuidanceEntry*>& guidances()
                                                             &joint_guidance(),
                                                             &pigdm_guidance(),
                                                             &proximal_guidance(),
-                                                            &dps_guidance()};
+                                                            &dps_guidance(),
+                                                            &ep_guidance()};
     return table;
 }
 

@@ -45,6 +45,7 @@ const GuidanceEntry& joint_guidance();
 const GuidanceEntry& proximal_guidance();
 const GuidanceEntry& pigdm_guidance();
 const GuidanceEntry& dps_guidance();
+const GuidanceEntry& ep_guidance();
 
 } // namespace core
 } // namespace diffsem
