@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Denoiser of what pilots bring of a channel on two arrays, where some pilots are missing: `angular_gains` in turns."""
+"""Denoiser of what pilots bring of a channel on two arrays, where some pilots are missing: `angular_gains` in turns.
+
+    python -m gr_diffsem.models.pilot_gains mimo_chanest_16x64/diffusion.onnx start.pt
+
+The denoiser of another package in the basis of the pilots, as it is: the checkpoint that `lowres_chanest` is exported
+from.
+"""
 
 
 def pilot_basis(antennas, seed=1):
@@ -108,3 +114,25 @@ def pilot_gains(rx, tx, stages, **keys):
             return mean.reshape(shape), left.reshape(-1, 1, *shape[2:])
 
     return PilotGains()
+
+
+def large_array(stages):
+    """The network of 16 x 64 antennas, each stage as large as that of `mimo_chanest_16x64`."""
+    return pilot_gains(16, 64, stages, channels=16, depths=(2, 2), reach=(3, 3))
+
+
+def main(old, out):
+    import torch
+
+    from . import onnx_start, training
+
+    net = large_array(1)
+    weights, words = training.weights_to_begin_from(old, net)
+    weights = onnx_start.fitting(net.widened(weights), net, old)
+    torch.save({"scheme": "lowres_chanest", "member": "bits1", "average": weights, "step": 0, "start": words}, out)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(*sys.argv[1:])

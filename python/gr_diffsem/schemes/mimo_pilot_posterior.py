@@ -14,7 +14,7 @@ import numpy as np
 
 from ..air import measure
 from ..base import model_packages
-from ..models.pilot_gains import pilot_basis, pilot_gains
+from ..models.pilot_gains import large_array, pilot_basis
 from . import mimo_chanest
 from .base import Claim, Network, Scheme, TestData
 
@@ -33,10 +33,6 @@ def pilots(density):
 def observed(density):
     """[16, 64] bool: the elements of x that pilots bring."""
     return np.broadcast_to(np.arange(TX) < pilots(density), (RX, TX))
-
-
-def net():
-    return pilot_gains(RX, TX, stages=3, channels=16, depths=(2, 2), reach=(3, 3))
 
 
 class AverageLmmse:
@@ -96,7 +92,7 @@ class MimoPilotPosterior(Scheme):
         return {f"{kind}, {d}": partial(at, kind, d) for kind in mimo_chanest.KINDS for d in DENSITIES}
 
     def networks(self):
-        return {"diffusion": Network(net, "diffusion prior, one step", 0.3, minutes=20, batch=32, rate=6e-4)}
+        return {"diffusion": Network(partial(large_array, 3), "diffusion prior, one step", 0.3, minutes=20, batch=32, rate=6e-4)}
 
     def tensors(self, progress=print):
         out = {}
