@@ -129,7 +129,7 @@ def evaluations(sampler, steps):
 def each_costs(member):
     """Evaluations of the prior for one of the posterior."""
     kind, steps = _guidance(member)
-    return 1 + (steps or STEPS[kind]) if kind in STEPS else 1
+    return (steps or STEPS[kind]) + (kind != "ep") if kind in STEPS else 1  # ep begins without one
 
 
 def _guidance(member):

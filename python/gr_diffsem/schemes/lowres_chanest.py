@@ -24,7 +24,7 @@ BASIS = pilot_basis(TX)
 KINDS = mimo_chanest.KINDS
 # Distance of two thresholds for a component of variance 1/2: those of least error for a Gaussian (Max 1960, table II).
 STEPS = {1: 1.596 / np.sqrt(2), 2: 0.996 / np.sqrt(2), 3: 0.586 / np.sqrt(2)}
-PACKET_BITS, DATA_SNR_DB = 120, -10.0  # a packet of data, and its SNR at one antenna without array gain
+PACKET_BITS, DATA_SNR_DB = 120, -24.0  # a packet of data, and its SNR at one antenna without array gain
 
 
 def quantise(z, bits):
@@ -97,7 +97,9 @@ class LowresChanest(Scheme):
     reference = "X. Zhou et al., Generative Diffusion Models for High Dimensional Channel Estimation (quantised case)"
     shape, axes = (RX, TX), ("receive antenna", "pilot")
     default = "bits1"
-    snr_definition = "mean power of a received pilot over noise variance, per receive antenna, in front of the converter"
+    snr_definition = (
+        "mean power of a received pilot over noise variance, per receive antenna, in front of the converter"
+    )
     snr_db = (0, 5, 10, 15, 20)
     evaluations = ()
     data = mimo_chanest.MimoChanest.data

@@ -92,7 +92,11 @@ class MimoPilotPosterior(Scheme):
         return {f"{kind}, {d}": partial(at, kind, d) for kind in mimo_chanest.KINDS for d in DENSITIES}
 
     def networks(self):
-        return {"diffusion": Network(partial(large_array, 3), "diffusion prior, one step", 0.3, minutes=20, batch=32, rate=6e-4)}
+        return {
+            "diffusion": Network(
+                partial(large_array, 3), "diffusion prior, one step", 0.3, minutes=20, batch=32, rate=6e-4
+            )
+        }
 
     def tensors(self, progress=print):
         out = {}
