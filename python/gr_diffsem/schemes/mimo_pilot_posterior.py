@@ -117,7 +117,7 @@ class MimoPilotPosterior(Scheme):
             return choices
         plan = {**self.plan, "steps": self.shown[member]}
         sampler = {"type": member, "eta": 1.0} if member == "ddim" else {"type": member}
-        return {**choices, "start": {"type": "noise"}, "sampler": sampler, "plan": plan, "guard": "off"}
+        return {**choices, "start": {"type": "noise"}, "sampler": sampler, "plan": plan, "guard": False}
 
     def claims(self):
         claims = []
