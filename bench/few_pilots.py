@@ -5,9 +5,9 @@
 
 Arvinte and Tamir 2023: 2311 levels, sigma_i = 39.15 * 0.995^i per real component, three steps at each,
 H <- H + a_i [s(H, sigma_i) - A^H (A H - Y) / (s_n^2 / 2 + sigma_i^2)] + sqrt(2 b a_i) z,
-a_i = 3e-11 (sigma_i / sigma_L)^2, b = 0.01, by the denoiser of `mimo_chanest_16x64` (trained at levels 0.003 to 30, and held
-there beyond). Same channels, pilots and definition of SNR as `gr-diffsem eval mimo_pilot_posterior`. Reported is the last
-sample, and beside it the step that was nearest to the truth, which no receiver can know.
+a_i = 3e-11 (sigma_i / sigma_L)^2, b = 0.01, by the denoiser of `mimo_chanest_16x64` (trained at levels 0.003 to 30,
+and held there beyond). Same channels, pilots and definition of SNR as `gr-diffsem eval mimo_pilot_posterior`. Reported
+is the last sample, and beside it the step that was nearest to the truth, which no receiver can know.
 """
 
 import argparse
@@ -80,8 +80,9 @@ def main():
 
     found = langevin(y, count, noise_var, rng, lambda now: best.append(scores.nmse_db(errors(now), power)))
     low, high = scores.bootstrap(scores.nmse_db, (errors(found), power))
-    print(f"{args.kind}, density {args.density}, {args.snr:g} dB, {args.realisations} realisations, {LEVELS * STEPS} steps")
-    print(f"last sample {scores.nmse_db(errors(found), power):.2f} dB [{low:.2f}, {high:.2f}]; best step {min(best):.2f} dB")
+    print(f"{args.kind}, density {args.density}, {args.snr:g} dB, {args.realisations} realisations")
+    value = scores.nmse_db(errors(found), power)
+    print(f"{LEVELS * STEPS} steps: last sample {value:.2f} dB [{low:.2f}, {high:.2f}]; best step {min(best):.2f} dB")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from gr_diffsem.reference import priors
 from gr_diffsem.schemes import mimo_chanest
 from gr_diffsem.schemes import mimo_pilot_posterior as few
 
-SHIPPED = {  # dB of NMSE at 10 dB on the 16 channels of `test_no_worse_than_when_shipped`, 0.4 dB and more above what was measured
+SHIPPED = {  # NMSE at 10 dB on these 16 channels, 0.4 dB and more above what was measured
     ("3gpp", 0.6): -13.8,
     ("3gpp", 0.4): -10.0,
     ("los", 0.6): -18.5,
@@ -59,7 +59,7 @@ def test_no_worse_than_when_shipped(diffsem, kind, density):
 
 
 def test_a_draw_leaves_the_noise(diffsem):
-    """DDIM from noise in 20 evaluations: what it leaves of y is about the noise, its error at most 4 dB above the mean's."""
+    """DDIM from noise in 20 evaluations: it leaves about the noise of y, and errs at most 4 dB more than the mean."""
     package, _ = model_packages.locate("mimo_pilot_posterior", checkout_first=True)
     x, y, seen = measured("3gpp", 0.6, 8)
     drawn, _, info = diffsem.scheme(f"{package}/ddim").estimate(y, np.float32(0.1), observed=seen, seed=5)

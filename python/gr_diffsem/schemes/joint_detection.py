@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Massive MIMO: channel and symbols of a frame at once, 64 receive antennas, 32 users, 30 pilots.
 
-`mimo_joint` at the size of N. Zilberstein, A. Swami and S. Segarra, "Joint Channel Estimation and Data Detection in Massive
-MIMO Systems Based on Diffusion Models", 2024. 4^32 symbol vectors cannot be tried one by one, so the symbols are inferred
-by expectation propagation (guidance `ep`) behind the belief of the channel; all else is that scheme's.
+`mimo_joint` at the size of N. Zilberstein, A. Swami and S. Segarra, "Joint Channel Estimation and Data Detection in
+Massive MIMO Systems Based on Diffusion Models", 2024. 4^32 symbol vectors cannot be tried one by one, so the symbols are
+inferred by expectation propagation (guidance `ep`) behind the belief of the channel; all else is that scheme's.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from ..base.signal import complex_noise32
 from .base import Claim
 from .mimo_joint import MimoJoint
 
-PUBLISHED_ON = "QuaDRiGa channels under a learned prior, D = 50; here i.i.d. Rayleigh channels under their Gaussian prior"
+PUBLISHED_ON = (
+    "QuaDRiGa channels under a learned prior, D = 50; here i.i.d. Rayleigh channels under their Gaussian prior"
+)
 
 
 class JointDetection(MimoJoint):
@@ -67,9 +69,10 @@ class JointDetection(MimoJoint):
 
     def card(self):
         return (
-            "Closed forms alone: nothing is trained. `pilots` is the receiver of one round, `pilots_lmmse` the same with "
-            "linear MMSE of the symbols. Channels of few directions, as the published ones are, would want a learned "
-            "prior of H in the place of the Gaussian one. A channel that changes within the frame is not what it is for."
+            "Closed forms alone: nothing is trained. `pilots` is the receiver of one round, `pilots_lmmse` the same "
+            "with linear MMSE of the symbols. Channels of few directions, as the published ones are, would want a "
+            "learned prior of H in the place of the Gaussian one. A channel that changes within the frame is not what "
+            "it is for."
         )
 
 
