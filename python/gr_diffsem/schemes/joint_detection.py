@@ -2,8 +2,8 @@
 """Massive MIMO: channel and symbols of a frame at once, 64 receive antennas, 32 users, 30 pilots.
 
 `mimo_joint` at the size of N. Zilberstein, A. Swami and S. Segarra, "Joint Channel Estimation and Data Detection in
-Massive MIMO Systems Based on Diffusion Models", 2024. 4^32 symbol vectors cannot be tried one by one, so the symbols are
-inferred by expectation propagation (guidance `ep`) behind the belief of the channel; all else is that scheme's.
+Massive MIMO Systems Based on Diffusion Models", 2024. 4^32 symbol vectors cannot be tried one by one, so the symbols
+are inferred by expectation propagation (guidance `ep`) behind the belief of the channel; all else is that scheme's.
 """
 
 import numpy as np

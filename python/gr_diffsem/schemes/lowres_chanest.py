@@ -2,8 +2,8 @@
 """MIMO channel behind converters of 1, 2 or 3 bits: Y = Q(H P + N), 16 receive and 64 transmit antennas.
 
 The signal is x = H U, U unitary with QPSK entries (`models.pilot_gains.pilot_basis`): what each of 64 pilots brings.
-The noise lies in front of the converter, one for each real component, with known gain. After X. Zhou et al., "Generative
-Diffusion Models for High Dimensional Channel Estimation" (posterior sampling behind quantised measurements); here the
+The noise lies in front of the converter, one for each real component, with known gain. After X. Zhou et al.,
+"Generative Diffusion Models for High Dimensional Channel Estimation" (posterior sampling behind quantised measurements); here the
 posterior mean by expectation propagation, which asks the prior a few times.
 """
 
