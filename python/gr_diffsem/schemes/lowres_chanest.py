@@ -3,8 +3,8 @@
 
 The signal is x = H U, U unitary with QPSK entries (`models.pilot_gains.pilot_basis`): what each of 64 pilots brings.
 The noise lies in front of the converter, one for each real component, with known gain. After X. Zhou et al.,
-"Generative Diffusion Models for High Dimensional Channel Estimation" (posterior sampling behind quantised measurements); here the
-posterior mean by expectation propagation, which asks the prior a few times.
+"Generative Diffusion Models for High Dimensional Channel Estimation" (posterior sampling behind quantised
+measurements); here the posterior mean by expectation propagation, which asks the prior a few times.
 """
 
 from functools import partial

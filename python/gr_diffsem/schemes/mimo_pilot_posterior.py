@@ -158,7 +158,8 @@ class MimoPilotPosterior(Scheme):
     def card(self):
         return (
             "For snapshots of two uniform linear arrays at half a wavelength, with the noise level known. The signal "
-            "is what 64 orthogonal QPSK pilots would bring (U, `models.pilot_gains.pilot_basis`): send the first 38 or 25 "
+            "is what 64 orthogonal QPSK pilots would bring (U, `models.pilot_gains.pilot_basis`): send the first 38 or "
+            "25 "
             "columns of U, give what each receive antenna saw and tell the others as not observed; H is the answer "
             "times U^H. `diffusion` is the posterior mean in one evaluation, `ddim` and `ddpm` end in draws of the "
             "posterior, whose error is up to 3 dB larger by nature. Trained on 38, 25 and all pilots; "
