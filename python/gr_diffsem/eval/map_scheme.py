@@ -21,7 +21,7 @@ STEP = 10.0  #: metres a cell where no raster is given
 MOST_CELLS = 1_000_000
 TRIED = 96  # cells of a side of the raster that trust is measured on, at the most
 FLOW_STEPS = 4  #: of a draw by the flow; its map takes one
-CANDIDATES, CANDIDATE_CELLS = 4, 300_000  #: transmitters that are mapped, of a raster that is not larger than this
+CANDIDATES, CANDIDATE_WORK = 4, 20_000_000  #: transmitters that are mapped; cells times (sites + 100) of all of them
 
 
 class SchemeMap:
@@ -167,7 +167,7 @@ class ElectedMap:
         raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
         self.shares, places = [1.0], [transmitter]
         if transmitter is None and heights is not None:
-            many = CANDIDATES if raster.rows * raster.columns <= CANDIDATE_CELLS else 1
+            many = np.clip(CANDIDATE_WORK // (raster.rows * raster.columns * (len(sites) + 100)), 1, CANDIDATES)
             found = [(who, share) for who, share in elected(sites, heights, raster, many) if share > 0.05]
             places, self.shares = [who.place for who, _ in found], [share for _, share in found]
         self.maps = [SchemeMap(spec, sites, places[0], heights, raster)]
