@@ -120,21 +120,23 @@ def test_trust_is_what_a_correction_is_worth():
             truth = own.value[held]
             base = truth + rng.normal(0, 5, len(held))
             near = base + rng.normal(0, 5, len(held))
-            return base, np.full(len(held), 25.0), network(base, truth), near
+            some = np.full(len(held), 24.0), np.full(len(held), 1.0), np.zeros(len(held))
+            return base, *some, network(base, truth), near
 
         return both
 
-    right = map_trust.weights(own, foretell(lambda base, truth: truth), False)
-    wrong = map_trust.weights(own, foretell(lambda base, truth: 2 * base - truth), False)
-    told = map_trust.weights(own, foretell(lambda base, truth: base), True)
+    right, narrow = map_trust.judged(own, foretell(lambda base, truth: truth), False)
+    wrong, usual = map_trust.judged(own, foretell(lambda base, truth: 2 * base - truth), False)
+    told, _ = map_trust.judged(own, foretell(lambda base, truth: base), True)
+    assert narrow < 0.8 < usual < 1.2  # what is nearly right is said to be
     assert right[0] > 0.7 and wrong[0] < 0.05 and told[0] == pytest.approx(1)
     for found in (right, wrong, told):
         assert (found >= 0).all() and found.sum() <= 1 + 1e-9
     few = own.of(np.arange(8))
-    assert map_trust.weights(few, None, True).tolist() == [1, 0]
-    assert map_trust.weights(few, None, False).tolist() == [0, 0]
+    assert map_trust.judged(few, None, True)[0].tolist() == [1, 0]
+    assert map_trust.judged(few, None, False)[0].tolist() == [0, 0]
     one_place = sites_of(np.repeat(places[:1], 20, 0), own.value[:20])
-    assert map_trust.weights(one_place, None, False).tolist() == [0, 0]
+    assert map_trust.judged(one_place, None, False)[0].tolist() == [0, 0]
 
 
 def test_visits_tell_how_wrong_positions_are():
