@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What schemes of maps stand on: shadows behind roofs, elected transmitters, trends with a prior, and trust."""
 
+import json
+
 import numpy as np
 import pytest
+from gr_diffsem.air import traced_maps
+from gr_diffsem.apps import cli
 from gr_diffsem.base import model_packages
-from gr_diffsem.eval import map_methods, map_scheme, map_trust
+from gr_diffsem.eval import map_city, map_methods, map_scheme, map_trust
 from gr_diffsem.radiomap import expected_maps, kriging, map_units, shadows, visits
 from gr_diffsem.radiomap.local_plane import Raster
 from radio_walk import field, scattered, sites_of
@@ -193,3 +197,28 @@ def test_a_map_without_samples():
     mean, deviation = map_methods.generated("map_conditional", sender.place, heights, RASTER)
     error = (np.maximum(mean, -130) - np.maximum(gain, -130))[heights == 0]
     assert error.std() < 12 and (deviation > 1).all()
+
+
+def test_an_evaluation_is_against_kriging(tmp_path, monkeypatch, capsys):
+    """Without traced maps on simulated streets, which no gate is judged on; with them on those."""
+    if "map_posterior" not in PACKAGES:
+        pytest.skip("map_posterior is not installed")
+    pytest.importorskip("gnuradio.diffsem")
+    monkeypatch.setenv("DIFFSEM_CACHE", str(tmp_path))
+    monkeypatch.setattr(map_city, "SHARES", (0.05,))
+    words = ["eval", "map_posterior", "--realisations", "2", "--json"]
+    assert cli.main(words) == 0
+    said = json.loads(capsys.readouterr().out)
+    rows = said["maps"]["5 %"]
+    assert list(rows) == ["kriging", "idw", "log_distance", "map_posterior"] and said["realisations"] == 2
+    assert rows["map_posterior"]["ratio"] < 1 and 0.5 < rows["map_posterior"]["coverage90"] <= 1
+    assert said["data"] == map_city.SIMULATED and said["claims"][0]["holds"] is None
+    assert cli.main([*words, "--chain", "block"]) == 2 and "leave it out" in capsys.readouterr().err
+    rng = np.random.default_rng(1)
+    gain, height, _, _, _, _, sender = map_city.streets(1, 0.05, 1)
+    at = np.array([[80 - 16 - sender[1] / 4 - 0.5 + 8, sender[0] / 4 - 0.5 + 8, 30.0]])
+    maps = [traced_maps.FLOOR + np.pad(gain - traced_maps.FLOOR, 8), np.pad(height, 8)]
+    again = [(part[None] if part.ndim == 2 else part) for part in maps]
+    arrays = dict(zip(traced_maps.NAMES, (*again, np.array([4.0]), at), strict=True))
+    np.savez(traced_maps.file_of(traced_maps.HELD_OUT), seed=rng.integers(9), **arrays)
+    assert cli.main(words[:-1]) == 0 and "Florence" in capsys.readouterr().out

@@ -26,8 +26,7 @@ CANDIDATES, CANDIDATE_WORK = 4, 20_000_000  #: transmitters that are mapped; cel
 
 class SchemeMap:
     """A map of sites by kriging and the network `spec`. transmitter: [2] metres or None; heights: [rows, columns]
-    metres of buildings on `raster`, None: unknown; trusted: ((w1, w2), factor of the deviation) of `map_trust.judged`, None: what the
-    sites tell."""
+    metres of buildings on `raster`, None: unknown; trusted: of `map_trust.judged`, None: what the sites tell."""
 
     def __init__(self, spec, sites, transmitter=None, heights=None, raster=None, trusted=None):
         self.spec, self.raster, self.heights = (
