@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What schemes of maps stand on: shadows behind roofs, elected transmitters, trends with a prior, and trust."""
 
+import json
+
 import numpy as np
 import pytest
+from gr_diffsem.air import traced_maps
+from gr_diffsem.apps import cli
 from gr_diffsem.base import model_packages
-from gr_diffsem.eval import map_methods, map_scheme, map_trust
+from gr_diffsem.eval import map_city, map_methods, map_scheme, map_trust
 from gr_diffsem.radiomap import expected_maps, kriging, map_units, shadows, visits
 from gr_diffsem.radiomap.local_plane import Raster
 from radio_walk import field, scattered, sites_of
@@ -120,21 +124,23 @@ def test_trust_is_what_a_correction_is_worth():
             truth = own.value[held]
             base = truth + rng.normal(0, 5, len(held))
             near = base + rng.normal(0, 5, len(held))
-            return base, np.full(len(held), 25.0), network(base, truth), near
+            some = np.full(len(held), 24.0), np.full(len(held), 1.0), np.zeros(len(held))
+            return base, *some, network(base, truth), near
 
         return both
 
-    right = map_trust.weights(own, foretell(lambda base, truth: truth), False)
-    wrong = map_trust.weights(own, foretell(lambda base, truth: 2 * base - truth), False)
-    told = map_trust.weights(own, foretell(lambda base, truth: base), True)
+    right, narrow = map_trust.judged(own, foretell(lambda base, truth: truth), False)
+    wrong, usual = map_trust.judged(own, foretell(lambda base, truth: 2 * base - truth), False)
+    told, _ = map_trust.judged(own, foretell(lambda base, truth: base), True)
+    assert narrow < 0.8 < usual < 1.2  # what is nearly right is said to be
     assert right[0] > 0.7 and wrong[0] < 0.05 and told[0] == pytest.approx(1)
     for found in (right, wrong, told):
         assert (found >= 0).all() and found.sum() <= 1 + 1e-9
     few = own.of(np.arange(8))
-    assert map_trust.weights(few, None, True).tolist() == [1, 0]
-    assert map_trust.weights(few, None, False).tolist() == [0, 0]
+    assert map_trust.judged(few, None, True)[0].tolist() == [1, 0]
+    assert map_trust.judged(few, None, False)[0].tolist() == [0, 0]
     one_place = sites_of(np.repeat(places[:1], 20, 0), own.value[:20])
-    assert map_trust.weights(one_place, None, False).tolist() == [0, 0]
+    assert map_trust.judged(one_place, None, False)[0].tolist() == [0, 0]
 
 
 def test_visits_tell_how_wrong_positions_are():
@@ -191,3 +197,28 @@ def test_a_map_without_samples():
     mean, deviation = map_methods.generated("map_conditional", sender.place, heights, RASTER)
     error = (np.maximum(mean, -130) - np.maximum(gain, -130))[heights == 0]
     assert error.std() < 12 and (deviation > 1).all()
+
+
+def test_an_evaluation_is_against_kriging(tmp_path, monkeypatch, capsys):
+    """Without traced maps on simulated streets, which no gate is judged on; with them on those."""
+    if "map_posterior" not in PACKAGES:
+        pytest.skip("map_posterior is not installed")
+    pytest.importorskip("gnuradio.diffsem")
+    monkeypatch.setenv("DIFFSEM_CACHE", str(tmp_path))
+    monkeypatch.setattr(map_city, "SHARES", (0.05,))
+    words = ["eval", "map_posterior", "--realisations", "2", "--json"]
+    assert cli.main(words) == 0
+    said = json.loads(capsys.readouterr().out)
+    rows = said["maps"]["5 %"]
+    assert list(rows) == ["kriging", "idw", "log_distance", "map_posterior"] and said["realisations"] == 2
+    assert rows["map_posterior"]["ratio"] < 1 and 0.5 < rows["map_posterior"]["coverage90"] <= 1
+    assert said["data"] == map_city.SIMULATED and said["claims"][0]["holds"] is None
+    assert cli.main([*words, "--chain", "block"]) == 2 and "leave it out" in capsys.readouterr().err
+    rng = np.random.default_rng(1)
+    gain, height, _, _, _, _, sender = map_city.streets(1, 0.05, 1)
+    at = np.array([[80 - 16 - sender[1] / 4 - 0.5 + 8, sender[0] / 4 - 0.5 + 8, 30.0]])
+    maps = [traced_maps.FLOOR + np.pad(gain - traced_maps.FLOOR, 8), np.pad(height, 8)]
+    again = [(part[None] if part.ndim == 2 else part) for part in maps]
+    arrays = dict(zip(traced_maps.NAMES, (*again, np.array([4.0]), at), strict=True))
+    np.savez(traced_maps.file_of(traced_maps.HELD_OUT), seed=rng.integers(9), **arrays)
+    assert cli.main(words[:-1]) == 0 and "Florence" in capsys.readouterr().out

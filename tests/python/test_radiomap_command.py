@@ -89,6 +89,11 @@ def test_a_file_that_cannot_be_used_is_a_sentence(tmp_path, walk):
     refused(b"\x89PNG\0\0\0\r\n\0\0", "is no CSV file")
     refused("lat,lon,rsrp\n-118.2,34.05,-90\n", "swapped")
     refused("lat,lon,rsrp\nx,y,z\n", "1 rows without a position")
+    refused("lat,lon,rsrp,fix\n51,-8,-90,0\n", "1 rows without a fix")
+    with open(tmp_path / "huge.csv", "wb") as file:
+        file.truncate(sample_file.MOST_BYTES + 1)
+    with pytest.raises(UserError, match="larger than 4 GiB"):
+        sample_file.read([tmp_path / "huge.csv"])
     with pytest.raises(UserError, match="there is no such file"):
         sample_file.read([tmp_path / "none.csv"])
 
@@ -107,6 +112,12 @@ def test_maps_that_cannot_be_made_are_sentences(tmp_path, walk, capsys):
     refused("at the floor", places, power, "--floor", "0")
     refused("km apart", np.r_[places, [[9e6, 0.0]]], np.r_[power, -90])
     refused("--resolution 0.01", places, power, "--resolution", "0.01")
+    refused("--only 7: the samples name no cells", places, power, "--only", "7")
+    refused("km from the nearest sample", places, power, "--transmitter", "1.5,2.5")
+    elsewhere = tmp_path / "elsewhere.geojson"
+    elsewhere.write_text(geojson(radio_walk.MIDDLE, [[90_000.0, 0], [90_040, 0], [90_040, 40]]))
+    refused("no building lies where the samples are", places, power, "--buildings", elsewhere)
+    refused("40 rows without a value", places[:40], np.full(40, np.nan))
     refused("--transmitter 91,200,3", places, power, "--transmitter", "91,200,3")
     refused("unknown method", places, power, "--method", "krigging")
     refused("--draws", places, power, "--method", "idw", "--draws", "2")

@@ -33,7 +33,8 @@ def add_arguments(parser):
     real(parser, "--gps-error", "metres", least=0, most=1000, default=None, help=help)
     whole(parser, "--draws", most=MOST_DRAWS, default=0, help="maps drawn at random that fit the samples")
     whole(parser, "--seed", default=1, help="of the draws")
-    parser.add_argument("--transmitter", metavar="LAT,LON", help="where the base station is; else searched for")
+    where = "where the base station is; else searched for (of the southern half: --transmitter=-33.92,18.42)"
+    parser.add_argument("--transmitter", metavar="LAT,LON", help=where)
     parser.add_argument("--buildings", metavar="FILE", help="GeoJSON or OSM XML of buildings")
     text = "radiated power (EIRP), of a map without samples"
     real(parser, "--power", "dBm", least=-100, most=120, default=None, help=text)

@@ -14,6 +14,7 @@ from ..radiomap import buildings, local_plane, sample_file, sites, visits
 
 MOST_SITES = 700  #: of a map; more samples make larger sites
 FEWEST_SITES = 3
+FARTHEST = 100  #: kilometres from a transmitter to the nearest sample
 
 
 def position(text):
@@ -39,6 +40,8 @@ def read(args):
         say(f"{count:,} rows {reason} are left out")
     if args.only is not None:
         which = samples.cell == args.only
+        if (samples.cell == "").all():
+            raise UserError(f"--only {args.only}: the samples name no cells: say by --cell which column does")
         if not which.any():
             raise unknown("cell", args.only, np.unique(samples.cell).tolist())
         samples = samples.of(which)
@@ -76,7 +79,7 @@ def measured(args, samples):
     raster = local_plane.raster_around(places, args.resolution)
     gathered, side = gather(args, samples, places)
     began = time.monotonic()
-    where = None if sender is None else plane.to_metres(*sender)
+    where = None if sender is None else near_by(plane.to_metres(*sender), places, args.transmitter)
     wrong = None
     if np.isnan(samples.error).all():
         wrong = visits.position_error(places, samples.value, samples.censored, gathered)
@@ -84,8 +87,16 @@ def measured(args, samples):
             say(f"positions are wrong by {wrong:.1f} m at the most, by places that were visited again")
             samples.error = np.full(len(samples), wrong)
             gathered, side = gather(args, samples, places)
-    say(f"{len(samples):,} samples at {len(gathered)} sites of {side:g} m; {raster.rows} x {raster.columns} cells")
+    say(
+        f"{len(samples):,} samples at {len(gathered)} sites of {side:g} m around latitude {plane.latitude:.4f}, "
+        f"longitude {plane.longitude:.4f}; {raster.rows} x {raster.columns} cells"
+    )
     heights = buildings.raster_of(rings, plane, raster) if rings else None
+    if heights is not None and not heights.any():
+        raise UserError(
+            f"{args.buildings}: no building lies where the samples are: leave it out, or are latitude "
+            f"and longitude swapped?"
+        )
     method = map_methods.make(args.method, gathered, where, heights, raster)
     say(f"{args.method}: {method.words()}")
     bands = banded(args, method.predict_raster(raster), lambda *more: method.draws(raster, *more))
@@ -99,6 +110,17 @@ def measured(args, samples):
         **shared(args, raster, bands, method.words(), began),
     }
     return Map(bands, plane, raster, gathered, heights, report | {"value": samples.named})
+
+
+def near_by(sender, places, said):
+    """The transmitter [2] metres, if it can be heard at places [N, 2]. Raises UserError where it is elsewhere."""
+    away = float(np.hypot(*(places - sender).T).min())
+    if away > 1000 * FARTHEST:
+        raise UserError(
+            f"--transmitter {said[:40]}: it stands {away / 1000:,.0f} km from the nearest sample, {FARTHEST} km are "
+            f"the most: are latitude and longitude swapped, there or in the samples?"
+        )
+    return sender
 
 
 def gather(args, samples, places):

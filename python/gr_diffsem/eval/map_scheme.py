@@ -21,12 +21,12 @@ STEP = 10.0  #: metres a cell where no raster is given
 MOST_CELLS = 1_000_000
 TRIED = 96  # cells of a side of the raster that trust is measured on, at the most
 FLOW_STEPS = 4  #: of a draw by the flow; its map takes one
-CANDIDATES, CANDIDATE_CELLS = 4, 300_000  #: transmitters that are mapped, of a raster that is not larger than this
+CANDIDATES, CANDIDATE_WORK = 4, 20_000_000  #: transmitters that are mapped; cells times (sites + 100) of all of them
 
 
 class SchemeMap:
     """A map of sites by kriging and the network `spec`. transmitter: [2] metres or None; heights: [rows, columns]
-    metres of buildings on `raster`, None: unknown; trusted: the weights (w1, w2), None: those the sites tell."""
+    metres of buildings on `raster`, None: unknown; trusted: of `map_trust.judged`, None: what the sites tell."""
 
     def __init__(self, spec, sites, transmitter=None, heights=None, raster=None, trusted=None):
         self.spec, self.raster, self.heights = (
@@ -40,7 +40,7 @@ class SchemeMap:
         # Below the floor there is nothing to tell apart: the network has seen maps that end there.
         self._floor = float(sites.value[sites.censored].min()) if sites.censored.any() else -np.inf
         self._near = InverseDistance(sites)
-        self.trust = self._trust(sites) if trusted is None else np.array(trusted)
+        self.trust, self.width = self._trust(sites) if trusted is None else trusted
         self._made()
 
     def _told(self, sites, transmitter):
@@ -59,6 +59,7 @@ class SchemeMap:
         if network > 0.01:
             answer, spread = self._network(mean, deviation)
         self._correction, self._factor = network * (answer - mean), network * np.log(spread / deviation)
+        self._factor = self._factor + np.log(self.width)
         self._mean, self._spread = mean + self._correction, deviation * np.exp(self._factor)
         if near > 0.01:
             self._mean = self._mean + near * (self._near.predict_raster(self.raster)[0] - mean)
@@ -81,11 +82,13 @@ class SchemeMap:
             base, deviation = kriging.predict(places)
             mean, spread = kriging.predict_raster(raster)
             mean, base = np.maximum(mean, self._floor), np.maximum(base, self._floor)
-            answer, _ = self._infer(tiled, mean, spread)
-            variance = deviation**2 + kriging.noise_of(sites.of(held))
-            return base, variance, base + between(answer - mean, raster, places), InverseDistance(rest).mean(places)
+            answer, left = self._infer(tiled, mean, spread)
+            factor = between(np.log(left / spread), raster, places)
+            answer = base + between(answer - mean, raster, places)
+            noise = kriging.noise_of(sites.of(held))
+            return base, deviation**2, noise, factor, answer, InverseDistance(rest).mean(places)
 
-        return map_trust.weights(sites, foretell, self.heights is not None)
+        return map_trust.judged(sites, foretell, self.heights is not None)
 
     def words(self):
         """What was fitted, as a sentence."""
@@ -151,7 +154,7 @@ class ConditionalMap(SchemeMap):
         return Kriging(sites, MapTrend(self._generated, self.raster))
 
     def _trust(self, sites):
-        return np.zeros(2)  # what was generated is in the trend already
+        return np.zeros(2), 1.0  # what was generated is in the trend already
 
     def words(self):
         if not isinstance(self.told, Shadowed):
@@ -167,11 +170,12 @@ class ElectedMap:
         raster = raster or raster_around(sites.places, STEP, most=MOST_CELLS)
         self.shares, places = [1.0], [transmitter]
         if transmitter is None and heights is not None:
-            many = CANDIDATES if raster.rows * raster.columns <= CANDIDATE_CELLS else 1
+            many = np.clip(CANDIDATE_WORK // (raster.rows * raster.columns * (len(sites) + 100)), 1, CANDIDATES)
             found = [(who, share) for who, share in elected(sites, heights, raster, many) if share > 0.05]
             places, self.shares = [who.place for who, _ in found], [share for _, share in found]
         self.maps = [SchemeMap(spec, sites, places[0], heights, raster)]
-        self.maps += [SchemeMap(spec, sites, place, heights, raster, self.maps[0].trust) for place in places[1:]]
+        trust = self.maps[0].trust, self.maps[0].width
+        self.maps += [SchemeMap(spec, sites, place, heights, raster, trust) for place in places[1:]]
         self.shares = np.array(self.shares) / np.sum(self.shares)
 
     def _mixed(self, parts):

@@ -10,6 +10,9 @@ with the weights of least squares over what was held out (stacking: Wolpert 1992
 believed without samples (BELIEVED of the network where buildings are known, nothing where they are not) by as much
 as STRENGTH blocks that say so clearly. Where the network knows nothing of a place it is worth nothing there, and
 kriging stays.
+
+The same held-out samples say how wide the stated deviation ought to be: its factor is that of the errors' 90 % quantile
+over a normal distribution's, drawn to 1 by as much as SURE samples that say so.
 """
 
 import numpy as np
@@ -19,6 +22,8 @@ BLOCKS = 24  # that the sites' box is cut into, about
 FEWEST = 12  #: sites from which there is anything to hold out
 STRENGTH = 4.0
 BELIEVED = 1.0
+SURE, WIDEST = 30, 2.0  # samples; the most that the deviation is widened, and the inverse the least
+Z90 = 1.6448536269514722
 
 
 def blocks_of(places):
@@ -28,27 +33,41 @@ def blocks_of(places):
     return np.unique(np.floor((places - low) / side).astype(int), axis=0, return_inverse=True)[1].ravel()
 
 
-def weights(sites, foretell, known, seed=1):
-    """(w1, w2) for `Sites`. foretell(given, held) -> (kriging [H], its variance with noise [H], network [H], inverse
-    distance [H]) in dB at the places of `held` from the sites `given`, indices both. known: whether buildings are."""
+def judged(sites, foretell, known, seed=1):
+    """((w1, w2), factor of the deviation) for `Sites`. foretell(given, held) -> (kriging [H], its variance, variance of
+    the samples' noise, log of the network's deviation over kriging's, network [H], inverse distance [H]) in dB at the
+    places of `held` from the sites `given`, indices both. known: whether buildings are."""
     start = np.array([BELIEVED if known else 0.0, 0.0])
     if len(sites) < FEWEST:
-        return start
+        return start, 1.0
     block = blocks_of(sites.places)
     count = block.max() + 1
     if count < FOLDS:
-        return start
+        return start, 1.0
     fold = (np.random.default_rng(seed).permutation(count) % FOLDS)[block]
-    rows = []
+    rows, scales, spreads = [], [], []
     for k in range(FOLDS):
         held = np.flatnonzero((fold == k) & ~sites.censored)  # of a bound there is no error
         given = np.flatnonzero(fold != k)
         if len(held) and len(given) >= 3 and not sites.censored[given].all():
-            base, variance, *others = foretell(given, held)
+            base, variance, noise, factor, *others = foretell(given, held)
             share = 1 / np.bincount(block[held])[block[held]]  # a block's sites are one opinion
-            scale = np.sqrt(share / variance)[:, None]
-            rows.append(np.column_stack((*(other - base for other in others), sites.value[held] - base)) * scale)
-    return _solved(np.vstack(rows), start) if rows else start
+            rows.append(np.column_stack((*(other - base for other in others), sites.value[held] - base)))
+            scales.append(np.sqrt(share / (variance + noise)))
+            spreads.append(np.column_stack((variance, noise, factor)))
+    if not rows:
+        return start, 1.0
+    rows = np.vstack(rows)
+    found = _solved(rows * np.concatenate(scales)[:, None], start)
+    return found, _width(rows[:, -1] - rows[:, :-1] @ found, *np.vstack(spreads).T, found[0])
+
+
+def _width(error, variance, noise, factor, network):
+    """The factor of the deviation, of held-out errors [N] in dB whose field has the variance and log factor [N]."""
+    deviation = np.sqrt(variance * np.exp(2 * network * factor) + noise)
+    seen = np.quantile(np.abs(error) / deviation, 0.9) / Z90
+    width = np.sqrt((SURE + len(error) * seen**2) / (SURE + len(error)))
+    return float(np.clip(width, 1 / WIDEST, WIDEST))
 
 
 def _solved(rows, start):

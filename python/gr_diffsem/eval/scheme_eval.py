@@ -15,7 +15,7 @@ from ..base.errors import UserError, unknown
 from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme, published_on
-from . import adaptive, generated, measured, plots, scheme_plot, scheme_runner, scores
+from . import adaptive, generated, map_city, map_methods, measured, plots, scheme_plot, scheme_runner, scores
 from .scheme_table import table as table
 
 CALIBRATED_DB = (0.0, 25.0)
@@ -69,6 +69,8 @@ def run_one(scheme, args):
     """The report of one scheme."""
     check_scheme(scheme)
     package = package_of(scheme, args.package)
+    if scheme.name in map_methods.SCHEMES:
+        return map_city.report(scheme, package, args)
     if generated.generates(scheme):
         names = members_of(package)
         return generated.report(scheme, package, args, [check(name, names) for name in args.members or names])
@@ -144,7 +146,7 @@ def check_scheme(scheme):
             f"scheme '{scheme.name}' is of photographs: measure it with gr-diffsem eval semantic_link "
             f"--methods {scheme.name}"
         )
-    told = measures_itself(scheme) or generated.generates(scheme)
+    told = measures_itself(scheme) or generated.generates(scheme) or scheme.name in map_methods.SCHEMES
     if type(scheme).test_data is Scheme.test_data and not told:
         raise UserError(f"scheme '{scheme.name}' has no test_data(): see docs/add_a_scheme.md")
 

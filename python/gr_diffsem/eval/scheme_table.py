@@ -2,13 +2,15 @@
 """The report of a scheme's evaluation, for people."""
 
 from ..base import console
-from . import adaptive, generated, measured
+from . import adaptive, generated, map_city, measured
 
 
 def table(report):
     """The report for people."""
     if "sizes" in report:
         return "\n\n".join(table(size) for size in report["sizes"].values())
+    if "maps" in report:
+        return map_city.table(report)
     if "generated" in report:
         return generated.table(report, claims_table)
     if "measured" in report:

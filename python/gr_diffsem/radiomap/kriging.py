@@ -55,8 +55,9 @@ class Covariance:
 
 def distances(a, b):
     """[A, B] metres between places [A, 2] and [B, 2]."""
-    square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return np.sqrt(square.clip(0))
+    from scipy.spatial.distance import cdist
+
+    return cdist(a, b)
 
 
 def trend(places, transmitter):
@@ -140,7 +141,7 @@ class Kriging:
         cross = self.covariance.between(places, self.sites.places)
         return trend(places, self.transmitter) @ self.coefficients + cross @ self._weights
 
-    def predict(self, places, chunk=8192):
+    def predict(self, places, chunk=1024):
         """(mean [N], standard deviation [N]) in dB of the field at places [N, 2], without noise of a sample."""
         from scipy.linalg import solve_triangular
 

@@ -4,7 +4,6 @@
 import numpy as np
 
 from ..air import traced_maps
-from ..base.errors import UserError
 from ..radiomap import map_units
 from .base import Network, Scheme
 
@@ -84,12 +83,6 @@ class MapScheme(Scheme):
             return self.made(pairs, np.random.default_rng(1), 100)
 
         return {"all": at}
-
-    def test_data(self, count, seed):
-        raise UserError(
-            f"{self.name} corrects a map and is no prior for white noise: `gr-diffsem eval radiomap CSV...` measures "
-            f"it on real samples, bench/radiomap.py on a held-out city"
-        )
 
     def card(self):
         return (
