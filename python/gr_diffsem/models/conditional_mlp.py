@@ -10,6 +10,7 @@ The network gives v. An error of x0 weighted by 1 + 1/sigma^2, which is how a me
 """
 
 import copy
+import math
 
 import torch
 from torch import nn
@@ -28,6 +29,7 @@ class ConditionalMlp(nn.Module):
         self.which = nn.Embedding(classes, hidden)
         self.level = nn.Linear(2 * RATES, hidden)
         self.into = nn.Linear(n + told, hidden)
+        self.n = n
         self.within = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.film = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.leave = nn.Linear(hidden, n)
@@ -41,12 +43,27 @@ class ConditionalMlp(nn.Module):
         return copy.deepcopy(self).eval()
 
     def forward(self, x, sigma, sent, kind):
+        return self.answer(x, sigma, kind, (sent,))
+
+    def answer(self, x, sigma, kind, sent=()):
+        """The mean, of vectors in `sent` too."""
         angle = torch.log(sigma)[:, None] * self.rates
         told = self.level(torch.cat((torch.sin(angle), torch.cos(angle)), 1)) + self.which(kind)
         s = sigma[:, None]
         a = 1 / torch.sqrt(1 + s * s)
-        h = nn.functional.silu(self.into(torch.cat((a * x, sent), 1)) + told)
+        h = nn.functional.silu(self.into(torch.cat((a * x, *sent), 1)) + told)
         gate = nn.functional.silu(told)
         for layer, film in zip(self.within, self.film, strict=True):
             h = h + nn.functional.silu(layer(h) * (1 + film(gate)))
         return a * a * x - a * s * self.leave(h)
+
+
+class ClassMlp(ConditionalMlp):
+    """The same on signals of any shape that are told a class alone, -1: any."""
+
+    def __init__(self, shape, classes, hidden=256, layers=3):
+        super().__init__(math.prod(shape), 0, classes + 1, hidden, layers)
+        self.shape = tuple(shape)
+
+    def forward(self, x, sigma, kind):
+        return self.answer(x.reshape(-1, self.n), sigma, kind + 1).reshape(-1, *self.shape)
