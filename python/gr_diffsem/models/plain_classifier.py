@@ -5,12 +5,12 @@ import numpy as np
 
 from . import plain_mlp
 
-EPOCHS, BATCH, RATE, DECAY, DROPOUT, NOISE = 60, 64, 1e-3, 1e-2, 0.3, 0.2
+STEPS, BATCH, RATE, DECAY, DROPOUT, NOISE = 600, 64, 1e-3, 1e-2, 0.3, 0.2
 
 
-def fit(x, labels, sizes, seed, epochs=EPOCHS, weights=None):
+def fit(x, labels, sizes, seed, steps=STEPS, weights=None):
     """Weights of a classifier of x [n, d] into sizes[-1] classes, as `plain_mlp.run` takes them. weights: [n],
-    how often an item is drawn; None: equally. An epoch is always as many items as x without weights has."""
+    how often an item is shown; None: equally."""
     import torch
     from torch import nn
 
@@ -20,7 +20,6 @@ def fit(x, labels, sizes, seed, epochs=EPOCHS, weights=None):
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     x, labels = torch.from_numpy(np.ascontiguousarray(x, np.float32)), torch.from_numpy(np.asarray(labels, np.int64))
     share = None if weights is None else np.asarray(weights, float) / np.sum(weights)
-    steps = epochs * max(len(x) // BATCH, 1)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / steps))

@@ -28,19 +28,24 @@ def _drawn(draw, rng, batch):
 
 
 class _Clock:
-    """Time of a training: loops until it is over."""
+    """Time of a training, or its steps where their number is given: loops until it is over."""
 
-    def __init__(self, seconds):
-        self.start, self.seconds, self.steps = time.monotonic(), seconds, 0
+    def __init__(self, seconds, most=None):
+        self.start, self.seconds, self.most, self.steps = time.monotonic(), seconds, most, 0
 
     def going(self):
-        self.done = (time.monotonic() - self.start) / self.seconds
+        self.done = self.steps / self.most if self.most else (time.monotonic() - self.start) / self.seconds
         self.steps += self.done < 1
         return self.done < 1
 
+    @property
+    def minutes(self):
+        return (time.monotonic() - self.start) / 60
 
-def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print):
-    """Train a WGAN on draw(rng, n) -> (y [n, d], condition [n, c]); the generator's weights, averaged."""
+
+def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print, steps=None):
+    """Train a WGAN on draw(rng, n) -> (y [n, d], condition [n, c]); the generator's weights, averaged. With `steps` of
+    the generator so many, whatever time they take."""
     import torch
 
     torch.manual_seed(seed)
@@ -48,7 +53,7 @@ def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print
     made = plain_mlp.build(sizes)
     critic = plain_mlp.build((sizes[-1] + told, *sizes[1:-1], 1))
     both = [torch.optim.Adam(net.parameters(), lr=rate, betas=(0.5, 0.9)) for net in (made, critic)]
-    average, clock = [p.detach().clone() for p in made.parameters()], _Clock(seconds)
+    average, clock = [p.detach().clone() for p in made.parameters()], _Clock(seconds, steps)
 
     def draws(c):
         return made(torch.cat((torch.randn(batch, latent), c), 1))
@@ -72,11 +77,11 @@ def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print
         loss.backward()
         both[0].step()
         torch._foreach_lerp_(average, [p.detach() for p in made.parameters()], 0.005)
-    progress(f"WGAN: {clock.steps} steps of the generator in {seconds / 60:.1f} minutes")
+    progress(f"WGAN: {clock.steps} steps of the generator in {clock.minutes:.1f} minutes")
     return plain_mlp.flat(average)
 
 
-def fit_vae(draw, latent, sizes, seconds, seed, batch=256, rate=1e-3, progress=print):
+def fit_vae(draw, latent, sizes, seconds, seed, batch=256, rate=1e-3, progress=print, steps=None):
     """Train a VAE on the same; its decoder's weights and, as the last number, the deviation of its noise."""
     import torch
 
@@ -86,7 +91,7 @@ def fit_vae(draw, latent, sizes, seconds, seed, batch=256, rate=1e-3, progress=p
     encoder = plain_mlp.build((sizes[-1] + told, *sizes[1:-1], 2 * latent))
     log_noise = torch.zeros(1, requires_grad=True)
     every = [*decoder.parameters(), *encoder.parameters(), log_noise]
-    optimiser, clock = torch.optim.Adam(every, lr=rate), _Clock(seconds)
+    optimiser, clock = torch.optim.Adam(every, lr=rate), _Clock(seconds, steps)
     while clock.going():
         optimiser.param_groups[0]["lr"] = rate * min(1.0, 2.2 - 2 * clock.done)
         y, c = _drawn(draw, rng, batch)
@@ -98,5 +103,5 @@ def fit_vae(draw, latent, sizes, seconds, seed, batch=256, rate=1e-3, progress=p
         optimiser.zero_grad()
         (fit_ + prior).backward()
         optimiser.step()
-    progress(f"VAE: {clock.steps} steps in {seconds / 60:.1f} minutes")
+    progress(f"VAE: {clock.steps} steps in {clock.minutes:.1f} minutes")
     return np.append(plain_mlp.flat(decoder.parameters()), np.exp(log_noise.item())).astype(np.float32)
