@@ -61,6 +61,8 @@ class RfGenerator(Generation):
     )
     plan = {"type": "karras", "steps": 24, "sigma_max": 20.0, "sigma_min": 0.03}
     cost_unit = "evaluation"
+    licence = "not stated: WiAR, which the weights were learned from, states none; do not pass them on"
+    passed_on = False
     baselines = ("gan.npy", "vae.npy", "features.npy")
     colour = 0.5
     data = (
