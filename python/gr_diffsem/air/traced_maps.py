@@ -91,9 +91,8 @@ class City:
         height = 1000 - np.array(hit.t).reshape(x.shape)
         return x, y, np.where(np.isfinite(height), height, 0).clip(0)
 
-    def stand(self, rng, steps):
-        """A square of one of `steps` metres a cell, and a base station near it, which becomes the scene's transmitter:
-        (step, middle, x, y, height as `heights` gives them, (row, column, metres above the ground))."""
+    def draw(self, rng, steps, rays=RAYS):
+        """One map, of one of `steps` metres a cell: (gain in dB, height, step, (row, column, metres))."""
         room = np.min(self.high - self.low) / CELLS
         step = float(rng.choice([s for s in steps if s < room]))
         half = CELLS * step / 2
@@ -110,16 +109,11 @@ class City:
             self.scene.remove("sender")
         position = [float(v) for v in (x[row, column], y[row, column], above)]
         self.scene.add(self.rt.Transmitter("sender", position=position))
-        return step, middle, x, y, height, (row, column, above)
-
-    def draw(self, rng, steps, rays=RAYS):
-        """One map, of one of `steps` metres a cell: (gain in dB, height, step, (row, column, metres))."""
-        step, middle, _, _, height, transmitter = self.stand(rng, steps)
         traced = self.solve(
             self.scene,
             center=[float(middle[0]), float(middle[1]), RECEIVER],
             orientation=[0.0, 0.0, 0.0],
-            size=[CELLS * step, CELLS * step],
+            size=[2 * half, 2 * half],
             cell_size=[step, step],
             samples_per_tx=rays,
             max_depth=DEPTH,
@@ -127,7 +121,7 @@ class City:
             seed=int(rng.integers(1, 1 << 30)),
         )
         gain = 10 * np.log10(np.array(traced.path_gain)[0] + 1e-30)
-        return gain.clip(FLOOR), height, step, transmitter
+        return gain.clip(FLOOR), height, step, (row, column, above)
 
 
 def make(scene, seed, seconds, most, path, rays=RAYS):
