@@ -38,9 +38,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", required=True)
     parser.add_argument("--save", required=True)
-    parser.add_argument(
-        "--snr", required=True, nargs="+", help="a row of pictures for each, dB, as the folders are named"
-    )
+    parser.add_argument("--snr", required=True, nargs="+", help="a row of pictures for each, dB, as the folders are named")
     parser.add_argument("--methods", nargs="+", default=["x264_ldpc", "video"])
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--width", type=int, default=256, help="pixels of one picture")
