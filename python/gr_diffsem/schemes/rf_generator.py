@@ -13,6 +13,7 @@ measures all from them.
 
 import numpy as np
 
+from ..base.errors import UserError
 from ..models import plain_mlp, sample_sets, wgan
 from ..receivers.csi import activity_maps
 from . import _generation_pictures
@@ -31,10 +32,10 @@ COPIES = "share of draws nearer than SSIM 0.9 to a recording that was learned fr
 PUBLISHED_ON = "512 x 90 complex samples of their own Wi-Fi recordings, an Inception-like network's features"
 
 
-def net():
+def net(deviation):
     from ..models.conditional_mlp import ClassMlp
 
-    return ClassMlp(activity_maps.KEPT, activity_maps.ACTIVITIES, HIDDEN, LAYERS)
+    return ClassMlp(activity_maps.KEPT, activity_maps.ACTIVITIES, deviation, HIDDEN, LAYERS)
 
 
 def weights(colour):
@@ -71,8 +72,8 @@ class RfGenerator(Generation):
     )
 
     def networks(self):
-        title = "plain layers, v-prediction"
-        return {"diffusion": Network(net, title, 1.0, minutes=MINUTES, batch=64, rate=1e-3)}
+        title = "plain layers on each coefficient's linear answer"
+        return {"diffusion": Network(lambda: net(self.deviation()), title, 1.0, minutes=MINUTES, batch=64, rate=1e-3)}
 
     def choices(self, member):
         return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
@@ -82,6 +83,15 @@ class RfGenerator(Generation):
         signals, activities, _, numbers = activity_maps.load()
         chosen = activity_maps.held_out(numbers) == held_out
         return signals[chosen], activities[chosen]
+
+    def deviation(self):
+        """Root mean square of each weighted coefficient that is learned from; ones where the recordings are not here:
+        a checkpoint brings its own."""
+        try:
+            signals = self.recordings(False)[0]
+        except UserError:
+            return np.ones(self.shape, np.float32)
+        return np.sqrt(np.mean((weights(self.colour) * signals) ** 2, 0) + 1e-6).astype(np.float32)
 
     def sample(self, rng, n):
         signals, activities = self.recordings(False)
