@@ -70,7 +70,8 @@ def people(rng, n):
 
 @pytest.fixture
 def recorded(monkeypatch):
-    monkeypatch.setattr(activity_maps, "load", lambda: people(np.random.default_rng(12), 640))
+    found = people(np.random.default_rng(12), 640)
+    monkeypatch.setattr(activity_maps, "load", lambda: found)
     return rf_generator.RfGenerator()
 
 
@@ -80,13 +81,13 @@ def test_a_network_that_is_told_activities_learns_them(recorded):
     train.add_arguments(parser)
     args = parser.parse_args(["rf_generator", "--device", "cpu", "--rate", "3e-3"])
     network = recorded.networks()["diffusion"]
-    nets = [training.Training(recorded, "diffusion", network, args, ".").count(steps) for steps in (150, 150, 1)]
+    nets = [training.Training(recorded, "diffusion", network, args, ".").count(steps) for steps in (120, 120, 1)]
     weights = [next(net.parameters()) for net in nets]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     batch = recorded.batch(np.random.default_rng(1), 64, 1.0)
     clean, state, sigma, observed, *told = training.tensors(batch)
     losses = [float(training.loss(net, clean, state, sigma, observed, *told, warm=True)[0].detach()) for net in nets]
-    assert losses[0] < 0.6 * losses[2]
+    assert losses[0] < 0.7 * losses[2]
     mean, _ = training.answer(nets[0], state, sigma, told)
     a = 1 / torch.sqrt(1 + sigma**2)
     error = ((a * (state - mean) / sigma - a * sigma * mean) - (a * (state - clean) / sigma - a * sigma * clean)).pow(2)
