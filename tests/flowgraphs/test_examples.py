@@ -396,7 +396,11 @@ def test_a_channel_draws_itself_as_wide_as_sums_of_sinusoids(tmp_path):
         assert power[0].sum() > power[7].sum() > 5 * power[10].sum(), name
 
 
-ARRIVED = {"ofdm_loopback": "tb.sink_ours.nitems_read(0) > 480 * 20", "photo_loopback": "len(tb.view.latest) >= 2"}
+ARRIVED = {
+    "ofdm_loopback": "tb.sink_ours.nitems_read(0) > 480 * 20",
+    "photo_loopback": "len(tb.view.latest) >= 2",
+    "dvbt_rx_mobile": "tb.packets_of_ours.nitems_read(0) > 400",
+}
 
 
 @pytest.mark.parametrize("name", ARRIVED)

@@ -40,7 +40,7 @@ def nmse_db(mean, batch):
     return 10 * np.log10(np.mean(error / np.sum(np.abs(batch.clean) ** 2 * batch.observed, 1)))
 
 
-@pytest.mark.parametrize("name", sorted(schemes.names()))
+@pytest.mark.parametrize("name", sorted(name for name in schemes.names() if schemes.get(name).passed_on))
 def test_package_is_whole(models, name):
     assert model_packages.problems(models / name) == []
     scheme = schemes.get(name)

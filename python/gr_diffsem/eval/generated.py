@@ -49,7 +49,7 @@ def report(scheme, package, args, members):
             raise UserError(f"--{option.replace('_', '-')} is for schemes that estimate: leave it out of a generator's")
     if args.chain != "core":
         raise UserError(f"--chain {args.chain}: scheme '{scheme.name}' is measured in the core alone: leave it out")
-    rows = scheme.generated(drawer(package), list(members), args.realisations, args.seed)
+    measured = measure(scheme, drawer(package), list(members), args.realisations, args.seed)
     return {
         "scheme": scheme.name,
         "realisations": args.realisations,
@@ -58,9 +58,15 @@ def report(scheme, package, args, members):
         "chain": args.chain,
         "package": str(package),
         "content_hash": model_packages.content_hash(package),
-        "generated": [_entry(row) for row in rows],
-        "claims": [_claim(claim, rows) for claim in scheme.claims()],
+        **measured,
     }
+
+
+def measure(scheme, draw, members, count, seed):
+    """{"generated", "claims"}: what `scheme.generated` measured of `members`, and the claims it is held to."""
+    rows = scheme.generated(draw, members, count, seed)
+    claims = [_claim(claim, rows) for claim in scheme.claims()]
+    return {"generated": [_entry(row) for row in rows], "claims": claims}
 
 
 def _mean_interval(values):

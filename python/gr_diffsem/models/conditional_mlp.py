@@ -10,6 +10,7 @@ The network gives v. An error of x0 weighted by 1 + 1/sigma^2, which is how a me
 """
 
 import copy
+import math
 
 import torch
 from torch import nn
@@ -28,6 +29,7 @@ class ConditionalMlp(nn.Module):
         self.which = nn.Embedding(classes, hidden)
         self.level = nn.Linear(2 * RATES, hidden)
         self.into = nn.Linear(n + told, hidden)
+        self.n = n
         self.within = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.film = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.leave = nn.Linear(hidden, n)
@@ -41,12 +43,33 @@ class ConditionalMlp(nn.Module):
         return copy.deepcopy(self).eval()
 
     def forward(self, x, sigma, sent, kind):
-        angle = torch.log(sigma)[:, None] * self.rates
-        told = self.level(torch.cat((torch.sin(angle), torch.cos(angle)), 1)) + self.which(kind)
         s = sigma[:, None]
         a = 1 / torch.sqrt(1 + s * s)
-        h = nn.functional.silu(self.into(torch.cat((a * x, sent), 1)) + told)
+        return a * a * x - a * s * self.asked(a * x, sigma, kind, (sent,))
+
+    def asked(self, x, sigma, kind, sent=()):
+        """What the layers say to x of unit power, and to the vectors in `sent`."""
+        angle = torch.log(sigma)[:, None] * self.rates
+        told = self.level(torch.cat((torch.sin(angle), torch.cos(angle)), 1)) + self.which(kind)
+        h = nn.functional.silu(self.into(torch.cat((x, *sent), 1)) + told)
         gate = nn.functional.silu(told)
         for layer, film in zip(self.within, self.film, strict=True):
             h = h + nn.functional.silu(layer(h) * (1 + film(gate)))
-        return a * a * x - a * s * self.leave(h)
+        return self.leave(h)
+
+
+class ClassMlp(ConditionalMlp):
+    """The same on signals of any shape that are told a class alone, -1: any. deviation: of each element of the data,
+    [*shape]; the network gives what is left of the best linear answer to each element alone, in units of its error
+    (Karras et al. 2022, table 1, with a sigma_data for each element), since a map's elements differ by decades."""
+
+    def __init__(self, shape, classes, deviation, hidden=256, layers=3):
+        super().__init__(math.prod(shape), 0, classes + 1, hidden, layers)
+        self.shape = tuple(shape)
+        self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).reshape(1, -1).clone())
+
+    def forward(self, x, sigma, kind):
+        x, s, d = x.reshape(-1, self.n), sigma[:, None], self.deviation
+        scale = torch.rsqrt(d * d + s * s)
+        mean = (d * scale) ** 2 * x - d * s * scale * self.asked(scale * x, sigma, kind + 1)
+        return mean.reshape(-1, *self.shape)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Wasserstein GAN with gradient penalty (Gulrajani et al. 2017) of plain layers, told a condition: the baseline of
-generators of short signals."""
+"""Generators that are no diffusion, of plain layers: the baselines of ours. A Wasserstein GAN with gradient penalty
+(Gulrajani et al. 2017) and a variational autoencoder (Kingma and Welling 2014), both told a condition."""
 
 import time
 
@@ -28,19 +28,24 @@ def _drawn(draw, rng, batch):
 
 
 class _Clock:
-    """Time of a training: loops until it is over."""
+    """Time of a training, or its steps where their number is given: loops until it is over."""
 
-    def __init__(self, seconds):
-        self.start, self.seconds, self.steps = time.monotonic(), seconds, 0
+    def __init__(self, seconds, most=None):
+        self.start, self.seconds, self.most, self.steps = time.monotonic(), seconds, most, 0
 
     def going(self):
-        self.done = (time.monotonic() - self.start) / self.seconds
+        self.done = self.steps / self.most if self.most else (time.monotonic() - self.start) / self.seconds
         self.steps += self.done < 1
         return self.done < 1
 
+    @property
+    def minutes(self):
+        return (time.monotonic() - self.start) / 60
 
-def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print):
-    """Train a WGAN on draw(rng, n) -> (y [n, d], condition [n, c]); the generator's weights, averaged."""
+
+def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print, steps=None):
+    """Train a WGAN on draw(rng, n) -> (y [n, d], condition [n, c]); the generator's weights, averaged. With `steps` of
+    the generator so many, whatever time they take."""
     import torch
 
     torch.manual_seed(seed)
@@ -48,7 +53,7 @@ def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print
     made = plain_mlp.build(sizes)
     critic = plain_mlp.build((sizes[-1] + told, *sizes[1:-1], 1))
     both = [torch.optim.Adam(net.parameters(), lr=rate, betas=(0.5, 0.9)) for net in (made, critic)]
-    average, clock = [p.detach().clone() for p in made.parameters()], _Clock(seconds)
+    average, clock = [p.detach().clone() for p in made.parameters()], _Clock(seconds, steps)
 
     def draws(c):
         return made(torch.cat((torch.randn(batch, latent), c), 1))
@@ -72,5 +77,31 @@ def fit(draw, latent, sizes, seconds, seed, batch=256, rate=5e-4, progress=print
         loss.backward()
         both[0].step()
         torch._foreach_lerp_(average, [p.detach() for p in made.parameters()], 0.005)
-    progress(f"WGAN: {clock.steps} steps of the generator in {seconds / 60:.1f} minutes")
+    progress(f"WGAN: {clock.steps} steps of the generator in {clock.minutes:.1f} minutes")
     return plain_mlp.flat(average)
+
+
+def fit_vae(draw, latent, sizes, seconds, seed, batch=256, rate=1e-3, progress=print, steps=None):
+    """Train a VAE on the same; its decoder's weights and, as the last number, the deviation of its noise."""
+    import torch
+
+    torch.manual_seed(seed)
+    rng, told = np.random.default_rng([seed, 18]), sizes[0] - latent
+    decoder = plain_mlp.build(sizes)
+    encoder = plain_mlp.build((sizes[-1] + told, *sizes[1:-1], 2 * latent))
+    log_noise = torch.zeros(1, requires_grad=True)
+    every = [*decoder.parameters(), *encoder.parameters(), log_noise]
+    optimiser, clock = torch.optim.Adam(every, lr=rate), _Clock(seconds, steps)
+    while clock.going():
+        optimiser.param_groups[0]["lr"] = rate * min(1.0, 2.2 - 2 * clock.done)
+        y, c = _drawn(draw, rng, batch)
+        mean, log_variance = encoder(torch.cat((y, c), 1)).chunk(2, 1)
+        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        error = (decoder(torch.cat((z, c), 1)) - y).pow(2)
+        fit_ = (error / torch.exp(2 * log_noise) / 2 + log_noise).sum(1).mean()
+        prior = 0.5 * (mean.pow(2) + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        optimiser.zero_grad()
+        (fit_ + prior).backward()
+        optimiser.step()
+    progress(f"VAE: {clock.steps} steps in {clock.minutes:.1f} minutes")
+    return np.append(plain_mlp.flat(decoder.parameters()), np.exp(log_noise.item())).astype(np.float32)

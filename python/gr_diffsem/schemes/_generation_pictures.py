@@ -48,3 +48,14 @@ def taps(path, sets, correlation):
         axis.legend(fontsize=7)
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=90)
+
+
+def maps(path, rows):
+    """Grey maps: rows {name: {method: [times, carriers] dB}}, time to the right."""
+    figure, axes = canvas(len(rows), len(next(iter(rows.values()))), height=1.8)
+    for line, (kind, sets) in zip(axes, rows.items(), strict=True):
+        for axis, (name, one) in zip(line, sets.items(), strict=True):
+            axis.imshow(one.T, aspect="auto", cmap="gray", vmin=-8, vmax=8)
+            axis.set_title(f"{kind}: {name}", fontsize=8)
+            axis.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=80)

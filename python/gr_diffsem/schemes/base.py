@@ -110,6 +110,7 @@ class Scheme:
     source = None  # the file it was read from, where that is not one of this package; set by what reads it
     version = "1"
     licence = "GPL-3.0-or-later"
+    passed_on = True  # False: the data's licence is not stated, and no package is shipped; who has the data trains one
     domain = "complex"  # "real": [n, *shape] float32; "image": photographs, measured by `gr-diffsem eval semantic_link`
     # what the networks are told beside x and sigma: ({"name": "class", "type": "int64", "shape": [], "null": -1},)
     condition: tuple = ()
