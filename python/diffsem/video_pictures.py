@@ -42,7 +42,7 @@ class VideoPictures:
         while len(self._streams) >= MOST_STREAMS:
             self._streams.pop(next(iter(self._streams)))
         self._streams[key] = receiver
-        shown = receiver.take(plan, symbols, noise_var, answer)
+        shown = receiver.take(plan, symbols, noise_var, answer if chosen else None)
         said = {
             "evaluations": sum(each),
             "each": each,

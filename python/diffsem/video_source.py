@@ -83,9 +83,8 @@ class video_source(OwnThread, gr.basic_block):
             self._send(waiting, number, last=True)
 
     def _send_live(self):
-        begin = time.monotonic()
-        for frame in self._video.until(self._stopped):
-            self._send(frame, int((time.monotonic() - begin) * self.rate))
+        for number, frame in self._video.until(self._stopped):
+            self._send(frame, number)
 
     def _send(self, frame, number, last=False):
         self._out += 1

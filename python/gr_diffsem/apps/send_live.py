@@ -145,13 +145,11 @@ class LiveProgram:
     def _numbered(self):
         """(number by the clock, frame) as they happen."""
         begin, self.began = time.monotonic(), time.time()
-        rate = self._source.rate
         if live_pictures.is_live(self._name):
-            for frame in self._source:
-                yield int((time.monotonic() - begin) * rate), frame
+            yield from self._source.until(self._closed)
             return
         for number, frame in enumerate(self._source):
-            late = time.monotonic() - begin - number / rate
+            late = time.monotonic() - begin - number / self._source.rate
             if self._closed.wait(max(-late, 0)):
                 return
             if late < self.pace.latency or not self._sender.empty:

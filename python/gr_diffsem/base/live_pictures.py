@@ -53,18 +53,19 @@ class Live:
 
     def __iter__(self):
         """Frames at `rate`; one that is not new is left out."""
-        return self.until(self._closed)
+        return (frame for _, frame in self.until(self._closed))
 
     def until(self, ended):
-        """The same until the threading.Event is set."""
+        """(number by the clock, frame) until the threading.Event is set."""
         begin, tick, last = time.monotonic(), 0, None
         while not ended.wait(max(begin + tick / self.rate - time.monotonic(), 0)) and not self._closed.is_set():
             with self._there:
                 if not self._there.wait_for(lambda seen=last: self._newest is not seen, TICK):
                     continue
                 last = self._newest
-            tick = max(tick + 1, int((time.monotonic() - begin) * self.rate))
-            yield last
+            number = int((time.monotonic() - begin) * self.rate)
+            tick = max(tick + 1, number)
+            yield number, last
 
     def close(self):
         """No frames come any more."""

@@ -69,12 +69,12 @@ class VideoReceiver:
         self._before = self._last = None
         self._group = None
 
-    def take(self, plan, symbols, noise_var, answer=None, generate=True):
+    def take(self, plan, symbols, noise_var, answer=None):
         """Shown, of what arrived of a group.
 
         answer: (number in the group, mean, error, spectrum) of a frame, [3, H, W] each -> its (mean, variance) by a
         network, or None where it is not asked: that frame is changed as its neighbours in time were. Without it all
-        keep the linear ones. generate: whether frames are made for groups that are missing.
+        keep the linear ones.
         """
         clip, seen = plan.clip, tuple(video_codec.observation(plan, symbols, noise_var))
         if clip.first != self._group:
@@ -92,7 +92,7 @@ class VideoReceiver:
         shown = frames
         if answer:
             shown = video_codec.pictures(_answered(answer, mean, spectrum, seen, expected), clip.shifts)
-        made = between(last.shown, shown[0], gap) if generate and gap else shown[:0]
+        made = between(last.shown, shown[0], gap) if gap else shown[:0]
         number = (clip.first + clip.frames - 1) % (1 << FIRST_BITS)
         self._last = Last(number, frames[-1], error[-1], shown[-1])
         return Shown(shown, made)
@@ -136,16 +136,14 @@ def innovation(off, v, error, spectrum, told, zone):
     """
     shape, parts = zone.shape, (off, np.where(told, v, 1), error, spectrum, told, zone)
     off, v, error, spectrum, told, zone = (a.ravel() for a in parts)
-    number = np.bincount(zone)
+    number, arrived = np.bincount(zone), np.bincount(zone, told)
     level = np.bincount(zone, spectrum) / np.maximum(number, 1)
-    new, squares = spectrum, off * off - v - error
+    new, squares, level_here = spectrum, off * off - v - error, level[zone]
     for _ in range(PASSES):
         weight = np.where(told, 1 / (v + error + new) ** 2, 0).astype(np.float64)
         found, total = (np.bincount(zone, weight * a, number.size) for a in (squares, 1.0))
-        share = np.bincount(zone, weight * squares * level[zone]).sum()
-        share /= max(np.bincount(zone, weight * level[zone] ** 2).sum(), 1e-30)
+        share = np.sum(weight * squares * level_here) / max(np.sum(weight * level_here**2), 1e-30)
         common = level * np.clip(share, 0, 1)
-        arrived = np.bincount(zone, told, number.size)
         own = np.divide(found, total, out=np.zeros_like(found), where=total > 0)
         each = np.maximum((arrived * own + AS_MANY * common) / (arrived + AS_MANY), 0)
         new = each[zone].astype(np.float32)
@@ -177,13 +175,14 @@ def _answered(answer, mean, spectrum, seen, expected):
     arrived. The `mean` stays where it says nothing."""
     z, v, variance = seen
     none = np.zeros_like(z), variance
-    alone, error = video_codec.linear(z, v, *none)
+    group, left = proximal(*none, z, v)
+    alone, error = video_codec.to_frames(group, left)
     said = [answer(t, *frame) for t, frame in enumerate(zip(alone, error, spectrum, strict=True))]
     if all(s is None for s in said):
         return mean
     alone, error = _changed(alone, error, said)
     look = expected[0], np.where(expected[1] < variance, expected[1], np.inf)
-    return video_codec.refined(alone, error, z, v, proximal(*none, z, v)[1], look)
+    return video_codec.refined(alone, error, z, v, left, look)
 
 
 def _changed(mean, error, said):
