@@ -3,12 +3,17 @@
 
 #include "infer/guidance_space.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 namespace gr {
 namespace diffsem {
 namespace core {
+
+namespace {
+constexpr int most_steps = 64; // of a guidance
+}
 
 const std::vector<const GuidanceEntry*>& guidances()
 {
@@ -25,6 +30,15 @@ double GuidanceParts::key(const char* name, double fallback) const
 {
     const auto found = keys.find(name);
     return found == keys.end() ? fallback : found->second;
+}
+
+int guidance_steps(const GuidanceParts& parts, int fallback)
+{
+    const double steps = parts.key("guidance_steps", fallback);
+    if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
+        throw Error("guidance_steps = " + std::to_string(steps) +
+                    " must be a whole number in 1 .. " + std::to_string(most_steps));
+    return int(steps);
 }
 
 const GuidanceEntry& default_guidance(const Prior& prior, const Operator& op)

@@ -11,8 +11,6 @@
  * A look at x0 with level sigma, where a sampler has one, counts with (r2, g2). Good where the operator mixes elements
  * well or keeps them apart; where errors stay in few directions one variance says too little, and it may not settle.
  */
-#include <gnuradio/diffsem/core/base/error.h>
-
 #include "infer/guidance_space.h"
 
 #include <algorithm>
@@ -26,7 +24,7 @@ namespace core {
 
 namespace {
 
-constexpr int default_steps = 8, most_steps = 64;
+constexpr int default_steps = 8;
 constexpr double difference = 0.03;                     // of a level
 constexpr double least_share = 0.02, most_share = 0.98; // v1 / (its level)^2
 constexpr double most_stated = 0.95;                    // v2 / g1
@@ -171,15 +169,6 @@ private:
     int d_steps;
 };
 
-int steps_of(const GuidanceParts& parts)
-{
-    const double steps = parts.key("guidance_steps", default_steps);
-    if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
-        throw Error("guidance_steps = " + std::to_string(steps) +
-                    " must be a whole number in 1 .. " + std::to_string(most_steps));
-    return int(steps);
-}
-
 } // namespace
 
 const GuidanceEntry& ep_guidance()
@@ -196,7 +185,7 @@ const GuidanceEntry& ep_guidance()
                                               : "";
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Propagation>(steps_of(parts));
+            return std::make_unique<Propagation>(guidance_steps(parts, default_steps));
         }};
     return e;
 }

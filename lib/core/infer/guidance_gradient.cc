@@ -22,8 +22,6 @@
  * differences of a network hardly rise above its error there, so of a learned prior only its mean and the declared unit
  * power are believed: C = 1, and the answer is linear MMSE around that mean.
  */
-#include <gnuradio/diffsem/core/base/error.h>
-
 #include "infer/guidance_space.h"
 #include "infer/line_search.h"
 
@@ -37,7 +35,6 @@ namespace core {
 
 namespace {
 
-constexpr int most_steps = 64;
 // Length of a difference: of the prior in units of sigma, on the scale of which its mean bends; of a learned one above sigma = 1
 // in units of sigma^2 (x counts as x / sigma^2 there), or its error would hide what moves; of an operator relative to the
 // signal's unit power. Long enough for single precision.
@@ -366,16 +363,6 @@ private:
     int d_steps;
 };
 
-int steps_of(const std::map<std::string, double>& keys, int fallback)
-{
-    const auto found = keys.find("guidance_steps");
-    const double steps = found == keys.end() ? fallback : found->second;
-    if (!(steps >= 1 && steps <= most_steps) || steps != std::floor(steps))
-        throw Error("guidance_steps = " + std::to_string(steps) +
-                    " must be a whole number in 1 .. " + std::to_string(most_steps));
-    return int(steps);
-}
-
 constexpr int pigdm_steps = 4, dps_steps = 1;
 
 } // namespace
@@ -396,7 +383,7 @@ const GuidanceEntry& pigdm_guidance()
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
             return std::make_unique<Gradient>(
-                pigdm_guidance(), true, steps_of(parts.keys, pigdm_steps));
+                pigdm_guidance(), true, guidance_steps(parts, pigdm_steps));
         },
         false,
         true,
@@ -421,7 +408,7 @@ const GuidanceEntry& dps_guidance()
         },
         [](const GuidanceParts& parts) -> std::unique_ptr<Guidance> {
             return std::make_unique<Gradient>(
-                dps_guidance(), false, steps_of(parts.keys, dps_steps));
+                dps_guidance(), false, guidance_steps(parts, dps_steps));
         },
         false,
         false,

@@ -32,6 +32,9 @@ inline std::vector<std::int64_t> shape_of(const GuidanceParts& parts)
     return shape.empty() ? std::vector<std::int64_t>{std::int64_t(parts.op->cols())} : shape;
 }
 
+//! The key `guidance_steps`, a whole number in 1 .. 64; `fallback` where it is not given.
+int guidance_steps(const GuidanceParts& parts, int fallback);
+
 //! Half-quadratic splitting into `out`, by a prior that was asked at (x, sigma); what `proximal` is, and what `combined`
 //! falls back on.
 void proximal_step(const GuidanceParts& parts,
