@@ -100,8 +100,12 @@ def test_report(toy):
 
 def test_same_noise_for_everyone_and_seeds(toy):
     few = ("--realisations", "50", "--evaluations")
-    one = evaluation.run(arguments("toy", *few))
-    assert one == evaluation.run(arguments("toy", *few))
+    one, again = (evaluation.run(arguments("toy", *few)) for _ in range(2))
+    for report in (one, again):
+        timed = [*report.pop("costs").values(), *report["claims"]]
+        for entry in timed:  # times are never the same
+            del entry["ms_per_item"]
+    assert one == again
     other = evaluation.run(arguments("toy", *few, "--seed", "2"))
     assert one["nmse_db"] != other["nmse_db"] and one["evaluations"] == {}
     # adding an SNR does not change the noise of another

@@ -41,6 +41,7 @@ COMMANDS = {
 }
 # what `eval` evaluates: anything else is a scheme
 EVALUATIONS = {
+    "all": ("eval.all_schemes", "every scheme that has a package: one table of all claims"),
     "wifi": ("eval.wifi_eval", "real 802.11a/g captures"),
     "lte": ("eval.lte_eval", "real captures of an LTE downlink"),
     "ofdm_link": ("eval.ofdm_link", "a coded OFDM link over simulated channels"),

@@ -4,12 +4,16 @@
 Every quantity has one value for each repetition, with samples of its own; intervals are bootstrapped over those.
 """
 
+import time
+from functools import partial
+
 import numpy as np
 
 from ..base import console, model_packages
 from ..base.errors import UserError
 from ..schemes.base import published_on
 from . import scheme_runner, scores
+from .costs import Costs
 
 MOST_AT_ONCE = 20_000  # draws of one call, so that memory has a bound
 
@@ -19,17 +23,22 @@ def generates(scheme):
     return hasattr(scheme, "generated")
 
 
-def drawer(package):
-    """draw(member, n, seed, condition={}, options="") -> [n, *shape] of members of a package, through the core."""
+def drawer(package, costs=None):
+    """draw(member, n, seed, condition={}, options="") -> [n, *shape] of members of a package, through the core. costs:
+    Costs that are told of every call."""
 
     def draw(member, n, seed, condition=None, options=""):
-        return drawn(f"{package}/{member}" + (f":{options}" if options else ""), n, seed, condition)
+        spec, told = f"{package}/{member}" + (f":{options}" if options else ""), None
+        if costs is not None and not options:  # other options have other costs
+            told = costs.took
+        return drawn(spec, n, seed, condition, told and partial(told, member))
 
     return draw
 
 
-def drawn(spec, n, seed, condition=None):
-    """n draws [n, *shape] of a scheme that begins in noise; condition: {name: array [n, ...]}."""
+def drawn(spec, n, seed, condition=None, took=None):
+    """n draws [n, *shape] of a scheme that begins in noise; condition: {name: array [n, ...]}. took(items, seconds,
+    evaluations) is told of every call of the core."""
     said = scheme_runner.info(spec)
     shape = tuple(said["shape"])
     kind = np.float32 if said["domain"] == "real" else np.complex64
@@ -38,7 +47,11 @@ def drawn(spec, n, seed, condition=None):
         rows = slice(first, min(first + MOST_AT_ONCE, n))
         y = np.zeros((rows.stop - first, int(np.prod(shape))), kind)
         told = {name: np.asarray(values)[rows] for name, values in (condition or {}).items()}
-        parts.append(scheme_runner.estimate(spec, y, np.inf, seed=seed + 7919 * first, condition=told)[0])
+        begin = time.perf_counter()
+        mean, _, evaluations, _ = scheme_runner.estimate(spec, y, np.inf, seed=seed + 7919 * first, condition=told)
+        if took is not None:
+            took(len(y), time.perf_counter() - begin, evaluations)
+        parts.append(mean)
     return np.concatenate(parts).reshape(n, *shape).astype(kind)
 
 
@@ -49,7 +62,10 @@ def report(scheme, package, args, members):
             raise UserError(f"--{option.replace('_', '-')} is for schemes that estimate: leave it out of a generator's")
     if args.chain != "core":
         raise UserError(f"--chain {args.chain}: scheme '{scheme.name}' is measured in the core alone: leave it out")
-    measured = measure(scheme, drawer(package), list(members), args.realisations, args.seed)
+    costs = Costs(package)
+    measured = measure(scheme, drawer(package, costs), list(members), args.realisations, args.seed)
+    for claim, said in zip(measured["claims"], scheme.claims(), strict=True):
+        claim.update(costs.of(said.member))
     return {
         "scheme": scheme.name,
         "realisations": args.realisations,
@@ -58,6 +74,7 @@ def report(scheme, package, args, members):
         "chain": args.chain,
         "package": str(package),
         "content_hash": model_packages.content_hash(package),
+        "costs": {name: costs.of(name) for name in costs.calls},
         **measured,
     }
 

@@ -7,6 +7,7 @@ a package works, and not what it is worth in a city. The same samples, with 1 dB
 """
 
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..radiomap import expected_maps, map_units
 from ..radiomap.city_samples import cut, raster, sampled
 from ..radiomap.shadows import Shadowed
 from . import map_methods
+from .costs import Costs
 
 SHARES = (0.01, 0.05, 0.10)  #: of the outdoor cells that are sampled
 NOISE = 1.0  #: dB
@@ -86,7 +88,9 @@ def report(scheme, package, args):
     arrays = traced_maps.load(traced_maps.HELD_OUT) if traced_maps.file_of(traced_maps.HELD_OUT).is_file() else None
     count = min(args.realisations, STREETS if arrays is None else len(arrays["step"]))
     names = [map_methods.KRIGING, map_methods.IDW, map_methods.LOG_DISTANCE, scheme.name]
-    maps = {f"{100 * share:g} %": _measured(arrays, share, count, args.seed, names, package) for share in SHARES}
+    costs, maps = Costs(package), {}
+    for share in SHARES:
+        maps[f"{100 * share:g} %"] = _measured(arrays, share, count, args.seed, names, package, costs)
     return {
         "scheme": scheme.name,
         "data": SIMULATED if arrays is None else TRACED,
@@ -97,6 +101,7 @@ def report(scheme, package, args):
         "package": str(package),
         "content_hash": model_packages.content_hash(package),
         "maps": maps,
+        "costs": {name: costs.of(name) for name in names},
         "claims": [
             {
                 "name": f"RMSE over kriging's, {share} of the cells sampled",
@@ -106,13 +111,22 @@ def report(scheme, package, args):
                 "ours": found[scheme.name]["ratio"],
                 "ci95": found[scheme.name]["ratio95"],
                 "holds": None if arrays is None else found[scheme.name]["ratio"] <= GATE,
+                **costs.of(scheme.name),
             }
             for share, found in maps.items()
         ],
     }
 
 
-def _measured(arrays, share, count, seed, names, package):
+def _predict(name, package, sites, sender, height, where):
+    """(mean, deviation) of the map by one method."""
+    kind = map_methods.KINDS.get(name)
+    told = told_of(name, sender, height)
+    made = kind(str(package), sites, *told, where) if kind else map_methods.make(name, sites)
+    return made.predict_raster(where)
+
+
+def _measured(arrays, share, count, seed, names, package, costs):
     """{method: {"rmse_db", "ratio", "ratio95", "coverage90"}} over `count` maps."""
     results = {name: [] for name in names}
     for index in range(count):
@@ -120,10 +134,7 @@ def _measured(arrays, share, count, seed, names, package):
         truth, outdoor, seen, sites, height, where, sender = case
         asked = outdoor & ~seen
         for name in names:
-            kind = map_methods.KINDS.get(name)
-            told = told_of(name, sender, height)
-            made = kind(str(package), sites, *told, where) if kind else map_methods.make(name, sites)
-            mean, deviation = made.predict_raster(where)
+            mean, deviation = costs.timed(name, 1, partial(_predict, name, package, sites, sender, height, where))
             error = (np.maximum(mean, traced_maps.FLOOR) - truth)[asked]
             results[name].append((error**2, np.abs(error) <= Z90 * deviation[asked]))
         print(f"\r{100 * share:g} %: {index + 1} of {count} maps", end="", file=sys.stderr, flush=True)

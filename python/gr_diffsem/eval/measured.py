@@ -8,6 +8,7 @@ from ..base import console, model_packages
 from ..base.errors import UserError
 from ..schemes.base import published_on
 from . import scheme_runner, scores
+from .costs import Costs
 
 
 def report(scheme, package, args, members):
@@ -21,8 +22,13 @@ def report(scheme, package, args, members):
     wanted = [float(v) for v in (args.snr or scheme.snr_db)]
     levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
 
+    costs = Costs(package)
+
     def estimate(member, y, noise_var):
-        return scheme_runner.estimate_jointly(f"{package}/{member}", y, noise_var)
+        def work():
+            return scheme_runner.estimate_jointly(f"{package}/{member}", y, noise_var)
+
+        return costs.timed(member.partition(":")[0], len(y), work, lambda answer: np.max(answer[2]["steps"]))
 
     columns = scheme.measure(estimate, members, args.realisations, args.seed, levels)
     first = next(iter(columns.values()))
@@ -41,7 +47,8 @@ def report(scheme, package, args, members):
             }
             for quantity, rows in columns.items()
         },
-        "claims": [_claim(claim, first, levels) for claim in claims],
+        "costs": {name: costs.of(name) for name in costs.calls},
+        "claims": [{**_claim(claim, first, levels), **costs.of(claim.member)} for claim in claims],
     }
 
 
@@ -56,7 +63,7 @@ def _entry(quantity, error, power):
 
 
 def _claim(claim, rows, levels):
-    entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None}
+    entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
     entry.update(published_on=published_on(vars(claim)), ci95=None, holds=None)
     names = [claim.member] + ([claim.against] if claim.against else [])
     if claim.snr_db not in levels or any(name not in rows for name in names):

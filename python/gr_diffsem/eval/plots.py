@@ -23,11 +23,12 @@ def check(option, path):
         raise UserError(f"{option} {path}: there is no folder {folder}")
 
 
-def panels(count):
-    """(figure, axes [count]) side by side, for figure.savefig; no display is needed."""
+def panels(count, rows=1):
+    """(figure, axes) for figure.savefig; no display is needed. `count` axes side by side in each of `rows` rows, a flat
+    array [count * rows]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    figure = Figure(figsize=(13, 4.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, count)
+    return figure, figure.subplots(rows, count, squeeze=False).ravel()

@@ -7,6 +7,9 @@ block `estimate` in a flowgraph. SCHEME is a name, or the path of a scheme's .py
 bootstrapped over realisations.
 """
 
+import argparse
+from functools import partial
+
 import numpy as np
 
 from .. import schemes
@@ -16,6 +19,7 @@ from ..base.number_options import real, whole
 from ..base.signal import snr_db_to_sigma
 from ..schemes.base import Scheme, published_on
 from . import adaptive, generated, map_city, map_methods, measured, plots, scheme_plot, scheme_runner, scores
+from .costs import Costs
 from .scheme_table import table as table
 
 CALIBRATED_DB = (0.0, 25.0)
@@ -27,7 +31,7 @@ def add_arguments(parser):
     """Arguments of `gr-diffsem eval SCHEME`."""
     parser.add_argument("scheme", metavar="SCHEME", help="a scheme (gr-diffsem list), or its .py file")
     parser.add_argument("--package", help="model package or path; default: the scheme's name")
-    whole(parser, "--realisations", least=2, default=2000, metavar="N")
+    whole(parser, "--realisations", least=2, metavar="N", help="default: the scheme's, 2000 where it names none")
     whole(parser, "--seed", default=1, help="of test data, noise and what samplers draw")
     real(parser, "--snr", "dB", least=-100, most=100, nargs="+", metavar="DB", help="default: the scheme's")
     parser.add_argument("--members", nargs="+", metavar="NAME", help="only these members")
@@ -59,7 +63,7 @@ def run(args):
     return {
         "scheme": args.scheme,
         **shared,
-        "realisations": args.realisations,
+        "realisations": reports[0]["realisations"],
         "claims": [claim for report in reports for claim in report["claims"]],
         "sizes": {report["scheme"]: report for report in reports},
     }
@@ -69,6 +73,13 @@ def run_one(scheme, args):
     """The report of one scheme."""
     check_scheme(scheme)
     package = package_of(scheme, args.package)
+    if args.realisations is None:
+        args = argparse.Namespace(**{**vars(args), "realisations": scheme.realisations})
+    with scheme_runner.kept():
+        return _report(scheme, package, args)
+
+
+def _report(scheme, package, args):
     if scheme.name in map_methods.SCHEMES:
         return map_city.report(scheme, package, args)
     if generated.generates(scheme):
@@ -85,7 +96,7 @@ def run_one(scheme, args):
     claims = list(scheme.claims())
     wanted = [float(v) for v in (args.snr or scheme.snr_db)]
     levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
-    run_member = Members(data, levels, args.seed, args.chain)
+    run_member = Members(data, levels, args.seed, args.chain, Costs(package))
     names = members_of(package)
     chosen = [check(name, names) for name in args.members] if args.members else names
     if all(part.matrix is None and part.forward is None for part in data):
@@ -114,7 +125,8 @@ def run_one(scheme, args):
         "residual_limit": run_member.residual_limit(),
         "guarded": dict(run_member.guarded),
         "calibration": run_member.calibration(),
-        "claims": [report_claim(claim, run_member, package) for claim in claims],
+        "costs": {name: run_member.costs.of(name) for name in run_member.errors},
+        "claims": [report_claim(claim, run_member) for claim in claims],
     }
 
 
@@ -186,10 +198,10 @@ class Members:
     the noise variance.
     """
 
-    def __init__(self, data, levels, seed, chain):
-        self.data, self.levels = data, levels
+    def __init__(self, data, levels, seed, chain, costs):
+        self.data, self.levels, self.costs = data, levels, costs
         self.seed, self.chain = seed, chain
-        self.errors, self.evaluations, self.predicted, self.guarded, self.residual = {}, {}, {}, {}, {}
+        self.errors, self.predicted, self.guarded, self.residual = {}, {}, {}, {}
         self.count = sum(len(part.truth) for part in data)
         power = [np.sum(np.abs(p.truth[:, counted(p)]) ** 2, axis=1) for p in data]
         self.power = np.concatenate(power)
@@ -223,22 +235,21 @@ class Members:
 
     def estimate_with(self, name, method):
         """Run method(part, y, noise_var) -> (mean, variance or None, evaluations, share guarded) at every SNR."""
-        errors, evaluations, predicted, guarded = [], [], [], np.zeros(len(self.levels))
+        errors, predicted, guarded = [], [], np.zeros(len(self.levels))
         residual = np.zeros(len(self.levels))
         for k in range(len(self.levels)):
             row = []
             for part, y, noise_var in self.measurements(k):
-                mean, variance, steps, refuted = method(part, y, noise_var)
+                work = partial(method, part, y, noise_var)
+                mean, variance, _, refuted = self.costs.timed(name, len(y), work, lambda answer: answer[2])
                 guarded[k] += refuted * len(y) / self.count
                 residual[k] += left(part, y, mean) / noise_var * len(y) / self.count
                 error = np.abs(mean - part.truth)[:, counted(part)].astype(float) ** 2
                 row.append(error.sum(axis=1))
-                evaluations.append(steps)
                 if variance is not None:
                     predicted.append((k, variance[:, counted(part)], error))
             errors.append(np.concatenate(row))
         self.errors[name] = np.array(errors)
-        self.evaluations[name] = None if None in evaluations else max(evaluations)
         self.residual[name] = residual.tolist()
         if guarded.any():
             self.guarded[name] = guarded.tolist()
@@ -330,12 +341,12 @@ def snr_error(run_member, package, default, error_db):
     return adaptive.report(run_member, f"{package}/{default}" if package.is_dir() else str(package), error_db)
 
 
-def report_claim(claim, run_member, package):
+def report_claim(claim, run_member):
     """One entry of "claims"."""
     names = [claim.member] + ([claim.against] if claim.against else [])
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
     entry["published_on"] = published_on(vars(claim))
-    entry.update(ci95=None, baselines={}, evaluations=None, macs=None)
+    entry.update(ci95=None, baselines={}, evaluations=None, macs=None, ms_per_item=None)
     if claim.snr_db not in run_member.levels or any(n not in run_member.errors for n in names):
         return entry
     if claim.data and claim.data not in run_member.parts:
@@ -350,24 +361,7 @@ def report_claim(claim, run_member, package):
         ours=statistic(*columns),
         ci95=scores.bootstrap(statistic, columns),
         baselines={n: run_member.nmse(n, claim.data)[k] for n in run_member.errors if n != claim.member},
-        evaluations=run_member.evaluations[claim.member],
         holds=None if claim.gate is None else bool(statistic(*columns) <= claim.gate),
+        **run_member.costs.of(claim.member),
     )
-    if entry["evaluations"]:
-        per = macs_of(package, claim.member)
-        entry["macs"] = None if per is None else int(per * entry["evaluations"])
     return entry
-
-
-def macs_of(package, member):
-    """Multiply-adds of one evaluation of a member's network, or None."""
-    from ..package import info
-
-    path = package
-    if package.is_dir():
-        prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
-        path = package / prior["file"] if prior.get("type") == "onnx" else None
-    try:
-        return info.file_cost(path)["macs"] if path else None
-    except (OSError, ValueError):
-        return None

@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs a member of a package over arrays: through the C++ core, or through a block in a flowgraph."""
 
+import contextlib
+
 import numpy as np
 
 from ..base.errors import UserError
 from .flowgraph import through_block
 
 CHAINS = ("core", "block")
+_kept = None  # {spec: scheme} within kept()
+
+
+@contextlib.contextmanager
+def kept():
+    """Within it a scheme that was loaded once is not loaded again: its package must not change meanwhile."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
 
 
 def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=0, condition=None):
@@ -17,9 +31,8 @@ def estimate(spec, y, noise_var, observed=None, matrix=None, chain="core", seed=
     estimate contradicted its measurement, so that the scheme's fallback answered.
     Raises UserError when the scheme cannot be had.
     """
-    diffsem = _module()
     try:
-        handle = diffsem.scheme(spec)
+        handle = _scheme(spec)
         said = handle.info()
         real = not np.iscomplexobj(y)
         y = np.ascontiguousarray(y, np.float32 if said["domain"] == "real" else np.complex64)
@@ -53,7 +66,7 @@ def estimate_maps(spec, y, noise_var, condition):
     condition: {name: array [R, ...]}. Raises UserError when the scheme cannot be had, or an item not be inferred.
     """
     try:
-        mean, variance, said = _module().scheme(spec).estimate(y, noise_var, condition=condition)
+        mean, variance, said = _scheme(spec).estimate(y, noise_var, condition=condition)
     except ValueError as error:
         raise UserError(str(error)) from None
     failed = np.array(said["bypassed"]) & ~np.array(said["guarded"])
@@ -70,7 +83,7 @@ def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
     cannot be had, or an item could not be inferred.
     """
     try:
-        handle = _module().scheme(spec)
+        handle = _scheme(spec)
         means, variances, said = handle.estimate(
             np.ascontiguousarray(y, np.complex64), np.asarray(noise_var, np.float32), steps=rounds, seed=seed
         )
@@ -85,9 +98,18 @@ def estimate_jointly(spec, y, noise_var, rounds=0, seed=0):
 def info(spec):
     """What a scheme says of itself (the dict of `diffsem.scheme(spec).info()`)."""
     try:
-        return _module().scheme(spec).info()
+        return _scheme(spec).info()
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _scheme(spec):
+    """The scheme of a spec; ValueError says why it cannot be had."""
+    if _kept is None:
+        return _module().scheme(spec)
+    if spec not in _kept:
+        _kept[spec] = _module().scheme(spec)
+    return _kept[spec]
 
 
 def _module():

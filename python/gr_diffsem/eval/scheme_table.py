@@ -52,23 +52,32 @@ def residual_table(report):
     return [*lines, f"* above {limit:.2f}: the answer contradicts what was measured"] if far else lines
 
 
-def claims_table(claims):
-    """The claims as lines; each published number refers to the data that it was measured on, which stand below."""
+def claims_table(claims, costs=False):
+    """The claims as lines; each published number refers to the data that it was measured on, which stand below. costs:
+    with the interval, and what one item cost."""
     verdicts = {True: "holds", False: "FAILS", None: "-"}
     notes = list(dict.fromkeys(c["published_on"] for c in claims if c["published_on"]))
 
     def row(c):
         note = f" ({notes.index(c['published_on']) + 1})" if c["published_on"] else ""
-        return (
-            verdicts[c.get("holds")],
-            c["name"],
-            _number(c["ours"]),
-            _number(c["gate"]),
-            _number(c["published"]) + note,
-        )
+        ours, gate, published = map(_number, (c["ours"], c["gate"], c["published"]))
+        cells = verdicts[c.get("holds")], c["name"], ours, gate, published + note
+        return (*cells, *_costs(c)) if costs else cells
 
-    lines = console.table(("", "claim", "ours", "gate", "published"), [row(c) for c in claims], left=(0, 1))
+    titles = ["", "claim", "ours", "gate", "published"] + (COSTS if costs else [])
+    lines = console.table(titles, [row(c) for c in claims], left=(0, 1))
     return lines + [f"({i}) measured on {note}" for i, note in enumerate(notes, 1)]
+
+
+COSTS = ["95 %", "evaluations", "multiply-adds", "ms an item"]
+
+
+def _costs(claim):
+    """The cells of a claim below COSTS."""
+    interval = "-" if claim.get("ci95") is None else "{:.2f} .. {:.2f}".format(*claim["ci95"])
+    numbers = [claim.get(key) for key in ("evaluations", "macs", "ms_per_item")]
+    forms = ("{:.3g}", "{:,.0f}", "{:.3g}")
+    return interval, *("-" if n is None else form.format(n) for n, form in zip(numbers, forms, strict=True))
 
 
 def _number(value):

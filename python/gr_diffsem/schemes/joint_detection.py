@@ -19,6 +19,7 @@ PUBLISHED_ON = (
 
 class JointDetection(MimoJoint):
     detection_steps = 10
+    realisations = 12
 
     def classical(self):
         members = super().classical()

@@ -104,6 +104,7 @@ class LowresChanest(Scheme):
     evaluations = ()
     data = mimo_chanest.MimoChanest.data
     guidance_steps = 8
+    realisations = 200
     baselines = tuple(f"{kind}_{part}.npy" for kind in KINDS for part in ("rows", "columns"))
 
     def sample(self, rng, n):

@@ -63,6 +63,7 @@ class MimoPilotPosterior(Scheme):
     snr_db = (0, 10, 20)
     training_snr_db = (-8.0, 30.0)
     evaluations = ()
+    realisations = 100
     data = mimo_chanest.MimoChanest.data + "; pilots missing at random"
     plan = {"type": "geometric", "steps": 20, "sigma_max": 6.0, "sigma_min": 0.03}
     shown = {"ddim": 20, "ddpm": 100}  # samplers of many steps, and how many
