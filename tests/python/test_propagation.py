@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guidance `ep`: the core against its twin, closed forms, what it refuses; the scheme that stands on it."""
+"""Guidances `ep` and `plug_and_play`: the core against its twin, closed forms, what they refuse; the scheme that
+stands on `ep`."""
 
 import json
 from pathlib import Path
@@ -26,9 +27,10 @@ def toy():
     return scheme.load_prior(member["prior"], TOY)
 
 
+@pytest.mark.parametrize("guidance", ["ep", "plug_and_play"])
 @pytest.mark.parametrize("sampler", ["one_step", "posterior_mean"])
 @pytest.mark.parametrize("operator", ["matrix", "mask", "quantiser"])
-def test_the_core_is_its_twin(diffsem, operator, sampler):
+def test_the_core_is_its_twin(diffsem, operator, sampler, guidance):
     prior = toy()
     rng = np.random.default_rng(12)
     x = prior.draw(rng, 3)
@@ -43,13 +45,13 @@ def test_the_core_is_its_twin(diffsem, operator, sampler):
         y = np.ascontiguousarray(y).view(np.complex64)
     name = "matrix_gmm" if operator == "matrix" else "gmm"
     text += "" if sampler == "one_step" else ",plan=geometric,steps=4,sigma_max=20,sigma_min=0.05"
-    text = f"start=noise,guidance=ep,guidance_steps=5,guard=off,sampler={sampler}{text}"
+    text = f"start=noise,guidance={guidance},guidance_steps=5,guard=off,sampler={sampler}{text}"
     handle = diffsem.scheme(f"{TOY}/{name}:{text}")
     mean, _, info = handle.estimate(y, 0.05, seed=7, matrix=matrix, observed=observed)
     member = {
         "operator": kind,
         "start": {"type": "noise"},
-        "guidance": {"type": "ep", "guidance_steps": 5},
+        "guidance": {"type": guidance, "guidance_steps": 5},
         "sampler": {"type": sampler},
         "plan": PLAN,
     }
@@ -58,10 +60,11 @@ def test_the_core_is_its_twin(diffsem, operator, sampler):
     assert list(info["steps"]) == list(expected[2])
 
 
-def test_bad_steps_are_refused(diffsem):
+@pytest.mark.parametrize("guidance", ["ep", "plug_and_play"])
+def test_bad_steps_are_refused(diffsem, guidance):
     for steps in ("0", "65", "1.5"):
         with pytest.raises(ValueError, match="guidance_steps"):
-            diffsem.scheme(f"{TOY}/gmm:start=noise,guidance=ep,guidance_steps={steps}").estimate(
+            diffsem.scheme(f"{TOY}/gmm:start=noise,guidance={guidance},guidance_steps={steps}").estimate(
                 np.ones((1, 8), np.complex64), 0.1
             )
 

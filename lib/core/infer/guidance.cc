@@ -22,7 +22,8 @@ const std::vector<const GuidanceEntry*>& guidances()
                                                             &pigdm_guidance(),
                                                             &proximal_guidance(),
                                                             &dps_guidance(),
-                                                            &ep_guidance()};
+                                                            &ep_guidance(),
+                                                            &plug_and_play_guidance()};
     return table;
 }
 

@@ -49,6 +49,7 @@ const GuidanceEntry& proximal_guidance();
 const GuidanceEntry& pigdm_guidance();
 const GuidanceEntry& dps_guidance();
 const GuidanceEntry& ep_guidance();
+const GuidanceEntry& plug_and_play_guidance();
 
 } // namespace core
 } // namespace diffsem

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoiser of what pilots bring of a channel on two arrays, where some pilots are missing: `angular_gains` in turns.
 
-    python -m gr_diffsem.models.pilot_gains mimo_chanest_16x64/diffusion.onnx start.pt
+    python -m gr_diffsem.models.pilot_gains mimo_chanest_16x64/diffusion.onnx start.pt lowres_chanest bits1
 
-The denoiser of another package in the basis of the pilots, as it is: the checkpoint that `lowres_chanest` is exported
-from.
+The denoiser of another package in the basis of the pilots, as it is: the checkpoint that member `bits1` of
+`lowres_chanest` is exported from, and `flow` of `mimo_fast_posterior`.
 """
 
 
@@ -121,7 +121,7 @@ def large_array(stages):
     return pilot_gains(16, 64, stages, channels=16, depths=(2, 2), reach=(3, 3))
 
 
-def main(old, out):
+def main(old, out, scheme, member):
     import torch
 
     from . import onnx_start, training
@@ -129,7 +129,7 @@ def main(old, out):
     net = large_array(1)
     weights, words = training.weights_to_begin_from(old, net)
     weights = onnx_start.fitting(net.widened(weights), net, old)
-    torch.save({"scheme": "lowres_chanest", "member": "bits1", "average": weights, "step": 0, "start": words}, out)
+    torch.save({"scheme": scheme, "member": member, "average": weights, "step": 0, "start": words}, out)
 
 
 if __name__ == "__main__":

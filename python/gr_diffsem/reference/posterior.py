@@ -198,6 +198,31 @@ class _Propagation:
         return mean, variance
 
 
+class _PlugAndPlay:
+    """Plug-and-play flow (Martin et al. 2025, alg. 3), without its noise: the prior at falling levels, a proximal step
+    after each, and a part of the last move once more."""
+
+    approximate = True
+    LEVELS, TRUST, MOMENTUM = (2.0, 0.025), 4.5, 0.2
+
+    def __init__(self, prior, operator, y, noise, steps=20):
+        self.prior, self.operator, self.y, self.noise, self.steps = prior, operator, y, noise, steps
+
+    def __call__(self, x, sigma):
+        state = np.broadcast_to(np.asarray(sigma, float), x.shape)[:, :1]
+        x = np.where(np.isfinite(state), x, 0)
+        last = np.minimum(self.LEVELS[1], state)
+        first = np.clip(state, last, self.LEVELS[0])
+        before = x
+        for k in range(self.steps):
+            level = first * (last / first) ** (k / max(self.steps - 1, 1))
+            mean, variance = self.prior(x, level)
+            now = self.operator.prox(mean, self.TRUST * level**2 / (1 + level**2), self.y, self.noise)
+            x = now + (self.MOMENTUM * (now - before) if k else 0)
+            before = now
+        return now, variance
+
+
 def _signs(count):
     """+1 and -1 [count], those of the core."""
     with np.errstate(over="ignore"):
@@ -226,6 +251,7 @@ GUIDANCES = {
     "proximal": _Proximal,
     "dps": _dps,
     "ep": _Propagation,
+    "plug_and_play": _PlugAndPlay,
 }
 #: Steps that a guidance takes unless told otherwise; each costs an evaluation.
-STEPS = {"pigdm": 4, "dps": 1, "ep": 8}
+STEPS = {"pigdm": 4, "dps": 1, "ep": 8, "plug_and_play": 20}

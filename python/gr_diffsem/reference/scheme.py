@@ -129,7 +129,9 @@ def evaluations(sampler, steps):
 def each_costs(member):
     """Evaluations of the prior for one of the posterior."""
     kind, steps = _guidance(member)
-    return (steps or STEPS[kind]) + (kind != "ep") if kind in STEPS else 1  # ep begins without one
+    if kind not in STEPS:
+        return 1
+    return (steps or STEPS[kind]) + (kind in ("pigdm", "dps"))  # which begin with one
 
 
 def _guidance(member):
