@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """MIMO channel from fewer pilots than antennas, by a flow network that knows nothing of pilots: Y = H P + N.
 
-Signal, measurement and baselines are those of `mimo_pilot_posterior`; here the network is a prior of channels alone, and
-pilots come in by proximal steps between its evaluations (guidance `plug_and_play`), 20 of them. A network v of straight
-paths H_t = (1 - t) H + t N is a denoiser, E[H | H_t] = H_t - t v(H_t, t), and is trained and kept as one
-(docs/openings/schedules.md). After plug-and-play flow matching (Martin et al. 2025), the flow of channels with a proximal
-step (arXiv 2601.15767), and X. Zhou et al. ("Generative Diffusion Models for High Dimensional Channel Estimation") for
-training from noisy channels alone by Stein's risk estimate.
+Signal, measurement and baselines are those of `mimo_pilot_posterior`; here the network is a prior of channels alone,
+and pilots come in by proximal steps between its evaluations (guidance `plug_and_play`), 20 of them. A network v of
+straight paths H_t = (1 - t) H + t N is a denoiser, E[H | H_t] = H_t - t v(H_t, t), and is trained and kept as one
+(docs/openings/schedules.md). After plug-and-play flow matching (Martin et al. 2025), the flow of channels with a
+proximal step (arXiv 2601.15767), and X. Zhou et al. ("Generative Diffusion Models for High Dimensional Channel
+Estimation") for training from noisy channels alone by Stein's risk estimate.
 """
 
 from functools import partial
