@@ -32,6 +32,16 @@ class Claim:
     published_on: str | None = None
 
 
+@dataclass(frozen=True)
+class RateClaim(Claim):
+    """A claim on the rate `quantity` of `Scheme.measure`, of words or packets that are wrong: its value at `snr_db`;
+    with `reached` the SNR in dB at which that rate is reached, by straight lines in its logarithm between the SNRs
+    (`snr_db` is None then). With `against` the ratio to that one's rate, or the difference of the SNRs."""
+
+    quantity: str = ""
+    reached: float | None = None
+
+
 @dataclass
 class TestData:
     """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N]
@@ -90,8 +100,18 @@ def published_on(claim):
     return None if claim.get("published") is None else claim.get("published_on") or DATA_UNKNOWN
 
 
+def rate_claim(claim):
+    """A `RateClaim` of a manifest (a dict) as a line."""
+    where = f"at {claim['snr_db']:g} dB" if claim["reached"] is None else f"at which it is {claim['reached']:g}, SNR"
+    against = f" against that of `{claim['against']}`" if claim.get("against") else ""
+    unit = "" if claim["reached"] is None else " dB"
+    return f"{claim['name']}: {claim['quantity']} of `{claim['member']}` {where}{against} at most {claim['gate']}{unit}"
+
+
 def nmse_claim(claim):
     """A `Claim` of a manifest (a dict) as a line: what is measured, its gate, what is published and on which data."""
+    if claim.get("quantity"):
+        return rate_claim(claim)
     against = f" minus that of `{claim['against']}`" if claim.get("against") else ""
     text = f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB"
     if claim.get("gate") is not None:
