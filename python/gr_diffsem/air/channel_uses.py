@@ -41,8 +41,8 @@ def rapp(x):
 
 
 def chance(kind, rng, shape):
-    """What chance adds to x [..., 8] of this shape: noise of unit variance, and the gains of Rayleigh fading (E h^2 = 1,
-    one in each use) or None."""
+    """What chance adds to x [..., 8] of this shape: noise of unit variance, and the gains of Rayleigh fading, one in
+    each use, E h^2 = 1, or None."""
     if kind not in KINDS:
         raise ValueError(f"kind: '{kind}' is no channel; choose one of {', '.join(KINDS)}")
     noise = rng.standard_normal(shape)

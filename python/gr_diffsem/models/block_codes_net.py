@@ -62,15 +62,15 @@ class BlockCodes(nn.Module):
 
     def pair(self, taught, code=0):
         """(encoder, decoder) of one code, as a package has them: 16 numbers, of which the largest is the message's, to
-        planes [B, 2, 4], and back to 16 log-probabilities."""
+        planes [B, 2, 4] of complex elements of unit power, and back to 16 log-probabilities."""
         at = TAUGHT.index(taught) * self.codes + code
-        layers = plain_mlp.build(DECODER)
+        layers, planes = plain_mlp.build(DECODER), (2, USES // 2)
         with torch.no_grad():
             numbers = self.flat()[at, MESSAGES * USES :]
             nn.utils.vector_to_parameters(torch.from_numpy(numbers), layers.parameters())
-        planes = (2, USES // 2)
-        decoder = nn.Sequential(nn.Flatten(), layers, nn.LogSoftmax(1))
-        return _Words(self.words()[at].detach().reshape(MESSAGES, *planes)), decoder
+            layers[0].weight *= math.sqrt(2)
+            words = self.words()[at].reshape(MESSAGES, *planes) / math.sqrt(2)
+        return _Words(words), nn.Sequential(nn.Flatten(), layers, nn.LogSoftmax(1))
 
 
 class _Words(nn.Module):

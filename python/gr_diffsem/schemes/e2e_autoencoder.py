@@ -40,7 +40,7 @@ class Autoencoder(Scheme):
     reference = "Kim, Fritschek, Schaefer, Learning end-to-end channel coding with diffusion models, 2023"
     shape, axes = (channel_uses.USES // 2,), ("use",)
     default = "awgn"
-    snr_definition = "Eb/N0: energy of a bit (half a bit a real use of power 1) over twice the noise variance of a use"
+    snr_definition = "Eb/N0: energy of a bit (two real uses of power 1) over twice the noise variance of a real use"
     snr_db = tuple(range(0, 19))
     realisations = 20_000
     cost_unit = "word"
