@@ -48,7 +48,10 @@ def report(scheme, package, args, members):
             for quantity, rows in columns.items()
         },
         "costs": {name: costs.of(name) for name in costs.calls},
-        "claims": [{**_claim(claim, columns, levels), **costs.of(claim.member)} for claim in claims],
+        "claims": [
+            {**_claim(claim, columns, levels), **costs.of(getattr(claim, "runs", None) or claim.member)}
+            for claim in claims
+        ],
     }
 
 

@@ -36,10 +36,12 @@ class Claim:
 class RateClaim(Claim):
     """A claim on the rate `quantity` of `Scheme.measure`, of words or packets that are wrong: its value at `snr_db`;
     with `reached` the SNR in dB at which that rate is reached, by straight lines in its logarithm between the SNRs
-    (`snr_db` is None then). With `against` the ratio to that one's rate, or the difference of the SNRs."""
+    (`snr_db` is None then). With `against` the ratio to that one's rate, or the difference of the SNRs. `runs`: the
+    member of the package that it is about, where `member` names a method."""
 
     quantity: str = ""
     reached: float | None = None
+    runs: str | None = None
 
 
 @dataclass

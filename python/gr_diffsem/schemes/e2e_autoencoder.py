@@ -95,7 +95,7 @@ class Autoencoder(Scheme):
     def claims(self):
         found = []
         for kind, (at, ours, theirs) in PUBLISHED.items():
-            of = {"quantity": quantity(kind)}
+            of = {"quantity": quantity(kind), "runs": kind}
             for rate in RATES:
                 name = f"{TITLES[kind]}: Eb/N0 at SER {rate:g}, diffusion against true"
                 found.append(RateClaim(name, "diffusion", None, "true", gate=LOSS_DB, reached=rate, **of))
