@@ -105,5 +105,8 @@ def test_evaluation_says_what_it_must(tmp_path, capsys):
 
 
 def test_claims_are_told_in_words():
-    lines = [SCHEME.claim_text(claim) for claim in SCHEME.claims_json() if claim["gate"] is not None]
-    assert lines[0].endswith("0.3 dB") and "at which it is 0.01" in lines[0]
+    first = next(claim for claim in SCHEME.claims_json() if claim["gate"] is not None)
+    text = "SNR at which symbol error rate, AWGN of `diffusion` is 0.01, less that of `true`, at most 0.3 dB"
+    assert SCHEME.claim_text(first).endswith(text)
+    at = {**first, "snr_db": 7, "reached": None, "gate": 2}
+    assert SCHEME.claim_text(at).endswith("of `diffusion` at 7 dB over that of `true` at most 2")

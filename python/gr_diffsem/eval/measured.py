@@ -135,7 +135,8 @@ def table(result, claims_table):
     for quantity, rows in result["measured"].items():
         cells = [[method, *map(_cell, entries)] for method, entries in rows.items()]
         lines += ["", quantity, *console.table(["SNR, dB", *(f"{v:g}" for v in result["snr_db"])], cells)]
-    return "\n".join([*lines, "", "claims (dB; lower is better)", *claims_table(result["claims"])])
+    kinds = "dB or rates" if any(claim.get("quantity") for claim in result["claims"]) else "dB"
+    return "\n".join([*lines, "", f"claims ({kinds}; lower is better)", *claims_table(result["claims"])])
 
 
 def _cell(entry):

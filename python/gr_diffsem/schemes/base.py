@@ -104,10 +104,12 @@ def published_on(claim):
 
 def rate_claim(claim):
     """A `RateClaim` of a manifest (a dict) as a line."""
-    where = f"at {claim['snr_db']:g} dB" if claim["reached"] is None else f"at which it is {claim['reached']:g}, SNR"
-    against = f" against that of `{claim['against']}`" if claim.get("against") else ""
-    unit = "" if claim["reached"] is None else " dB"
-    return f"{claim['name']}: {claim['quantity']} of `{claim['member']}` {where}{against} at most {claim['gate']}{unit}"
+    what, gate = f"{claim['quantity']} of `{claim['member']}`", claim["gate"]
+    other = f" that of `{claim['against']}`" if claim.get("against") else ""
+    if claim["reached"] is None:
+        return f"{claim['name']}: {what} at {claim['snr_db']:g} dB" + (other and f" over{other}") + f" at most {gate}"
+    less = other and f", less{other},"
+    return f"{claim['name']}: SNR at which {what} is {claim['reached']:g}{less} at most {gate} dB"
 
 
 def nmse_claim(claim):
