@@ -50,4 +50,5 @@ def test_octets_pass_as_evaluated(kind):
     run_limited(tb, 30)
     decided, plain = (np.array(sink.data()) for sink in sinks)
     assert np.array_equal(plain, sent)
-    assert 0 < np.sum(decided != sent) < 0.015 * COUNT
+    wrong = np.sum(decided != sent)
+    assert wrong < 0.015 * COUNT and (wrong > 0 or kind == "sspa")  # of which 7e-5 are
