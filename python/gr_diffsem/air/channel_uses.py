@@ -20,9 +20,9 @@ EBN0_DB = {"awgn": 5.0, "rayleigh": 12.0, "sspa": 8.0}
 SSPA_ORDER, SSPA_LIMIT, SSPA_GAIN = 3.0, 1.5, 5.0  #: p, A0, v of Rapp's model
 
 
-def noise_variance(kind):
-    """Of one real use, for a sent power of 1 each."""
-    return 1 / (2 * RATE * 10 ** (EBN0_DB[kind] / 10))
+def noise_variance(kind, ebn0_db=None):
+    """Of one real use, for a sent power of 1 each; ebn0_db: Eb/N0 in dB, None: the kind's own."""
+    return 1 / (2 * RATE * 10 ** ((EBN0_DB[kind] if ebn0_db is None else ebn0_db) / 10))
 
 
 def sent(rng, n):
@@ -32,23 +32,33 @@ def sent(rng, n):
 
 
 def rapp(x):
-    """Rapp's solid-state amplifier on complex pairs of [n, 8]: A -> v A / (1 + (v A / A0)^(2p))^(1/(2p))."""
-    half = USES // 2
-    amplitude = SSPA_GAIN * np.hypot(x[:, :half], x[:, half:])
-    gain = SSPA_GAIN / (1 + (amplitude / SSPA_LIMIT) ** (2 * SSPA_ORDER)) ** (1 / (2 * SSPA_ORDER))
-    return x * np.concatenate((gain, gain), 1)
+    """Rapp's solid-state amplifier on complex pairs of [..., 8], an array or a tensor:
+    A -> v A / (1 + (v A / A0)^(2p))^(1/(2p))."""
+    pairs = x.reshape(*x.shape[:-1], 2, USES // 2)
+    driven = (SSPA_GAIN / SSPA_LIMIT) ** 2 * (pairs**2).sum(-2)
+    gain = SSPA_GAIN / (1 + driven**SSPA_ORDER) ** (1 / (2 * SSPA_ORDER))
+    return (pairs * gain[..., None, :]).reshape(x.shape)
 
 
-def received(kind, x, rng):
-    """y [n, 8] float32 of one kind of channel for x [n, 8]. rayleigh: a real gain of E h^2 = 1 in each use."""
+def chance(kind, rng, shape):
+    """What chance adds to x [..., 8] of this shape: noise of unit variance, and the gains of Rayleigh fading, one in
+    each use, E h^2 = 1, or None."""
     if kind not in KINDS:
         raise ValueError(f"kind: '{kind}' is no channel; choose one of {', '.join(KINDS)}")
-    noise = np.sqrt(noise_variance(kind)) * rng.standard_normal(x.shape)
-    if kind == "rayleigh":
-        x = x * np.hypot(*rng.standard_normal((2, *x.shape))) / np.sqrt(2)
-    elif kind == "sspa":
-        x = rapp(x)
-    return (x + noise).astype(np.float32)
+    noise = rng.standard_normal(shape)
+    return noise, np.hypot(*rng.standard_normal((2, *shape))) / np.sqrt(2) if kind == "rayleigh" else None
+
+
+def passed(kind, x, gain=None):
+    """What a kind of channel makes of x [..., 8] before the noise, an array or a tensor; gain: of `chance`."""
+    return rapp(x) if kind == "sspa" else x if gain is None else x * gain
+
+
+def received(kind, x, rng, ebn0_db=None):
+    """y [n, 8] float32 of one kind of channel for x [n, 8]. rayleigh: a real gain of E h^2 = 1 in each use. ebn0_db: as
+    `noise_variance` has it."""
+    noise, gain = chance(kind, rng, x.shape)
+    return (passed(kind, x, gain) + np.sqrt(noise_variance(kind, ebn0_db)) * noise).astype(np.float32)
 
 
 def clarke_correlation(length, doppler):

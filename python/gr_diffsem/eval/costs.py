@@ -28,26 +28,32 @@ class Costs:
 
     def of(self, name):
         """{"evaluations", "macs", "ms_per_item"} of a method, None where it is not known. The most evaluations of any
-        call with their multiply-adds, and the median time, which leaves out a call that loads the network."""
+        call with their multiply-adds and those of a codec's decoder, and the median time, which leaves out a call that
+        loads the network."""
         calls = self.calls.get(name, [])
         counts = [count for _, count in calls if count]
         evaluations = float(max(counts)) if counts else None
         per = macs_of(self.package, name) if evaluations else None
+        parts = [] if per is None else [per * evaluations]
+        parts += [decoding] if calls and (decoding := macs_of(self.package, name, "codec", "decoder")) else []
         return {
             "evaluations": evaluations,
-            "macs": None if per is None else int(per * evaluations),
+            "macs": int(sum(parts)) if parts else None,
             "ms_per_item": float(1e3 * np.median([seconds for seconds, _ in calls])) if calls else None,
         }
 
 
-def macs_of(package, member):
-    """Multiply-adds of one evaluation of a member's network, or None."""
+def macs_of(package, member, noun="prior", key="file"):
+    """Multiply-adds of one evaluation of a member's network, or of another graph that it names; None where there is
+    none."""
     from ..package import info
 
     path = package
     if package.is_dir():
-        prior = model_packages.read_manifest(package)["members"].get(member, {}).get("prior", {})
-        path = package / prior["file"] if prior.get("type") == "onnx" else None
+        said = model_packages.read_manifest(package)["members"].get(member, {}).get(noun, {})
+        path = package / said[key] if str(said.get(key, "")).endswith(".onnx") else None
+    elif noun != "prior":
+        return None
     try:
         return info.file_cost(path)["macs"] if path else None
     except (OSError, ValueError):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Schemes that measure themselves (`Scheme.measure`): several unknowns have more than one error. Ratios of sums over
-realisations with bootstrapped intervals, and the claims, which are of the first quantity."""
+realisations with bootstrapped intervals, and the claims, which are of the first quantity or of the rate they name."""
 
 import numpy as np
 
 from ..base import console, model_packages
 from ..base.errors import UserError
-from ..schemes.base import published_on
+from ..schemes.base import RateClaim, published_on
 from . import scheme_runner, scores
 from .costs import Costs
 
@@ -20,7 +20,8 @@ def report(scheme, package, args, members):
         raise UserError(f"--chain {args.chain}: scheme '{scheme.name}' is measured in the core alone: leave it out")
     claims = list(scheme.claims())
     wanted = [float(v) for v in (args.snr or scheme.snr_db)]
-    levels = sorted({*wanted, *(() if args.snr else (float(c.snr_db) for c in claims))})
+    claimed = () if args.snr else (float(claim.snr_db) for claim in claims if claim.snr_db is not None)
+    levels = sorted({*wanted, *claimed})
 
     costs = Costs(package)
 
@@ -31,7 +32,6 @@ def report(scheme, package, args, members):
         return costs.timed(member.partition(":")[0], len(y), work, lambda answer: np.max(answer[2]["steps"]))
 
     columns = scheme.measure(estimate, members, args.realisations, args.seed, levels)
-    first = next(iter(columns.values()))
     return {
         "scheme": scheme.name,
         "snr_definition": scheme.snr_definition,
@@ -48,7 +48,10 @@ def report(scheme, package, args, members):
             for quantity, rows in columns.items()
         },
         "costs": {name: costs.of(name) for name in costs.calls},
-        "claims": [{**_claim(claim, first, levels), **costs.of(claim.member)} for claim in claims],
+        "claims": [
+            {**_claim(claim, columns, levels), **costs.of(getattr(claim, "runs", None) or claim.member)}
+            for claim in claims
+        ],
     }
 
 
@@ -62,9 +65,55 @@ def _entry(quantity, error, power):
     return {"value": statistic(error, power), "ci95": scores.bootstrap(statistic, (error, power))}
 
 
-def _claim(claim, rows, levels):
+def reached(rate, levels, error, power):
+    """The SNR at which the sum of errors [S, R] over that of powers falls to a rate, by straight lines in its logarithm
+    between the levels; NaN where it is never above, or never below. No error at all counts as half of one."""
+    logs = np.log(np.maximum(np.sum(error, 1), 0.5) / np.sum(power, 1))
+    above = np.flatnonzero(logs > np.log(rate))
+    if not len(above) or above[-1] + 1 == len(logs):
+        return np.nan
+    k = above[-1]
+    return float(np.interp(-np.log(rate), -logs[k : k + 2], np.asarray(levels)[k : k + 2]))
+
+
+def _rate_statistic(claim, levels):
+    """The value of a RateClaim, of (errors [R, S], powers [R, S]) of one method, or with `against` of two."""
+
+    def value(error, power):
+        if claim.reached is not None:
+            return reached(claim.reached, levels, error.T, power.T)
+        k = levels.index(claim.snr_db)
+        return float(np.sum(error[:, k]) / np.sum(power[:, k]))
+
+    if not claim.against:
+        return value
+    join = np.subtract if claim.reached is not None else np.divide
+    return lambda e, p, other, others: float(join(value(e, p), value(other, others)))
+
+
+def _rate_claim(claim, columns, levels):
+    """What a RateClaim comes to, without its verdict: {} where its methods or SNR were not measured."""
+    rows, names = columns.get(claim.quantity, {}), [claim.member] + ([claim.against] if claim.against else [])
+    if any(name not in rows for name in names) or (claim.reached is None and claim.snr_db not in levels):
+        return {"quantity": claim.quantity}
+    both = [np.transpose(part) for name in names for part in rows[name]]
+    statistic = _rate_statistic(claim, levels)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, ci95 = statistic(*both), scores.bootstrap(statistic, both)
+    ours = value if np.isfinite(value) else None
+    return {"quantity": claim.quantity, "ours": ours, "ci95": ci95 if np.all(np.isfinite(ci95)) else None}
+
+
+def _claim(claim, columns, levels):
+    """One entry of "claims"."""
+    rows = next(iter(columns.values()))
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
     entry.update(published_on=published_on(vars(claim)), ci95=None, holds=None)
+    if isinstance(claim, RateClaim):
+        entry.update(_rate_claim(claim, columns, levels))
+        if None not in (claim.gate, entry["ours"]):
+            entry["holds"] = bool(entry["ours"] <= claim.gate)
+        return entry
     names = [claim.member] + ([claim.against] if claim.against else [])
     if claim.snr_db not in levels or any(name not in rows for name in names):
         return entry
@@ -86,7 +135,8 @@ def table(result, claims_table):
     for quantity, rows in result["measured"].items():
         cells = [[method, *map(_cell, entries)] for method, entries in rows.items()]
         lines += ["", quantity, *console.table(["SNR, dB", *(f"{v:g}" for v in result["snr_db"])], cells)]
-    return "\n".join([*lines, "", "claims (dB; lower is better)", *claims_table(result["claims"])])
+    kinds = "dB or rates" if any(claim.get("quantity") for claim in result["claims"]) else "dB"
+    return "\n".join([*lines, "", f"claims ({kinds}; lower is better)", *claims_table(result["claims"])])
 
 
 def _cell(entry):

@@ -33,7 +33,7 @@ def picture(scheme, report, path, seed, named=False):
 
 def measured(report, path):
     """Each quantity of every method against SNR, with its intervals; crosses: published numbers of the claims, which
-    are of the first quantity."""
+    are of the first quantity or of the one that they name."""
     quantities = report["measured"]
     figure, axes = plots.panels(min(COLUMNS, len(quantities)), -(-len(quantities) // COLUMNS))
     methods = list(dict.fromkeys(name for rows in quantities.values() for name in rows))
@@ -50,8 +50,8 @@ def measured(report, path):
             axis.fill_between(report["snr_db"], low, high, color=colour, alpha=0.15, linewidth=0)
         if ratio and any(entry["value"] > 0 for entries in rows.values() for entry in entries):
             axis.set_yscale("log")
-        if axis is axes[0]:
-            _crosses(axis, report)
+        of = [claim for claim in report["claims"] if claim.get("quantity", next(iter(quantities))) == quantity]
+        _crosses(axis, of)
         axis.set(xlabel="SNR, dB", ylabel=quantity)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
@@ -86,7 +86,7 @@ def nmse(report, path):
         reference = report["nmse_db"].get("ls") or [-snr for snr in report["snr_db"]]
         gain = [a - b for a, b in zip(row, reference, strict=True)]
         axes[1].plot(report["snr_db"], gain, "o-", ms=4, label=name)
-    _crosses(axes[0], report)
+    _crosses(axes[0], report["claims"])
     axes[0].set(xlabel="SNR, dB", ylabel="NMSE, dB", title=report["scheme"])
     axes[1].set(xlabel="SNR, dB", ylabel="NMSE over least squares, dB")
     for axis in axes:
@@ -95,8 +95,8 @@ def nmse(report, path):
     figure.savefig(path, dpi=110)
 
 
-def _crosses(axis, report):
+def _crosses(axis, claims):
     """The published numbers of the claims, on their own data."""
-    published = [c for c in report["claims"] if c["published"] is not None and c.get("snr_db") is not None]
+    published = [c for c in claims if c["published"] is not None and c.get("snr_db") is not None]
     if published:
         axis.plot([c["snr_db"] for c in published], [c["published"] for c in published], "kx", label="published")

@@ -81,4 +81,6 @@ def _costs(claim):
 
 
 def _number(value):
-    return "-" if value is None else f"{value:.2f}"
+    if value is None:
+        return "-"
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.2f}"

@@ -35,8 +35,9 @@ def write_operator(net, scheme, folder):
     onnx_vjp.write(net, folder / OPERATOR_VJP, {"x": example}, said)
 
 
-def write_codec(encoder, decoder, scheme, folder):
-    """The encoder [B, *content] -> latent and the decoder back."""
+def write_codec(encoder, decoder, scheme, folder, names=(ENCODER, DECODER), facts=None):
+    """The encoder [B, *content] -> latent and the decoder back, as files of these names; the largest difference.
+    facts: of the decoder's training, where it has one of its own."""
     encoder, decoder = _still(encoder), _still(decoder)
     latent = _example(decoder, _planes(scheme.domain, scheme.shape))
     content = _answer(decoder, latent)
@@ -47,9 +48,10 @@ def write_codec(encoder, decoder, scheme, folder):
             f"makes {list(_answer(encoder, content).shape[1:])}: let codec() return two that fit each other"
         )
     said = _said(scheme, "decoder", scheme.domain, scheme.shape, f"{scheme.title}: the decoder")
-    _write(decoder, latent, said, folder / DECODER, "content", "decoder")
+    said |= onnx_export.as_metadata({"trained_on": facts}) if facts else {}
+    back = _write(decoder, latent, said, folder / names[1], "content", "decoder")
     said = _said(scheme, "encoder", "real", shape, f"{scheme.title}: the encoder")
-    _write(encoder, content, said, folder / ENCODER, "latent", "encoder")
+    return max(back, _write(encoder, content, said, folder / names[0], "latent", "encoder"))
 
 
 def write_denoiser_vjp(net, path, scheme):

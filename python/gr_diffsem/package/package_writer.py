@@ -20,7 +20,7 @@ def fit_missing(scheme, folder, again=False):
     folder = Path(folder)
     wanted = set(scheme.baselines)
     for member in scheme.classical().values():
-        wanted |= set(model_packages.files_of(member))
+        wanted |= {name for name in model_packages.files_of(member) if name.endswith(".npy")}
     operator, needed = operator_file(scheme.operator)
     if operator:
         wanted.add(operator)

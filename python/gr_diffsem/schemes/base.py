@@ -32,6 +32,18 @@ class Claim:
     published_on: str | None = None
 
 
+@dataclass(frozen=True)
+class RateClaim(Claim):
+    """A claim on the rate `quantity` of `Scheme.measure`, of words or packets that are wrong: its value at `snr_db`;
+    with `reached` the SNR in dB at which that rate is reached, by straight lines in its logarithm between the SNRs
+    (`snr_db` is None then). With `against` the ratio to that one's rate, or the difference of the SNRs. `runs`: the
+    member of the package that it is about, where `member` names a method."""
+
+    quantity: str = ""
+    reached: float | None = None
+    runs: str | None = None
+
+
 @dataclass
 class TestData:
     """What an evaluation measures on. truth: [count, N] complex64 (of real data float32), E|x|^2 = 1. observed: [N]
@@ -90,8 +102,20 @@ def published_on(claim):
     return None if claim.get("published") is None else claim.get("published_on") or DATA_UNKNOWN
 
 
+def rate_claim(claim):
+    """A `RateClaim` of a manifest (a dict) as a line."""
+    what, gate = f"{claim['quantity']} of `{claim['member']}`", claim["gate"]
+    other = f" that of `{claim['against']}`" if claim.get("against") else ""
+    if claim["reached"] is None:
+        return f"{claim['name']}: {what} at {claim['snr_db']:g} dB" + (other and f" over{other}") + f" at most {gate}"
+    less = other and f", less{other},"
+    return f"{claim['name']}: SNR at which {what} is {claim['reached']:g}{less} at most {gate} dB"
+
+
 def nmse_claim(claim):
     """A `Claim` of a manifest (a dict) as a line: what is measured, its gate, what is published and on which data."""
+    if claim.get("quantity"):
+        return rate_claim(claim)
     against = f" minus that of `{claim['against']}`" if claim.get("against") else ""
     text = f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB"
     if claim.get("gate") is not None:
