@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Channels of packets between several antennas: TDL-A..E with a delay spread, and a beginning, of each packet's own.
+
+All links of a packet have the same profile, delay spread and timing, and fade independently: antennas that are a
+wavelength apart see the same scatterers under other phases. Delays are in samples of a 64-carrier symbol, and every path
+lies within WINDOW, so that a guard interval of 16 samples keeps symbols apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.signal import complex_noise
+from . import tdl
+
+N_FFT = 64
+SHORTEST = 0.1  # rms delay spread: 10 ns, "very short" in TR 38.901 table 7.7.3-1, at 10 MHz
+WINDOW = 14.6  # where the last path lies at the latest
+TIMING = 2.0  # the receiver's window begins up to so many samples early
+
+
+@dataclass(frozen=True)
+class Packets:
+    """n packets. response: [n, links, 64] complex64, E|h|^2 = 1, fftshifted. names: n letters of profiles; spread,
+    timing: [n] samples."""
+
+    response: np.ndarray
+    names: np.ndarray
+    spread: np.ndarray
+    timing: np.ndarray
+
+    def covariances(self):
+        """E[h h^H] of a link given its packet's profile, spread and timing, [n, 64, 64]: what a genie knows."""
+        said = zip(self.names, self.spread, self.timing, strict=True)
+        return np.array([tdl.covariance(name, spread, N_FFT, timing) for name, spread, timing in said])
+
+
+def longest(name):
+    """The largest rms delay spread of a profile whose last path stays in WINDOW however early the receiver is."""
+    return (WINDOW - TIMING) / tdl.profile(name).delays[-1]
+
+
+def draw(rng, n, links=4):
+    """n `Packets`: profiles equally often, spreads uniform in their logarithm from SHORTEST to `longest` (the spreads of
+    TR 38.901 table 7.5-6 are normal in it), timing uniform."""
+    names = rng.choice(tdl.PROFILES, n)
+    most = {name: longest(name) for name in tdl.PROFILES}
+    upper = np.array([most[name] for name in names])
+    spread = SHORTEST * (upper / SHORTEST) ** rng.random(n)
+    timing = TIMING * rng.random(n)
+    response = np.empty((n, links, N_FFT), np.complex64)
+    for name in tdl.PROFILES:
+        mine = np.flatnonzero(names == name)
+        response[mine] = _responses(tdl.profile(name), spread[mine], timing[mine], rng, links)
+    return Packets(response, names, spread, timing)
+
+
+def _responses(profile, spread, timing, rng, links):
+    """[m, links, 64] of m packets of one profile; a specular path has its power exactly (`tdl.gains`)."""
+    gains = complex_noise(rng, (len(spread), links, profile.powers.size), profile.powers)
+    if profile.line_of_sight:
+        gains[:, :, 0] = np.sqrt(profile.powers[0]) * np.exp(2j * np.pi * rng.random(gains.shape[:2]))
+    waves = tdl.steering(spread[:, None] * profile.delays + timing[:, None], N_FFT)
+    return gains @ waves.swapaxes(1, 2)
