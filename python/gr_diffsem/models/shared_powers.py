@@ -116,8 +116,8 @@ class SharedPowers(nn.Module):
             found = Solved.apply(self.waves, b, looks, of_link, steps)
         else:
             found = self.solved(b, looks, of_link, steps)
-        re, im = self.waves.turned(*self.waves(found).chunk(2, 2), -1.0)
-        mean = torch.stack((re, im), 1).reshape(-1, 2, links, k)
+        parts = self.waves.turned(*self.waves(found).chunk(2, 2), -1.0)
+        mean = torch.stack([part.reshape(-1, links, k) for part in parts], 1)
         return mean, self.log_variance(h, whole, v, share)
 
     def solved(self, b, looks, log_powers, steps):
