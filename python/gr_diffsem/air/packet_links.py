@@ -29,6 +29,12 @@ class Packets:
     spread: np.ndarray
     timing: np.ndarray
 
+    def parts(self, size):
+        """The same packets, `size` at a time."""
+        for first in range(0, len(self.names), size):
+            part = slice(first, first + size)
+            yield Packets(self.response[part], self.names[part], self.spread[part], self.timing[part])
+
     def covariances(self):
         """E[h h^H] of a link given its packet's profile, spread and timing, [n, 64, 64]: what a genie knows."""
         said = zip(self.names, self.spread, self.timing, strict=True)

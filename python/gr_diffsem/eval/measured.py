@@ -48,7 +48,7 @@ def report(scheme, package, args, members):
             for quantity, rows in columns.items()
         },
         "costs": {name: costs.of(name) for name in costs.calls},
-        "claims": [{**_claim(claim, first, levels), **costs.of(claim.member)} for claim in claims],
+        "claims": [{**_claim(claim, first, levels), **costs.of(claim.member.partition(",")[0])} for claim in claims],
     }
 
 
@@ -68,6 +68,8 @@ def _claim(claim, rows, levels):
     names = [claim.member] + ([claim.against] if claim.against else [])
     if claim.snr_db not in levels or any(name not in rows for name in names):
         return entry
+    if claim.rate is not None:
+        return {**entry, **_at_rate(claim, [rows[name] for name in names], levels)}
     k = levels.index(claim.snr_db)
     ours, power = (column[k] for column in rows[claim.member])
     columns = (ours, rows[claim.against][0][k]) if claim.against else (ours, power)
@@ -77,6 +79,19 @@ def _claim(claim, rows, levels):
         entry.update(ours=value, ci95=scores.bootstrap(statistic, columns))
     entry["holds"] = None if claim.gate is None else bool(value <= claim.gate)
     return entry
+
+
+def _at_rate(claim, rows, levels):
+    """ours, ci95 and holds of a claim with a `rate`: SNR of the first of `rows`, less that of the second."""
+
+    def statistic(*columns):
+        found = [scores.snr_at(claim.rate, levels, *columns[i : i + 2]) for i in range(0, len(columns), 2)]
+        return found[0] if len(found) == 1 else found[0] - found[1]
+
+    columns = [np.transpose(column) for row in rows for column in row]
+    value = statistic(*columns)
+    holds = None if claim.gate is None else bool(value <= claim.gate)
+    return {"ours": value, "ci95": scores.bootstrap(statistic, columns), "holds": holds}
 
 
 def table(result, claims_table):

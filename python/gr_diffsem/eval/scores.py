@@ -32,6 +32,19 @@ def difference_db(ours, theirs):
     return float(linear_to_db(np.sum(ours) / np.sum(theirs)))
 
 
+def snr_at(rate, snr_db, errors, powers):
+    """SNR in dB where an error rate falls to `rate`, on straight lines of log rate between rising snr_db [S]; NaN where
+    it does not. errors, powers: [R, S]; the rate at an SNR is the ratio of their sums."""
+    with np.errstate(divide="ignore"):
+        above = np.log(np.sum(errors, 0) / np.sum(powers, 0)) - np.log(rate)
+    crossed = np.flatnonzero((above[:-1] > 0) & (above[1:] <= 0))
+    if not len(crossed):
+        return float("nan")
+    k = crossed[0]
+    step = 0.0 if np.isinf(above[k + 1]) else above[k] / (above[k] - above[k + 1])
+    return float(snr_db[k] + step * (snr_db[k + 1] - snr_db[k]))
+
+
 def calibration(predicted, actual, bins=10):
     """Predicted over actual error power in each decile of the predicted variance.
 

@@ -20,7 +20,8 @@ class Claim:
     member or an estimator of the test data) the difference to that one's. Holds if <= `gate`.
     `data`: the part of the test data that counts (its `TestData.name`; None: all of it). `published`: the
     literature's number, and `published_on` the data that it was measured on, in words that say whether they are
-    these: the two stand beside each other in tables."""
+    these: the two stand beside each other in tables. `rate`, of a scheme that measures itself: the number is no error at
+    one SNR but the SNR, in dB, where the first quantity falls to this rate, `snr_db` one near it."""
 
     name: str
     member: str
@@ -30,6 +31,7 @@ class Claim:
     gate: float | None = None
     data: str | None = None
     published_on: str | None = None
+    rate: float | None = None
 
 
 @dataclass
@@ -93,7 +95,9 @@ def published_on(claim):
 def nmse_claim(claim):
     """A `Claim` of a manifest (a dict) as a line: what is measured, its gate, what is published and on which data."""
     against = f" minus that of `{claim['against']}`" if claim.get("against") else ""
-    text = f"{claim['name']}: NMSE of `{claim['member']}`{against} at {claim['snr_db']:g} dB"
+    rate = claim.get("rate")
+    what, at = ("NMSE", f"{claim['snr_db']:g} dB") if rate is None else ("SNR", f"an error rate of {rate:g}")
+    text = f"{claim['name']}: {what} of `{claim['member']}`{against} at {at}"
     if claim.get("gate") is not None:
         text += f" at most {claim['gate']} dB"
     if claim.get("published") is not None:
