@@ -10,21 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base.signal import complex_noise
 from . import tdl
 
 N_FFT = 64
 SHORTEST = 0.1  # rms delay spread: 10 ns, "very short" in TR 38.901 table 7.7.3-1, at 10 MHz
 WINDOW = 14.6  # where the last path lies at the latest
 TIMING = 2.0  # the receiver's window begins up to so many samples early
+TAIL = 32  # samples after which a packet has died away
+PATHS = max(tdl.profile(name).delays.size for name in tdl.PROFILES)
 
 
 @dataclass(frozen=True)
 class Packets:
-    """n packets. response: [n, links, 64] complex64, E|h|^2 = 1, fftshifted. names: n letters of profiles; spread,
-    timing: [n] samples."""
+    """n packets. response: [n, links, 64] complex64, E|h|^2 = 1, fftshifted. gains: of each path, [n, links, PATHS], 0
+    beyond the profile's. names: n letters of profiles; spread, timing: [n] samples."""
 
     response: np.ndarray
+    gains: np.ndarray
     names: np.ndarray
     spread: np.ndarray
     timing: np.ndarray
@@ -33,12 +35,21 @@ class Packets:
         """The same packets, `size` at a time."""
         for first in range(0, len(self.names), size):
             part = slice(first, first + size)
-            yield Packets(self.response[part], self.names[part], self.spread[part], self.timing[part])
+            yield Packets(self.response[part], self.gains[part], self.names[part], self.spread[part], self.timing[part])
 
     def covariances(self):
         """E[h h^H] of a link given its packet's profile, spread and timing, [n, 64, 64]: what a genie knows."""
         said = zip(self.names, self.spread, self.timing, strict=True)
         return np.array([tdl.covariance(name, spread, N_FFT, timing) for name, spread, timing in said])
+
+    def through(self, i, sent):
+        """What the antennas of packet i hear, without noise: samples [2, N] of two transmit antennas -> [2, N + TAIL],
+        the first path without delay: how early the window begins is the receiver's own doing."""
+        length = sent.shape[1] + TAIL
+        profile = tdl.profile(str(self.names[i]))
+        waves = np.exp(-2j * np.pi * np.fft.fftfreq(length)[:, None] * profile.delays * self.spread[i])
+        response = (self.gains[i, :, : profile.delays.size] @ waves.T).reshape(2, 2, length)
+        return np.fft.ifft(np.einsum("rtf,tf->rf", response, np.fft.fft(sent, length)))
 
 
 def longest(name):
@@ -55,16 +66,11 @@ def draw(rng, n, links=4):
     spread = SHORTEST * (upper / SHORTEST) ** rng.random(n)
     timing = TIMING * rng.random(n)
     response = np.empty((n, links, N_FFT), np.complex64)
+    gains = np.zeros((n, links, PATHS), np.complex64)
     for name in tdl.PROFILES:
         mine = np.flatnonzero(names == name)
-        response[mine] = _responses(tdl.profile(name), spread[mine], timing[mine], rng, links)
-    return Packets(response, names, spread, timing)
-
-
-def _responses(profile, spread, timing, rng, links):
-    """[m, links, 64] of m packets of one profile; a specular path has its power exactly (`tdl.gains`)."""
-    gains = complex_noise(rng, (len(spread), links, profile.powers.size), profile.powers)
-    if profile.line_of_sight:
-        gains[:, :, 0] = np.sqrt(profile.powers[0]) * np.exp(2j * np.pi * rng.random(gains.shape[:2]))
-    waves = tdl.steering(spread[:, None] * profile.delays + timing[:, None], N_FFT)
-    return gains @ waves.swapaxes(1, 2)
+        delays = tdl.profile(name).delays * spread[mine, None] + timing[mine, None]
+        paths = tdl.gains(name, rng, len(mine) * links).reshape(len(mine), links, -1)
+        gains[mine, :, : paths.shape[2]] = paths
+        response[mine] = paths @ tdl.steering(delays, N_FFT).swapaxes(1, 2)
+    return Packets(response, gains, names, spread, timing)
