@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.signal import complex_noise
+from ..phy import mimo_ofdm
 from . import tdl
 
 N_FFT = 64
@@ -50,6 +52,26 @@ class Packets:
         waves = np.exp(-2j * np.pi * np.fft.fftfreq(length)[:, None] * profile.delays * self.spread[i])
         response = (self.gains[i, :, : profile.delays.size] @ waves.T).reshape(2, 2, length)
         return np.fft.ifft(np.einsum("rtf,tf->rf", response, np.fft.fft(sent, length)))
+
+
+class Air:
+    """Packets of `phy.mimo_ofdm` in, one after the other; each meets a channel of its own, drawn as `draw` does, and
+    noise. spread: rms delay spread of the last packet's channel, samples."""
+
+    def __init__(self, seed=1):
+        self._rng, self._late, self.spread = np.random.default_rng(seed), np.zeros((2, TAIL)), 0.0
+
+    def hear(self, sent, snr_db):
+        """Samples [2, N] of a packet -> what two antennas hear of it [2, N], with the end of the packet before. snr_db:
+        power of both transmit antennas over noise, on a carrier of data at one receive antenna."""
+        packet = draw(self._rng, 1)
+        self.spread = float(packet.spread[0])
+        heard = packet.through(0, sent)
+        heard[:, :TAIL] += self._late
+        self._late = heard[:, sent.shape[1] :]
+        # A carrier of unit power has N_FFT / GAIN^2 of the samples' noise.
+        noise_var = mimo_ofdm.ANTENNAS * 10 ** (-snr_db / 10) * mimo_ofdm.GAIN**2 / N_FFT
+        return heard[:, : sent.shape[1]] + complex_noise(self._rng, sent.shape, noise_var)
 
 
 def longest(name):
