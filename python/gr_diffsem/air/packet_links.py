@@ -92,7 +92,7 @@ def draw(rng, n, links=4):
     for name in tdl.PROFILES:
         mine = np.flatnonzero(names == name)
         delays = tdl.profile(name).delays * spread[mine, None] + timing[mine, None]
-        paths = tdl.gains(name, rng, len(mine) * links).reshape(len(mine), links, -1)
+        paths = tdl.gains(name, rng, len(mine) * links).reshape(len(mine), links, delays.shape[1])
         gains[mine, :, : paths.shape[2]] = paths
         response[mine] = paths @ tdl.steering(delays, N_FFT).swapaxes(1, 2)
     return Packets(response, gains, names, spread, timing)
