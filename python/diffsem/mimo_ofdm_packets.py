@@ -75,20 +75,20 @@ class mimo_ofdm_cut(gr.basic_block):
 
 
 class mimo_ofdm_decide(gr.sync_block):
-    """Links [256] and spectra (tagged with their noise variance) in; octets and equalised points, two for each, out.
-    interpolate: links are looks, between which lines are drawn."""
+    """Links [256] and spectra (tagged with their noise variance) in; octets, equalised points, two for each, and
+    the links that were used out. interpolate: links are looks, between which lines are drawn."""
 
     def __init__(self, pilots, symbols, interpolate=False):
         from gr_diffsem.phy import mimo_ofdm as phy
 
         self._phy, self._pilots, self._interpolate = phy, pilots, interpolate
         self._shape = (2, 1 + symbols, phy.LAYOUT.fft_len)
-        octets = phy.packet_octets(pilots, symbols)
+        octets, links = phy.packet_octets(pilots, symbols), phy.observed(pilots).size
         gr.sync_block.__init__(
             self,
             name="mimo_ofdm_decide",
-            in_sig=[(np.complex64, phy.observed(pilots).size), (np.complex64, int(np.prod(self._shape)))],
-            out_sig=[(np.uint8, octets), (np.complex64, 2 * octets)],
+            in_sig=[(np.complex64, links), (np.complex64, int(np.prod(self._shape)))],
+            out_sig=[(np.uint8, octets), (np.complex64, 2 * octets), (np.complex64, links)],
         )
         self.set_tag_propagation_policy(gr.TPP_DONT)
 
@@ -101,5 +101,5 @@ class mimo_ofdm_decide(gr.sync_block):
                 links = self._phy.interpolate(links[None], self._pilots)[0]
             received = input_items[1][i].reshape(self._shape)
             octets, points = self._phy.receive(received, links, noise.get(i, 1e-12), self._pilots)
-            output_items[0][i], output_items[1][i] = octets, points.ravel()
+            output_items[0][i], output_items[1][i], output_items[2][i] = octets, points.ravel(), links.ravel()
         return count

@@ -23,9 +23,7 @@ class mimo_ofdm_rx(gr.hier_block2):
     ``posterior`` and ``lmmse``. Raises ValueError naming the parameter, its value and the remedy.
     """
 
-    def __init__(
-        self, estimator="posterior", pilots="all", symbols=8, threshold=0.8, scheme="mimo_ofdm_chanest"
-    ):
+    def __init__(self, estimator="posterior", pilots="all", symbols=8, threshold=0.8, scheme="mimo_ofdm_chanest"):
         import numpy as np
         from gr_diffsem.base.errors import UserError
         from gr_diffsem.phy import mimo_ofdm as phy
@@ -66,5 +64,5 @@ class mimo_ofdm_rx(gr.hier_block2):
         self.connect((cut, 1), (decide, 1))
         self.connect((decide, 0), blocks.vector_to_stream(gr.sizeof_char, octets), (self, 0))
         self.connect((decide, 1), blocks.vector_to_stream(gr.sizeof_gr_complex, 2 * octets), (self, 1))
-        self.connect((found, 0), (self, 2))
+        self.connect((decide, 2), (self, 2))
         self._parts = cut, decide, found

@@ -151,7 +151,10 @@ def nearest(points):
     """Label of the 16-QAM point nearest to each of `points`, any shape."""
     step = constellation.axis_levels(BITS)
     order = np.argsort(step)
-    part = [order[np.clip(np.round((v - step.min()) / (step.max() - step.min()) * 3), 0, 3).astype(int)] for v in _axes(points)]
+    part = [
+        order[np.clip(np.round((v - step.min()) / (step.max() - step.min()) * 3), 0, 3).astype(int)]
+        for v in _axes(points)
+    ]
     return part[0] << 2 | part[1]
 
 
