@@ -10,8 +10,8 @@ ESTIMATORS = ("posterior", "lmmse", "ls")
 
 
 class mimo_ofdm_rx(gr.hier_block2):
-    """Samples of two receive antennas in; octets (port 0), equalised points of both streams (1) and the four channels as
-    they were estimated (2: vectors of 256, links of 64 carriers: receive antenna 0 from 0 and 1, then 1) out.
+    """Samples of two receive antennas in; octets (port 0), equalised points of both streams (1) and the four channels
+    as they were estimated (2: vectors of 256, links of 64 carriers: receive antenna 0 from 0 and 1, then 1) out.
 
     gr-digital's Schmidl-Cox detector finds packets and the carrier offset on antenna 0; the noise variance comes from
     carriers that nobody uses; the channel is estimated from one symbol of pilots; symbols of both streams are decided

@@ -2,8 +2,8 @@
 """Channels of packets between several antennas: TDL-A..E with a delay spread, and a beginning, of each packet's own.
 
 All links of a packet have the same profile, delay spread and timing, and fade independently: antennas that are a
-wavelength apart see the same scatterers under other phases. Delays are in samples of a 64-carrier symbol, and every path
-lies within WINDOW, so that a guard interval of 16 samples keeps symbols apart.
+wavelength apart see the same scatterers under other phases. Delays are in samples of a 64-carrier symbol, and every
+path lies within WINDOW, so that a guard interval of 16 samples keeps symbols apart.
 """
 
 from dataclasses import dataclass
@@ -80,8 +80,8 @@ def longest(name):
 
 
 def draw(rng, n, links=4):
-    """n `Packets`: profiles equally often, spreads uniform in their logarithm from SHORTEST to `longest` (the spreads of
-    TR 38.901 table 7.5-6 are normal in it), timing uniform."""
+    """n `Packets`: profiles equally often, spreads uniform in their logarithm from SHORTEST to `longest` (in TR 38.901
+    table 7.5-6 they are normal in it), timing uniform."""
     names = rng.choice(tdl.PROFILES, n)
     most = {name: longest(name) for name in tdl.PROFILES}
     upper = np.array([most[name] for name in names])

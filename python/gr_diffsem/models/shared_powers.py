@@ -21,9 +21,9 @@ from .delay_doppler import FLOOR, UNSEEN, Mixer, Solved, Waves, solve
 
 class SharedPowers(nn.Module):
     """x [B, 2, links, carriers] of unit component variance, sigma [B, 1, links, carriers] -> mean as x, log variance as
-    sigma. groups: links l and l + groups are observed alike, on average (transmit antennas); steps: of conjugate
-    gradients, in each round; last: those of the last round once it is trained; delays: places; channels, hidden, blocks:
-    of the mixers."""
+    sigma. groups: links l and l + groups are observed alike (transmit antennas); steps: of conjugate gradients, in each
+    round; last: those of the last round once it is trained; delays: places; channels, hidden, blocks: of the mixers;
+    spread: width of what says the error variance."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class SharedPowers(nn.Module):
         groups=2,
         delays=48,
         steps=(4, 8, 16),
-        last=24,
+        last=16,
         channels=32,
         hidden=32,
         blocks=2,

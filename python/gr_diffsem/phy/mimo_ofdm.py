@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A packet of two streams over OFDM, from two transmit antennas to two receive antennas.
 
-52 of 64 carriers are used, as in IEEE 802.11a. A word for timing comes first, from antenna 0 alone. The symbol behind it
-holds pilots: on each of their carriers one antenna sends and the other is silent, so that antennas are orthogonal in
+52 of 64 carriers are used, as in IEEE 802.11a. A word for timing comes first, from antenna 0 alone. The symbol behind
+it holds pilots: on each of their carriers one antenna sends and the other is silent, so that antennas are orthogonal in
 frequency. With pilots `all` the 52 carriers alternate between the antennas (spacing 2); with `half` each antenna has
 every fourth carrier, the odd ones (spacing 4, which a guard interval of 16 samples of 64 just bears: 64 / 4), and the
 even ones carry data. In all other symbols both antennas send 16-QAM on all 52 carriers. An antenna has unit power on a
@@ -35,9 +35,8 @@ def pilot_mask(pilots="all"):
     """[2, 64] bool: carriers where each antenna's pilots lie. Raises UserError for a name that is not in PILOTS."""
     if pilots not in PILOTS:
         raise unknown("pilots", pilots, PILOTS)
-    if pilots == "all":
-        return np.stack([IS_USED & (K % 2 == antenna) for antenna in range(ANTENNAS)])
-    return np.stack([IS_USED & (K % 4 == 1 + 2 * antenna) for antenna in range(ANTENNAS)])
+    spacing, firsts = (2, (0, 1)) if pilots == "all" else (4, (1, 3))
+    return np.stack([IS_USED & (K % spacing == first) for first in firsts])
 
 
 def observed(pilots="all"):
@@ -149,17 +148,13 @@ def detect(y, h):
 
 def nearest(points):
     """Label of the 16-QAM point nearest to each of `points`, any shape."""
-    step = constellation.axis_levels(BITS)
-    order = np.argsort(step)
-    part = [
-        order[np.clip(np.round((v - step.min()) / (step.max() - step.min()) * 3), 0, 3).astype(int)]
-        for v in _axes(points)
-    ]
-    return part[0] << 2 | part[1]
+    levels = constellation.axis_levels(BITS)
+    order, low, apart = np.argsort(levels), levels.min(), np.ptp(levels) / 3
 
+    def label(part):
+        return order[np.clip(np.round((part - low) / apart), 0, 3).astype(int)]
 
-def _axes(points):
-    return points.real, points.imag
+    return label(points.real) << 2 | label(points.imag)
 
 
 def equalised(y, h, noise_var):

@@ -20,8 +20,8 @@ class Claim:
     member or an estimator of the test data) the difference to that one's. Holds if <= `gate`.
     `data`: the part of the test data that counts (its `TestData.name`; None: all of it). `published`: the
     literature's number, and `published_on` the data that it was measured on, in words that say whether they are
-    these: the two stand beside each other in tables. `rate`, of a scheme that measures itself: the number is no error at
-    one SNR but the SNR, in dB, where the first quantity falls to this rate, `snr_db` one near it."""
+    these: the two stand beside each other in tables. `rate`, of a scheme that measures itself: the number is no error
+    at one SNR but the SNR, in dB, where the first quantity falls to this rate, `snr_db` one near it."""
 
     name: str
     member: str

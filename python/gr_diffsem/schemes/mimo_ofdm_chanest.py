@@ -46,9 +46,9 @@ class MimoOfdmChanest(Scheme):
     realisations = 600
     fallbacks = {"posterior": "lmmse"}
     data = (
-        "drawn as training goes (gr_diffsem.air.packet_links): TDL-A..E of 3GPP TR 38.901 equally often, for each packet "
-        "an rms delay spread uniform in its logarithm, from 10 ns at 10 MHz to where the profile's last path leaves the "
-        "guard interval, and a window that begins 0 to 2 samples early. Nothing recorded"
+        "drawn as training goes (gr_diffsem.air.packet_links): TDL-A..E of 3GPP TR 38.901 equally often, for each "
+        "packet an rms delay spread uniform in its logarithm, from 10 ns at 10 MHz to where the profile's last path "
+        "leaves the guard interval, and a window that begins 0 to 2 samples early. Nothing recorded"
     )
     training_snr_db = (0.0, 36.0)  # of a pilot
 
@@ -150,8 +150,8 @@ class MimoOfdmChanest(Scheme):
     def card(self):
         return (
             "For packets of two antennas on either side, 64 carriers and a guard interval of 16 samples, the channel "
-            "constant within a packet, its delays from 0 to 14.6 samples, all links of one delay profile. Trained on the "
-            "pilots of `phy.mimo_ofdm`, `all` and `half`, and on other combs of spacing 2 to 4; sets of observed "
+            "constant within a packet, its delays from 0 to 14.6 samples, all links of one delay profile. Trained on "
+            "the pilots of `phy.mimo_ofdm`, `all` and `half`, and on other combs of spacing 2 to 4; sets of observed "
             "carriers of another kind were not tried. Antennas whose profiles differ break what it goes by."
         )
 
