@@ -56,7 +56,8 @@ class mimo_ofdm_rx(gr.hier_block2):
             self.connect(oscillator, (mixer, 1))
         found = cut
         if estimator != "ls":
-            unused = 2 * (1 + symbols) * int(np.sum(~phy.IS_USED))
+            # What the noise is measured on; the guard reads it, and an average knows no guard.
+            unused = 2 * (1 + symbols) * int(np.sum(~phy.IS_USED)) if estimator == "posterior" else 0
             seen = np.flatnonzero(phy.observed(pilots)).tolist()
             found = estimate(f"{scheme}/{estimator}", noise="tag", observed=seen, noise_freedom=unused)
             self.connect((cut, 0), found)
