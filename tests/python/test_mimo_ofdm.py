@@ -10,9 +10,10 @@ from gr_diffsem.air import packet_links, tdl
 from gr_diffsem.base import model_packages
 from gr_diffsem.base.errors import UserError
 from gr_diffsem.base.signal import complex_noise
-from gr_diffsem.eval import scores
+from gr_diffsem.eval import measured, scores
 from gr_diffsem.phy import mimo_ofdm as phy
 from gr_diffsem.schemes import mimo_ofdm_chanest as scheme
+from gr_diffsem.schemes.base import Claim, nmse_claim
 
 
 @pytest.mark.parametrize(("pilots", "each"), [("all", 26), ("half", 13)])
@@ -115,6 +116,18 @@ def test_the_snr_at_a_rate_lies_on_lines_of_its_logarithm():
     )
     assert scores.snr_at(1e-2, [0, 10, 20], np.array([[100.0, 30, 0]]), powers) == 10
     assert np.isnan(scores.snr_at(1e-4, [0, 10, 20], np.array([[100.0, 30, 3]]), powers))
+
+
+def test_a_claim_of_an_snr_is_the_distance_of_two_curves():
+    """The second method is as good 2 dB later: so says the claim, and its interval holds it."""
+    levels, power = np.arange(0.0, 30, 2), np.full((15, 400), 100.0)
+    curve = np.random.default_rng(2).binomial(100, np.clip(0.4 * 10 ** (-levels / 10), 0, 1)[:, None], (15, 400))
+    rows = [(curve, power), (np.vstack([curve[:1], curve[:-1]]), power)]
+    claim = Claim("loss", "a", 16, "b", gate=-1.0, rate=1e-2)
+    found = measured._at_rate(claim, rows, levels.tolist())
+    assert found["ours"] == pytest.approx(-2) and found["holds"]
+    assert found["ci95"][0] <= -2 <= found["ci95"][1]
+    assert "SNR of `a` minus that of `b` at an error rate of 0.01 at most -1.0 dB" in nmse_claim(vars(claim))
 
 
 SHIPPED = {("posterior", "all"): -23.4, ("posterior", "half"): -20.6}  # NMSE at 20 dB, 0.4 dB above what was measured
