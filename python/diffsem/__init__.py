@@ -15,6 +15,8 @@ from .frame_format_of import frame_format_of as frame_format_of
 from .image_sink import image_sink as image_sink
 from .image_source import image_source as image_source
 from .image_view import image_view as image_view
+from .mimo_ofdm_rx import mimo_ofdm_rx as mimo_ofdm_rx
+from .mimo_ofdm_tx import mimo_ofdm_tx as mimo_ofdm_tx
 from .ofdm_rx import ofdm_rx as ofdm_rx
 from .pdu_zmq_sink import pdu_zmq_sink as pdu_zmq_sink
 from .pdu_zmq_source import pdu_zmq_source as pdu_zmq_source

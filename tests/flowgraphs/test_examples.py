@@ -439,6 +439,7 @@ def test_every_example_is_tested():
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
     tested |= {"channel_generator", "ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
     tested |= {"city_walk", "mimo_joint", "digits", "digits_latent", "encoded_digits", "draws"}
+    tested |= {"mimo_ofdm", "mimo_ofdm_tx_zmq", "mimo_ofdm_rx_zmq"}  # test_mimo_ofdm.py
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     tested |= {"video_loopback", "video_tx_zmq", "video_rx_zmq"}

@@ -56,7 +56,7 @@ def copy(tmp_path_factory):
         ("gr_diffsem/base/errors.py", "from ..eval import scores", "each room knows only those below it"),
         ("gr_diffsem/codec/frames.py", "def late():\n    from ..air import symbol_channel", "each room knows only"),
         ("gr_diffsem/receivers/wifi/wifi_phy.py", "from ...models import mlp", "each room knows only"),
-        ("diffsem/publish_stats.py", "from gr_diffsem.apps import top", "the blocks use base and codec"),
+        ("diffsem/publish_stats.py", "from gr_diffsem.apps import top", "the blocks use base, phy and codec"),
         ("gr_diffsem/radiomap/sites.py", "from ..models import classical", "each room knows only"),
         ("gr_diffsem/package/info.py", "def late():\n    import gnuradio.blocks", "only eval and apps use GNU Radio"),
         ("gr_diffsem/apps/top.py", "from ..reference import plans", "the twin is an oracle"),

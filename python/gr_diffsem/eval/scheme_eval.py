@@ -104,6 +104,8 @@ def _report(scheme, package, args):
     for name in chosen:
         if name not in run_member.errors:
             run_member(name, f"{package}/{name}" if package.is_dir() else str(package))
+    for name in () if args.members else scheme.rivals:
+        run_member(name, str(model_packages.locate(name, checkout_first=True)[0]))
     for name in data[0].estimators:
         run_member.closed_form(name)
     default = model_packages.read_manifest(package).get("default") if package.is_dir() else names[0]

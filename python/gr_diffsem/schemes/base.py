@@ -156,6 +156,7 @@ class Scheme:
     snr_db = (-10, -5, 0, 5, 10, 15, 20)
     baselines = ()  # files of `tensors` that no member names: what the estimators of `test_data` read
     realisations = 2000  # that `gr-diffsem eval` takes where none are asked for: fewer where one costs seconds
+    rivals: tuple = ()  # other packages whose default member is measured on the same samples
     evaluations = (1, 3, 10, 30)  # of the default member with posterior_mean, in an evaluation
     training_snr_db = (-12.0, 34.0)
     data = ""
