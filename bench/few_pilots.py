@@ -17,7 +17,8 @@ sample, and beside it the step that was nearest to the truth, which no receiver 
 
 CDL-C (TR 38.901, table 7.7.1-3): 24 clusters of 20 rays at the table's angles, azimuth alone, two linear arrays at
 half a wavelength, random phases: a Gaussian channel of one covariance, which the genie is told in full. LMMSE has the
-average covariance, over the random pairings of rays within a cluster, or of rows and columns alone. Ours is `mimo_pilot_posterior` as it ships, which never saw such channels.
+average covariance, over the random pairings of rays within a cluster, or of rows and columns alone. Ours is
+`mimo_pilot_posterior` as it ships, which never saw such channels.
 """
 
 import argparse
