@@ -99,8 +99,18 @@ def variational_steps(rx, tx, **keys):
             counts = [participation(power.sum(1)), participation(power.sum(2)), participation(power.flatten(1)), above]
             return torch.log(torch.stack(counts, 1))
 
-        def steps(self, x, sigma):
-            """(mean [B, 2, rx, tx], noise of the observed elements, what was observed [B, 1, rx, tx], features)."""
+        def step(self, h, before, x, noise, level):
+            """One step at a level, one number [1]: (x's mean, h, the prior's mean of x, what it states [B])."""
+            mean, stated = self.prior(h + MOMENTUM * (h - before), level * torch.ones_like(noise))
+            mean = self.into(mean)
+            open_to = TRUST * level**2 / (1 + level**2)
+            now = mean + open_to / (open_to + noise) * (x - mean)
+            return now, self.back(now), mean, stated.mean((1, 2, 3))
+
+        def features(self, x, sigma, h, trace):
+            """(noise of the observed elements [B], what was observed [B, 1, rx, tx], features [B, FEATURES]).
+
+            trace: x's mean, the prior's and what it stated, at each of SEEN."""
             noise = sigma.reshape(-1, 1, rx, tx) ** 2
             there = (noise < NOT_OBSERVED).to(x.dtype)
             number = there.sum((1, 2, 3))
@@ -112,35 +122,69 @@ def variational_steps(rx, tx, **keys):
                 return [torch.log(part + 1e-7) for part in (seen, other)]
 
             known = (noise * there).sum((1, 2, 3)) / number.clamp(min=1)
-            h = before = torch.zeros_like(x)
             seen, told = torch.zeros_like(x), []
-            for k, level in enumerate(levels, 1):
-                wide = torch.full_like(noise, level)
-                mean, stated = self.prior(h + MOMENTUM * (h - before), wide)
-                mean = self.into(mean)
-                open_to = TRUST * level**2 / (1 + level**2)
-                now = mean + open_to / (open_to + noise) * (x - mean)
-                if k in SEEN:
-                    told += [*of_both(now - seen), *of_both(now - mean), stated.mean((1, 2, 3))]
-                    seen = now
-                before, h = h, self.back(now)
-            left = (x - now) ** 2 / noise
-            left = torch.log((left * there).sum((1, 2, 3)) / 2 / number.clamp(min=1) + 1e-3)
-            told += [torch.log(known + 1e-7), number / (rx * tx), left]
+            for now, mean, stated in trace:
+                told += [*of_both(now - seen), *of_both(now - mean), stated]
+                seen = now
+            left = ((x - seen) ** 2 / noise * there).sum((1, 2, 3)) / 2 / number.clamp(min=1)
+            told += [torch.log(known + 1e-7), number / (rx * tx), torch.log(left + 1e-3)]
             features = torch.cat((torch.stack(told, 1), self.angular_counts(h, known)), 1)
-            return now, known, there, features / 4
+            return known, there, features / 4
+
+        def steps(self, x, sigma):
+            """(mean [B, 2, rx, tx], and what `features` gives)."""
+            noise = sigma.reshape(-1, 1, rx, tx) ** 2
+            h = before = torch.zeros_like(x)
+            trace = []
+            for k, level in enumerate(levels, 1):
+                now, after, mean, stated = self.step(h, before, x, noise, torch.full((1,), level, device=x.device))
+                before, h = h, after
+                if k in SEEN:
+                    trace.append((now, mean, stated))
+            return now, *self.features(x, sigma, h, trace)
 
         def variances(self, features, known):
             """Variance of an element that was observed, and of one that was not, each [B]."""
             alone = torch.exp(self.spread(features).clamp(-18, 2))
             return 1 / (1 / (known + 1e-9) + 1 / alone[:, 0]), alone[:, 1]
 
+        def log_variance(self, known, there, features):
+            """[B, 1, rx, tx]."""
+            seen, other = (v.reshape(-1, 1, 1, 1) for v in self.variances(features, known))
+            return torch.log(there * seen + (1 - there) * other)
+
         def forward(self, x, sigma):
             shape = x.shape
-            mean, known, there, features = self.steps(x.reshape(-1, 2, rx, tx), sigma)
-            seen, other = (v.reshape(-1, 1, 1, 1) for v in self.variances(features, known))
-            log_variance = torch.log(there * seen + (1 - there) * other)
-            return mean.reshape(shape), log_variance.reshape(-1, 1, *shape[2:])
+            mean, *told = self.steps(x.reshape(-1, 2, rx, tx), sigma)
+            return mean.reshape(shape), self.log_variance(*told).reshape(-1, 1, *shape[2:])
+
+        def onnx_graph(self, example):
+            """Its graph: a step's, as often as there are steps, and the variance's. All at once takes torch many
+            minutes. example: {"x", "sigma"} tensors."""
+            from . import unrolled
+
+            net = self
+
+            class Step(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.prior, self.into, self.back = net.prior, net.into, net.back
+
+                def forward(self, h, before, x, sigma, level):
+                    *found, stated = net.step(h, before, x, sigma**2, level)
+                    return *found, stated[:, None]
+
+            class Spread(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.spread, self.angles = net.spread, net.angles
+                    self.register_buffer("rows", net.rows)
+
+                def forward(self, x, sigma, h, means, priors, stated):
+                    parts = zip(means.chunk(len(SEEN), 1), priors.chunk(len(SEEN), 1), stated.unbind(1), strict=True)
+                    return net.log_variance(*net.features(x, sigma, h, list(parts)))
+
+            return unrolled.graph(Step(), Spread(), example, levels, SEEN)
 
     return VariationalSteps()
 
