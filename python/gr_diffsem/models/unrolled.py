@@ -6,8 +6,8 @@ def graph(step, after, example, levels, seen):
     """An ONNX model x, sigma -> (mean, log variance).
 
     step(h, before, x, sigma, level [1]) -> (mean, h, a, b), begun at h = before = 0, is taken at each of `levels`;
-    after(x, sigma, h, means, as, bs: of the steps that `seen` counts from 1, joined along axis 1) -> log variance. example: {"x", "sigma"}
-    tensors."""
+    after(x, sigma, h, means, as, bs) -> log variance, told those of the steps that `seen` counts from 1, joined along
+    axis 1. example: {"x", "sigma"} tensors."""
     import onnx
     import torch
 

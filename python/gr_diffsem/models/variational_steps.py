@@ -105,7 +105,7 @@ def variational_steps(rx, tx, **keys):
             mean = self.into(mean)
             open_to = TRUST * level**2 / (1 + level**2)
             now = mean + open_to / (open_to + noise) * (x - mean)
-            return now, self.back(now), mean, stated.mean((1, 2, 3))
+            return now, self.back(now), mean, stated.mean((1, 2, 3)).clamp(min=-18.0)  # nothing is passed: -inf
 
         def features(self, x, sigma, h, trace):
             """(noise of the observed elements [B], what was observed [B, 1, rx, tx], features [B, FEATURES]).

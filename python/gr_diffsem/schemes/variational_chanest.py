@@ -55,6 +55,12 @@ class VariationalChanest(MimoPilotPosterior):
         title = f"{STEPS} steps in the mean, amortised variance"
         return {"variational": Network(large_array, title, 0.0, minutes=12, batch=32, rate=3e-3)}
 
+    def write_network(self, net, path, network, facts):
+        """The variance is seen by logarithms of small differences, which show what rounding differs by."""
+        from ..models import onnx_export
+
+        return onnx_export.write(net, path, self, network, facts, limit=5e-3)
+
     def classical(self):
         return {}
 
