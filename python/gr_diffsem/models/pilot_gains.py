@@ -24,6 +24,26 @@ def pilot_basis(antennas, seed=1):
     return (turns * basis / np.sqrt(antennas)).astype(np.complex64)
 
 
+def turned(matrix):
+    """[B, 2, rx, tx] times a fixed complex matrix [tx, tx] on the right. A torch module without parameters."""
+    import torch
+    from torch import nn
+
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            top = torch.cat((matrix.real, matrix.imag), 1)
+            both = torch.cat((top, torch.cat((-matrix.imag, matrix.real), 1)), 0).contiguous()
+            self.register_buffer("matrix", both, persistent=False)
+
+        def forward(self, x):
+            b, _, rx, tx = x.shape
+            y = x.transpose(1, 2).reshape(b * rx, 2 * tx) @ self.matrix
+            return y.reshape(b, rx, 2, tx).transpose(1, 2)
+
+    return Turned()
+
+
 def pilot_gains(rx, tx, stages, **keys):
     """Posterior mean of x = H U, U = pilot_basis(tx): planes x [B, 2, rx, tx] and a level for each element
     [B, 1, rx, tx] -> mean, log variance. A torch module. keys: of `angular_gains`, which each stage has one of.
@@ -41,20 +61,6 @@ def pilot_gains(rx, tx, stages, **keys):
 
     basis = torch.from_numpy(pilot_basis(tx))
 
-    class Turned(nn.Module):
-        """[B, 2, rx, tx] times a fixed complex matrix on the right."""
-
-        def __init__(self, matrix):
-            super().__init__()
-            top = torch.cat((matrix.real, matrix.imag), 1)
-            both = torch.cat((top, torch.cat((-matrix.imag, matrix.real), 1)), 0).contiguous()
-            self.register_buffer("matrix", both, persistent=False)
-
-        def forward(self, x):
-            b = x.shape[0]
-            y = x.transpose(1, 2).reshape(b * rx, 2 * tx) @ self.matrix
-            return y.reshape(b, rx, 2, tx).transpose(1, 2)
-
     class PilotGains(nn.Module):
         START_NAMES = ("place",)  # parameters of `angular_gains` that no layer holds
 
@@ -63,7 +69,7 @@ def pilot_gains(rx, tx, stages, **keys):
             self.stages = nn.ModuleList(angular_gains(rx, tx, **keys) for _ in range(stages))
             self.level = nn.Parameter(torch.zeros(stages))
             self.trust = nn.Parameter(torch.zeros(stages))
-            self.into, self.back = Turned(basis), Turned(basis.conj().T.contiguous())
+            self.into, self.back = turned(basis), turned(basis.conj().T.contiguous())
 
         def multiply_adds(self):
             """Multiply-adds of one evaluation of one item."""
