@@ -92,7 +92,7 @@ def pilot_gains(rx, tx, stages, **keys):
                         weights |= {f"{prefix}{name}.{part}": value for part, value in parts.items()}
             return weights
 
-        def forward(self, x, sigma, *numbers):
+        def forward(self, x, sigma, number=None):
             shape = x.shape
             x = x.reshape(-1, 2, rx, tx)
             noise = sigma.reshape(-1, 1, rx, tx) ** 2
@@ -105,7 +105,7 @@ def pilot_gains(rx, tx, stages, **keys):
             for k, stage in enumerate(self.stages):
                 level = torch.sqrt(variance * mixing + passed) * torch.exp(self.level[k])
                 level = level.clamp(0.003, 30.0).expand(-1, -1, rx, tx)
-                h, log_variance = stage(h + self.back(a * (x - there)), level, *numbers)
+                h, log_variance = stage(h + self.back(a * (x - there)), level, number)
                 variance = torch.exp(log_variance + self.trust[k]).mean((2, 3), keepdim=True)
                 there = self.into(h)
             # Where x is measured better than the mean level, the estimate moves to it; at equal levels it has seen x.

@@ -39,7 +39,9 @@ def main(old, out):
 
     large = large_array(3)
     weights, words = training.weights_to_begin_from(old, large)
-    weights = cut(large.widened(weights), ris_chanest.network(), *ris_chanest.SCHEME.shape)
+    net = ris_chanest.network()
+    beside = {"level": net.level.detach(), "trust": net.trust.detach()}  # which an exported graph has within constants
+    weights = beside | cut(large.widened(weights), net, *ris_chanest.SCHEME.shape)
     words += f", cut to {ris_chanest.RX} x {ris_chanest.ELEMENTS} antennas"
     torch.save({"scheme": "ris_chanest", "member": "diffusion", "average": weights, "step": 0, "start": words}, out)
 

@@ -35,6 +35,11 @@ RICE_DB = (10.0, 5.0)  # line of sight over all else: base station to surface, s
 SECTOR = np.pi / 3  # angles lie within it, on both sides of broadside
 OBSERVED = np.broadcast_to(np.arange(ELEMENTS) < PATTERNS, (RX, ELEMENTS))
 FIT = 40_000  # channels of the average covariance
+DRAWS = 8  # whose mean is one answer
+GREEDY, ON_GRID = "greedy, grid twice as fine", "greedy, on the grid"
+IGNORING, WHITE = "the same prior, phase noise ignored", "the same prior, phase noise taken for white"
+AVERAGED = f"mean of {DRAWS} draws of student4"
+PUBLISHED_ON = "its authors' mmWave simulation, its phase noise and patterns not ours"
 STOPS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.6, 2.0, 2.5, 3.0)  # what greedy recovery may leave, over the noise
 
 
@@ -155,7 +160,7 @@ def best_stop(greedy, noise_var, phase_noise, count=60):
 
 def network():
     """The torch module of every member."""
-    return pilot_gains(RX, ELEMENTS, STAGES, channels=16, depths=(2, 2), reach=(3, 3), told=1)
+    return pilot_gains(RX, ELEMENTS, STAGES, channels=16, depths=(2, 2), reach=(3, 3), told=True)
 
 
 class RisChanest(Scheme):
@@ -165,9 +170,7 @@ class RisChanest(Scheme):
         "T. Salimans and J. Ho 2022 (progressive distillation)"
     )
     shape, axes = (RX, ELEMENTS), ("antenna", "pattern")
-    condition = (
-        {"name": "phase_noise", "type": "float32", "shape": [], "null": 0.0, "least": 0.0, "most": MOST},
-    )
+    condition = ({"name": "phase_noise", "type": "float32", "shape": [], "null": 0.0, "least": 0.0, "most": MOST},)
     operator = "mask"
     snr_definition = "mean power of a received pilot without phase noise over the receiver's noise, per antenna"
     snr_db = (-10, 0, 10, 20)
@@ -176,11 +179,13 @@ class RisChanest(Scheme):
     realisations = 24
     top, bottom = 30.0, 0.03  # levels of the full sampler, over a signal of unit power
     steps = 256
+    samplers = {"full": steps, "ddim32": 32, "ddim4": 4}  # of the network as it was trained
+    students = {"student32": (steps, 32), "student4": (32, 4)}  # evaluations of the teacher, and of the student
     plan = {"type": "geometric", "steps": 10, "sigma_max": top, "sigma_min": bottom}
     data = (
-        f"drawn as training goes: {PATHS} paths of either hop at uniform angles within {np.rad2deg(SECTOR):.0f} degrees "
-        f"of broadside, a line of sight {RICE_DB[0]:g} and {RICE_DB[1]:g} dB above all others, unit power each; phase "
-        f"noise of 0 to {MOST:g} rad, Gaussian, independent; simulated"
+        f"drawn as training goes: {PATHS} paths of either hop at uniform angles up to {np.rad2deg(SECTOR):.0f} "
+        f"degrees off broadside, lines of sight {RICE_DB[0]:g} and {RICE_DB[1]:g} dB above all others, unit power; "
+        f"phase noise of 0 to {MOST:g} rad, Gaussian, independent; simulated"
     )
     baselines = ("covariance.npy",)
 
@@ -196,8 +201,6 @@ class RisChanest(Scheme):
             return (Distillation if member in self.students else Training)(scheme, member, network, args, folder)
 
         return made
-
-    students = {"student32": (256, 32), "student4": (32, 4)}
 
     def halvings(self, member):
         """(levels of the teacher, of the student, first, last level of the teacher) of what is distilled."""
@@ -242,10 +245,95 @@ class RisChanest(Scheme):
             **{name: Network(network, title, 0, minutes=8, batch=64, rate=4e-4) for name, title in titles.items()},
         }
 
+    def classical(self):
+        prior = {"type": "onnx", "file": "diffusion.onnx"}
+        return {name: {"title": f"a draw in {k} evaluations", "prior": prior} for name, k in self.samplers.items()}
+
+    def choices(self, member):
+        choices = super().choices(member)
+        if member is not None:
+            choices["guard"] = False  # which takes what is left for white
+        steps = self.samplers.get(member) or self.students.get(member, (0, 0))[1]
+        if not steps:
+            return choices
+        plan = {**self.plan, "steps": steps, "sigma_min": self.last_level(steps)}
+        return {**choices, "start": {"type": "noise"}, "sampler": {"type": "ddim"}, "plan": plan}
+
     def tensors(self, progress=print):
         progress(f"average covariance of {FIT:,} channels")
         x = (draw(np.random.default_rng(12), FIT) @ BASIS).reshape(FIT, -1)
         return {"covariance.npy": (x.T @ x.conj() / FIT).astype(np.complex64)}
+
+    def claims(self):
+        claims = []
+        for snr in self.snr_db:
+            for name, (_, k) in self.students.items():
+                text = f"{k} evaluations by distillation against {self.steps} at {snr} dB"
+                claims.append(Claim(text, name, snr, "full", gate=0.3))
+        for snr in self.snr_db:
+            claims.append(Claim(f"below greedy recovery at {snr} dB", "diffusion", snr, GREEDY, gate=-3.0))
+            claims.append(Claim(f"mean of draws below greedy recovery at {snr} dB", AVERAGED, snr, GREEDY, gate=-3.0))
+        text = "the phase noise in the model against the same prior without at {} dB"
+        return claims + [
+            Claim(text.format(snr), "diffusion", snr, IGNORING, -3.74, published_on=PUBLISHED_ON) for snr in self.snr_db
+        ]
+
+    def measure(self, estimate, members, count, seed, snr_db):
+        folder, _ = model_packages.locate(self.name, checkout_first=True)
+        lmmse = AverageLmmse(np.load(folder / "covariance.npy"))
+        h = draw(np.random.default_rng([seed, 1]), count)
+        x = (h @ BASIS).reshape(count, -1)
+        nmse, spread = "NMSE of H, dB", "distance of a draw to the mean, over the mean's error"
+        results = {nmse: {}, spread: {}}
+        for db in snr_db:
+            nv = 10 ** (-db / 10)
+            y = seen(h, nv, PHASE_NOISE, np.random.default_rng([seed, 2]))  # the same noise at all SNRs
+            found = dict(self._answers(estimate, members, y, nv))
+            found["LMMSE"] = lmmse(y, nv, PHASE_NOISE)
+            found["least squares"] = np.where(OBSERVED, y / attenuation(PHASE_NOISE), 0).reshape(count, -1)
+            z, variance = measurement(y, nv, PHASE_NOISE)
+            for name, fine in ((ON_GRID, 1), (GREEDY, 2)):
+                greedy = Greedy(fine)
+                found[name] = greedy(z, variance, best_stop(greedy, nv, PHASE_NOISE))
+            for name, answer in found.items():
+                _add(results[nmse], name, answer - x, x)
+                if name in (*self.samplers, *self.students) and "diffusion" in found:
+                    _add(results[spread], name, answer - found["diffusion"], x - found["diffusion"])
+        return results
+
+    def _answers(self, estimate, members, y, nv):
+        """(name, x) of all that the package's networks say of y [R, 8, 32]."""
+        z, variance = (v.reshape(len(y), -1) if np.ndim(v) else v for v in measurement(y, nv, PHASE_NOISE))
+
+        def asked(spec, y, nv, phase_noise):
+            return estimate(f"{spec}:phase_noise={phase_noise}", y, np.where(OBSERVED.ravel(), nv, np.inf))[0]
+
+        for member in members:
+            yield member, asked(member, z, variance, PHASE_NOISE)
+        if "diffusion" in members:
+            yield IGNORING, asked("diffusion", y.reshape(len(y), -1), nv, 0)
+            yield WHITE, asked("diffusion", z, variance, 0)
+        if "student4" in members:
+            draws = asked("student4", np.repeat(z, DRAWS, 0), variance, PHASE_NOISE)
+            yield AVERAGED, draws.reshape(len(z), DRAWS, -1).mean(1)
+
+    def card(self):
+        return (
+            "Simulated channels alone. For one user with one antenna, a linear array and a linear surface at half a "
+            "wavelength, elements of 2 bits, the phase noise Gaussian, independent from element to element and pattern "
+            "to pattern, of known deviation; H of unit power (the receiver's gain control is taken for right) and the "
+            "noise level known. Give Y / rho and its mean variance (`schemes.ris_chanest.measurement`), tell the "
+            "patterns that were not sent as not observed, and the deviation as `phase_noise` (0 to "
+            f"{MOST:g} rad). H is the answer times U^H (`BASIS`). `diffusion` is the posterior mean in one evaluation; "
+            "`full`, `ddim32`, `ddim4` and the students end in draws, whose error is up to 3 dB larger by nature. "
+            "Other counts of patterns, paths or clusters of paths were not tried."
+        )
+
+
+def _add(rows, name, error, power):
+    """One SNR more of a method's errors and powers, sums over each item."""
+    new = [np.sum(np.abs(part) ** 2, 1)[None] for part in (error, power)]
+    rows[name] = [np.concatenate(pair) for pair in zip(rows[name], new, strict=True)] if name in rows else new
 
 
 SCHEME = RisChanest()
