@@ -22,11 +22,11 @@ def arguments(**more):
 @pytest.fixture
 def started(tmp_path):
     """A distillation of 4 levels into 2, from the weights as they are built."""
-    from gr_diffsem.schemes.ris_chanest import network
+    from gr_diffsem.models.pilot_gains import surface
 
     scheme = schemes.get("ris_chanest")
     torch.manual_seed(0)
-    weights = network().state_dict()
+    weights = surface().state_dict()
     torch.save({"scheme": scheme.name, "member": "diffusion", "average": weights}, tmp_path / "start.pt")
     args = arguments(start=str(tmp_path / "start.pt"), batch=8)
     return distillation.Distillation(scheme, "student4", scheme.networks()["student4"], args, tmp_path)

@@ -122,6 +122,11 @@ def large_array(stages):
     return pilot_gains(16, 64, stages, channels=16, depths=(2, 2), reach=(3, 3))
 
 
+def surface():
+    """The network of 8 antennas and 32 elements of a surface: two such stages, told the surface's phase noise."""
+    return pilot_gains(8, 32, 2, channels=16, depths=(2, 2), reach=(3, 3), told=True)
+
+
 def main(old, out, scheme, member):
     import torch
 

@@ -33,16 +33,14 @@ def cut(weights, net, rx, tx):
 def main(old, out):
     import torch
 
-    from ..schemes import ris_chanest
     from . import training
-    from .pilot_gains import large_array
+    from .pilot_gains import large_array, surface
 
-    large = large_array(3)
+    large, net = large_array(3), surface()
     weights, words = training.weights_to_begin_from(old, large)
-    net = ris_chanest.network()
     beside = {"level": net.level.detach(), "trust": net.trust.detach()}  # which an exported graph has within constants
-    weights = beside | cut(large.widened(weights), net, *ris_chanest.SCHEME.shape)
-    words += f", cut to {ris_chanest.RX} x {ris_chanest.ELEMENTS} antennas"
+    weights = beside | cut(large.widened(weights), net, 8, 32)
+    words += ", cut to 8 x 32 antennas"
     torch.save({"scheme": "ris_chanest", "member": "diffusion", "average": weights, "step": 0, "start": words}, out)
 
 

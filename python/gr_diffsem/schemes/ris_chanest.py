@@ -22,11 +22,10 @@ import numpy as np
 from ..air import measure
 from ..base import model_packages
 from ..base.signal import complex_noise32
-from ..models.pilot_gains import pilot_basis, pilot_gains
+from ..models.pilot_gains import pilot_basis, surface
 from .base import Claim, Network, Scheme
 
 RX, ELEMENTS, PATTERNS = 8, 32, 16
-STAGES = 2  # of the network
 BASIS = pilot_basis(ELEMENTS)  # column q: the phases of pattern q over sqrt(ELEMENTS)
 PHASE_NOISE = 0.35  # rad, 20 degrees: of an evaluation
 MOST = 0.6  # rad that the network has seen
@@ -158,11 +157,6 @@ def best_stop(greedy, noise_var, phase_noise, count=60):
 # ---- the scheme ----
 
 
-def network():
-    """The torch module of every member."""
-    return pilot_gains(RX, ELEMENTS, STAGES, channels=16, depths=(2, 2), reach=(3, 3), told=True)
-
-
 class RisChanest(Scheme):
     name, title = "ris_chanest", "Cascaded channel through a reconfigurable surface with phase noise"
     reference = (
@@ -241,8 +235,8 @@ class RisChanest(Scheme):
     def networks(self):
         titles = {name: f"a draw in {k} evaluations, distilled from {n}" for name, (n, k) in self.students.items()}
         return {
-            "diffusion": Network(network, "posterior mean, one step", 0.5, minutes=18, batch=64),
-            **{name: Network(network, title, 0, minutes=8, batch=64, rate=4e-4) for name, title in titles.items()},
+            "diffusion": Network(surface, "posterior mean, one step", 0.5, minutes=18, batch=64),
+            **{name: Network(surface, title, 0, minutes=8, batch=64, rate=4e-4) for name, title in titles.items()},
         }
 
     def classical(self):
