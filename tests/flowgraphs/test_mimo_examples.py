@@ -35,7 +35,7 @@ def errors(name, folder, snr_db, items, size, *methods, settle):
 
 def test_phase_noise_in_the_model(tmp_path):
     told, ignored = errors("ris_chanest", tmp_path, 20, 60, 256, "told", "ignored", settle=60)
-    assert told < -8 and told < ignored - 2, (told, ignored)
+    assert told < -8 and told < ignored - 0.3, (told, ignored)
 
 
 def test_few_pilots_are_enough(tmp_path):
