@@ -64,7 +64,7 @@ def _entry(quantity, error, power):
 
 def _claim(claim, rows, levels):
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
-    entry.update(published_on=published_on(vars(claim)), ci95=None, holds=None)
+    entry.update(published_on=published_on(vars(claim)), against=claim.against, ci95=None, holds=None)
     names = [claim.member] + ([claim.against] if claim.against else [])
     if claim.snr_db not in levels or any(name not in rows for name in names):
         return entry
