@@ -450,11 +450,12 @@ def test_the_drawn_channel_stands_in_other_examples(tmp_path, monkeypatch, name)
 
 
 def test_every_example_is_tested():
-    """A new .grc needs a test above, or in test_semantic_radio.py."""
+    """A new .grc needs a test above, or in test_semantic_radio.py, or in test_mimo_examples.py."""
     tested = {"onnx_classifier", "ofdm_rx_swap", "wifi_capture", "ofdm_tx", "usrp_rx"}
     tested |= {"channel_generator", "ofdm_grid", "ofdm_loopback", "dvbt_rx_mobile"}
     tested |= {"city_walk", "mimo_joint", "mimo_few_pilots", "digits", "digits_latent", "encoded_digits", "draws"}
     tested |= {"mimo_ofdm", "mimo_ofdm_tx_zmq", "mimo_ofdm_rx_zmq"}  # test_mimo_ofdm.py
+    tested |= {"ris_chanest", "mimo_pilot_posterior", "lowres_chanest", "joint_detection", "e2e_autoencoder"}
     tested |= {"photo_tx_hackrf", "photo_rx_usrp", "photo_rx_soapy"}
     tested |= {"photo_loopback", "photo_tx_zmq", "photo_rx_zmq"}
     tested |= {"video_loopback", "video_tx_zmq", "video_rx_zmq"}

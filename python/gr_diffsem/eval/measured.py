@@ -108,7 +108,7 @@ def _claim(claim, columns, levels):
     """One entry of "claims"."""
     rows = next(iter(columns.values()))
     entry = {"name": claim.name, "published": claim.published, "gate": claim.gate, "ours": None, "snr_db": claim.snr_db}
-    entry.update(published_on=published_on(vars(claim)), ci95=None, holds=None)
+    entry.update(published_on=published_on(vars(claim)), against=claim.against, ci95=None, holds=None)
     if isinstance(claim, RateClaim):
         entry.update(_rate_claim(claim, columns, levels))
         if None not in (claim.gate, entry["ours"]):

@@ -2,7 +2,7 @@
 """Denoiser of signals on one or two arrays of antennas: gains of angles, said by their powers alone."""
 
 
-def angular_gains(rx, tx, channels, depths, reach):
+def angular_gains(rx, tx, channels, depths, reach, told=False):
     """Posterior mean of arrays of rx x tx antennas, as gains of angles: planes x [B, 2, *shape] and
     levels [B, 1, *shape] -> mean, log variance. A torch module.
 
@@ -12,7 +12,8 @@ def angular_gains(rx, tx, channels, depths, reach):
     convolutions over log powers; a later stage does the same to what the estimate left unexplained and
     to the estimate itself. No phase enters a gain: rotating x rotates the mean.
 
-    channels: width; depths: convolutions of each stage; reach: kernel (rx, tx)."""
+    channels: width; depths: convolutions of each stage; reach: kernel (rx, tx); told: whether it takes a number [B]
+    of each item beside the levels."""
     import copy
 
     import torch
@@ -80,6 +81,7 @@ def angular_gains(rx, tx, channels, depths, reach):
             self.place = nn.Parameter(torch.zeros(1, channels, rx, tx))
             self.into = nn.ModuleList([nn.Conv2d(cells + 2 + (rx > 1), channels, 1)])
             self.into.extend(nn.Conv2d(2 * cells + channels, channels, 1) for _ in later)
+            self.told = nn.Linear(1, channels, bias=False) if told else None
             self.layers = nn.ModuleList(nn.Sequential(*(Layer() for _ in range(d))) for d in depths)
             self.gains = nn.ModuleList(nn.Conv2d(channels, cells * (1 + (i > 0)), 1) for i in range(len(depths)))
             self.spread = nn.Linear(channels, size)
@@ -116,7 +118,7 @@ def angular_gains(rx, tx, channels, depths, reach):
             """Cells [B, cells, rx, tx] -> grid [B, 1, *fine]."""
             return nn.functional.pixel_shuffle(g, 2) if rx > 1 else g.squeeze(2).mT.reshape(-1, 1, 1, 2 * tx)
 
-        def forward(self, x, sigma):
+        def forward(self, x, sigma, number=None):
             shape = x.shape
             x = x.reshape(-1, 2, rx, tx)
             s = 1 / (1 / sigma.reshape(-1, 1, rx, tx) ** 2).mean((2, 3), keepdim=True)
@@ -135,7 +137,10 @@ def angular_gains(rx, tx, channels, depths, reach):
             if rx > 1:
                 means = p.exp().mean(2, keepdim=True).log() + p.exp().mean(3, keepdim=True).log()
                 parts.append(self.gather(means).mean(1, keepdim=True) / 4)
-            state = self.layers[0](nn.functional.silu(self.into[0](torch.cat(parts, 1)) + self.place))
+            first = self.into[0](torch.cat(parts, 1)) + self.place
+            if self.told is not None:
+                first = first + self.told(number[:, None])[:, :, None, None]
+            state = self.layers[0](nn.functional.silu(first))
             gain = torch.sigmoid(self.scatter(self.gains[0](state)) + p - 1)
             passed = gain.mean((2, 3))
             estimate = self.synthesis[0](u * gain)

@@ -63,6 +63,7 @@ def pilot_gains(rx, tx, stages, **keys):
 
     class PilotGains(nn.Module):
         START_NAMES = ("place",)  # parameters of `angular_gains` that no layer holds
+        START_MAY_LACK = tuple(f"stages.{k}.told" for k in range(stages))
 
         def __init__(self):
             super().__init__()
@@ -97,7 +98,7 @@ def pilot_gains(rx, tx, stages, **keys):
                         weights |= {f"{prefix}{name}.{part}": value for part, value in parts.items()}
             return weights
 
-        def forward(self, x, sigma):
+        def forward(self, x, sigma, number=None):
             shape = x.shape
             x = x.reshape(-1, 2, rx, tx)
             noise = sigma.reshape(-1, 1, rx, tx) ** 2
@@ -110,7 +111,7 @@ def pilot_gains(rx, tx, stages, **keys):
             for k, stage in enumerate(self.stages):
                 level = torch.sqrt(variance * mixing + passed) * torch.exp(self.level[k])
                 level = level.clamp(0.003, 30.0).expand(-1, -1, rx, tx)
-                h, log_variance = stage(h + self.back(a * (x - there)), level)
+                h, log_variance = stage(h + self.back(a * (x - there)), level, number)
                 variance = torch.exp(log_variance + self.trust[k]).mean((2, 3), keepdim=True)
                 there = self.into(h)
             # Where x is measured better than the mean level, the estimate moves to it; at equal levels it has seen x.
@@ -125,6 +126,11 @@ def pilot_gains(rx, tx, stages, **keys):
 def large_array(stages):
     """The network of 16 x 64 antennas, each stage as large as that of `mimo_chanest_16x64`."""
     return pilot_gains(16, 64, stages, channels=16, depths=(2, 2), reach=(3, 3))
+
+
+def surface():
+    """The network of 8 antennas and 32 elements of a surface: two such stages, told the surface's phase noise."""
+    return pilot_gains(8, 32, 2, channels=16, depths=(2, 2), reach=(3, 3), told=True)
 
 
 def main(old, out, scheme, member):

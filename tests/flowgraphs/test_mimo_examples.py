@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flowgraphs of large arrays: what they show is nearer to what was sent than what stands beside it."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gnuradio.diffsem")
+pytest.importorskip("PyQt5")
+
+from test_examples import run_example
+
+pytestmark = pytest.mark.timing  # they run in real time
+
+
+def means(name, folder, snr_db, items, *blocks, settle):
+    """{block: mean of its last `items` numbers of settle + items}; the first ones waited in the buffers while
+    the slider stood elsewhere."""
+    take = {block: [block, settle + items, 0, "float32"] for block in blocks}
+    read = {block: f"taken['{block}'].tolist()" for block in blocks}
+    until = " and ".join(f"tb.{block}.nitems_written(0) > {settle + items}" for block in blocks)
+    steps = [
+        {"set": {"snr_db": float(snr_db)}, "seconds": 120, "until": until, "read": read},
+        {"seconds": 1, "read": {}},
+    ]
+    got = run_example(name, folder, steps, seconds=200, take=take)[0]
+    assert all(len(got[block]) == settle + items for block in blocks), got
+    return {block: float(np.mean(got[block][settle:])) for block in blocks}
+
+
+def errors(name, folder, snr_db, items, size, *methods, settle):
+    """NMSE in dB of methods on channels of `size` elements of unit power."""
+    got = means(name, folder, snr_db, items, *(f"error_{m}" for m in methods), settle=settle)
+    return [10 * np.log10(got[f"error_{m}"] / size) for m in methods]
+
+
+def test_phase_noise_in_the_model(tmp_path):
+    told, ignored = errors("ris_chanest", tmp_path, 20, 60, 256, "told", "ignored", settle=60)
+    assert told < -8 and told < ignored - 0.3, (told, ignored)
+
+
+def test_few_pilots_are_enough(tmp_path):
+    posterior, least = errors("mimo_pilot_posterior", tmp_path, 10, 20, 1024, "posterior", "least", settle=20)
+    assert posterior < -11 and posterior < least - 5, (posterior, least)
+
+
+def test_one_bit_in_the_model(tmp_path):
+    bits, ignored = errors("lowres_chanest", tmp_path, 10, 20, 1024, "bits", "ignored", settle=20)
+    assert bits < -6 and bits < ignored - 1, (bits, ignored)
+
+
+def test_symbols_help_the_channel(tmp_path):
+    """At 20 dB, 30 pilots for 32 users: the channel is 6 dB nearer, and a fifth of the wrong symbols is left."""
+    blocks = ("error_joint", "error_alone", "sum_joint", "sum_alone")
+    got = means("joint_detection", tmp_path, 20, 4, *blocks, settle=0)
+    assert got["error_joint"] < got["error_alone"] / 4, got
+    assert got["sum_joint"] < got["sum_alone"] / 5 and 0 < got["sum_alone"] < 0.5 * 32 * 50, got
