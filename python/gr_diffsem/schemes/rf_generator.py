@@ -6,8 +6,9 @@ only buried in noise but also blurred over time, so that its slow parts are gene
 blur that multiplies the time-frequency component f by g and then adds noise of deviation s is, with g divided out,
 noise of deviation s/g(f): noise that grows towards fast components. Here components are scaled by `weights`, after
 which that noise is white, and every sampler of this module runs it. Their transformer has millions of parameters and
-hours of a GPU; this is a small network of plain layers, trained for minutes. `Ddpm` is the same network under white
-noise, the baseline. No package is shipped: no licence of the recordings is stated. `bench/rf_generator.py` trains and
+hours of a GPU; this is a small network of plain layers beside the linear answer of each activity
+(`models/class_gaussians.py`), trained for minutes. `Ddpm` is the same network under white noise, the baseline; GAN, VAE
+and the Gaussians alone are the others. No package is shipped: no licence of the recordings is stated. `bench/rf_generator.py` trains and
 measures all from them.
 """
 
