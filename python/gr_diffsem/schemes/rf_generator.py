@@ -8,8 +8,8 @@ noise of deviation s/g(f): noise that grows towards fast components. Here compon
 which that noise is white, and every sampler of this module runs it. Their transformer has millions of parameters and
 hours of a GPU; this is a small network of plain layers beside the linear answer of each activity
 (`models/class_gaussians.py`), trained for minutes. `Ddpm` is the same network under white noise, the baseline; GAN, VAE
-and the Gaussians alone are the others. No package is shipped: no licence of the recordings is stated. `bench/rf_generator.py` trains and
-measures all from them.
+and the Gaussians alone are the others. No package is shipped: no licence of the recordings is stated.
+`bench/rf_generator.py` trains and measures all from them.
 """
 
 import numpy as np
