@@ -59,17 +59,32 @@ class ConditionalMlp(nn.Module):
 
 
 class ClassMlp(ConditionalMlp):
-    """The same on signals of any shape that are told a class alone, -1: any. deviation: of each element of the data,
-    [*shape]; the network gives what is left of the best linear answer to each element alone, in units of its error
-    (Karras et al. 2022, table 1, with a sigma_data for each element), since a map's elements differ by decades."""
+    """The same on signals of any shape that are told a class alone, -1: any. gaussians: `class_gaussians.Gaussians` of
+    each class, the last one of all. The network gives what is left of the answer that is best under the Gaussian,
 
-    def __init__(self, shape, classes, deviation, hidden=256, layers=3):
-        super().__init__(math.prod(shape), 0, classes + 1, hidden, layers)
-        self.shape = tuple(shape)
-        self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).reshape(1, -1).clone())
+        m + w (x - m) + Q (v/(v + sigma^2) - w) Q^T (x - m),        w = floor^2/(floor^2 + sigma^2),
+
+    in units of that answer's error at each element (Karras et al. 2022, table 1, with such an answer for c_skip x)."""
+
+    def __init__(self, shape, gaussians, hidden=256, layers=3):
+        super().__init__(math.prod(shape), 0, len(gaussians.mean), hidden, layers)
+        self.shape, self.floor = tuple(shape), float(gaussians.floor)
+        for name in ("mean", "basis", "variance"):
+            self.register_buffer(name, torch.as_tensor(getattr(gaussians, name), dtype=torch.float32).clone())
+
+    def multiply_adds(self):
+        return super().multiply_adds() + 3 * self.basis[0].numel()
 
     def forward(self, x, sigma, kind):
-        x, s, d = x.reshape(-1, self.n), sigma[:, None], self.deviation
-        scale = torch.rsqrt(d * d + s * s)
-        mean = (d * scale) ** 2 * x - d * s * scale * self.asked(scale * x, sigma, kind + 1)
+        kind = torch.where(kind < 0, torch.full_like(kind, len(self.mean) - 1), kind)
+        s2, rest = (sigma * sigma)[:, None], self.floor**2
+        mean, basis, v = self.mean[kind], self.basis[kind], self.variance[kind]
+        off = x.reshape(-1, self.n) - mean
+        w, strong = rest / (rest + s2), v / (v + s2)
+        along = torch.bmm(off[:, None], basis)[:, 0]
+        linear = mean + w * off + torch.bmm(basis, ((strong - w) * along)[..., None])[..., 0]
+        squares = torch.cat((v - rest, s2 * (strong - w)), 0).reshape(2, *v.shape)
+        of_element, of_error = (torch.bmm(basis * basis, q[..., None])[..., 0] for q in squares)
+        scale = torch.rsqrt(rest + of_element + s2)
+        mean = linear - torch.sqrt(s2 * w + of_error) * self.asked(scale * off, sigma, kind)
         return mean.reshape(-1, *self.shape)

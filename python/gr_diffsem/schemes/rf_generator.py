@@ -6,21 +6,23 @@ only buried in noise but also blurred over time, so that its slow parts are gene
 blur that multiplies the time-frequency component f by g and then adds noise of deviation s is, with g divided out,
 noise of deviation s/g(f): noise that grows towards fast components. Here components are scaled by `weights`, after
 which that noise is white, and every sampler of this module runs it. Their transformer has millions of parameters and
-hours of a GPU; this is a small network of plain layers, trained for minutes. `Ddpm` is the same network under white
-noise, the baseline. No package is shipped: no licence of the recordings is stated. `bench/rf_generator.py` trains and
-measures all from them.
+hours of a GPU; this is a small network of plain layers beside the linear answer of each activity
+(`models/class_gaussians.py`), trained for minutes. `Ddpm` is the same network under white noise, the baseline; GAN, VAE
+and the Gaussians alone are the others. No package is shipped: no licence of the recordings is stated.
+`bench/rf_generator.py` trains and measures all from them.
 """
 
 import numpy as np
 
 from ..base.errors import UserError
-from ..models import plain_mlp, sample_sets, wgan
+from ..models import class_gaussians, plain_mlp, sample_sets, wgan
 from ..receivers.csi import activity_maps
 from . import _generation_pictures
 from ._generation import Generation, GenerationClaim, Measured
 from .base import Network
 
-HIDDEN, LAYERS = 256, 3
+HIDDEN, LAYERS = 200, 3
+RANK, FLOOR = 16, 0.2  # of each activity's Gaussian: directions, deviation of every other
 LATENT, BASELINE_HIDDEN = 64, 384  # of GAN and VAE: about as many weights
 MINUTES, GAN_MINUTES = 2.5, 2.5
 FEATURES = (int(np.prod(activity_maps.KEPT)), 128, 64, activity_maps.ACTIVITIES)  # layers of the judge
@@ -32,10 +34,10 @@ COPIES = "share of draws nearer than SSIM 0.9 to a recording that was learned fr
 PUBLISHED_ON = "512 x 90 complex samples of their own Wi-Fi recordings, an Inception-like network's features"
 
 
-def net(deviation):
+def net(gaussians):
     from ..models.conditional_mlp import ClassMlp
 
-    return ClassMlp(activity_maps.KEPT, activity_maps.ACTIVITIES, deviation, HIDDEN, LAYERS)
+    return ClassMlp(activity_maps.KEPT, gaussians, HIDDEN, LAYERS)
 
 
 def weights(colour):
@@ -72,8 +74,8 @@ class RfGenerator(Generation):
     )
 
     def networks(self):
-        title = "plain layers on each coefficient's linear answer"
-        return {"diffusion": Network(lambda: net(self.deviation()), title, 1.0, minutes=MINUTES, batch=64, rate=1e-3)}
+        title = "plain layers beside the linear answer of each activity"
+        return {"diffusion": Network(lambda: net(self.gaussians()), title, 1.0, minutes=MINUTES, batch=64, rate=1e-3)}
 
     def choices(self, member):
         return {**super().choices(member), "sampler": {"type": "dpmpp_2m"}}
@@ -84,14 +86,15 @@ class RfGenerator(Generation):
         chosen = activity_maps.held_out(numbers) == held_out
         return signals[chosen], activities[chosen]
 
-    def deviation(self):
-        """Root mean square of each weighted coefficient that is learned from; ones where the recordings are not here:
-        a checkpoint brings its own."""
+    def gaussians(self):
+        """Of each activity's weighted recordings that are learned from; the floor alone where the recordings are not
+        here: a checkpoint brings its own."""
         try:
-            signals = self.recordings(False)[0]
+            signals, activities = self.recordings(False)
         except UserError:
-            return np.ones(self.shape, np.float32)
-        return np.sqrt(np.mean((weights(self.colour) * signals) ** 2, 0) + 1e-6).astype(np.float32)
+            signals, activities = np.zeros((0, *self.shape)), np.zeros(0, int)
+        flat = (weights(self.colour) * signals).reshape(len(signals), -1)
+        return class_gaussians.fit(flat, activities, activity_maps.ACTIVITIES, RANK, FLOOR)
 
     def sample(self, rng, n):
         signals, activities = self.recordings(False)
@@ -144,7 +147,7 @@ class RfGenerator(Generation):
         """`count` draws, activities as often as they were recorded, against the recordings held out."""
         held, what = self.recordings(True)
         known, known_what = self.recordings(False)
-        flat, values = self.shipped("features.npy"), {}
+        flat, values, gaussians = self.shipped("features.npy"), {}, self.gaussians()
         held_maps, known_maps = activity_maps.to_map(held), activity_maps.to_map(known)
         held_features = plain_mlp.run(flat, held.reshape(len(held), -1), FEATURES, last=False)
         for repeat in range(REPEATS):
@@ -155,6 +158,7 @@ class RfGenerator(Generation):
                 made = draw(m, count, seed + repeat, {"activity": asked}) / weights(self.colour)
                 sets[m] = (made, asked)
             sets |= {name: (self.baseline(name, asked, rng), asked) for name in ("gan", "vae")}
+            sets["gaussian"] = (gaussians.draw(rng, asked).reshape(-1, *self.shape) / weights(self.colour), asked)
             for name, (made, labels) in sets.items():
                 features = plain_mlp.run(flat, made.reshape(len(made), -1), FEATURES, last=False)
                 maps = activity_maps.to_map(made[:200])
