@@ -23,9 +23,9 @@ def test_channels_have_the_covariance_that_their_paths_say():
     made = traced_channels.waves(places(rng, 1))
     truth = traced_channels.covariances(made)
     assert np.trace(truth[0]).real == pytest.approx(traced_channels.ANTENNAS * traced_channels.CARRIERS)
-    h = traced_channels.channels(np.repeat(made, 20000, 0), rng).reshape(20000, -1)
+    h = traced_channels.channels(np.repeat(made, 4000, 0), rng).reshape(4000, -1)
     own = np.einsum("ni,nj->ij", h, h.conj()) / len(h)
-    assert site_statistics.covariance_errors(own[None], truth)[0] < 0.03
+    assert site_statistics.covariance_errors(own[None], truth)[0] < 0.06
     # One path from straight ahead, one sample late: beam 0, delay 1.
     ahead = {name: np.zeros((1, traced_channels.PATHS)) for name in ("power", "delay", "sine")}
     ahead["power"][0, 0] = 1
