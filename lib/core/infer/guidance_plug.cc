@@ -102,7 +102,8 @@ private:
     // A geometric series, from the state's own level where that is lower.
     double level_of(int k, double state) const
     {
-        const double last = std::min(last_level, state), first = std::clamp(state, last, first_level);
+        const double last = std::min(last_level, state),
+                     first = std::clamp(state, last, first_level);
         return d_steps == 1 ? first : first * std::pow(last / first, double(k) / (d_steps - 1));
     }
 

@@ -6,8 +6,8 @@ What is learned from is z = x + s n, never x: of a denoiser D, with N complex el
     E |D(z) - x|^2 = E [ |D(z) - z|^2 - N s^2 + 2 s^2 Re div D(z) ]                     (Stein 1981, theorem 1),
 
 div D by one probe (Ramani, Blu and Unser 2008, eq. 14): Re <b, D(z + h b) - D(z)> / h with random signs b. As
-A. Aali et al., "Solving Inverse Problems with Score-Based Generative Priors learned from Noisy Data", 2023, use it for a
-prior: signals that come with noise of a known level are shown with more, and nothing below that level can be learned.
+A. Aali et al., "Solving Inverse Problems with Score-Based Generative Priors learned from Noisy Data", 2023, use it for
+a prior: signals that come with noise of a known level are shown with more, and nothing below it can be learned.
 """
 
 import torch
