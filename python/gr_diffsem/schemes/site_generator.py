@@ -259,11 +259,12 @@ class SiteGenerator(Generation):
     def card(self):
         return (
             f"Told `place`, metres from the base station over {traced.REACH:g}, east and north, it draws channels of "
-            f"{traced.ANTENNAS} antennas over {traced.BANDWIDTH / 1e6:g} MHz, in beams and delays, the first path first; "
-            "their mean powers over many draws are the power-delay and angle profile, their covariance the statistical "
-            "CSI. `cities` is for adapting: `gr-diffsem train site_generator --member florence --start`. Adapt it "
-            "before you believe it at a site. `florence.npy` are the traced paths of that site: 500 places that "
-            "`florence` and `scratch` learned from, and 500 that they are judged at."
+            f"{traced.ANTENNAS} antennas over {traced.BANDWIDTH / 1e6:g} MHz, in beams and delays, the first path in "
+            "front; their mean powers over many draws are the power-delay and angle profile, their covariance the "
+            "statistical CSI. `cities` is what to adapt: `gr-diffsem train site_generator --member florence --start "
+            "models/site_generator/cities.onnx`. At another site it knows nothing before that. `florence.npy` are the "
+            "traced paths of the site: 500 places that `florence` and `scratch` learned from, and 500 that they are "
+            "judged at."
         )
 
 
