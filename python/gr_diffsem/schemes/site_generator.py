@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..air import measure
 from ..air import traced_channels as traced
 from ..base import model_packages
 from ..base.signal import complex_noise32
@@ -170,7 +171,13 @@ class SiteGenerator(Generation):
         return states(*drawn, rng)
 
     def validation(self):
-        return {}
+        def at(snr_db):
+            rng = np.random.default_rng(self.seed + 9000)
+            h, condition = self.known_sample(rng, KNOWN)
+            nv = np.float32(10 ** (-snr_db / 10))
+            return measure.conditioned(measure.observe(h, nv, nv, np.ones(h.shape, bool), rng, self.gain), condition)
+
+        return {"samples of the site": at}
 
     def power_warning(self, count=1000):
         return ""
