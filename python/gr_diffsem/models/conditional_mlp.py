@@ -88,3 +88,35 @@ class ClassMlp(ConditionalMlp):
         scale = torch.rsqrt(rest + of_element + s2)
         mean = linear - torch.sqrt(s2 * w + of_error) * self.asked(scale * off, sigma, kind)
         return mean.reshape(-1, *self.shape)
+
+
+class PlaceMlp(ConditionalMlp):
+    """The same on complex signals [B, 2, *shape] that are told a vector `place` [B, told] alone. Two small layers say
+    of each element its power at that place, and with it the best linear answer; the network gives what is left of it,
+    as `ClassMlp` does. power: of each element over all places, where the two layers begin."""
+
+    FEATURES = 6  # sines and cosines of each number told, each, an octave apart
+
+    def __init__(self, shape, told, power, hidden=192, layers=3):
+        n = 2 * math.prod(shape)
+        super().__init__(n, 2 * self.FEATURES * told, 1, hidden, layers)
+        self.shape = tuple(shape)
+        self.register_buffer("octaves", math.pi / 2 * 2.0 ** torch.arange(self.FEATURES))
+        start = torch.log(torch.as_tensor(power, dtype=torch.float32).reshape(-1) + 1e-4)
+        self.register_buffer("start", start.clone())
+        self.profile = nn.Sequential(nn.Linear(2 * self.FEATURES * told, hidden), nn.SiLU(), nn.Linear(hidden, n // 2))
+
+    def features(self, place):
+        """Waves over the plane [B, 2 FEATURES told]."""
+        angle = (place[:, :, None] * self.octaves).flatten(1)
+        return torch.cat((torch.sin(angle), torch.cos(angle)), 1)
+
+    def forward(self, x, sigma, place):
+        b = x.shape[0]
+        x, s, told = x.reshape(b, -1), sigma[:, None], self.features(place)
+        log_power = (self.start + self.profile(told)).clamp(-10, 6)
+        d = torch.exp(log_power / 2).repeat(1, 2)  # of both planes, each of unit component variance
+        scale = torch.rsqrt(d * d + s * s)
+        kind = torch.zeros(b, dtype=torch.int64, device=x.device)
+        mean = (d * scale) ** 2 * x - d * s * scale * self.asked(scale * x, sigma, kind, (told,))
+        return mean.reshape(b, 2, *self.shape)

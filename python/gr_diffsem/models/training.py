@@ -163,7 +163,7 @@ class Training:
 
     def draw(self, rng):
         """An item of training data; runs in a thread or a process of its own."""
-        batch = self.scheme.batch(rng, self.batch, self.network.prior_share)
+        batch = self.scheme.batch_of(self.member, rng, self.batch, self.network.prior_share)
         self.scheme.check_batch(batch)
         return tensors(batch)
 

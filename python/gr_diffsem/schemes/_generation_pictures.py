@@ -59,3 +59,18 @@ def maps(path, rows):
             axis.set_title(f"{kind}: {name}", fontsize=8)
             axis.set(xticks=[], yticks=[])
     figure.savefig(path, dpi=80)
+
+
+def profiles(path, rows):
+    """Powers over beam (down) and delay: rows {place: {method: [beams, delays]}}, 30 dB of grey."""
+    figure, axes = canvas(len(rows), len(next(iter(rows.values()))), height=1.7)
+    for line, (place, sets) in zip(axes, rows.items(), strict=True):
+        for axis, (name, power) in zip(line, sets.items(), strict=True):
+            level = 10 * np.log10(np.fft.fftshift(power, 0) / power.max() + 1e-9)
+            axis.imshow(level, aspect="auto", cmap="gray", vmin=-30, vmax=0)
+            axis.set_title(f"{place}: {name}", fontsize=8)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel("beam", fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("delay", fontsize=8)
+    figure.savefig(path, dpi=90)

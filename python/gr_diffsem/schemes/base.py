@@ -224,6 +224,10 @@ class Scheme:
         batch = measure.as_prior_state(batch, prior_share, rng) if prior_share else batch
         return measure.conditioned(batch, self.dropped(rng, condition))
 
+    def batch_of(self, member, rng, n, prior_share):
+        """The same for one member, where members learn from data of their own."""
+        return self.batch(rng, n, prior_share)
+
     def check_batch(self, batch):
         """Refuse training data that are not what the scheme says of itself."""
         real = self.domain == "real"
