@@ -57,7 +57,6 @@ class MimoFastPosterior(MimoPilotPosterior):
     def validation(self):
         return Scheme.validation(self)
 
-
     def classical(self):
         """The flow again with fewer evaluations; its first is one step of the average velocity from nothing."""
         prior = {"type": "onnx", "file": "flow.onnx"}
