@@ -19,7 +19,6 @@ from .mimo_pilot_posterior import BASIS, DENSITIES, RX, TX, AverageLmmse, MimoPi
 
 DECILES = 10
 GATE_DB = 0.97  # a ratio of 1.25, or of 0.8
-TOLD = "mimo_pilot_posterior"  # whose network is told which elements are missing
 
 
 def decile_sums(error, variance):
@@ -95,7 +94,6 @@ class VariationalChanest(MimoPilotPosterior):
                 levels = np.broadcast_to(np.where(seen, nv, np.inf), y.shape).astype(np.float32)
                 power = np.sum(np.abs(x) ** 2, 1)
                 found = {member: estimate(member, y, levels)[:2] for member in members}
-                found[TOLD] = _told(y, nv, seen)
                 for name, (mean, variance) in found.items():
                     error = np.abs(mean - x) ** 2
                     answers.setdefault(name, []).append((error, variance))
@@ -129,13 +127,6 @@ class VariationalChanest(MimoPilotPosterior):
             "calibrated over drawn channels, not for each one. The variance of a kind of channel by itself, or of "
             "another array, is not promised."
         )
-
-
-def _told(y, noise_var, observed):
-    """(mean, variance) of `mimo_pilot_posterior` on y [R, 1024]."""
-    from gnuradio import diffsem
-
-    return diffsem.scheme(TOLD).estimate(y, np.float32(noise_var), observed=observed)[:2]
 
 
 def _add(rows, name, errors, powers):
