@@ -14,7 +14,7 @@ import torch
 
 from .training import Training, answer
 
-LEVEL = 10 ** (-30 / 20)  # of the noise that the signals come with: 30 dB
+LEVEL = 0.1  # of the noise that the signals come with: 20 dB
 REACH = 0.05  # of the probe, over the level
 MEMBER = "sure"  # the member that is trained so; all others as ever
 

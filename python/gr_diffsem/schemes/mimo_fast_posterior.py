@@ -23,7 +23,7 @@ from .mimo_pilot_posterior import DENSITIES, MimoPilotPosterior
 EVALUATIONS = 20
 FEWER = (1, 5, 10)
 TOLD = "mimo_pilot_posterior"  # whose network is told which elements are missing
-SURE_DB = 30  # `models.sure_training.LEVEL`
+SURE_DB = 20  # `models.sure_training.LEVEL`
 LEVELS = (0.01, 6.0)  # that the networks learn, evenly by their logarithms
 
 
@@ -44,7 +44,7 @@ class MimoFastPosterior(MimoPilotPosterior):
         titles = {
             "flow": f"a flow of channels and proximal steps, {EVALUATIONS} evaluations",
             "clean": "the same from clean channels, trained for as many minutes as `sure`",
-            "sure": "the same from channels with noise (30 dB) alone, by Stein's unbiased risk estimate",
+            "sure": "the same from channels with noise (20 dB) alone, by Stein's unbiased risk estimate",
         }
         return {name: Network(build, title, 1.0, minutes=25, batch=32) for name, title in titles.items()}
 
