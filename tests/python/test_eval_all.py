@@ -19,18 +19,18 @@ def report(*words):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("all")
-    names = ("known_mixture", "mimo_joint", "tap_generator_uses", "jscc")
+    names = ("known_mixture", "mimo_joint", "ofdm_chanest", "jscc")
     said = report("--schemes", *names, "--realisations", "40", "--plot", str(folder / "of.png"))
     return json.loads(jsonio.dumps(said)), said, folder
 
 
 def test_every_scheme_has_its_claims_with_what_they_cost(measured):
     found = {entry["scheme"]: entry for entry in measured[0]["schemes"]}
-    assert list(found) == ["known_mixture", "mimo_joint", "tap_generator_uses", "jscc"]
-    for name in ("known_mixture", "mimo_joint", "tap_generator_uses"):
+    assert list(found) == ["known_mixture", "mimo_joint", "ofdm_chanest", "jscc"]
+    for name in ("known_mixture", "mimo_joint", "ofdm_chanest"):
         for claim in found[name]["claims"]:
             assert claim["ours"] is not None and claim["ms_per_item"] > 0 and claim["evaluations"] >= 1
-    assert found["tap_generator_uses"]["claims"][0]["macs"] > 1e5
+    assert found["ofdm_chanest"]["claims"][0]["macs"] > 1e5
     assert found["mimo_joint"]["claims"][0]["macs"] is None  # closed forms
 
 
@@ -48,7 +48,7 @@ def test_the_table_has_a_verdict_and_a_cost_for_each_claim(measured):
 
 def test_each_measured_scheme_has_a_picture(measured):
     names = sorted(path.name for path in measured[2].iterdir())
-    assert names == ["of_known_mixture.png", "of_mimo_joint.png", "of_tap_generator_uses.png"]
+    assert names == ["of_known_mixture.png", "of_mimo_joint.png", "of_ofdm_chanest.png"]
 
 
 def test_wrong_names_are_refused():
