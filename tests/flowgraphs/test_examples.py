@@ -360,8 +360,8 @@ def test_a_learned_code_is_wrong_as_often_as_evaluated(tmp_path):
 
 
 def test_a_channel_from_few_pilots_lies_within_its_stated_deviation(tmp_path):
-    """An antenna in the middle, 12 channels: what was sent lies within two stated deviations, but for some in a hundred,
-    also where no pilot was sent; the mean is nearer to it than what was received."""
+    """An antenna in the middle, 12 channels: what was sent lies within two stated deviations, but for some in a
+    hundred, also where no pilot was sent; the mean is nearer to it than what was received."""
     lines = ("sent", "received", "mean", "low", "high")
     take = {name: ["band", 12, port, "float32"] for port, name in enumerate(lines)}
     read = {name: f"taken['{name}'].tolist()" for name in lines}
