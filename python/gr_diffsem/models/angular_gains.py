@@ -91,7 +91,7 @@ def angular_gains(rx, tx, channels, depths, reach, told=False):
 
         def multiply_adds(self):
             """Multiply-adds of one evaluation of one item."""
-            total = self.spread.weight.numel()
+            total = self.spread.weight.numel() + (self.told.weight.numel() if self.told is not None else 0)
             for m in self.modules():
                 if isinstance(m, Waves):
                     total += 4 * tx * fine[1] * (fine[0] if m.back else rx)

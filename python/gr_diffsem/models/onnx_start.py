@@ -54,6 +54,20 @@ def read(path, net):
         tensors[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
     tensors |= linear_weights(model.graph, tensors)
     tensors |= group_weights(model.graph, tensors, net)
+    try:
+        weights = thaw(tensors, net)
+    except ValueError as error:
+        raise UserError(f"--start {path} holds another network: {error}") from None
+    # What has no dot is a constant of the graph, not a parameter; nor is a buffer that a network makes itself.
+    made = {name for name, _ in net.named_buffers()} - set(net.state_dict())
+    plain = {*net.state_dict(), *getattr(net, "START_NAMES", ())}
+    weights |= {name: value for name, value in tensors.items() if ("." in name or name in plain) and name not in made}
+    return weights, _where_from(path, model)
+
+
+def thaw(tensors, net):
+    """{name: tensor} of the layers of `net` that an export joins to ordinary ones, whose weights are taken out of
+    `tensors`; ValueError where one does not fit."""
     weights = {}
     for prefix, layer in net.named_modules():
         joined = f"{prefix}.weight"
@@ -62,13 +76,9 @@ def read(path, net):
         try:
             parts = layer.thawed(tensors.pop(joined))
         except ValueError as error:
-            raise UserError(f"--start {path} holds another network: {joined} {error}") from None
+            raise ValueError(f"{joined} {error}") from None
         weights |= {f"{prefix}.{name}": value for name, value in parts.items()}
-    # What has no dot is a constant of the graph, not a parameter; nor is a buffer that a network makes itself.
-    made = {name for name, _ in net.named_buffers()} - set(net.state_dict())
-    plain = {*net.state_dict(), *getattr(net, "START_NAMES", ())}
-    weights |= {name: value for name, value in tensors.items() if ("." in name or name in plain) and name not in made}
-    return weights, _where_from(path, model)
+    return weights
 
 
 def linear_weights(graph, tensors):

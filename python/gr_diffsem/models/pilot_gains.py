@@ -57,6 +57,7 @@ def pilot_gains(rx, tx, stages, **keys):
     import torch
     from torch import nn
 
+    from . import onnx_start
     from .angular_gains import angular_gains
 
     basis = torch.from_numpy(pilot_basis(tx))
@@ -89,14 +90,8 @@ def pilot_gains(rx, tx, stages, **keys):
             if not any(name.startswith("stages.") for name in weights):
                 weights = {f"stages.{k}.{n}": v for k in range(stages) for n, v in weights.items()}
                 weights |= {"level": self.level.detach(), "trust": self.trust.detach()}
-            for k, stage in enumerate(self.stages):
-                prefix = f"stages.{k}."
-                for name, layer in stage.named_modules():
-                    joined = f"{prefix}{name}.weight"
-                    if hasattr(layer, "thawed") and joined in weights:
-                        parts = layer.thawed(weights.pop(joined))
-                        weights |= {f"{prefix}{name}.{part}": value for part, value in parts.items()}
-            return weights
+            thawed = onnx_start.thaw(weights, self)
+            return weights | thawed
 
         def forward(self, x, sigma, number=None):
             shape = x.shape

@@ -60,7 +60,7 @@ class SharedPowers(nn.Module):
         total = sum(m.multiply_adds() for m in self.modules() if isinstance(m, Mixer))
         total += sum(m.weight.numel() for m in (*self.into, *self.says)) * delays
         total += sum(m.weight.numel() for m in (*self.tells, self.first, self.second))
-        passes = 2 * (sum(self.steps[:-1]) + self.last + len(self.steps)) + 4
+        passes = 2 * (sum(self.steps[:-1]) + self.last + len(self.steps)) + 2
         return total + passes * self.links * (self.waves.shares_multiply_adds() + self.waves.grid_multiply_adds())
 
     def for_export(self):

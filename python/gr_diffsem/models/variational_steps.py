@@ -19,6 +19,7 @@ elements that were not observed, and the one that the prior alone would leave of
 
 from .training import Training, square_error
 
+# Those of the core's guidance `plug_and_play`; a network that was trained behind them keeps its own.
 STEPS, FIRST, LAST, TRUST, MOMENTUM = 20, 2.0, 0.025, 4.5, 0.2
 SEEN = (5, 10, 15, 20)  # steps that the small network sees
 FEATURES = 3 + 5 * len(SEEN) + 4
@@ -36,6 +37,7 @@ def variational_steps(rx, tx, **keys):
     import torch
     from torch import nn
 
+    from . import onnx_start
     from .angular_gains import angular_gains
     from .pilot_gains import pilot_basis, turned
 
@@ -65,7 +67,8 @@ def variational_steps(rx, tx, **keys):
         def multiply_adds(self):
             """Multiply-adds of one evaluation of one item."""
             turns = 2 * 4 * rx * tx * tx
-            return STEPS * (self.prior.multiply_adds() + turns) + 4 * rx * tx * (tx + rx)
+            small = sum(m.weight.numel() for m in self.spread if isinstance(m, nn.Linear))
+            return STEPS * (self.prior.multiply_adds() + turns) + 4 * rx * tx * (tx + rx) + small
 
         def for_export(self):
             """A copy with ordinary layers in place of complex ones."""
@@ -78,12 +81,8 @@ def variational_steps(rx, tx, **keys):
             weights = dict(weights)
             if not any(name.startswith("prior.") for name in weights):
                 weights = {f"prior.{name}": value for name, value in weights.items()}
-            for name, layer in self.prior.named_modules():
-                joined = f"prior.{name}.weight"
-                if hasattr(layer, "thawed") and joined in weights:
-                    parts = layer.thawed(weights.pop(joined))
-                    weights |= {f"prior.{name}.{part}": value for part, value in parts.items()}
-            return weights
+            thawed = onnx_start.thaw(weights, self)
+            return weights | thawed
 
         def angular_counts(self, h, noise):
             """How many angles h has: participation of both ends' and of pairs, and what is above the noise [B, 4]."""
