@@ -33,6 +33,17 @@ double GuidanceParts::key(const char* name, double fallback) const
     return found == keys.end() ? fallback : found->second;
 }
 
+void prepare(GuidanceSpace& space,
+             const GuidanceParts& parts,
+             std::size_t max_batch,
+             std::initializer_list<Tensor*> states)
+{
+    space.inner = parts.prior->make_workspace(max_batch);
+    for (Tensor* t : states)
+        *t = Tensor(parts.prior->traits().domain, shape_of(parts), max_batch);
+    space.scratch.resize(parts.op->scratch_size());
+}
+
 int guidance_steps(const GuidanceParts& parts, int fallback)
 {
     const double steps = parts.key("guidance_steps", fallback);

@@ -65,13 +65,8 @@ public:
                                               std::size_t max_batch) const override
     {
         auto s = std::make_unique<Messages>();
-        const Domain domain = parts.prior->traits().domain;
-        const auto shape = shape_of(parts);
-        s->inner = parts.prior->make_workspace(max_batch);
-        for (Tensor* t : {&s->x, &s->told, &s->seen, &s->near, &s->message})
-            *t = Tensor(domain, shape, max_batch);
+        prepare(*s, parts, max_batch, {&s->x, &s->told, &s->seen, &s->near, &s->message});
         s->sigma = s->level = Sigma(max_batch, 1);
-        s->scratch.resize(parts.op->scratch_size());
         s->g2.resize(max_batch);
         s->tau2.resize(max_batch);
         return s;

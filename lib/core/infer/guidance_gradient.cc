@@ -88,9 +88,7 @@ public:
         const Domain domain = parts.prior->traits().domain;
         const auto shape = shape_of(parts);
         const std::size_t n = parts.op->cols();
-        s->inner = parts.prior->make_workspace(max_batch);
-        for (Tensor* t : {&s->x, &s->moved, &s->along, &s->spread, &s->correction})
-            *t = Tensor(domain, shape, max_batch);
+        prepare(*s, parts, max_batch, {&s->x, &s->moved, &s->along, &s->spread, &s->correction});
         for (Tensor* t : {&s->here, &s->residual, &s->scaled, &s->direction, &s->image, &s->left})
             *t = Tensor(domain, {std::int64_t(parts.op->rows())}, max_batch);
         s->near = Estimate(domain, shape, max_batch);
@@ -101,7 +99,6 @@ public:
         s->gap.resize(max_batch);
         s->misfit.resize(max_batch);
         s->length.resize(max_batch);
-        s->scratch.resize(parts.op->scratch_size());
         if (!parts.op->linear() && d_steps > 1)
             s->search = std::make_unique<LineSearch>(s->x, s->here, max_batch);
         return s;

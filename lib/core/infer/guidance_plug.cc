@@ -50,11 +50,8 @@ public:
                                               std::size_t max_batch) const override
     {
         auto s = std::make_unique<Iterates>();
-        s->inner = parts.prior->make_workspace(max_batch);
-        for (Tensor* t : {&s->x, &s->before})
-            *t = Tensor(parts.prior->traits().domain, shape_of(parts), max_batch);
+        prepare(*s, parts, max_batch, {&s->x, &s->before});
         s->sigma = s->inflated = Sigma(max_batch, 1);
-        s->scratch.resize(parts.op->scratch_size());
         return s;
     }
 

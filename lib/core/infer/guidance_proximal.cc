@@ -34,9 +34,8 @@ public:
                                               std::size_t max_batch) const override
     {
         auto s = std::make_unique<GuidanceSpace>();
-        s->inner = parts.prior->make_workspace(max_batch);
+        prepare(*s, parts, max_batch, {});
         s->sigma = Sigma(max_batch, 1);
-        s->scratch.resize(parts.op->scratch_size());
         return s;
     }
     const char* acting(const GuidanceParts&, const Sigma&) const override

@@ -9,6 +9,7 @@
 
 #include <complex>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,12 @@ inline std::vector<std::int64_t> shape_of(const GuidanceParts& parts)
     const auto& shape = parts.prior->traits().shape;
     return shape.empty() ? std::vector<std::int64_t>{std::int64_t(parts.op->cols())} : shape;
 }
+
+//! What a run needs of prior and operator, and `states` of the shape of x.
+void prepare(GuidanceSpace& space,
+             const GuidanceParts& parts,
+             std::size_t max_batch,
+             std::initializer_list<Tensor*> states);
 
 //! The key `guidance_steps`, a whole number in 1 .. 64; `fallback` where it is not given.
 int guidance_steps(const GuidanceParts& parts, int fallback);
