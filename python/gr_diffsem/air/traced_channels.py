@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import UserError
 from .channel_bank import cache_folder
-from .traced_maps import GROUND, HELD_OUT, RECEIVER, TRAIN, City, library
+from .traced_maps import GROUND, HELD_OUT, RECEIVER, TRAIN, City, library, read
 
 VERSION = 1
 PATHS, ANTENNAS, CARRIERS, BANDWIDTH = 16, 8, 32, 10e6  # a window of 3.2 microseconds
@@ -38,14 +37,8 @@ def file_of(scene, site, folder=None):
 
 def load(scene, site=0, folder=None):
     """{"place": [n, 2], "power", "delay" (seconds), "sine": [n, PATHS]} of a site. UserError where there is none."""
-    path = file_of(scene, site, folder)
-    if not path.is_file():
-        raise UserError(
-            f"there are no channels in {path}: make them by `python -m gr_diffsem.air.traced_channels` (sionna-rt and "
-            f"LLVM 19; minutes), or set DIFFSEM_CACHE to the folder that holds them"
-        )
-    with np.load(path) as file:
-        return {name: file[name].astype(np.float64) for name in NAMES}
+    made_by = "traced_channels` (sionna-rt and LLVM 19; minutes)"
+    return read(file_of(scene, site, folder), NAMES, np.float64, "channels", made_by)
 
 
 def waves(paths):

@@ -46,14 +46,18 @@ def file_of(scene, folder=None):
 def load(scene, folder=None):
     """{"gain": [n, CELLS, CELLS] dB, "height": the same in metres, "step": [n] metres a cell, "transmitter": [n, 3]
     (row, column, metres above the ground)}, float32. Raises UserError where they have not been made."""
-    path = file_of(scene, folder)
+    return read(file_of(scene, folder), NAMES, np.float32, "maps", "traced_maps` (20 minutes; sionna-rt and LLVM 19)")
+
+
+def read(path, names, kind, what, made_by):
+    """{name: array} of a file that was traced; UserError, which says `what` is missing and what makes it."""
     if not path.is_file():
         raise UserError(
-            f"there are no maps in {path}: make them by `python -m gr_diffsem.air.traced_maps` (20 minutes; sionna-rt "
-            f"and LLVM 19), or set DIFFSEM_CACHE to the folder that holds them"
+            f"there are no {what} in {path}: make them by `python -m gr_diffsem.air.{made_by}, or set DIFFSEM_CACHE to "
+            f"the folder that holds them"
         )
     with np.load(path) as file:
-        return {name: file[name].astype(np.float32) for name in NAMES}
+        return {name: file[name].astype(kind) for name in names}
 
 
 def library():

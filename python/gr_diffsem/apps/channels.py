@@ -118,7 +118,7 @@ def sample(args):
             f"{args.scheme} estimates from a measurement and draws nothing without one: give a generator, or let it "
             f"begin in noise ({args.scheme}{',' if options else ':'}start=noise,sampler=dpmpp_2m,plan=karras,steps=20)"
         )
-    drawn = generated.drawn(args.scheme, args.count, args.seed, _conditions(args.condition, args.count))
+    drawn, _ = generated.drawn(args.scheme, args.count, args.seed, _conditions(args.condition, args.count))
     report = {"scheme": args.scheme, "count": args.count, "seed": args.seed, "content_hash": said["content_hash"]}
     if path.suffix == ".npy":
         np.save(path, drawn)

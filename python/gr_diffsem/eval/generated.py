@@ -4,7 +4,6 @@
 Every quantity has one value for each repetition, with samples of its own; intervals are bootstrapped over those.
 """
 
-import time
 from functools import partial
 
 import numpy as np
@@ -28,17 +27,16 @@ def drawer(package, costs=None):
     Costs that are told of every call."""
 
     def draw(member, n, seed, condition=None, options=""):
-        spec, told = f"{package}/{member}" + (f":{options}" if options else ""), None
-        if costs is not None and not options:  # other options have other costs
-            told = costs.took
-        return drawn(spec, n, seed, condition, told and partial(told, member))
+        work = partial(drawn, f"{package}/{member}" + (f":{options}" if options else ""), n, seed, condition)
+        if costs is None or options:  # other options have other costs
+            return work()[0]
+        return costs.timed(member, n, work, lambda answer: answer[1])[0]
 
     return draw
 
 
-def drawn(spec, n, seed, condition=None, took=None):
-    """n draws [n, *shape] of a scheme that begins in noise; condition: {name: array [n, ...]}. took(items, seconds,
-    evaluations) is told of every call of the core."""
+def drawn(spec, n, seed, condition=None):
+    """(draws [n, *shape] of a scheme that begins in noise, evaluations of each). condition: {name: array [n, ...]}."""
     said = scheme_runner.info(spec)
     shape = tuple(said["shape"])
     kind = np.float32 if said["domain"] == "real" else np.complex64
@@ -47,12 +45,9 @@ def drawn(spec, n, seed, condition=None, took=None):
         rows = slice(first, min(first + MOST_AT_ONCE, n))
         y = np.zeros((rows.stop - first, int(np.prod(shape))), kind)
         told = {name: np.asarray(values)[rows] for name, values in (condition or {}).items()}
-        begin = time.perf_counter()
         mean, _, evaluations, _ = scheme_runner.estimate(spec, y, np.inf, seed=seed + 7919 * first, condition=told)
-        if took is not None:
-            took(len(y), time.perf_counter() - begin, evaluations)
         parts.append(mean)
-    return np.concatenate(parts).reshape(n, *shape).astype(kind)
+    return np.concatenate(parts).reshape(n, *shape).astype(kind), evaluations
 
 
 def report(scheme, package, args, members):

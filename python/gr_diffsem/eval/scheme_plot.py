@@ -4,6 +4,8 @@ points of its claims, of a scheme that measures itself each of its quantities ag
 
 from pathlib import Path
 
+import numpy as np
+
 from ..base.errors import UserError
 from . import generated, plots
 
@@ -40,10 +42,9 @@ def measured(report, path):
     for axis, (quantity, rows) in zip(axes, quantities.items(), strict=False):
         ratio = not quantity.endswith("dB")
         for name, entries in rows.items():
-            values = [entry["value"] for entry in entries]
+            values = np.array([entry["value"] for entry in entries], float)
             if ratio:  # a rate of nought has no place on a logarithmic axis
-                values = [value if value > 0 else None for value in values]
-            values = [float("nan") if value is None else value for value in values]
+                values[values <= 0] = np.nan
             colour = f"C{methods.index(name) % 10}"
             axis.plot(report["snr_db"], values, "o-", ms=4, color=colour, label=name)
             low, high = zip(*(entry["ci95"] for entry in entries), strict=True)

@@ -120,6 +120,17 @@ def cross_entropy(said, powers):
     return (powers * (total[:, None, None] - said)).sum((1, 2)).mean() + total.pow(2).mean()
 
 
+def write(net, path, scheme, network, facts, limit):
+    """`onnx_export.write`, whose limit is of `rounding` on training data."""
+    from . import onnx_export
+
+    def difference(net, file):
+        batch = scheme.batch(np.random.default_rng(scheme.seed + 5000), 256, network.prior_share)
+        return rounding(net, onnx_export.session(file), batch)
+
+    return onnx_export.write(net, path, scheme, network, facts, difference, limit)
+
+
 def rounding(net, graph, batch):
     """What an exported graph's answers differ from the network's, as a share of the error's power, the mean of a
     batch's items. Some steps of conjugate gradients are no limit yet, and where much is measured with little noise

@@ -102,6 +102,13 @@ def published_on(claim):
     return None if claim.get("published") is None else claim.get("published_on") or DATA_UNKNOWN
 
 
+def add_snr(rows, name, errors, powers):
+    """One SNR more, errors and powers [R], of a method in the rows {method: (errors [S, R], powers [S, R])} of
+    `Scheme.measure`."""
+    new = (np.asarray(errors, float)[None], np.asarray(powers, float)[None])
+    rows[name] = tuple(np.concatenate(pair) for pair in zip(rows[name], new, strict=True)) if name in rows else new
+
+
 def rate_claim(claim):
     """A `RateClaim` of a manifest (a dict) as a line."""
     what, gate = f"{claim['quantity']} of `{claim['member']}`", claim["gate"]

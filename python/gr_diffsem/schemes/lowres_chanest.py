@@ -17,7 +17,7 @@ from ..models.pilot_gains import large_array, pilot_basis
 from ..phy import convolutional, soft_demap, viterbi
 from ..phy.constellation import qpsk
 from . import mimo_chanest
-from .base import Claim, Network, Scheme
+from .base import Claim, Network, Scheme, add_snr
 
 RX, TX = 16, 64
 BASIS = pilot_basis(TX)
@@ -170,11 +170,11 @@ class LowresChanest(Scheme):
                 y = quantise(x + np.sqrt(nv) * noise, bits).reshape(len(x), -1)
                 for name, found in self._answers(estimate, members, kinds, y, nv, bits):
                     found = found.reshape(x.shape)
-                    _add(results[nmse], name, np.sum(np.abs(found - x) ** 2, (1, 2)), np.sum(np.abs(x) ** 2, (1, 2)))
+                    add_snr(results[nmse], name, np.sum(np.abs(found - x) ** 2, (1, 2)), np.sum(np.abs(x) ** 2, (1, 2)))
                     wrong = packet_errors(h, found @ BASIS.conj().T, bits, seed)
-                    _add(results[lost], name, wrong, np.ones(len(wrong)))
+                    add_snr(results[lost], name, wrong, np.ones(len(wrong)))
                 wrong = packet_errors(h, h, bits, seed)
-                _add(results[lost], "channel known", wrong, np.ones(len(wrong)))
+                add_snr(results[lost], "channel known", wrong, np.ones(len(wrong)))
         return results
 
     def _answers(self, estimate, members, kinds, y, nv, bits):
@@ -199,13 +199,6 @@ class LowresChanest(Scheme):
             "from one antenna after the other would not do: what one bit says of a single path then hangs together "
             "over the antennas, and expectation propagation takes its error for white."
         )
-
-
-def _add(rows, name, errors, powers):
-    """One SNR more of a method's errors and powers."""
-    before = rows.get(name)
-    new = (np.asarray(errors, float)[None], np.asarray(powers, float)[None])
-    rows[name] = new if before is None else tuple(np.concatenate(pair) for pair in zip(before, new, strict=True))
 
 
 SCHEME = LowresChanest()

@@ -21,7 +21,7 @@ from .mimo_chanest import KINDS
 from .mimo_pilot_posterior import DENSITIES, MimoPilotPosterior
 
 EVALUATIONS = 20
-FEWER = (1, 5, 10)
+FEWER = {"flow1": 1, "flow5": 5, "flow10": 10}  # evaluations of the flow's other members
 TOLD = "mimo_pilot_posterior"  # whose network is told which elements are missing
 SURE_DB = 20  # `models.sure_training.LEVEL`
 LEVELS = (0.01, 6.0)  # that the networks learn, evenly by their logarithms
@@ -62,12 +62,12 @@ class MimoFastPosterior(MimoPilotPosterior):
         """The flow again with fewer evaluations; its first is one step of the average velocity from nothing."""
         prior = {"type": "onnx", "file": "flow.onnx"}
         return {
-            f"flow{count}": {"title": f"the flow in {count} evaluation{'s' * (count > 1)}", "prior": prior}
-            for count in FEWER
+            name: {"title": f"the flow in {count} evaluation{'s' * (count > 1)}", "prior": prior}
+            for name, count in FEWER.items()
         }
 
     def choices(self, member):
-        count = int(member[4:]) if member in self.classical() else EVALUATIONS
+        count = FEWER.get(member, EVALUATIONS)
         return {
             **Scheme.choices(self, member),
             "start": {"type": "noise"},

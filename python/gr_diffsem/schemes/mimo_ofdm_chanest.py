@@ -12,7 +12,7 @@ import numpy as np
 from ..air import measure, packet_links
 from ..base.signal import complex_noise32
 from ..phy import mimo_ofdm
-from .base import Network, RateClaim, Scheme
+from .base import Network, RateClaim, Scheme, add_snr
 
 LINKS = mimo_ofdm.ANTENNAS**2
 USED = mimo_ofdm.IS_USED
@@ -79,13 +79,9 @@ class MimoOfdmChanest(Scheme):
         return {pilots: of(pilots) for pilots in ("half", "all")}
 
     def write_network(self, net, path, network, facts):
-        from ..models import grid_training, onnx_export
+        from ..models import grid_training
 
-        def difference(net, file):
-            batch = self.batch(np.random.default_rng(self.seed + 5000), 256, network.prior_share)
-            return grid_training.rounding(net, onnx_export.session(file), batch)
-
-        return onnx_export.write(net, path, self, network, facts, difference, ROUNDING)
+        return grid_training.write(net, path, self, network, facts, ROUNDING)
 
     def tensors(self, progress=print):
         progress(f"averaging the covariance of {AVERAGE[0]:,} packets")
@@ -133,10 +129,10 @@ class MimoOfdmChanest(Scheme):
             for name, links in estimates.items():
                 decided = _decided(received, mimo_ofdm.matrices(links[:, :, USED]))
                 wrong = BITS_SET[decided ^ labels].sum((1, 2))
-                _add(results[BER], name, wrong, np.full(count, mimo_ofdm.BITS * labels[0].size))
+                add_snr(results[BER], name, wrong, np.full(count, mimo_ofdm.BITS * labels[0].size))
                 if name != "channel known":
                     error = np.abs(links - packets.response)[:, :, USED] ** 2
-                    _add(results[NMSE], name, error.sum((1, 2)), power)
+                    add_snr(results[NMSE], name, error.sum((1, 2)), power)
         return results
 
     def _estimates(self, estimate, members, packets, noise, nv, pilots):
@@ -179,13 +175,6 @@ def _decided(received, matrices, size=500):
     """`mimo_ofdm.detect`, some packets at a time: it tries sixteen points of each."""
     parts = range(0, len(received), size)
     return np.concatenate([mimo_ofdm.detect(received[i : i + size], matrices[i : i + size]) for i in parts])
-
-
-def _add(rows, name, errors, powers):
-    """One SNR more of a method's errors and powers."""
-    before = rows.get(name)
-    new = (np.asarray(errors, float)[None], np.asarray(powers, float)[None])
-    rows[name] = new if before is None else tuple(np.concatenate(pair) for pair in zip(before, new, strict=True))
 
 
 def patterns(rng, n):

@@ -121,13 +121,9 @@ class OfdmGrid(Scheme):
         return {name: of(pattern) for name, pattern in grid_channel.patterns(TILE[0], MEASURED).items()}
 
     def write_network(self, net, path, network, facts):
-        from ..models import grid_training, onnx_export
+        from ..models import grid_training
 
-        def difference(net, file):
-            batch = self.batch(np.random.default_rng(self.seed + 5000), 256, network.prior_share)
-            return grid_training.rounding(net, onnx_export.session(file), batch)
-
-        return onnx_export.write(net, path, self, network, facts, difference, ROUNDING)
+        return grid_training.write(net, path, self, network, facts, ROUNDING)
 
     def tensors(self, progress=print):
         wide = grid_bank.robust(*TILE).members[0]

@@ -23,7 +23,7 @@ from ..air import measure
 from ..base import model_packages
 from ..base.signal import complex_noise32
 from ..models.pilot_gains import pilot_basis, surface
-from .base import Claim, Network, Scheme
+from .base import Claim, Network, Scheme, add_snr
 
 RX, ELEMENTS, PATTERNS = 8, 32, 16
 BASIS = pilot_basis(ELEMENTS)  # column q: the phases of pattern q over sqrt(ELEMENTS)
@@ -290,9 +290,10 @@ class RisChanest(Scheme):
                 greedy = Greedy(fine)
                 found[name] = greedy(z, variance, best_stop(greedy, nv, PHASE_NOISE))
             for name, answer in found.items():
-                _add(results[nmse], name, answer - x, x)
+                add_snr(results[nmse], name, power(answer - x), power(x))
                 if name in (*self.samplers, *self.students) and "diffusion" in found:
-                    _add(results[spread], name, answer - found["diffusion"], x - found["diffusion"])
+                    mean = found["diffusion"]
+                    add_snr(results[spread], name, power(answer - mean), power(x - mean))
         return results
 
     def _answers(self, estimate, members, y, nv):
@@ -324,10 +325,9 @@ class RisChanest(Scheme):
         )
 
 
-def _add(rows, name, error, power):
-    """One SNR more of a method's errors and powers, sums over each item."""
-    new = [np.sum(np.abs(part) ** 2, 1)[None] for part in (error, power)]
-    rows[name] = [np.concatenate(pair) for pair in zip(rows[name], new, strict=True)] if name in rows else new
+def power(x):
+    """Sum over each item [R] of signals [R, N]."""
+    return np.sum(np.abs(x) ** 2, 1)
 
 
 SCHEME = RisChanest()

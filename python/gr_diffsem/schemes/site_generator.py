@@ -62,6 +62,18 @@ def cities():
     return {name: np.concatenate([part[name] for part in parts]) for name in traced.NAMES}
 
 
+@lru_cache(maxsize=2)
+def site(known):
+    """`SiteGenerator.site`, read and drawn once: every batch of a training asks for it."""
+    name = SiteGenerator.name
+    if name in model_packages.find_packages(checkout_first=True):
+        array = np.load(model_packages.locate(name, checkout_first=True)[0] / SHIPPED, allow_pickle=False)
+    else:
+        array = packed(traced.load(traced.HELD_OUT))
+    paths = unpacked(array[:KNOWN] if known else array[KNOWN : 2 * KNOWN])
+    return paths, samples(paths, 1 if known else 2)
+
+
 def net():
     from ..models.conditional_mlp import PlaceMlp
 
@@ -145,12 +157,7 @@ class SiteGenerator(Generation):
 
     def site(self, known):
         """(paths, channels) of the samples that the site is adapted with, or of the places that are judged."""
-        if self.name in model_packages.find_packages(checkout_first=True):
-            array = np.load(model_packages.locate(self.name, checkout_first=True)[0] / SHIPPED, allow_pickle=False)
-        else:
-            array = packed(traced.load(traced.HELD_OUT))
-        paths = unpacked(array[:KNOWN] if known else array[KNOWN : 2 * KNOWN])
-        return paths, samples(paths, 1 if known else 2)
+        return site(known)
 
     def sample(self, rng, n):
         """Channels of the cities, phases drawn anew."""

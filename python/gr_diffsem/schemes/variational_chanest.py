@@ -14,7 +14,7 @@ from ..base import model_packages
 from ..base.signal import complex_noise32
 from ..models.variational_steps import STEPS, large_array
 from . import mimo_chanest
-from .base import Claim, Network, Scheme
+from .base import Claim, Network, Scheme, add_snr
 from .mimo_pilot_posterior import BASIS, DENSITIES, RX, TX, AverageLmmse, MimoPilotPosterior, observed, pilots
 
 DECILES = 10
@@ -97,15 +97,15 @@ class VariationalChanest(MimoPilotPosterior):
                 for name, (mean, variance) in found.items():
                     error = np.abs(mean - x) ** 2
                     answers.setdefault(name, []).append((error, variance))
-                    _add(results[f"NMSE, {kind}, {density}, dB"], name, error.sum(1), power)
+                    add_snr(results[f"NMSE, {kind}, {density}, dB"], name, error.sum(1), power)
                 error = np.sum(np.abs(lmmse(y, nv) - x) ** 2, 1)
-                _add(results[f"NMSE, {kind}, {density}, dB"], "lmmse", error, power)
+                add_snr(results[f"NMSE, {kind}, {density}, dB"], "lmmse", error, power)
             for name, pairs in answers.items():
                 error, variance = decile_sums(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
-                _add(results["calibration, the furthest decile, dB"], name, *furthest(error, variance))
+                add_snr(results["calibration, the furthest decile, dB"], name, *furthest(error, variance))
                 if name in members:
                     for k in range(DECILES):
-                        _add(tenths, f"decile {k + 1}", error[k], variance[k])
+                        add_snr(tenths, f"decile {k + 1}", error[k], variance[k])
         return {**results, "squared error over stated variance": tenths}
 
     def _parts(self, count, seed):
@@ -127,13 +127,6 @@ class VariationalChanest(MimoPilotPosterior):
             "calibrated over drawn channels, not for each one. The variance of a kind of channel by itself, or of "
             "another array, is not promised."
         )
-
-
-def _add(rows, name, errors, powers):
-    """One SNR more of a method's errors and powers."""
-    before = rows.get(name)
-    new = (np.asarray(errors, float)[None], np.asarray(powers, float)[None])
-    rows[name] = new if before is None else tuple(np.concatenate(pair) for pair in zip(before, new, strict=True))
 
 
 SCHEME = VariationalChanest()
